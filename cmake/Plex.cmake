@@ -1,0 +1,77 @@
+# Warnings, sanitizers and the functions every CMakeLists.txt here uses.
+
+add_compile_definitions(_GNU_SOURCE PLEX_VERSION="${PROJECT_VERSION}")
+add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes
+    -Wmissing-prototypes -Wformat=2 -Wimplicit-fallthrough
+    -Wno-missing-field-initializers -Werror -fno-common)
+if(PLEX_SANITIZE)
+    add_compile_options(-fsanitize=${PLEX_SANITIZE} -fno-omit-frame-pointer
+        -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${PLEX_SANITIZE})
+endif()
+# Assertions ship: CMake's release types would compile them out.
+foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
+    string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${type} "${CMAKE_C_FLAGS_${type}}")
+endforeach()
+include_directories(${PROJECT_SOURCE_DIR})
+find_program(CCACHE ccache)
+if(CCACHE)
+    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+pkg_check_modules(CYAML REQUIRED IMPORTED_TARGET libcyaml)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+find_library(NNG_LIB nng REQUIRED)
+
+enable_testing()
+
+# plex_test(<level.area.module> <source...> LIBS <target...> [ENV <k=v...>])
+# level: unit, contract, integration, e2e, fuzz (corpus replay), sim, chaos.
+# The program is named test_<area>_<module>; the same program may be
+# registered again with plex_test_again under other environments.
+function(plex_test name)
+    cmake_parse_arguments(T "" "" "LIBS;ENV" ${ARGN})
+    string(REGEX REPLACE "^[a-z0-9]+\\." "" program ${name})
+    string(REPLACE "." "_" program test_${program})
+    add_executable(${program} ${T_UNPARSED_ARGUMENTS})
+    target_link_libraries(${program} PRIVATE ${T_LIBS} PkgConfig::CHECK)
+    set_target_properties(${program} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+    plex_test_again(${name} ${program} ENV ${T_ENV})
+endfunction()
+
+function(plex_test_again name program)
+    cmake_parse_arguments(T "" "" "ENV" ${ARGN})
+    add_test(NAME ${name} COMMAND ${program})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 120
+        ENVIRONMENT "CK_FORK=no;PLEX_BIN=${CMAKE_BINARY_DIR}/bin;${T_ENV}")
+endfunction()
+
+# plex_fuzz(<name> <source> LIBS <target...>): a libFuzzer target fuzz_<name>
+# with the seed corpus tests/fuzz/corpus/<name>/. Built with PLEX_FUZZ only;
+# without it the source is linked to tests/fuzz/replay.c and ctest replays the
+# corpus, so the seeds are a regression test everywhere.
+function(plex_fuzz name source)
+    cmake_parse_arguments(T "" "" "LIBS" ${ARGN})
+    if(PLEX_FUZZ)
+        add_executable(fuzz_${name} ${source})
+        target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+        target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    else()
+        add_executable(fuzz_${name} ${source} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+        add_test(NAME fuzz.${name}
+            COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    endif()
+    target_link_libraries(fuzz_${name} PRIVATE ${T_LIBS})
+    set_target_properties(fuzz_${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endfunction()

@@ -1,0 +1,115 @@
+#ifndef SERVICES_REGISTRY_CLIENT_H
+#define SERVICES_REGISTRY_CLIENT_H
+
+#include "common/link.h"
+#include "common/service.h"
+
+/*
+ * What others may know of plex-registry: announcing oneself, and a local copy
+ * of the catalogue. Field meanings: proto/public/.../node.proto and
+ * application.proto.
+ */
+enum reg_node_status {
+    REG_NODE_STARTING = 1,
+    REG_NODE_READY = 2,
+    REG_NODE_DRAINING = 3,
+    REG_NODE_LOST = 4,
+};
+struct reg_node {
+    const char *node_id;
+    const char *kind;
+    enum reg_node_status status;
+    const char *url;
+    const char *admin_addr;
+    uint64_t incarnation;
+    const char *version;
+    uint64_t started_ms;
+    uint64_t heartbeat_age_ms; /* as of the catalogue's answer */
+    uint64_t lease_left_ms;
+    const char *reason;
+    uint32_t shards;
+    uint64_t activations;
+    uint64_t resident_bytes;
+};
+
+struct reg_actor_type {
+    const char *name;
+    const char *module;
+    const char *behaviour; /* never "": defaults are filled in */
+    bool is_virtual;
+    bool durable;
+    uint64_t idle_timeout_ms;
+    uint32_t mailbox_max;
+    uint32_t snapshot_every;
+    const char *pool;
+};
+enum reg_app_state { REG_APP_RUNNING = 1, REG_APP_STOPPED = 2 };
+struct reg_app {
+    const char *tenant;
+    const char *ns;
+    const char *name;
+    const char *version;
+    const char *description;
+    enum reg_app_state state;
+    uint64_t deployed_ms;
+    uint64_t revision;
+    const struct reg_actor_type *types;
+    size_t n_types;
+};
+
+/* Immutable once published, counted, all strings inside. */
+struct reg_catalog;
+struct reg_catalog *reg_catalog_ref(struct reg_catalog *catalog);
+void reg_catalog_unref(struct reg_catalog *catalog); /* accepts NULL */
+uint64_t reg_catalog_version(const struct reg_catalog *catalog);
+const struct reg_node *reg_catalog_nodes(const struct reg_catalog *catalog,
+                                         size_t *n);
+const struct reg_app *reg_catalog_apps(const struct reg_catalog *catalog,
+                                       size_t *n);
+/* O(1). NULL when there is none; *app (may be NULL) is its application. */
+const struct reg_actor_type *
+reg_catalog_type(const struct reg_catalog *catalog, const char *tenant,
+                 const char *ns, const char *type, const struct reg_app **app);
+/* A READY node of the kind, else a STARTING one, else NULL. */
+const struct reg_node *reg_catalog_service(const struct reg_catalog *catalog,
+                                           const char *kind);
+/* Build one by hand, for tests and the simulator; everything is copied. */
+struct reg_catalog *reg_catalog_make(uint64_t version,
+                                     const struct reg_node *nodes,
+                                     size_t n_nodes, const struct reg_app *apps,
+                                     size_t n_apps);
+
+/* -- over a link -------------------------------------------------------------
+ *
+ * One per service instance. Announces the node (kind = the service's name)
+ * and renews its lease at a third of it; watches the catalogue.
+ */
+struct reg_client;
+
+struct reg_client_config {
+    const struct plex_host *host;
+    const char *kind;
+    /* Fill shards, activations before each announcement; may be NULL. */
+    void (*describe)(void *arg, struct reg_node *node);
+    /* First and every later catalogue, borrowed; may be NULL. */
+    void (*changed)(void *arg, struct reg_catalog *catalog);
+    /* The registry refuses us: another incarnation holds the name. Called for
+     * each refusal; the client goes on trying for 10 s, then it aborts the
+     * service (PLEX_EXIT_TEMPORARY). May be NULL. */
+    void (*refused)(void *arg, const char *text);
+    void *arg;
+};
+struct reg_client *reg_client_start(const struct reg_client_config *config);
+/* What is announced and, at once when it changes, announced anew. The client
+ * itself calls plex_service_ready with this AND its own lease. */
+void reg_client_status(struct reg_client *client, enum reg_node_status status,
+                       const char *reason);
+/* NULL before the first answer. Borrowed. */
+struct reg_catalog *reg_client_catalog(const struct reg_client *client);
+/* URL of a service of that kind, NULL if none is known. Borrowed until the
+ * catalogue changes. */
+const char *reg_client_url(const struct reg_client *client, const char *kind);
+/* Withdraws (best effort), then releases. Accepts NULL. */
+void reg_client_stop(struct reg_client *client);
+
+#endif

@@ -1,0 +1,137 @@
+#ifndef SERVICES_WORKER_CLIENT_H
+#define SERVICES_WORKER_CLIENT_H
+
+#include "common/arena.h"
+#include "common/link.h"
+#include "common/name.h"
+
+/*
+ * What others may know of plex-worker: a message to an actor and its answer.
+ * The structs are also the vocabulary of the cores of worker and gateway.
+ * Everything is borrowed for the call. Field meanings, units and limits:
+ * proto/internal/.../worker.proto.
+ */
+enum {
+    WORK_PAYLOAD_MAX = 5 << 20, /* bytes */
+    WORK_HEADERS_MAX = 100,
+};
+
+enum work_kind {
+    WORK_CALL = 1,
+    WORK_CAST = 2,
+    WORK_TIMER = 3,
+    WORK_REPLY = 4,
+};
+
+struct work_header {
+    const char *name;
+    const char *value;
+};
+
+/* Strings are never NULL. */
+struct work_message {
+    struct plex_actor_id to;
+    enum work_kind kind;
+    struct plex_bytes id; /* deduplicated by it */
+    bool keyed;
+    uint64_t request_hash;
+    uint64_t ttl_ms;
+    uint64_t delay_ms;
+    const char *method;
+    const char *path;
+    const char *subpath;
+    const char *query;
+    const char *content_type;
+    const struct work_header *headers;
+    size_t n_headers;
+    struct plex_bytes payload;
+    const char *sender; /* actor name, "" from outside */
+    uint64_t tag;
+    enum plex_status reply_status; /* WORK_REPLY */
+    const char *timer;             /* WORK_TIMER: its name */
+};
+
+struct work_reply {
+    uint32_t http_status; /* 0: 200 */
+    const char *content_type;
+    const struct work_header *headers;
+    size_t n_headers;
+    struct plex_bytes payload;
+    bool replayed;
+    bool failed; /* the handler failed; `error` says how */
+    const char *error;
+    bool recorded;
+    uint64_t due_ms;
+    uint64_t table_version; /* with PLEX_NOT_OWNER */
+};
+
+/* The wire form of both, also kept opaque in the journal (reply, pending). */
+PLEX_MUST_USE enum plex_status work_message_pack(const struct work_message *m,
+                                                 struct plex_buf *out,
+                                                 struct plex_err *err);
+/* Everything is allocated in `arena`. */
+PLEX_MUST_USE enum plex_status work_message_unpack(struct plex_bytes in,
+                                                   struct plex_arena *arena,
+                                                   struct work_message *out,
+                                                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status work_reply_pack(const struct work_reply *r,
+                                               struct plex_buf *out,
+                                               struct plex_err *err);
+PLEX_MUST_USE enum plex_status work_reply_unpack(struct plex_bytes in,
+                                                 struct plex_arena *arena,
+                                                 struct work_reply *out,
+                                                 struct plex_err *err);
+
+/*
+ * done() runs once, on the loop. Statuses: PLEX_OK (reply; also when the
+ * handler itself failed: reply->failed); NOT_OWNER (reply->table_version:
+ * refresh and retry); UNAVAILABLE (starting, draining, no journal: surely not
+ * done); IN_FLIGHT, MISMATCH (idempotency); LIMIT (mailbox full); NOT_FOUND
+ * (type or module unknown to the worker); TIMEOUT, UNKNOWN (may be done).
+ * `reply` is NULL unless PLEX_OK or NOT_OWNER. Returns a link call id.
+ */
+typedef void (*work_invoke_fn)(void *arg, enum plex_status status,
+                               const char *text,
+                               const struct work_reply *reply);
+uint64_t work_client_invoke(struct plex_link *link, const char *url,
+                            const struct plex_context *context,
+                            const struct work_message *message,
+                            work_invoke_fn done, void *arg);
+
+/* -- looking at actors ----------------------------------------------------- */
+
+enum work_actor_state { /* numbers of actor.v1 ActorState */
+    WORK_ACTOR_ACTIVE = 2,
+    WORK_ACTOR_INACTIVE = 3,
+    WORK_ACTOR_ACTIVATING = 4,
+    WORK_ACTOR_DEACTIVATING = 5,
+};
+struct work_actor {
+    const char *actor_id; /* tenant/namespace/type/key */
+    enum work_actor_state state;
+    const char *node_id;
+    uint32_t shard;
+    uint64_t epoch;
+    bool durable;
+    uint64_t sequence;
+    uint32_t mailbox_length;
+    uint64_t idle_ms;
+    uint64_t messages_total;
+    uint64_t state_bytes;
+};
+typedef void (*work_list_fn)(void *arg, enum plex_status status,
+                             const char *text, const struct work_actor *actors,
+                             size_t n);
+/* Activations by id, after `after` ("" from the start), at most `limit`. ns
+ * and type "" for all. */
+void work_client_list(struct plex_link *link, const char *url,
+                      const struct plex_context *context, const char *tenant,
+                      const char *ns, const char *type, const char *after,
+                      uint32_t limit, work_list_fn done, void *arg);
+/* One actor, in memory or not; done() gets n = 1, or NOT_FOUND. */
+void work_client_inspect(struct plex_link *link, const char *url,
+                         const struct plex_context *context,
+                         const struct plex_actor_id *actor, work_list_fn done,
+                         void *arg);
+
+#endif
