@@ -1,0 +1,82 @@
+# A thin front for cmake and the scripts: `make help` lists what there is.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+SEEDS ?= 200
+FUZZ_SECONDS = $(or $(SECONDS),60)
+CHAOS_SECONDS = $(or $(SECONDS),60)
+CTEST = ctest --output-on-failure --timeout 300 -j $(JOBS)
+
+.DEFAULT_GOAL := build
+.PHONY: help setup configure build run test bench sim chaos fuzz asan tsan \
+	docs check install clean
+
+help:
+	@echo "make build            install what is missing, build into build/bin"
+	@echo "make run              the demo: the suite, a load, a killed worker"
+	@echo "make test             build and run every test"
+	@echo "make bench            measure the real path; table and build/bench.json"
+	@echo "make sim SEEDS=1000   simulated clusters under faults"
+	@echo "make chaos SECONDS=60 real daemons, killed and stopped under load"
+	@echo "make fuzz SECONDS=60  each fuzz target for so long (clang)"
+	@echo "make asan | tsan      the tests under sanitizers"
+	@echo "make docs             write docs/operations.md from --help"
+	@echo "make check            format, sizes, dependency directions"
+	@echo "make install          into DESTDIR and PREFIX (/usr/local)"
+
+setup:
+	@scripts/setup.sh
+
+configure: setup
+	@cmake -S . -B $(BUILD) -G Ninja $(CMAKE_ARGS) >$(BUILD).log 2>&1 || \
+		{ cat $(BUILD).log; exit 1; }
+	@mv $(BUILD).log $(BUILD)/configure.log
+
+build: configure
+	cmake --build $(BUILD) -j $(JOBS)
+
+run: build
+	scripts/demo.sh $(BUILD)
+
+test: setup-test build
+	scripts/test-postgres.sh run $(CTEST) --test-dir $(BUILD)
+
+setup-test:
+	@scripts/setup.sh --test
+.PHONY: setup-test
+
+bench: setup-test build
+	scripts/test-postgres.sh run tests/bench/run.sh $(BUILD)
+
+sim: build
+	$(BUILD)/bin/plex-sim --seeds 1..$(SEEDS) $(SIM_ARGS)
+
+chaos: setup-test build
+	scripts/test-postgres.sh run tests/chaos/chaos.sh $(BUILD) $(CHAOS_SECONDS)
+
+fuzz:
+	@scripts/setup.sh --fuzz
+	scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+asan: setup-test
+	cmake -S . -B build-asan -G Ninja -DPLEX_SANITIZE=address,undefined
+	cmake --build build-asan -j $(JOBS)
+	ASAN_OPTIONS=detect_leaks=1 scripts/test-postgres.sh run \
+		$(CTEST) --test-dir build-asan
+
+tsan: setup-test
+	cmake -S . -B build-tsan -G Ninja -DPLEX_SANITIZE=thread
+	cmake --build build-tsan -j $(JOBS)
+	scripts/test-postgres.sh run $(CTEST) --test-dir build-tsan
+
+docs: build
+	scripts/gen-operations.sh $(BUILD)/bin >docs/operations.md.new
+	mv docs/operations.md.new docs/operations.md
+
+check:
+	scripts/check.sh
+
+install: build
+	cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
+
+clean:
+	rm -rf $(BUILD)

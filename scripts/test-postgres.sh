@@ -1,0 +1,120 @@
+#!/bin/bash
+# A private Postgres 15 for tests: own folder, free port, loopback, fsync on.
+#
+#   eval "$(scripts/test-postgres.sh start)"   sets PLEX_TEST_PG, a DSN, and
+#                                              PLEX_TEST_PG_DIR
+#   scripts/test-postgres.sh newdb NAME        an empty database; prints its DSN
+#   scripts/test-postgres.sh stop              stops PLEX_TEST_PG_DIR's server
+#   scripts/test-postgres.sh run COMMAND...    all of it around one command
+#
+# Where no Postgres is installed, `run` runs the command without PLEX_TEST_PG:
+# tests that want it then print SKIP.
+set -u
+
+fail()
+{
+    echo "test-postgres.sh: $*" >&2
+    exit 1
+}
+
+find_bin()
+{
+    local dir
+    for dir in /usr/lib/postgresql/*/bin; do
+        [ -x "$dir/initdb" ] && bin=$dir
+    done
+    [ -n "${bin:-}" ]
+}
+
+# Postgres refuses to run as root.
+as_postgres()
+{
+    if [ "$(id -u)" -eq 0 ]; then
+        (cd / && runuser -u postgres -- "$@")
+    else
+        "$@"
+    fi
+}
+
+try_port()
+{
+    port=$((20000 + RANDOM % 10000))
+    as_postgres "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 30 -s \
+        -o "-p $port -k $dir -c listen_addresses=127.0.0.1" \
+        -o "-c max_connections=200 -c fsync=on -c synchronous_commit=on" \
+        start >&2
+}
+
+start()
+{
+    local try
+    find_bin || fail "Postgres is not installed (scripts/setup.sh --test)"
+    dir=$(mktemp -d "${TMPDIR:-/tmp}/plex-pg.XXXXXX") || fail "no folder"
+    [ "$(id -u)" -ne 0 ] || chown postgres "$dir"
+    as_postgres "$bin/initdb" -D "$dir/data" -U plex -A trust -E UTF8 \
+        --locale=C --no-instructions >"$dir.init" 2>&1 ||
+        { cat "$dir.init" >&2; fail "initdb failed"; }
+    rm -f "$dir.init"
+    for try in 1 2 3 4 5; do
+        if try_port; then
+            as_postgres "$bin/createdb" -h "$dir" -p "$port" -U plex plex ||
+                fail "createdb failed"
+            echo "export PLEX_TEST_PG=postgres://plex@127.0.0.1:$port/plex"
+            echo "export PLEX_TEST_PG_DIR=$dir"
+            return 0
+        fi
+    done
+    cat "$dir/log" >&2
+    rm -rf "$dir"
+    fail "Postgres did not start"
+}
+
+stop()
+{
+    find_bin || exit 0
+    dir=${PLEX_TEST_PG_DIR:?set by start}
+    as_postgres "$bin/pg_ctl" -D "$dir/data" -m immediate -w -s stop >&2
+    rm -rf "$dir"
+}
+
+newdb()
+{
+    local base=${PLEX_TEST_PG:?set by start}
+    local port=${base##*:}
+    find_bin || fail "Postgres is not installed"
+    as_postgres "$bin/createdb" -h "$PLEX_TEST_PG_DIR" -p "${port%%/*}" \
+        -U plex "$1" || fail "createdb $1 failed"
+    echo "${base%/*}/$1"
+}
+
+run()
+{
+    local status
+    if ! find_bin; then
+        echo "test-postgres.sh: no Postgres installed, going on without" >&2
+        exec "$@"
+    fi
+    if [ -n "${PLEX_TEST_PG:-}" ]; then
+        exec "$@"
+    fi
+    local settings
+    settings=$(start) || exit 1
+    eval "$settings"
+    trap stop EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    "$@"
+    status=$?
+    return $status
+}
+
+command=${1:-}
+[ $# -eq 0 ] || shift
+case $command in
+start) start ;;
+stop) stop ;;
+newdb) newdb "${1:?name of the database}" ;;
+run) run "$@" ;;
+*) fail "usage: start | stop | newdb NAME | run COMMAND..." ;;
+esac
