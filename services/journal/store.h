@@ -1,0 +1,130 @@
+#ifndef SERVICES_JOURNAL_STORE_H
+#define SERVICES_JOURNAL_STORE_H
+
+#include "common/arena.h"
+#include "services/journal/client.h"
+#include "services/journal/epochs.h"
+
+/*
+ * Where turns are kept, behind one table of functions: mem: (the reference,
+ * forgets on close), sqlite:<path>, postgres://...
+ *
+ * Threads: a store belongs to one thread. Calls block on I/O and run on the
+ * journal's loop. Every call but commit is free of side effects on the turns.
+ */
+struct journal_store;
+
+struct journal_store_config {
+    const char *dsn;
+    /* SQLite: write the log back into the database once it has grown by this
+     * many pages; 0: 4000. */
+    uint32_t checkpoint_pages;
+    /* SQLite: refuse to grow past this (PRAGMA max_page_count); 0: no limit.
+     * Also how the tests make a full disk. */
+    uint64_t pages_max;
+};
+
+/*
+ * Everything one transaction does, in this order: raise `fences`, then apply
+ * `entries`, each of which ends with a result of its own. The transaction is
+ * all or nothing with regard to the machine: PLEX_OK from commit means
+ * that everything with an OK result is on disk.
+ *
+ * A turn is checked thus: epoch below the shard's newest: FENCED (a newer one
+ * raises the shard's). Message id recorded for this actor and not expired:
+ * EXISTS. seq not the actor's last + 1: CONFLICT. An earlier entry of this
+ * actor in this commit ended as EXISTS or CONFLICT: CONFLICT. A snapshot must
+ * not be newer than the actor's last turn (CONFLICT); settling what is not
+ * there is no error.
+ */
+struct journal_commit {
+    const struct journal_fence *fences;
+    uint64_t *fence_newest; /* out, one per fence: the epoch that refused it,
+                               0 when it was raised */
+    size_t n_fences;
+    const struct journal_entry *const *entries;
+    struct journal_result **results; /* out, one per entry; reply is valid
+                                        until the next call on the store */
+    size_t n_entries;
+    uint64_t wall_ms;       /* now, for expiry */
+    bool unsafe_no_fencing; /* the simulator's proof that its checkers bite */
+};
+
+/* What the background step did and when it is worth calling again. */
+struct journal_retained {
+    uint64_t removed;  /* rows */
+    bool more;         /* the limit stopped it */
+    uint64_t next_ms;  /* wall clock of the next expiry; 0: nothing to expire */
+};
+
+/* Errors: PLEX_INVALID (DSN), PLEX_UNAVAILABLE (cannot be reached or held by
+ * another process), PLEX_CORRUPT, PLEX_UNSUPPORTED (newer schema). */
+PLEX_MUST_USE enum plex_status
+journal_store_open(struct journal_store **out,
+                   const struct journal_store_config *config,
+                   struct plex_err *err);
+/* Accepts NULL. */
+void journal_store_close(struct journal_store *store);
+/* "mem" | "sqlite" | "postgres" */
+const char *journal_store_name(const struct journal_store *store);
+
+/* Fill an empty *out with every shard's epoch; the caller's to fini. */
+PLEX_MUST_USE enum plex_status
+journal_store_epochs(struct journal_store *store, struct journal_epochs *out,
+                     struct plex_err *err);
+
+/* Errors leave nothing written: PLEX_UNAVAILABLE, PLEX_LIMIT (full),
+ * PLEX_CORRUPT (names actor and seq). But after PLEX_UNKNOWN all of it may be
+ * there or nothing. */
+PLEX_MUST_USE enum plex_status
+journal_store_commit(struct journal_store *store,
+                     struct journal_commit *commit, struct plex_err *err);
+
+/* State, and the newest recorded answers that have not expired: at most
+ * load->recent_max and JOURNAL_RECENT_BYTES_MAX of them. Everything is
+ * allocated in `arena`. An actor never seen is PLEX_OK with last_seq 0.
+ * Errors: PLEX_FENCED (*newest_epoch), PLEX_CORRUPT, PLEX_TOO_LARGE (arena),
+ * PLEX_UNAVAILABLE. */
+enum { JOURNAL_RECENT_BYTES_MAX = 4 << 20 };
+PLEX_MUST_USE enum plex_status
+journal_store_load(struct journal_store *store, const struct journal_load *load,
+                   uint64_t wall_ms, struct plex_arena *arena,
+                   struct journal_loaded *out, uint64_t *newest_epoch,
+                   struct plex_err *err);
+
+/* The newest record of that id in the tenant. PLEX_NOT_FOUND. */
+PLEX_MUST_USE enum plex_status
+journal_store_lookup(struct journal_store *store, const char *tenant,
+                     struct plex_bytes message_id, uint64_t wall_ms,
+                     struct plex_arena *arena, struct journal_lookup *out,
+                     struct plex_err *err);
+
+/* Pendings of shards first..last by (due_ms, insertion), at most `limit` and
+ * JOURNAL_PAGE_BYTES_MAX; `after` is "" or the last page's *next. */
+enum { JOURNAL_PAGE_BYTES_MAX = 4 << 20 };
+struct journal_page {
+    uint32_t first, last;
+    struct plex_bytes after;
+    uint32_t limit;
+};
+struct journal_paged {
+    const struct journal_pending_item *items;
+    size_t n;
+    struct plex_bytes next; /* "" at the end */
+};
+PLEX_MUST_USE enum plex_status
+journal_store_pending(struct journal_store *store,
+                      const struct journal_page *page, struct plex_arena *arena,
+                      struct journal_paged *out, struct plex_err *err);
+
+/* Forget at most `limit` expired message ids, and turns older than the state
+ * whose ids are forgotten. */
+PLEX_MUST_USE enum plex_status
+journal_store_retain(struct journal_store *store, uint64_t wall_ms,
+                     uint32_t limit, struct journal_retained *out,
+                     struct plex_err *err);
+
+/* On disk (mem: in memory), roughly. */
+uint64_t journal_store_bytes(struct journal_store *store);
+
+#endif
