@@ -1,5 +1,7 @@
 #include "common/name.h"
 
+#include "common/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -91,35 +93,6 @@ plex_name_type(const char *text, size_t len, struct plex_err *err)
     return PLEX_OK;
 }
 
-/* Length of the well-formed UTF-8 character at `s`, 0 if there is none. */
-static size_t
-utf8_char(const unsigned char *s, size_t len)
-{
-    size_t n;
-    uint32_t min, code;
-
-    if (s[0] < 0x80)
-        return 1;
-    if ((s[0] & 0xe0) == 0xc0)
-        n = 2, min = 0x80, code = s[0] & 0x1fU;
-    else if ((s[0] & 0xf0) == 0xe0)
-        n = 3, min = 0x800, code = s[0] & 0x0fU;
-    else if ((s[0] & 0xf8) == 0xf0)
-        n = 4, min = 0x10000, code = s[0] & 0x07U;
-    else
-        return 0;
-    if (n > len)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (s[i] & 0x3fU);
-    }
-    if (code < min || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-        return 0;
-    return n;
-}
-
 enum plex_status
 plex_name_key(const char *text, size_t len, struct plex_err *err)
 {
@@ -128,7 +101,7 @@ plex_name_key(const char *text, size_t len, struct plex_err *err)
     if (check_size("actor key", len, PLEX_KEY_MAX, err) != PLEX_OK)
         return err->status;
     for (size_t i = 0, n; i < len; i += n) {
-        n = utf8_char(s + i, len - i);
+        n = plex_utf8_char(s + i, len - i);
         if (n == 0)
             return plex_err_set(err, PLEX_INVALID,
                                 "actor key is not UTF-8 at byte %zu", i + 1);
