@@ -13,6 +13,7 @@ struct place_worker {
     char *node_id;
     char *url;
     uint64_t incarnation;
+    bool draining; /* an operator drained this life of the node */
 };
 struct place_range {
     uint32_t first, last; /* inclusive */
