@@ -151,6 +151,10 @@ put_time(struct line *line)
     put_text(line, "ts", text);
 }
 
+static void log_line(enum plex_log_level level, const char *event,
+                     const struct plex_log_field *fields, const char *fmt,
+                     va_list ap) PLEX_PRINTF(4, 0);
+
 static void
 log_line(enum plex_log_level level, const char *event,
          const struct plex_log_field *fields, const char *fmt, va_list ap)
