@@ -1,0 +1,253 @@
+#ifndef SERVICES_WORKER_CORE_H
+#define SERVICES_WORKER_CORE_H
+
+#include "common/context.h"
+#include "services/journal/client.h"
+#include "services/placement/client.h"
+#include "services/worker/client.h"
+
+/*
+ * The worker's core: which actors are in memory, what each does next, and what
+ * may leave the process when. No clock, no I/O: inputs are function calls with
+ * the time, outputs are actions that the shell pops with work_core_next()
+ * until there are none, then work_core_flush() at the end of its iteration,
+ * then pops again.
+ *
+ * Memory: everything passed in is copied. What an action points to stays valid
+ * until the next work_core_next(); what APPEND and RUN point to stays valid
+ * until they are answered (appended, ran).
+ *
+ * Answers may come in any order, late, or for things dropped meanwhile: the
+ * core sorts that out. Each LOAD, FENCE, PENDINGS, APPEND, SEND and RUN must
+ * be answered exactly once.
+ */
+struct work_core;
+
+/* The time of an input. now_ns never goes back; wall_ms may jump. */
+struct work_time {
+    uint64_t now_ns;
+    uint64_t wall_ms;
+};
+
+struct work_core_config {
+    const char *node_id;
+    uint64_t incarnation;
+    uint64_t hash_seed;       /* random in a daemon */
+    uint32_t activations_max; /* actors in memory; idle ones make room */
+    uint32_t messages_max;    /* waiting, running or not released, in all */
+    uint64_t bytes_max;       /* of those messages and their turns */
+    uint32_t unreleased_max;  /* turns of one actor that run ahead of disk */
+    uint32_t recent_max;      /* recorded answers kept per activation */
+    uint32_t appends_max;     /* append batches in flight */
+    /* Only for the proof that the simulator's checkers bite. */
+    bool unsafe_no_dedup;
+    bool unsafe_reply_before_commit;
+};
+extern const struct work_core_config work_core_defaults;
+
+struct work_core *work_core_create(const struct work_core_config *config);
+void work_core_free(struct work_core *core); /* accepts NULL */
+
+/* -- what the worker may do -------------------------------------------------- */
+
+/* A newer shard table, borrowed. Older versions are ignored. */
+void work_core_table(struct work_core *core, struct work_time t,
+                     const struct place_table *table);
+/* The lease holds until `until_ns`. `version` is what placement said with it:
+ * after a lapse nothing is served before that table has been applied. */
+void work_core_lease(struct work_core *core, struct work_time t,
+                     uint64_t until_ns, uint64_t version);
+/* To be asked again, with a fresh clock, when a reply with `needs_lease`
+ * leaves: if false, answer UNAVAILABLE instead. */
+bool work_core_lease_holds(const struct work_core *core, uint64_t now_ns);
+/* For the heartbeat: shards that table took from us are no longer served. */
+uint64_t work_core_applied_version(const struct work_core *core);
+
+enum work_type_state { WORK_TYPE_RUNNING = 1, WORK_TYPE_STOPPED = 2 };
+/* Every deployed type, from the catalogue; strings are copied. */
+struct work_type {
+    const char *tenant;
+    const char *ns;
+    const char *name;
+    enum work_type_state state;
+    const char *broken; /* why it cannot run ("module ..."); NULL: it can */
+    bool durable;
+    uint64_t idle_timeout_ms;
+    uint32_t mailbox_max;
+    uint32_t snapshot_every;
+    uint32_t schema_version; /* of the behaviour */
+    bool has_activated;      /* RUN without a message after activation */
+    const void *user;        /* the behaviour; handed back with RUN */
+};
+/* Replaces the whole list. A type with another `user`, durable or schema is
+ * another type: its activations are dropped. */
+void work_core_types(struct work_core *core, struct work_time t,
+                     const struct work_type *types, size_t n);
+
+/* -- messages ------------------------------------------------------------------ */
+
+/* `call` comes back in exactly one ANSWER; it must not be 0. */
+void work_core_deliver(struct work_core *core, struct work_time t,
+                       uint64_t call, const struct plex_context *context,
+                       const struct work_message *message);
+
+/* What a handler asked for besides state and reply. */
+enum work_output_kind {
+    WORK_OUT_CAST = 1,
+    WORK_OUT_CALL = 2,
+    WORK_OUT_TIMER_SET = 3,
+    WORK_OUT_TIMER_CANCEL = 4,
+};
+struct work_output {
+    enum work_output_kind kind;
+    const char *type;  /* cast, call: the receiver */
+    const char *key;
+    const char *timer; /* timers: the name */
+    uint64_t delay_ms; /* timer: due; call: timeout */
+    uint64_t tag;      /* call */
+    struct plex_bytes payload;
+};
+struct work_outcome {
+    bool failed;             /* state and outputs are then ignored */
+    bool state_changed;
+    struct plex_bytes state; /* when changed */
+    struct plex_bytes reply; /* work_reply_pack()ed; also when failed */
+    const struct work_output *outputs;
+    size_t n_outputs;
+};
+/* Answer to RUN. */
+void work_core_ran(struct work_core *core, struct work_time t, uint64_t run,
+                   const struct work_outcome *outcome);
+
+/* -- answers of the journal and of other workers ------------------------------- */
+
+void work_core_loaded(struct work_core *core, struct work_time t,
+                      uint64_t load, enum plex_status status, const char *text,
+                      const struct journal_loaded *loaded);
+void work_core_fenced(struct work_core *core, struct work_time t,
+                      uint64_t fence, enum plex_status status,
+                      uint64_t newest_epoch);
+void work_core_pendings(struct work_core *core, struct work_time t,
+                        uint64_t pendings, enum plex_status status,
+                        const struct journal_pending_item *items, size_t n,
+                        struct plex_bytes next);
+/* `results` has one per entry of the batch when status is PLEX_OK. UNKNOWN,
+ * TIMEOUT and CANCELLED mean that it may have been written. */
+void work_core_appended(struct work_core *core, struct work_time t,
+                        uint64_t append, enum plex_status status,
+                        const char *text, const struct journal_result *results,
+                        size_t n);
+/* Answer to SEND, as work_invoke_fn. */
+void work_core_sent(struct work_core *core, struct work_time t, uint64_t send,
+                    enum plex_status status, const struct work_reply *reply);
+
+/* -- time ------------------------------------------------------------------------ */
+
+/* Do what is due. */
+void work_core_tick(struct work_core *core, struct work_time t);
+/* ns until the next tick is needed, UINT64_MAX for never. At most 60 s while
+ * something waits for the wall clock. */
+uint64_t work_core_due_in(const struct work_core *core, struct work_time t);
+
+/* -- actions ---------------------------------------------------------------------- */
+
+enum work_action_kind {
+    WORK_DO_RUN = 1,
+    WORK_DO_ANSWER = 2,
+    WORK_DO_LOAD = 3,
+    WORK_DO_APPEND = 4,
+    WORK_DO_FENCE = 5,
+    WORK_DO_PENDINGS = 6,
+    WORK_DO_SEND = 7,
+};
+struct work_action {
+    enum work_action_kind kind;
+    uint64_t token; /* RUN, LOAD, APPEND, FENCE, PENDINGS, SEND: hand it back;
+                       ANSWER: the `call` */
+    union {
+        struct {
+            const struct plex_actor_id *actor;
+            const void *user; /* of the type */
+            const struct work_message *message; /* NULL: activated */
+            const char *request_id;
+            struct plex_bytes state;
+            bool has_state;
+            uint32_t schema_version; /* of the state */
+            uint64_t epoch;
+            uint64_t wait_ns; /* since the message arrived */
+        } run;
+        struct {
+            enum plex_status status;
+            const char *text;        /* "" when PLEX_OK */
+            struct plex_bytes reply; /* packed work_reply, when PLEX_OK */
+            bool replayed;
+            bool recorded;
+            bool needs_lease;
+            uint64_t table_version; /* NOT_OWNER */
+        } answer;
+        struct journal_load load;
+        struct {
+            const struct journal_entry *entries;
+            size_t n;
+        } append;
+        struct {
+            const struct journal_fence *ranges;
+            size_t n;
+        } fence;
+        struct {
+            uint32_t first, last;
+            struct plex_bytes after;
+            uint32_t limit;
+        } pendings;
+        struct {
+            const char *url; /* of the owner's inbox */
+            const struct work_message *message;
+            uint64_t timeout_ms;
+        } send;
+    };
+};
+/* False when there is nothing to do. */
+bool work_core_next(struct work_core *core, struct work_action *out);
+/* Everything that waits to be written becomes APPEND actions now. */
+void work_core_flush(struct work_core *core);
+
+/* -- looking ------------------------------------------------------------------------ */
+
+struct work_core_stats {
+    size_t activations;  /* in memory, loading or active */
+    size_t messages;     /* waiting, running or not released */
+    uint64_t bytes;
+    size_t appends;      /* batches in flight */
+    size_t pendings;     /* timers, delayed casts, messages under way */
+    uint32_t shards;     /* served */
+    uint32_t shards_taking; /* owned, being taken over */
+    uint64_t turns_total;
+    uint64_t replays_total;    /* answered from the record */
+    uint64_t fenced_total;     /* entries refused by a newer epoch */
+    uint64_t dropped_total;    /* activations thrown away to be rebuilt */
+    uint64_t activated_total;
+    uint64_t passivated_total;
+};
+void work_core_stats(const struct work_core *core,
+                     struct work_core_stats *out);
+struct work_core_filter {
+    const char *tenant;
+    const char *ns;   /* "" for all */
+    const char *type; /* "" for all */
+    const char *after; /* actor id, "" from the start */
+};
+/* At most `limit` activations by id into `out`. Their strings are in `arena`
+ * (fewer when it is full). Returns their number. */
+size_t work_core_list(const struct work_core *core, struct work_time t,
+                      const struct work_core_filter *filter, uint32_t limit,
+                      struct plex_arena *arena, struct work_actor *out);
+/* Is it in memory? `out` as above; false when not. */
+bool work_core_inspect(const struct work_core *core, struct work_time t,
+                       const struct plex_actor_id *actor,
+                       struct plex_arena *arena, struct work_actor *out);
+/* Who owns it: NULL when nobody, "" for ourselves. Epoch in *epoch. */
+const char *work_core_owner(const struct work_core *core,
+                            const struct plex_actor_id *actor,
+                            uint32_t *shard, uint64_t *epoch);
+
+#endif
