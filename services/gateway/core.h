@@ -55,6 +55,7 @@ struct gate_call {
     struct gate_call *todo_next;       /* queue of actions */
     unsigned char state;
     unsigned char todo;                /* bits of actions to come */
+    bool queued;                       /* for actions */
     bool durable;
     bool maybe_done;                   /* some attempt ended unknown */
     unsigned char why;                 /* what it waits for */
