@@ -19,6 +19,7 @@ struct place_range {
     uint32_t first, last; /* inclusive */
     uint64_t epoch;
     int32_t worker; /* index into workers; -1: nobody for now */
+    bool moving;    /* worker is -1 and its last owner may still serve it */
 };
 /* Owned, immutable once published, counted. */
 struct place_table {
