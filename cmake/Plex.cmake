@@ -40,7 +40,10 @@ enable_testing()
 # registered again with plex_test_again under other environments.
 function(plex_test name)
     cmake_parse_arguments(T "" "" "LIBS;ENV" ${ARGN})
-    string(REGEX REPLACE "^[a-z0-9]+\\." "" program ${name})
+    # REGEX REPLACE with "^" would strip every leading part, not just the level.
+    string(FIND ${name} "." dot)
+    math(EXPR dot "${dot} + 1")
+    string(SUBSTRING ${name} ${dot} -1 program)
     string(REPLACE "." "_" program test_${program})
     add_executable(${program} ${T_UNPARSED_ARGUMENTS})
     target_link_libraries(${program} PRIVATE ${T_LIBS} PkgConfig::CHECK)
