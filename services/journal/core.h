@@ -38,6 +38,9 @@ enum journal_request_kind {
 struct journal_request {
     struct journal_request *next; /* private to the core */
     size_t bytes;                 /* private to the core */
+    uint64_t ticket;              /* private to the core */
+    uint64_t newest_epoch;        /* private to the core */
+    struct plex_err err;          /* private to the core */
     enum journal_request_kind kind;
     /* JOURNAL_APPEND; room for n_entries results */
     const struct journal_entry *entries;

@@ -35,7 +35,8 @@ struct journal_store_config {
  * EXISTS. seq not the actor's last + 1: CONFLICT. An earlier entry of this
  * actor in this commit ended as EXISTS or CONFLICT: CONFLICT. A snapshot must
  * not be newer than the actor's last turn (CONFLICT); settling what is not
- * there is no error.
+ * there is no error. A turn settles first, then adds its pendings; a pending
+ * replaces the actor's one of the same id.
  */
 struct journal_commit {
     const struct journal_fence *fences;
@@ -99,8 +100,9 @@ journal_store_lookup(struct journal_store *store, const char *tenant,
                      struct plex_arena *arena, struct journal_lookup *out,
                      struct plex_err *err);
 
-/* Pendings of shards first..last by (due_ms, insertion), at most `limit` and
- * JOURNAL_PAGE_BYTES_MAX; `after` is "" or the last page's *next. */
+/* Pendings of shards first..last by (shard, due_ms, insertion), at most `limit`
+ * and JOURNAL_PAGE_BYTES_MAX; `after` is "" or the last page's next. Due order
+ * over all shards would make each page sort everything. */
 enum { JOURNAL_PAGE_BYTES_MAX = 4 << 20 };
 struct journal_page {
     uint32_t first, last;

@@ -1,0 +1,116 @@
+#include "services/journal/store.h"
+
+#include "services/journal/store_backend.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const struct journal_store_ops *const backends[] = {
+    &journal_store_mem, &journal_store_sqlite, &journal_store_pg};
+
+static bool
+scheme_is(const char *dsn, const char *scheme)
+{
+    const size_t len = strlen(scheme);
+
+    return strncmp(dsn, scheme, len) == 0 && dsn[len] == ':';
+}
+
+enum plex_status
+journal_store_open(struct journal_store **out,
+                   const struct journal_store_config *config,
+                   struct plex_err *err)
+{
+    *out = NULL;
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
+        if (scheme_is(config->dsn, backends[i]->scheme))
+            return backends[i]->open(out, config, err);
+    /* Both spellings are common in connection strings. */
+    if (scheme_is(config->dsn, "postgresql"))
+        return journal_store_pg.open(out, config, err);
+    /* Not the whole DSN: it may hold a password. */
+    return plex_err_set(err, PLEX_INVALID,
+                        "store_dsn begins with \"%.12s\", it must begin with "
+                        "mem:, sqlite: or postgres:",
+                        config->dsn);
+}
+
+void
+journal_store_close(struct journal_store *store)
+{
+    if (store != NULL)
+        store->ops->close(store);
+}
+
+const char *
+journal_store_name(const struct journal_store *store)
+{
+    return store->ops->scheme;
+}
+
+enum plex_status
+journal_store_epochs(struct journal_store *store, struct journal_epochs *out,
+                     struct plex_err *err)
+{
+    assert(out->by_shard == NULL);
+    return store->ops->epochs(store, out, err);
+}
+
+enum plex_status
+journal_store_commit(struct journal_store *store, struct journal_commit *commit,
+                     struct plex_err *err)
+{
+    return store->ops->commit(store, commit, err);
+}
+
+enum plex_status
+journal_store_load(struct journal_store *store, const struct journal_load *load,
+                   uint64_t wall_ms, struct plex_arena *arena,
+                   struct journal_loaded *out, uint64_t *newest_epoch,
+                   struct plex_err *err)
+{
+    *out = (struct journal_loaded){0};
+    *newest_epoch = 0;
+    if (load->recent_max > JOURNAL_RECENT_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "load wants %u recent answers, at most %d are "
+                            "given",
+                            load->recent_max, JOURNAL_RECENT_MAX);
+    return store->ops->load(store, load, wall_ms, arena, out, newest_epoch,
+                            err);
+}
+
+enum plex_status
+journal_store_lookup(struct journal_store *store, const char *tenant,
+                     struct plex_bytes message_id, uint64_t wall_ms,
+                     struct plex_arena *arena, struct journal_lookup *out,
+                     struct plex_err *err)
+{
+    *out = (struct journal_lookup){0};
+    return store->ops->lookup(store, tenant, message_id, wall_ms, arena, out,
+                              err);
+}
+
+enum plex_status
+journal_store_pending(struct journal_store *store,
+                      const struct journal_page *page, struct plex_arena *arena,
+                      struct journal_paged *out, struct plex_err *err)
+{
+    *out = (struct journal_paged){0};
+    return store->ops->pending(store, page, arena, out, err);
+}
+
+enum plex_status
+journal_store_retain(struct journal_store *store, uint64_t wall_ms,
+                     uint32_t limit, struct journal_retained *out,
+                     struct plex_err *err)
+{
+    *out = (struct journal_retained){0};
+    return store->ops->retain(store, wall_ms, limit, out, err);
+}
+
+uint64_t
+journal_store_bytes(struct journal_store *store)
+{
+    return store->ops->bytes(store);
+}

@@ -1,0 +1,49 @@
+#ifndef SERVICES_JOURNAL_STORE_LIB_H
+#define SERVICES_JOURNAL_STORE_LIB_H
+
+#include "services/journal/store.h"
+
+/* What the back ends share. */
+
+/* "tenant/namespace/type/key": how stores name an actor. Returns its length.
+ * Names were checked on the way in. */
+size_t journal_actor_name(const struct plex_actor_id *id,
+                          char out[PLEX_ACTOR_NAME_MAX + 1]);
+/* The reverse; the parts are allocated in `arena`. PLEX_CORRUPT, TOO_LARGE. */
+PLEX_MUST_USE enum plex_status
+journal_actor_split(const char *name, size_t len, struct plex_arena *arena,
+                    struct plex_actor_id *out, struct plex_err *err);
+/* PLEX_TOO_LARGE past the arena's ceiling. */
+PLEX_MUST_USE enum plex_status
+journal_bytes_copy(struct plex_bytes from, struct plex_arena *arena,
+                   struct plex_bytes *out, struct plex_err *err);
+
+/* XXH3-64 over everything the row of a turn says, on disk: never changes. The
+ * state goes in by its own hash, so that a row can be checked without reading
+ * the state. A snapshot is a row without ids and reply. */
+struct journal_row {
+    uint64_t seq, at_ms, expires_ms, request_hash, state_hash;
+    uint32_t has_state, schema_version;
+    struct plex_bytes message_id, reply;
+};
+struct journal_row journal_row_of(const struct journal_entry *entry);
+uint64_t journal_state_hash(struct plex_bytes state);
+uint64_t journal_row_checksum(const struct journal_row *row, const char *actor,
+                              size_t actor_len);
+/* The same for a pending. */
+uint64_t journal_pending_checksum(const struct journal_pending *pending);
+
+/* Page tokens: shard, due, row id, big endian. */
+enum { JOURNAL_TOKEN_BYTES = 20 };
+struct journal_cursor {
+    uint32_t shard;
+    uint64_t due_ms, row;
+};
+void journal_cursor_write(const struct journal_cursor *cursor,
+                          uint8_t out[JOURNAL_TOKEN_BYTES]);
+/* An empty token is the start of `first`. PLEX_INVALID. */
+PLEX_MUST_USE enum plex_status
+journal_cursor_read(struct plex_bytes token, uint32_t first,
+                    struct journal_cursor *out, struct plex_err *err);
+
+#endif
