@@ -1,6 +1,6 @@
 #include "common/log.h"
 
-#include "common/utf8.h"
+#include "common/json_text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 enum {
-    LOG_LINE_MAX = 8192,  /* bytes of one line with its newline */
-    LOG_TEXT_MAX = 1024,  /* bytes of the sentence or of one field's text */
-    LOG_TAIL = 2,         /* "}\n" always fits */
+    LOG_LINE_MAX = 8192, /* bytes of one line with its newline */
+    LOG_TEXT_MAX = 1024, /* bytes of the sentence or of one field's text */
+    LOG_TAIL = 2,        /* "}\n" always fits */
 };
 
 /* A line being built. A part that does not fit is left out whole, so what is
@@ -69,40 +69,19 @@ put_raw(struct line *line, const char *text, size_t len)
 }
 
 static bool
-put_escaped_byte(struct line *line, unsigned char c)
-{
-    char text[8];
-    int n;
-
-    if (c == '"' || c == '\\')
-        n = snprintf(text, sizeof text, "\\%c", c);
-    else if (c == '\n')
-        n = snprintf(text, sizeof text, "\\n");
-    else
-        n = snprintf(text, sizeof text, "\\u%04x", c);
-    return put_raw(line, text, (size_t)n);
-}
-
-/* Bytes that are not UTF-8 become U+FFFD. */
-static bool
 put_string(struct line *line, const char *text)
 {
-    const uint8_t *s = (const uint8_t *)text;
-    const size_t len = strnlen(text, LOG_TEXT_MAX);
-    bool ok = put_raw(line, "\"", 1);
+    size_t n;
 
-    for (size_t i = 0, n; ok && i < len; i += n) {
-        n = plex_utf8_char(s + i, len - i);
-        if (n == 0) {
-            n = 1;
-            ok = put_raw(line, "\\ufffd", 6);
-        } else if (s[i] < 0x20 || s[i] == '"' || s[i] == '\\' || s[i] == 0x7f) {
-            ok = put_escaped_byte(line, s[i]);
-        } else {
-            ok = put_raw(line, text + i, n);
-        }
-    }
-    return ok && put_raw(line, "\"", 1);
+    if (!put_raw(line, "\"", 1))
+        return false;
+    n = plex_json_escape(line->text + line->len,
+                         LOG_LINE_MAX - LOG_TAIL - line->len, text,
+                         strnlen(text, LOG_TEXT_MAX));
+    if (n == SIZE_MAX)
+        return false;
+    line->len += n;
+    return put_raw(line, "\"", 1);
 }
 
 static bool
