@@ -1,0 +1,141 @@
+/* The table of commands, and the shell completion made from it. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct plex_option cli_options[] = {
+    {"server", PLEX_OPTION_STRING, offsetof(struct cli, server),
+     "http://127.0.0.1:8080", "the gateway", 0, 0},
+    {"output", PLEX_OPTION_STRING, offsetof(struct cli, output), "table",
+     "table or json", 0, 0},
+    {"timeout_s", PLEX_OPTION_U32, offsetof(struct cli, timeout_s), "60",
+     "seconds to wait for an answer", 1, 86400},
+    {0},
+};
+
+const struct cli_command cli_commands[] = {
+    {"node", "list", "", 0, 0, "the daemons of the suite",
+     cli_node_list_options, cli_node_list},
+    {"node", "status", "NODE", 1, 1, "one daemon", NULL, cli_node_status},
+    {"actor", "list", "", 0, 0, "actors in memory", cli_actor_list_options,
+     cli_actor_list},
+    {"actor", "status", "ACTOR", 1, 1,
+     "one actor: [[TENANT/]NAMESPACE/]TYPE/KEY", NULL, cli_actor_status},
+    {"actor", "call", "ACTOR [JSON]", 1, 2,
+     "send JSON ({} when none, - for standard input) and print the reply",
+     cli_actor_call_options, cli_actor_call},
+    {"actor", "cast", "ACTOR [JSON]", 1, 2,
+     "send without waiting for the reply", cli_actor_cast_options,
+     cli_actor_cast},
+    {"application", "deploy", "FILE", 1, 1,
+     "deploy the application of a YAML manifest", NULL, cli_application_deploy},
+    {"application", "list", "", 0, 0, "what is deployed",
+     cli_application_options, cli_application_list},
+    {"application", "status", "NAME", 1, 1, "one application and its types",
+     cli_application_options, cli_application_status},
+    {"application", "stop", "NAME", 1, 1, "its types answer 503",
+     cli_application_options, cli_application_stop},
+    {"application", "start", "NAME", 1, 1, "after a stop",
+     cli_application_options, cli_application_start},
+    {"application", "undeploy", "NAME", 1, 1,
+     "its types answer 404; what its actors recorded stays",
+     cli_application_options, cli_application_undeploy},
+    {"", "health", "", 0, 0, "of the suite; exits 1 unless it is healthy",
+     cli_health_options, cli_health},
+    {"", "metrics", "[NODE]", 0, 1, "Prometheus text of one daemon, or of all",
+     NULL, cli_metrics},
+    {"", "completion", "bash|zsh", 1, 1, "a completion script to source", NULL,
+     cli_completion},
+    {0},
+};
+
+/* "list status ..." of one area, or with "" every first word. */
+static void
+print_words(const char *area)
+{
+    const char *last = "";
+
+    if (area[0] == '\0')
+        (void)printf("dev version help");
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (area[0] != '\0') {
+            if (strcmp(c->area, area) == 0)
+                (void)printf(" %s", c->name);
+        } else if (c->area[0] == '\0') {
+            (void)printf(" %s", c->name);
+        } else if (strcmp(c->area, last) != 0) {
+            (void)printf(" %s", c->area);
+            last = c->area;
+        }
+    }
+}
+
+static void
+print_options(const struct plex_option *options)
+{
+    for (; options != NULL && options->name != NULL; options++) {
+        (void)printf(" --");
+        for (const char *c = options->name; *c != '\0'; c++)
+            (void)printf("%c", *c == '_' ? '-' : *c);
+    }
+}
+
+static void
+print_bash(void)
+{
+    const char *last = "";
+
+    (void)printf("_plexspaces() {\n"
+                 "    local word=${COMP_WORDS[COMP_CWORD]} words=\n"
+                 "    case \"$COMP_CWORD:${COMP_WORDS[1]}"
+                 ":${COMP_WORDS[2]}\" in\n");
+    (void)printf("    1:*) words=\"");
+    print_words("");
+    (void)printf("\" ;;\n");
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (c->area[0] == '\0' || strcmp(c->area, last) == 0)
+            continue;
+        last = c->area;
+        (void)printf("    2:%s:*) words=\"", c->area);
+        print_words(c->area);
+        (void)printf("\" ;;\n");
+    }
+    (void)printf("    2:completion:*) words=\"bash zsh\" ;;\n"
+                 "    *:application:deploy)\n"
+                 "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
+                 "        return ;;\n");
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        (void)printf("    *:%s%s%s%s) words=\"", c->area,
+                     c->area[0] != '\0' ? ":" : "", c->name,
+                     c->area[0] != '\0' ? "" : ":*");
+        print_options(c->options);
+        print_options(cli_options);
+        (void)printf("\" ;;\n");
+    }
+    (void)printf("    *:dev:*) words=\"--data --http --grpc --store --workers "
+                 "--processes --modules --log-level\" ;;\n"
+                 "    esac\n"
+                 "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+                 "}\ncomplete -F _plexspaces plexspaces\n");
+}
+
+int
+cli_completion(const struct cli *cli, const struct cli_args *args,
+               const void *config)
+{
+    (void)cli;
+    (void)config;
+    if (strcmp(args->values[0], "zsh") == 0) {
+        (void)printf("autoload -U +X compinit && compinit\n"
+                     "autoload -U +X bashcompinit && bashcompinit\n");
+    } else if (strcmp(args->values[0], "bash") != 0) {
+        (void)fprintf(stderr,
+                      "error: no completion for %.40s; known are bash "
+                      "and zsh\n",
+                      args->values[0]);
+        return CLI_EXIT_USAGE;
+    }
+    print_bash();
+    return 0;
+}

@@ -1,0 +1,408 @@
+/* Over libyaml's document tree and a schema table: libcyaml, which builds on
+ * the same parser, knows no mappings with free keys (a facet's config). */
+#include "cli/manifest.h"
+
+#include "common/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum field_type {
+    FIELD_TEXT,
+    FIELD_BOOL,
+    FIELD_INTEGER, /* 0 .. 2^63-1 */
+    FIELD_NUMBER,
+    FIELD_OBJECT, /* of `fields` */
+    FIELD_LIST,   /* of objects of `fields` */
+    FIELD_MAP,    /* of texts, free keys */
+};
+
+struct field {
+    const char *name; /* NULL ends */
+    enum field_type type;
+    bool required;
+    const struct field *fields;
+};
+
+static const struct field facet_fields[] = {
+    {"type", FIELD_TEXT, true, NULL},
+    {"priority", FIELD_INTEGER, false, NULL},
+    {"config", FIELD_MAP, false, NULL},
+    {0},
+};
+static const struct field resource_fields[] = {
+    {"cpu_cores", FIELD_NUMBER, false, NULL},
+    {"memory_bytes", FIELD_INTEGER, false, NULL},
+    {0},
+};
+static const struct field type_fields[] = {
+    {"name", FIELD_TEXT, true, NULL},
+    {"module", FIELD_TEXT, true, NULL},
+    {"behaviour", FIELD_TEXT, false, NULL},
+    {"virtual", FIELD_BOOL, false, NULL},
+    {"durable", FIELD_BOOL, false, NULL},
+    {"idle_timeout_ms", FIELD_INTEGER, false, NULL},
+    {"mailbox_max", FIELD_INTEGER, false, NULL},
+    {"snapshot_every", FIELD_INTEGER, false, NULL},
+    {"pool", FIELD_TEXT, false, NULL},
+    {"facets", FIELD_LIST, false, facet_fields},
+    {"resources", FIELD_OBJECT, false, resource_fields},
+    {0},
+};
+static const struct field manifest_fields[] = {
+    {"name", FIELD_TEXT, true, NULL},
+    {"version", FIELD_TEXT, true, NULL},
+    {"namespace", FIELD_TEXT, false, NULL},
+    {"description", FIELD_TEXT, false, NULL},
+    {"actor_types", FIELD_LIST, true, type_fields},
+    {0},
+};
+
+struct reader {
+    const char *name;
+    yaml_document_t document;
+    unsigned visited;
+};
+
+static enum plex_status read_object(struct reader *reader, yaml_node_t *node,
+                                    const char *what,
+                                    const struct field *fields, json_t **out,
+                                    struct plex_err *err);
+
+static enum plex_status
+offence(const struct reader *reader, const yaml_node_t *node,
+        struct plex_err *err, const char *text, const char *value)
+{
+    return plex_err_set(err, PLEX_INVALID, "%.80s:%zu:%zu: %s%.40s",
+                        reader->name, node->start_mark.line + 1,
+                        node->start_mark.column + 1, text, value);
+}
+
+static const char *
+node_kind(const yaml_node_t *node)
+{
+    switch (node->type) {
+    case YAML_SEQUENCE_NODE:
+        return "a list";
+    case YAML_MAPPING_NODE:
+        return "a mapping";
+    default:
+        return "a text";
+    }
+}
+
+static enum plex_status
+wrong_type(const struct reader *reader, const yaml_node_t *node,
+           const char *what, const char *right, struct plex_err *err)
+{
+    if (node->type == YAML_SCALAR_NODE)
+        return plex_err_set(err, PLEX_INVALID,
+                            "%.80s:%zu:%zu: %s is \"%.40s\", it must be %s",
+                            reader->name, node->start_mark.line + 1,
+                            node->start_mark.column + 1, what,
+                            (const char *)node->data.scalar.value, right);
+    return plex_err_set(err, PLEX_INVALID,
+                        "%.80s:%zu:%zu: %s is %s, it must be %s", reader->name,
+                        node->start_mark.line + 1, node->start_mark.column + 1,
+                        what, node_kind(node), right);
+}
+
+/* The text of a scalar; PLEX_INVALID for anything else and for a NUL in it. */
+static enum plex_status
+read_scalar(const struct reader *reader, const yaml_node_t *node,
+            const char *what, const char *right, const char **out,
+            struct plex_err *err)
+{
+    if (node->type != YAML_SCALAR_NODE)
+        return wrong_type(reader, node, what, right, err);
+    *out = (const char *)node->data.scalar.value;
+    if (strlen(*out) != node->data.scalar.length)
+        return offence(reader, node, err, "a NUL byte in ", what);
+    return PLEX_OK;
+}
+
+static enum plex_status
+read_text(const struct reader *reader, const yaml_node_t *node,
+          const char *what, json_t **out, struct plex_err *err)
+{
+    const char *text;
+    enum plex_status status =
+        read_scalar(reader, node, what, "a text", &text, err);
+
+    if (status != PLEX_OK)
+        return status;
+    if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+        (text[0] == '\0' || strcmp(text, "~") == 0 ||
+         strcmp(text, "null") == 0))
+        return wrong_type(reader, node, what, "a text, or left out", err);
+    *out = json_string(text);
+    if (*out == NULL)
+        return offence(reader, node, err, "bad UTF-8 in ", what);
+    return PLEX_OK;
+}
+
+static enum plex_status
+read_plain(const struct reader *reader, const yaml_node_t *node,
+           enum field_type type, const char *what, json_t **out,
+           struct plex_err *err)
+{
+    const char *right = type == FIELD_BOOL      ? "true or false"
+                        : type == FIELD_INTEGER ? "a whole number"
+                                                : "a number";
+    const char *text;
+    char *end = NULL;
+    enum plex_status status =
+        read_scalar(reader, node, what, right, &text, err);
+
+    if (status != PLEX_OK)
+        return status;
+    *out = NULL;
+    errno = 0;
+    if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) {
+        /* "5" with quotes is a text, in YAML and here. */
+    } else if (type == FIELD_BOOL) {
+        if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+            *out = json_boolean(text[0] == 't');
+    } else if (text[0] >= '0' && text[0] <= '9') {
+        if (type == FIELD_INTEGER)
+            *out = json_integer(strtoll(text, &end, 10));
+        else
+            *out = json_real(strtod(text, &end));
+        if (errno != 0 || *end != '\0') {
+            json_decref(*out);
+            *out = NULL;
+        }
+    }
+    if (*out == NULL)
+        return wrong_type(reader, node, what, right, err);
+    return PLEX_OK;
+}
+
+static enum plex_status
+read_map(struct reader *reader, yaml_node_t *node, const char *what,
+         json_t **out, struct plex_err *err)
+{
+    json_t *map;
+    enum plex_status status = PLEX_OK;
+
+    if (node->type != YAML_MAPPING_NODE)
+        return wrong_type(reader, node, what, "a mapping of texts", err);
+    map = json_object();
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top && status == PLEX_OK; pair++) {
+        yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
+        yaml_node_t *item =
+            yaml_document_get_node(&reader->document, pair->value);
+        const char *name, *text;
+
+        if (++reader->visited > MANIFEST_NODES_MAX)
+            status = offence(reader, key, err, "too many values", "");
+        else
+            status = read_scalar(reader, key, "a key", "a text", &name, err);
+        if (status == PLEX_OK)
+            status = read_scalar(reader, item, name, "a text", &text, err);
+        if (status == PLEX_OK && json_object_get(map, name) != NULL)
+            status = offence(reader, key, err, "a second ", name);
+        if (status == PLEX_OK &&
+            json_object_set_new(map, name, json_string(text)) != 0)
+            status = offence(reader, item, err, "bad UTF-8 in ", name);
+    }
+    if (status == PLEX_OK)
+        *out = map;
+    else
+        json_decref(map);
+    return status;
+}
+
+static enum plex_status
+read_list(struct reader *reader, yaml_node_t *node, const char *what,
+          const struct field *fields, json_t **out, struct plex_err *err)
+{
+    char member[96];
+    json_t *list, *value;
+    enum plex_status status = PLEX_OK;
+
+    if (node->type != YAML_SEQUENCE_NODE)
+        return wrong_type(reader, node, what, "a list", err);
+    list = json_array();
+    for (yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top && status == PLEX_OK; item++) {
+        (void)snprintf(member, sizeof member, "%.60s[%zu]", what,
+                       json_array_size(list));
+        status = read_object(reader,
+                             yaml_document_get_node(&reader->document, *item),
+                             member, fields, &value, err);
+        if (status == PLEX_OK)
+            (void)json_array_append_new(list, value);
+    }
+    if (status == PLEX_OK)
+        *out = list;
+    else
+        json_decref(list);
+    return status;
+}
+
+static enum plex_status
+read_field(struct reader *reader, yaml_node_t *node, const char *what,
+           const struct field *field, json_t **out, struct plex_err *err)
+{
+    if (++reader->visited > MANIFEST_NODES_MAX)
+        return offence(reader, node, err, "too many values, at ", what);
+    switch (field->type) {
+    case FIELD_TEXT:
+        return read_text(reader, node, what, out, err);
+    case FIELD_BOOL:
+    case FIELD_INTEGER:
+    case FIELD_NUMBER:
+        return read_plain(reader, node, field->type, what, out, err);
+    case FIELD_OBJECT:
+        return read_object(reader, node, what, field->fields, out, err);
+    case FIELD_LIST:
+        return read_list(reader, node, what, field->fields, out, err);
+    case FIELD_MAP:
+        return read_map(reader, node, what, out, err);
+    }
+    return PLEX_INTERNAL;
+}
+
+static enum plex_status
+unknown_key(const struct reader *reader, const yaml_node_t *key,
+            const char *name, const struct field *fields, struct plex_err *err)
+{
+    char known[192] = "";
+    size_t used = 0;
+
+    for (; fields->name != NULL && used < sizeof known; fields++)
+        used += (size_t)snprintf(known + used, sizeof known - used, " %s",
+                                 fields->name);
+    return plex_err_set(err, PLEX_INVALID,
+                        "%.60s:%zu:%zu: unknown key %.32s; known are%s",
+                        reader->name, key->start_mark.line + 1,
+                        key->start_mark.column + 1, name, known);
+}
+
+static enum plex_status
+read_pair(struct reader *reader, const yaml_node_pair_t *pair, const char *what,
+          const struct field *fields, json_t *object, struct plex_err *err)
+{
+    yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
+    yaml_node_t *node = yaml_document_get_node(&reader->document, pair->value);
+    const struct field *field = fields;
+    const char *name;
+    char path[96];
+    json_t *value;
+    enum plex_status status =
+        read_scalar(reader, key, "a key", "a text", &name, err);
+
+    if (status != PLEX_OK)
+        return status;
+    while (field->name != NULL && strcmp(field->name, name) != 0)
+        field++;
+    if (field->name == NULL)
+        return unknown_key(reader, key, name, fields, err);
+    if (json_object_get(object, name) != NULL)
+        return offence(reader, key, err, "a second ", name);
+    (void)snprintf(path, sizeof path, "%.60s%s%s", what,
+                   what[0] != '\0' ? "." : "", name);
+    status = read_field(reader, node, path, field, &value, err);
+    if (status == PLEX_OK)
+        (void)json_object_set_new(object, name, value);
+    return status;
+}
+
+static enum plex_status
+read_object(struct reader *reader, yaml_node_t *node, const char *what,
+            const struct field *fields, json_t **out, struct plex_err *err)
+{
+    json_t *object;
+    enum plex_status status = PLEX_OK;
+
+    if (node->type != YAML_MAPPING_NODE)
+        return wrong_type(reader, node, what[0] != '\0' ? what : "the manifest",
+                          "a mapping", err);
+    object = json_object();
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top && status == PLEX_OK; pair++)
+        status = read_pair(reader, pair, what, fields, object, err);
+    for (const struct field *f = fields; f->name != NULL && status == PLEX_OK;
+         f++) {
+        if (f->required && json_object_get(object, f->name) == NULL)
+            status = offence(reader, node, err, "missing key ", f->name);
+    }
+    if (status == PLEX_OK)
+        *out = object;
+    else
+        json_decref(object);
+    return status;
+}
+
+static enum plex_status
+syntax_error(const yaml_parser_t *parser, const char *name,
+             struct plex_err *err)
+{
+    return plex_err_set(
+        err, PLEX_INVALID, "%.80s:%zu:%zu: not YAML: %s%s%s", name,
+        parser->problem_mark.line + 1, parser->problem_mark.column + 1,
+        parser->context != NULL ? parser->context : "",
+        parser->context != NULL ? ", " : "",
+        parser->problem != NULL ? parser->problem : "unreadable");
+}
+
+enum plex_status
+manifest_parse(struct plex_bytes text, const char *name, json_t **out,
+               struct plex_err *err)
+{
+    struct reader reader = {.name = name};
+    yaml_parser_t parser;
+    yaml_node_t *root;
+    enum plex_status status;
+
+    if (text.len > MANIFEST_BYTES_MAX)
+        return plex_err_set(err, PLEX_INVALID, "%.80s is longer than %d bytes",
+                            name, MANIFEST_BYTES_MAX);
+    if (yaml_parser_initialize(&parser) == 0)
+        return plex_err_set(err, PLEX_UNAVAILABLE, "out of memory");
+    yaml_parser_set_input_string(&parser, text.data, text.len);
+    if (yaml_parser_load(&parser, &reader.document) == 0) {
+        status = syntax_error(&parser, name, err);
+        yaml_parser_delete(&parser);
+        return status;
+    }
+    root = yaml_document_get_root_node(&reader.document);
+    if (root == NULL)
+        status = plex_err_set(err, PLEX_INVALID, "%.80s:1:1: the file is empty",
+                              name);
+    else
+        status = read_object(&reader, root, "", manifest_fields, out, err);
+    yaml_document_delete(&reader.document);
+    yaml_parser_delete(&parser);
+    return status;
+}
+
+enum plex_status
+manifest_load(const char *path, json_t **out, struct plex_err *err)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *text;
+    size_t len;
+    bool failed;
+    enum plex_status status;
+
+    if (file == NULL)
+        return plex_err_set(err, PLEX_INVALID, "could not open %.120s: %s",
+                            path, strerror(errno));
+    text = plex_calloc(1, MANIFEST_BYTES_MAX + 2);
+    len = fread(text, 1, MANIFEST_BYTES_MAX + 1, file);
+    failed = ferror(file) != 0;
+    (void)fclose(file);
+    if (failed)
+        status = plex_err_set(err, PLEX_INVALID, "could not read %.120s: %s",
+                              path, strerror(errno));
+    else
+        status = manifest_parse((struct plex_bytes){text, len}, path, out, err);
+    free(text);
+    return status;
+}
