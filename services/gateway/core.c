@@ -274,9 +274,8 @@ flying_review(struct gate_core *core, struct gate_call *call, uint64_t now_ns)
         call_route(core, call);
         return;
     }
-    /* Nobody for now: the shard is on the move and its old owner still
-     * answers. */
-    if (owner == NULL)
+    /* On the move: its old owner still answers. */
+    if (owner == NULL && range->moving)
         return;
     if (call->durable) {
         core->stats.moved++;

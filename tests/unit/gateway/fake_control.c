@@ -1,8 +1,6 @@
-/* The catalogue and the shard table as services/{registry,placement}/client.h
- * promise them, in the simplest form: the gateway's unit tests need no other
- * service. */
+/* The catalogue as services/registry/client.h promises it, in the simplest
+ * form: the gateway's unit tests need no other service. */
 #include "common/mem.h"
-#include "services/placement/client.h"
 #include "services/registry/client.h"
 
 #include <stdlib.h>
@@ -57,38 +55,4 @@ reg_catalog_type(const struct reg_catalog *catalog, const char *tenant,
             }
     }
     return NULL;
-}
-
-struct place_table *
-place_table_ref(struct place_table *table)
-{
-    table->refs++;
-    return table;
-}
-
-void
-place_table_unref(struct place_table *table)
-{
-    if (table == NULL || --table->refs > 0)
-        return;
-    free(table->workers);
-    free(table->ranges);
-    free(table);
-}
-
-const struct place_range *
-place_table_find(const struct place_table *table, uint32_t shard)
-{
-    for (size_t i = 0; i < table->n_ranges; i++)
-        if (shard <= table->ranges[i].last)
-            return &table->ranges[i];
-    abort();
-}
-
-const struct place_worker *
-place_table_owner(const struct place_table *table, uint32_t shard)
-{
-    const struct place_range *range = place_table_find(table, shard);
-
-    return range->worker < 0 ? NULL : &table->workers[range->worker];
 }

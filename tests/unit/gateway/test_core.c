@@ -28,24 +28,30 @@ static struct gate_action last; /* the newest action of run() */
 static unsigned n_invoke, n_abandon, n_refresh, n_respond;
 static uint64_t version;
 
-/* All shards at one worker: 0 or 1, -1 for nobody. */
+/* All shards at one worker: 0 or 1, -1 for nobody, -2 for nobody while they
+ * are on the move. */
 static void
 table_set(int worker, uint64_t epoch)
 {
+    const bool moving = worker == -2;
     static char url_a[] = "inproc://a", url_b[] = "inproc://b";
     static char id_a[] = "worker-a", id_b[] = "worker-b", pool[] = "default";
     struct place_table *t = plex_calloc(1, sizeof *t);
 
     t->refs = 1;
     t->version = ++version;
-    t->pool = pool;
+    t->pool = plex_strdup(pool);
     t->shard_bits = PLACE_SHARD_BITS;
     t->workers = plex_calloc(2, sizeof *t->workers);
-    t->workers[0] = (struct place_worker){id_a, url_a, 1};
-    t->workers[1] = (struct place_worker){id_b, url_b, 2};
+    t->workers[0] = (struct place_worker){
+        .node_id = plex_strdup(id_a), .url = plex_strdup(url_a)};
+    t->workers[1] = (struct place_worker){
+        .node_id = plex_strdup(id_b), .url = plex_strdup(url_b)};
     t->n_workers = 2;
     t->ranges = plex_calloc(1, sizeof *t->ranges);
-    t->ranges[0] = (struct place_range){0, 4095, epoch, worker};
+    t->ranges[0] = (struct place_range){
+        .first = 0, .last = 4095, .epoch = epoch,
+        .worker = moving ? -1 : worker, .moving = moving};
     t->n_ranges = 1;
     gate_core_table(core, t, now);
     place_table_unref(t);
@@ -406,9 +412,27 @@ START_TEST(a_call_in_flight_stays_while_its_shard_is_on_the_move)
 
     call_start(&f, "counter", 10000);
     run();
-    table_set(-1, 1);
+    table_set(-2, 1);
     run();
     ck_assert_uint_eq(n_abandon, 0);
+    answer(&f, PLEX_OK, &fine);
+    ck_assert_uint_eq(n_respond, 1);
+}
+END_TEST
+
+START_TEST(a_durable_call_in_flight_waits_when_its_worker_is_gone)
+{
+    struct fixture f;
+
+    call_start(&f, "counter", 10000);
+    run();
+    table_set(-1, 1);
+    run();
+    ck_assert_uint_eq(n_abandon, 1);
+    ck_assert_uint_eq(n_invoke, 1);
+    table_set(1, 2);
+    run();
+    ck_assert_uint_eq(n_invoke, 2);
     answer(&f, PLEX_OK, &fine);
     ck_assert_uint_eq(n_respond, 1);
 }
@@ -642,6 +666,7 @@ main(void)
     tcase_add_test(tc, a_volatile_call_of_a_lost_worker_is_never_sent_again);
     tcase_add_test(tc, a_durable_call_in_flight_follows_its_shard);
     tcase_add_test(tc, a_call_in_flight_stays_while_its_shard_is_on_the_move);
+    tcase_add_test(tc, a_durable_call_in_flight_waits_when_its_worker_is_gone);
     tcase_add_test(
         tc, a_volatile_call_in_flight_gets_some_grace_when_its_shard_moves);
     tcase_add_test(tc, a_timeout_is_504_with_unknown_outcome);
