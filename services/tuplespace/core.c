@@ -1,0 +1,807 @@
+#include "services/tuplespace/core.h"
+
+#include "common/mem.h"
+#include "services/tuplespace/tuple.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+#define uthash_malloc(size) plex_calloc(1, size)
+#define HASH_FUNCTION(key, len, hash) ((hash) = (unsigned)XXH3_64bits(key, len))
+#include <uthash.h>
+
+enum {
+    NAME_MAX_BYTES = 64 + 32 + TSPACE_NAME_MAX + 3,
+    REPLY_BYTES_MAX = 8 << 20, /* of tuples; a reply holds at least one */
+    SWEEP_MS = 1000, /* expired tuples are invisible at once, removed later */
+};
+
+struct entry {
+    TAILQ_ENTRY(entry) next;
+    struct tspace_held *held;
+};
+struct space {
+    UT_hash_handle hh;
+    char *tenant; /* the three names, each with its NUL: the hash key */
+    size_t name_len;
+    struct tspace_where where;
+    TAILQ_HEAD(, entry) entries;
+    TAILQ_HEAD(, waiter) waiters;
+};
+struct waiter {
+    TAILQ_ENTRY(waiter) next;     /* of its space */
+    TAILQ_ENTRY(waiter) all_next; /* of the core */
+    struct space *space;
+    void *call;
+    uint64_t deadline_ns;
+    bool take;
+    uint8_t request_id[TSPACE_ID_BYTES];
+    bool has_request_id;
+    struct tspace_held *pattern_bytes; /* owns what the patterns point to */
+    struct tspace_pattern *patterns;
+    uint32_t n_patterns;
+};
+/* A counted answer: remembered, to be stored and to be sent, at once. */
+struct answer {
+    struct tspace_answer pub;
+    unsigned refs;
+};
+struct request {
+    UT_hash_handle hh;
+    TAILQ_ENTRY(request) next; /* oldest first */
+    struct space *space;
+    uint64_t expires_ms;
+    struct answer *answer;
+    /* the hash key: space pointer is not stable across runs, its name is */
+    uint8_t key[NAME_MAX_BYTES + TSPACE_ID_BYTES];
+    size_t key_len;
+};
+struct output {
+    STAILQ_ENTRY(output) next;
+    enum tspace_action_kind kind;
+    struct space *space;
+    struct tspace_held *held;
+    struct answer *answer;
+    uint8_t request_id[TSPACE_ID_BYTES];
+    uint64_t expires_ms;
+    void *call;
+    enum plex_status status;
+    const char *text;
+};
+struct tspace_core {
+    struct tspace_config config;
+    struct space *spaces;     /* hash, in order of making */
+    struct request *requests; /* hash */
+    TAILQ_HEAD(, request) by_age;
+    TAILQ_HEAD(, waiter) waiters;
+    STAILQ_HEAD(, output) outputs;
+    struct output *popped;
+    struct tspace_stats stats;
+    uint64_t expiry_ms;     /* no tuple expires before; UINT64_MAX: none */
+    uint64_t swept_ms;      /* wall clock of the last sweep */
+    uint64_t wait_until_ns; /* no waiter's time ends before */
+};
+
+struct tspace_core *
+tspace_core_create(const struct tspace_config *config)
+{
+    struct tspace_core *core = plex_calloc(1, sizeof *core);
+
+    core->config = *config;
+    TAILQ_INIT(&core->by_age);
+    TAILQ_INIT(&core->waiters);
+    STAILQ_INIT(&core->outputs);
+    core->expiry_ms = UINT64_MAX;
+    core->wait_until_ns = UINT64_MAX;
+    return core;
+}
+
+static void
+answer_unref(struct answer *answer)
+{
+    if (answer == NULL || --answer->refs > 0)
+        return;
+    if (!answer->pub.is_write)
+        for (uint32_t i = 0; i < answer->pub.n; i++)
+            tspace_held_unref((struct tspace_held *)answer->pub.tuples[i]);
+    free(answer->pub.tuples);
+    free(answer);
+}
+
+static void
+output_free(struct output *output)
+{
+    if (output == NULL)
+        return;
+    tspace_held_unref(output->held);
+    answer_unref(output->answer);
+    free(output);
+}
+
+static void
+waiter_free(struct tspace_core *core, struct waiter *waiter)
+{
+    TAILQ_REMOVE(&waiter->space->waiters, waiter, next);
+    TAILQ_REMOVE(&core->waiters, waiter, all_next);
+    core->stats.waiters--;
+    tspace_held_unref(waiter->pattern_bytes);
+    free(waiter->patterns);
+    free(waiter);
+}
+
+static void
+request_free(struct tspace_core *core, struct request *request)
+{
+    HASH_DEL(core->requests, request);
+    TAILQ_REMOVE(&core->by_age, request, next);
+    core->stats.requests--;
+    answer_unref(request->answer);
+    free(request);
+}
+
+static void
+entry_free(struct tspace_core *core, struct space *space, struct entry *entry)
+{
+    TAILQ_REMOVE(&space->entries, entry, next);
+    core->stats.tuples--;
+    core->stats.bytes -= entry->held->bytes;
+    tspace_held_unref(entry->held);
+    free(entry);
+}
+
+void
+tspace_core_free(struct tspace_core *core)
+{
+    struct space *space, *next;
+
+    if (core == NULL)
+        return;
+    while (!TAILQ_EMPTY(&core->waiters))
+        waiter_free(core, TAILQ_FIRST(&core->waiters));
+    while (!TAILQ_EMPTY(&core->by_age))
+        request_free(core, TAILQ_FIRST(&core->by_age));
+    while (!STAILQ_EMPTY(&core->outputs)) {
+        struct output *output = STAILQ_FIRST(&core->outputs);
+
+        STAILQ_REMOVE_HEAD(&core->outputs, next);
+        output_free(output);
+    }
+    output_free(core->popped);
+    HASH_ITER(hh, core->spaces, space, next)
+    {
+        while (!TAILQ_EMPTY(&space->entries))
+            entry_free(core, space, TAILQ_FIRST(&space->entries));
+        HASH_DEL(core->spaces, space);
+        free(space->tenant);
+        free(space);
+    }
+    free(core);
+}
+
+/* -- outputs --------------------------------------------------------------- */
+
+static struct output *
+output_add(struct tspace_core *core, enum tspace_action_kind kind,
+           struct space *space)
+{
+    struct output *output = plex_calloc(1, sizeof *output);
+
+    output->kind = kind;
+    output->space = space;
+    output->text = "";
+    STAILQ_INSERT_TAIL(&core->outputs, output, next);
+    return output;
+}
+
+static void
+output_reply(struct tspace_core *core, void *call, struct answer *answer)
+{
+    struct output *output = output_add(core, TSPACE_REPLY, NULL);
+
+    output->call = call;
+    output->answer = answer;
+    answer->refs++;
+}
+
+static void
+output_refusal(struct tspace_core *core, void *call, enum plex_status status,
+               const char *text)
+{
+    struct output *output = output_add(core, TSPACE_REPLY, NULL);
+
+    output->call = call;
+    output->status = status;
+    output->text = text;
+}
+
+bool
+tspace_core_next(struct tspace_core *core, struct tspace_action *out)
+{
+    struct output *output = STAILQ_FIRST(&core->outputs);
+
+    output_free(core->popped);
+    core->popped = output;
+    if (output == NULL)
+        return false;
+    STAILQ_REMOVE_HEAD(&core->outputs, next);
+    *out = (struct tspace_action){
+        .kind = output->kind,
+        .tuple = output->held != NULL ? &output->held->tuple : NULL,
+        .request_id = {output->request_id, TSPACE_ID_BYTES},
+        .expires_ms = output->expires_ms,
+        .answer = output->answer != NULL ? &output->answer->pub : NULL,
+        .call = output->call,
+        .status = output->status,
+        .text = output->text,
+    };
+    if (output->space != NULL)
+        out->where = output->space->where;
+    return true;
+}
+
+/* -- spaces ---------------------------------------------------------------- */
+
+static size_t
+where_key(const struct tspace_where *where, char key[NAME_MAX_BYTES])
+{
+    const char *parts[] = {where->tenant, where->ns, where->space};
+    size_t len = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        const size_t part = strlen(parts[i]) + 1;
+
+        assert(len + part <= NAME_MAX_BYTES);
+        memcpy(key + len, parts[i], part);
+        len += part;
+    }
+    return len;
+}
+
+static struct space *
+space_find(const struct tspace_core *core, const struct tspace_where *where)
+{
+    char key[NAME_MAX_BYTES];
+    const size_t len = where_key(where, key);
+    struct space *space;
+
+    HASH_FIND(hh, core->spaces, key, len, space);
+    return space;
+}
+
+static struct space *
+space_get(struct tspace_core *core, const struct tspace_where *where)
+{
+    struct space *space = space_find(core, where);
+    char key[NAME_MAX_BYTES];
+
+    if (space != NULL)
+        return space;
+    space = plex_calloc(1, sizeof *space);
+    space->name_len = where_key(where, key);
+    space->tenant = plex_calloc(1, space->name_len);
+    memcpy(space->tenant, key, space->name_len);
+    space->where.tenant = space->tenant;
+    space->where.ns = space->tenant + strlen(space->tenant) + 1;
+    space->where.space = space->where.ns + strlen(space->where.ns) + 1;
+    TAILQ_INIT(&space->entries);
+    TAILQ_INIT(&space->waiters);
+    HASH_ADD_KEYPTR(hh, core->spaces, space->tenant, space->name_len, space);
+    core->stats.spaces++;
+    return space;
+}
+
+/* NULL, and the caller refused, when there would be too many. */
+static struct space *
+space_use(struct tspace_core *core, const struct tspace_where *where,
+          void *call)
+{
+    if (core->stats.spaces < core->config.spaces_max ||
+        space_find(core, where) != NULL)
+        return space_get(core, where);
+    output_refusal(core, call, PLEX_LIMIT, "there are too many spaces");
+    return NULL;
+}
+
+static bool
+expired(const struct tspace_tuple *tuple, struct tspace_now now)
+{
+    return tuple->expires_ms != 0 && tuple->expires_ms <= now.wall_ms;
+}
+
+/* -- remembered requests --------------------------------------------------- */
+
+static size_t
+request_key(const struct space *space, struct plex_bytes id, uint8_t *key)
+{
+    assert(id.len == TSPACE_ID_BYTES);
+    memcpy(key, space->tenant, space->name_len);
+    memcpy(key + space->name_len, id.data, id.len);
+    return space->name_len + id.len;
+}
+
+static struct request *
+request_find(const struct tspace_core *core, const struct space *space,
+             struct plex_bytes id, struct tspace_now now)
+{
+    uint8_t key[NAME_MAX_BYTES + TSPACE_ID_BYTES];
+    const size_t len = request_key(space, id, key);
+    struct request *request;
+
+    HASH_FIND(hh, core->requests, key, len, request);
+    return request != NULL && request->expires_ms > now.wall_ms ? request
+                                                                 : NULL;
+}
+
+static void
+request_forget(struct tspace_core *core, struct request *request)
+{
+    struct output *output = output_add(core, TSPACE_FORGET, request->space);
+
+    memcpy(output->request_id,
+           request->key + request->key_len - TSPACE_ID_BYTES, TSPACE_ID_BYTES);
+    request_free(core, request);
+}
+
+static struct request *
+request_add(struct tspace_core *core, struct space *space,
+            struct plex_bytes id, uint64_t expires_ms, struct answer *answer)
+{
+    struct request *request = plex_calloc(1, sizeof *request), *old;
+
+    request->key_len = request_key(space, id, request->key);
+    request->space = space;
+    request->expires_ms = expires_ms;
+    request->answer = answer;
+    answer->refs++;
+    HASH_FIND(hh, core->requests, request->key, request->key_len, old);
+    if (old != NULL)
+        request_free(core, old);
+    HASH_ADD(hh, core->requests, key, request->key_len, request);
+    TAILQ_INSERT_TAIL(&core->by_age, request, next);
+    core->stats.requests++;
+    return request;
+}
+
+static void
+request_remember(struct tspace_core *core, struct space *space,
+                 struct plex_bytes id, struct tspace_now now,
+                 struct answer *answer)
+{
+    const uint64_t expires_ms = now.wall_ms + TSPACE_REMEMBER_MS;
+    struct output *output;
+
+    if (core->stats.requests >= core->config.requests_max)
+        request_forget(core, TAILQ_FIRST(&core->by_age));
+    (void)request_add(core, space, id, expires_ms, answer);
+    output = output_add(core, TSPACE_REMEMBER, space);
+    memcpy(output->request_id, id.data, TSPACE_ID_BYTES);
+    output->expires_ms = expires_ms;
+    output->answer = answer;
+    answer->refs++;
+}
+
+/* -- waiting --------------------------------------------------------------- */
+
+static struct answer *
+answer_make(uint32_t room)
+{
+    struct answer *answer = plex_calloc(1, sizeof *answer);
+
+    answer->refs = 1;
+    if (room > 0)
+        answer->pub.tuples =
+            plex_calloc(room, sizeof(const struct tspace_tuple *));
+    return answer;
+}
+
+static void
+answer_add(struct answer *answer, struct tspace_held *held)
+{
+    answer->pub.tuples[answer->pub.n++] = &tspace_held_ref(held)->tuple;
+}
+
+/* A waiter's patterns borrow; keep a copy of their fields as one tuple. */
+static void
+waiter_patterns(struct waiter *waiter, const struct tspace_read *read)
+{
+    struct tspace_field *fields =
+        plex_calloc(read->n_patterns + 1, sizeof *fields);
+    struct tspace_tuple tuple = {.fields = fields,
+                                 .n_fields = read->n_patterns};
+
+    waiter->n_patterns = read->n_patterns;
+    waiter->patterns =
+        plex_calloc(read->n_patterns + 1, sizeof *waiter->patterns);
+    for (uint32_t i = 0; i < read->n_patterns; i++) {
+        fields[i] = read->patterns[i].field;
+        if (read->patterns[i].kind != TSPACE_EXACT)
+            fields[i].bytes = (struct plex_bytes){0};
+    }
+    waiter->pattern_bytes = tspace_held_make(&tuple);
+    free(fields);
+    for (uint32_t i = 0; i < read->n_patterns; i++) {
+        waiter->patterns[i].kind = read->patterns[i].kind;
+        waiter->patterns[i].field = waiter->pattern_bytes->tuple.fields[i];
+    }
+}
+
+/* The same take again while the first still waits: the newer call replaces
+ * the older, whose caller has given up or lost its connection. */
+static void
+waiter_replace(struct tspace_core *core, struct space *space,
+               const struct tspace_read *read)
+{
+    struct waiter *waiter;
+
+    if (read->request_id.len == 0)
+        return;
+    TAILQ_FOREACH(waiter, &space->waiters, next)
+    {
+        if (!waiter->has_request_id || memcmp(waiter->request_id,
+                                              read->request_id.data,
+                                              TSPACE_ID_BYTES) != 0)
+            continue;
+        output_refusal(core, waiter->call, PLEX_CANCELLED,
+                       "the same request came again");
+        waiter_free(core, waiter);
+        return;
+    }
+}
+
+static void
+waiter_add(struct tspace_core *core, struct space *space,
+           struct tspace_now now, void *call, const struct tspace_read *read)
+{
+    struct waiter *waiter;
+
+    waiter_replace(core, space, read);
+    if (core->stats.waiters >= core->config.waiters_max) {
+        output_refusal(core, call, PLEX_LIMIT, "too many callers are waiting");
+        return;
+    }
+    waiter = plex_calloc(1, sizeof *waiter);
+    waiter->space = space;
+    waiter->call = call;
+    waiter->take = read->take;
+    waiter->deadline_ns = now.mono_ns + read->timeout_ms * 1000000U;
+    waiter->has_request_id = read->request_id.len > 0;
+    if (waiter->has_request_id)
+        memcpy(waiter->request_id, read->request_id.data, TSPACE_ID_BYTES);
+    waiter_patterns(waiter, read);
+    TAILQ_INSERT_TAIL(&space->waiters, waiter, next);
+    TAILQ_INSERT_TAIL(&core->waiters, waiter, all_next);
+    core->stats.waiters++;
+    if (waiter->deadline_ns < core->wait_until_ns)
+        core->wait_until_ns = waiter->deadline_ns;
+}
+
+/* Give a new tuple to those who wait for it. True: it was taken. */
+static bool
+waiters_serve(struct tspace_core *core, struct space *space,
+              struct tspace_now now, struct tspace_held *held)
+{
+    struct waiter *waiter, *next;
+
+    for (waiter = TAILQ_FIRST(&space->waiters); waiter != NULL; waiter = next) {
+        const bool take = waiter->take;
+        struct answer *answer;
+
+        next = TAILQ_NEXT(waiter, next);
+        if (!tspace_match(&held->tuple, waiter->patterns, waiter->n_patterns))
+            continue;
+        if (core->config.gone != NULL &&
+            core->config.gone(core->config.arg, waiter->call)) {
+            output_refusal(core, waiter->call, PLEX_CANCELLED, "caller left");
+            waiter_free(core, waiter);
+            continue;
+        }
+        answer = answer_make(1);
+        answer_add(answer, held);
+        if (waiter->has_request_id)
+            request_remember(
+                core, space,
+                (struct plex_bytes){waiter->request_id, TSPACE_ID_BYTES}, now,
+                answer);
+        output_reply(core, waiter->call, answer);
+        answer_unref(answer);
+        waiter_free(core, waiter);
+        if (take)
+            return true;
+    }
+    return false;
+}
+
+/* -- requests -------------------------------------------------------------- */
+
+static void
+entry_add(struct tspace_core *core, struct space *space,
+          struct tspace_held *held)
+{
+    struct entry *entry = plex_calloc(1, sizeof *entry);
+
+    entry->held = held;
+    TAILQ_INSERT_TAIL(&space->entries, entry, next);
+    core->stats.tuples++;
+    core->stats.bytes += held->bytes;
+    if (held->tuple.expires_ms != 0 && held->tuple.expires_ms < core->expiry_ms)
+        core->expiry_ms = held->tuple.expires_ms;
+}
+
+static void
+tuple_write(struct tspace_core *core, struct space *space,
+            struct tspace_now now, const struct tspace_tuple *tuple)
+{
+    struct tspace_held *held = tspace_held_make(tuple);
+
+    if (waiters_serve(core, space, now, held)) {
+        tspace_held_unref(held); /* taken before it was ever stored */
+        return;
+    }
+    output_add(core, TSPACE_PUT, space)->held = tspace_held_ref(held);
+    entry_add(core, space, held);
+}
+
+static size_t
+write_bytes(const struct tspace_write *write)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < write->n_tuples; i++)
+        for (uint32_t f = 0; f < write->tuples[i].n_fields; f++)
+            bytes += sizeof(struct tspace_field) +
+                     write->tuples[i].fields[f].bytes.len;
+    return bytes;
+}
+
+void
+tspace_core_write(struct tspace_core *core, struct tspace_now now, void *call,
+                  const struct tspace_write *write)
+{
+    struct space *space = space_use(core, &write->where, call);
+    struct request *known = NULL;
+    struct answer *answer;
+
+    if (space == NULL)
+        return;
+    if (write->request_id.len > 0)
+        known = request_find(core, space, write->request_id, now);
+    if (known != NULL) {
+        output_reply(core, call, known->answer);
+        return;
+    }
+    if (core->stats.tuples + write->n_tuples > core->config.tuples_max ||
+        core->stats.bytes + write_bytes(write) > core->config.bytes_max) {
+        output_refusal(core, call, PLEX_LIMIT, "the tuple space is full");
+        return;
+    }
+    answer = answer_make(0);
+    answer->pub.is_write = true;
+    answer->pub.n = write->n_tuples;
+    memcpy(answer->pub.first_id, write->first_id, TSPACE_ID_BYTES);
+    for (uint32_t i = 0; i < write->n_tuples; i++) {
+        struct tspace_tuple tuple = write->tuples[i];
+
+        tspace_id_at(write->first_id, i, tuple.id);
+        tuple.expires_ms =
+            write->ttl_ms == 0 ? 0 : now.wall_ms + write->ttl_ms;
+        tuple_write(core, space, now, &tuple);
+    }
+    if (write->request_id.len > 0)
+        request_remember(core, space, write->request_id, now, answer);
+    output_reply(core, call, answer);
+    answer_unref(answer);
+}
+
+/* Collect up to `max` matching tuples; with take they leave the space. */
+static void
+space_collect(struct tspace_core *core, struct space *space,
+              struct tspace_now now, const struct tspace_read *read,
+              struct answer *answer)
+{
+    struct entry *entry, *next;
+    size_t bytes = 0;
+
+    for (entry = TAILQ_FIRST(&space->entries);
+         entry != NULL && answer->pub.n < read->max_results; entry = next) {
+        next = TAILQ_NEXT(entry, next);
+        if (expired(&entry->held->tuple, now) ||
+            !tspace_match(&entry->held->tuple, read->patterns,
+                          read->n_patterns))
+            continue;
+        bytes += entry->held->bytes;
+        if (bytes > REPLY_BYTES_MAX && answer->pub.n > 0)
+            return;
+        answer_add(answer, entry->held);
+        if (!read->take)
+            continue;
+        output_add(core, TSPACE_REMOVE, space)->held =
+            tspace_held_ref(entry->held);
+        entry_free(core, space, entry);
+    }
+}
+
+void
+tspace_core_read(struct tspace_core *core, struct tspace_now now, void *call,
+                 const struct tspace_read *read)
+{
+    struct space *space = space_use(core, &read->where, call);
+    struct request *known = NULL;
+    struct answer *answer;
+
+    if (space == NULL)
+        return;
+    assert(read->max_results > 0 && read->max_results <= TSPACE_RESULTS_MAX);
+    if (read->take && read->request_id.len > 0)
+        known = request_find(core, space, read->request_id, now);
+    if (known != NULL) {
+        output_reply(core, call, known->answer);
+        return;
+    }
+    answer = answer_make(read->max_results);
+    space_collect(core, space, now, read, answer);
+    if (answer->pub.n == 0 && read->timeout_ms > 0) {
+        waiter_add(core, space, now, call, read);
+    } else {
+        if (read->take && read->request_id.len > 0 && answer->pub.n > 0)
+            request_remember(core, space, read->request_id, now, answer);
+        output_reply(core, call, answer);
+    }
+    answer_unref(answer);
+}
+
+uint64_t
+tspace_core_count(const struct tspace_core *core, struct tspace_now now,
+                  const struct tspace_where *where,
+                  const struct tspace_pattern *patterns, uint32_t n)
+{
+    const struct space *space = space_find(core, where);
+    const struct entry *entry;
+    uint64_t count = 0;
+
+    if (space == NULL)
+        return 0;
+    TAILQ_FOREACH(entry, &space->entries, next)
+    {
+        if (!expired(&entry->held->tuple, now) &&
+            tspace_match(&entry->held->tuple, patterns, n))
+            count++;
+    }
+    return count;
+}
+
+/* -- time ------------------------------------------------------------------ */
+
+static void
+waits_end(struct tspace_core *core, struct tspace_now now)
+{
+    struct waiter *waiter, *next;
+
+    core->wait_until_ns = UINT64_MAX;
+    for (waiter = TAILQ_FIRST(&core->waiters); waiter != NULL; waiter = next) {
+        next = TAILQ_NEXT(waiter, all_next);
+        if (waiter->deadline_ns <= now.mono_ns) {
+            struct answer *answer = answer_make(0);
+
+            output_reply(core, waiter->call, answer);
+            answer_unref(answer);
+            waiter_free(core, waiter);
+        } else if (waiter->deadline_ns < core->wait_until_ns) {
+            core->wait_until_ns = waiter->deadline_ns;
+        }
+    }
+}
+
+static void
+tuples_expire(struct tspace_core *core, struct tspace_now now)
+{
+    struct space *space;
+
+    core->expiry_ms = UINT64_MAX;
+    core->swept_ms = now.wall_ms;
+    for (space = core->spaces; space != NULL; space = space->hh.next) {
+        struct entry *entry, *next;
+
+        for (entry = TAILQ_FIRST(&space->entries); entry != NULL;
+             entry = next) {
+            const uint64_t at = entry->held->tuple.expires_ms;
+
+            next = TAILQ_NEXT(entry, next);
+            if (expired(&entry->held->tuple, now)) {
+                output_add(core, TSPACE_REMOVE, space)->held =
+                    tspace_held_ref(entry->held);
+                entry_free(core, space, entry);
+            } else if (at != 0 && at < core->expiry_ms) {
+                core->expiry_ms = at;
+            }
+        }
+    }
+}
+
+void
+tspace_core_tick(struct tspace_core *core, struct tspace_now now)
+{
+    if (core->wait_until_ns <= now.mono_ns)
+        waits_end(core, now);
+    if (core->expiry_ms <= now.wall_ms)
+        tuples_expire(core, now);
+    while (!TAILQ_EMPTY(&core->by_age) &&
+           TAILQ_FIRST(&core->by_age)->expires_ms <= now.wall_ms)
+        request_forget(core, TAILQ_FIRST(&core->by_age));
+}
+
+uint64_t
+tspace_core_wait_ms(const struct tspace_core *core, struct tspace_now now)
+{
+    uint64_t wait = UINT64_MAX, sweep = core->expiry_ms;
+
+    if (core->wait_until_ns != UINT64_MAX)
+        wait = core->wait_until_ns <= now.mono_ns
+                   ? 0
+                   : (core->wait_until_ns - now.mono_ns + 999999) / 1000000;
+    if (!TAILQ_EMPTY(&core->by_age) &&
+        TAILQ_FIRST(&core->by_age)->expires_ms < sweep)
+        sweep = TAILQ_FIRST(&core->by_age)->expires_ms;
+    if (sweep != UINT64_MAX) {
+        const uint64_t left = sweep > now.wall_ms ? sweep - now.wall_ms : 0;
+        const uint64_t paced = left < SWEEP_MS ? SWEEP_MS : left;
+
+        wait = paced < wait ? paced : wait;
+    }
+    return wait;
+}
+
+void
+tspace_core_fail_waiters(struct tspace_core *core, const char *text)
+{
+    while (!TAILQ_EMPTY(&core->waiters)) {
+        struct waiter *waiter = TAILQ_FIRST(&core->waiters);
+
+        output_refusal(core, waiter->call, PLEX_UNAVAILABLE, text);
+        waiter_free(core, waiter);
+    }
+}
+
+/* -- recovery -------------------------------------------------------------- */
+
+void
+tspace_core_restore_tuple(struct tspace_core *core,
+                          const struct tspace_where *where,
+                          const struct tspace_tuple *tuple)
+{
+    entry_add(core, space_get(core, where), tspace_held_make(tuple));
+}
+
+void
+tspace_core_restore_request(struct tspace_core *core,
+                            const struct tspace_where *where,
+                            struct plex_bytes request_id, uint64_t expires_ms,
+                            const struct tspace_answer *answer)
+{
+    struct answer *copy = answer_make(answer->is_write ? 0 : answer->n);
+
+    copy->pub.is_write = answer->is_write;
+    memcpy(copy->pub.first_id, answer->first_id, TSPACE_ID_BYTES);
+    if (answer->is_write)
+        copy->pub.n = answer->n;
+    else
+        for (uint32_t i = 0; i < answer->n; i++) {
+            struct tspace_held *held = tspace_held_make(answer->tuples[i]);
+
+            answer_add(copy, held);
+            tspace_held_unref(held);
+        }
+    (void)request_add(core, space_get(core, where), request_id, expires_ms,
+                      copy);
+    answer_unref(copy);
+}
+
+struct tspace_stats
+tspace_core_stats(const struct tspace_core *core)
+{
+    return core->stats;
+}
