@@ -5,6 +5,10 @@
 
 /* What the back ends share. */
 
+/* Of all recorded replies that one commit hands back as EXISTS; what does not
+ * fit is a CONFLICT. The append's answer must fit one message. */
+enum { JOURNAL_EXISTS_BYTES_MAX = 12 << 20 };
+
 /* "tenant/namespace/type/key": how stores name an actor. Returns its length.
  * Names were checked on the way in. */
 size_t journal_actor_name(const struct plex_actor_id *id,

@@ -1,0 +1,384 @@
+#include "services/journal/store_sqlite.h"
+
+#include <string.h>
+
+static enum plex_status
+corrupt(const struct sql_store *store, const char *what, const char *name,
+        uint64_t seq, struct plex_err *err)
+{
+    return plex_err_set(err, PLEX_CORRUPT,
+                        "%s: %s of actor %s at seq %llu does not match its "
+                        "checksum",
+                        store->path, what, name, (unsigned long long)seq);
+}
+
+enum plex_status
+sql_turn_get(struct sql_store *store, uint64_t id, const char *name,
+             size_t name_len, struct sql_turn *out, struct plex_err *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, SQL_TURN_GET);
+    int rc;
+
+    sql_bind_u64(stmt, 1, id);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_DONE) {
+        sqlite3_reset(stmt);
+        return plex_err_set(err, PLEX_NOT_FOUND, "turn %llu is gone",
+                            (unsigned long long)id);
+    }
+    if (rc != SQLITE_ROW)
+        return sql_error(store, "could not read", err);
+    out->actor = sql_u64(stmt, 0);
+    out->prev = sql_u64(stmt, 2);
+    out->row = (struct journal_row){
+        .seq = sql_u64(stmt, 1),
+        .at_ms = sql_u64(stmt, 3),
+        .expires_ms = sql_u64(stmt, 4),
+        .request_hash = sql_u64(stmt, 5),
+        .has_state = sql_u64(stmt, 6) != 0,
+        .schema_version = (uint32_t)sql_u64(stmt, 7),
+        .state_hash = sql_u64(stmt, 8),
+        .message_id = sql_bytes(stmt, 10),
+        .reply = sql_bytes(stmt, 11),
+    };
+    if (journal_row_checksum(&out->row, name, name_len) != sql_u64(stmt, 9)) {
+        (void)corrupt(store, "turn", name, out->row.seq, err);
+        sqlite3_reset(stmt);
+        return PLEX_CORRUPT;
+    }
+    return PLEX_OK;
+}
+
+/* -- load ------------------------------------------------------------------ */
+
+/* The newest snapshot that is whole and no older than the newest turn with a
+ * state; not finding one is no error. */
+static enum plex_status
+load_snapshot(struct sql_store *store, const struct sql_head *head,
+              struct plex_arena *arena, struct journal_loaded *out,
+              struct plex_err *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, SQL_SNAPSHOT_GET);
+    int rc;
+
+    err->status = PLEX_OK;
+    (void)sqlite3_bind_int64(stmt, 1, head->id);
+    sql_bind_u64(stmt, 2, head->now.state_seq);
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const struct plex_bytes state = sql_bytes(stmt, 4);
+        const struct journal_row row = {
+            .seq = sql_u64(stmt, 0),
+            .has_state = 1,
+            .schema_version = (uint32_t)sql_u64(stmt, 1),
+            .state_hash = sql_u64(stmt, 2),
+        };
+
+        if (journal_row_checksum(&row, head->name, head->name_len) !=
+                sql_u64(stmt, 3) ||
+            journal_state_hash(state) != row.state_hash)
+            continue;
+        out->has_state = true;
+        out->schema_version = row.schema_version;
+        out->state_seq = row.seq;
+        if (journal_bytes_copy(state, arena, &out->state, err) != PLEX_OK)
+            out->has_state = false;
+        break;
+    }
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        (void)sql_error(store, "could not read", err);
+    sqlite3_reset(stmt);
+    return err->status;
+}
+
+static enum plex_status
+load_turn_state(struct sql_store *store, const struct sql_head *head,
+                struct plex_arena *arena, struct journal_loaded *out,
+                struct plex_err *err)
+{
+    struct sql_turn turn;
+    struct plex_bytes state;
+    sqlite3_stmt *stmt;
+
+    if (head->now.state_turn == 0)
+        return PLEX_OK;
+    if (sql_turn_get(store, head->now.state_turn, head->name, head->name_len,
+                     &turn, err) != PLEX_OK) {
+        if (err->status != PLEX_NOT_FOUND)
+            return err->status;
+        return plex_err_set(err, PLEX_CORRUPT,
+                            "%s: the state of actor %s at seq %llu is missing",
+                            store->path, head->name,
+                            (unsigned long long)head->now.state_seq);
+    }
+    out->has_state = true;
+    out->schema_version = turn.row.schema_version;
+    out->state_seq = turn.row.seq;
+    stmt = sql_get(store, SQL_TURN_STATE);
+    sql_bind_u64(stmt, 1, head->now.state_turn);
+    err->status = PLEX_OK;
+    if (sqlite3_step(stmt) != SQLITE_ROW) {
+        (void)sql_error(store, "could not read", err);
+    } else {
+        state = sql_bytes(stmt, 0);
+        if (journal_state_hash(state) != turn.row.state_hash)
+            (void)corrupt(store, "state", head->name, turn.row.seq, err);
+        else
+            err->status =
+                journal_bytes_copy(state, arena, &out->state, err);
+    }
+    sqlite3_reset(stmt);
+    (void)sql_get(store, SQL_TURN_GET);
+    return err->status;
+}
+
+static enum plex_status
+load_recent(struct sql_store *store, const struct sql_head *head,
+            const struct journal_load *load, uint64_t wall_ms,
+            struct plex_arena *arena, struct journal_loaded *out,
+            struct plex_err *err)
+{
+    struct journal_recorded *recent =
+        plex_arena_alloc(arena, load->recent_max * sizeof *recent + 1);
+    uint64_t at = head->now.last_turn;
+    size_t bytes = 0;
+
+    if (recent == NULL)
+        return plex_err_set(err, PLEX_TOO_LARGE, "no memory for %u answers",
+                            load->recent_max);
+    out->recent = recent;
+    /* Looked at are a few times as many rows as wanted: turns without an id
+     * and expired ones lie between. */
+    for (uint32_t i = 0; at != 0 && out->n_recent < load->recent_max &&
+                         i < 4 * load->recent_max;
+         i++) {
+        struct journal_recorded *r = &recent[out->n_recent];
+        struct sql_turn turn;
+        enum plex_status status = sql_turn_get(store, at, head->name,
+                                               head->name_len, &turn, err);
+
+        if (status == PLEX_NOT_FOUND)
+            break; /* retention has been here */
+        if (status != PLEX_OK)
+            return status;
+        at = turn.prev;
+        if (turn.row.message_id.len == 0 || turn.row.expires_ms <= wall_ms)
+            continue;
+        bytes += turn.row.reply.len + turn.row.message_id.len;
+        if (bytes > JOURNAL_RECENT_BYTES_MAX)
+            break;
+        *r = (struct journal_recorded){.request_hash = turn.row.request_hash,
+                                       .expires_ms = turn.row.expires_ms,
+                                       .seq = turn.row.seq};
+        if (journal_bytes_copy(turn.row.message_id, arena, &r->message_id,
+                               err) != PLEX_OK ||
+            journal_bytes_copy(turn.row.reply, arena, &r->reply, err) !=
+                PLEX_OK)
+            return err->status;
+        out->n_recent++;
+    }
+    (void)sql_get(store, SQL_TURN_GET);
+    return PLEX_OK;
+}
+
+enum plex_status
+sql_load(struct journal_store *base, const struct journal_load *load,
+         uint64_t wall_ms, struct plex_arena *arena, struct journal_loaded *out,
+         uint64_t *newest_epoch, struct plex_err *err)
+{
+    struct sql_store *store = (struct sql_store *)base;
+    const uint64_t newest = journal_epochs_get(&store->epochs, load->shard);
+    struct sql_head *head;
+
+    if (load->epoch < newest) {
+        *newest_epoch = newest;
+        return plex_err_set(err, PLEX_FENCED, "shard %u is at epoch %llu",
+                            load->shard, (unsigned long long)newest);
+    }
+    if (sql_head_find(store, &load->actor, &head, err) != PLEX_OK)
+        return err->status;
+    if (head == NULL)
+        return PLEX_OK;
+    out->last_seq = head->now.last_seq;
+    if (load_snapshot(store, head, arena, out, err) != PLEX_OK)
+        return err->status;
+    if (!out->has_state &&
+        load_turn_state(store, head, arena, out, err) != PLEX_OK)
+        return err->status;
+    return load_recent(store, head, load, wall_ms, arena, out, err);
+}
+
+/* -- lookup ---------------------------------------------------------------- */
+
+static bool
+in_tenant(const char *name, const char *tenant)
+{
+    const size_t len = strlen(tenant);
+
+    return strncmp(name, tenant, len) == 0 && name[len] == '/';
+}
+
+/* Steps to the tenant's next row, whose column 1 is the actor's name, which is
+ * copied to `name`. */
+static bool
+next_of_tenant(sqlite3_stmt *stmt, const char *tenant,
+               char name[PLEX_ACTOR_NAME_MAX + 1])
+{
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 1);
+        const size_t len = text == NULL ? 0 : strlen(text);
+
+        if (len == 0 || len > PLEX_ACTOR_NAME_MAX || !in_tenant(text, tenant))
+            continue;
+        memcpy(name, text, len + 1);
+        return true;
+    }
+    return false;
+}
+
+static enum plex_status
+lookup_turn(struct sql_store *store, const char *tenant, struct plex_bytes id,
+            uint64_t wall_ms, struct plex_arena *arena,
+            struct journal_lookup *out, struct plex_err *err)
+{
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+    sqlite3_stmt *stmt = sql_get(store, SQL_MESSAGE_FIND);
+    enum plex_status status = PLEX_NOT_FOUND;
+
+    sql_bind_bytes(stmt, 1, id);
+    while (next_of_tenant(stmt, tenant, name)) {
+        struct sql_turn turn;
+
+        status = sql_turn_get(store, sql_u64(stmt, 0), name, strlen(name),
+                              &turn, err);
+        if (status == PLEX_OK && turn.row.expires_ms <= wall_ms)
+            status = PLEX_NOT_FOUND;
+        if (status == PLEX_NOT_FOUND)
+            continue;
+        if (status == PLEX_OK) {
+            out->at_ms = turn.row.at_ms;
+            status = journal_bytes_copy(turn.row.reply, arena, &out->reply,
+                                        err);
+        }
+        if (status == PLEX_OK)
+            status = journal_actor_split(name, strlen(name), arena,
+                                         &out->actor, err);
+        break;
+    }
+    sqlite3_reset(stmt);
+    (void)sql_get(store, SQL_TURN_GET);
+    if (status == PLEX_NOT_FOUND)
+        return plex_err_set(err, PLEX_NOT_FOUND,
+                            "no message of that id is recorded");
+    return status;
+}
+
+enum plex_status
+sql_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
+           uint64_t wall_ms, struct plex_arena *arena,
+           struct journal_lookup *out, struct plex_err *err)
+{
+    struct sql_store *store = (struct sql_store *)base;
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+    sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_FIND);
+    bool waiting;
+
+    sql_bind_bytes(stmt, 1, id);
+    waiting = next_of_tenant(stmt, tenant, name);
+    if (waiting) {
+        out->waiting = true;
+        out->due_ms = sql_u64(stmt, 0);
+    }
+    sqlite3_reset(stmt);
+    if (waiting)
+        return journal_actor_split(name, strlen(name), arena, &out->actor,
+                                   err);
+    return lookup_turn(store, tenant, id, wall_ms, arena, out, err);
+}
+
+/* -- pendings -------------------------------------------------------------- */
+
+static enum plex_status
+pending_read(struct sql_store *store, sqlite3_stmt *stmt,
+             struct plex_arena *arena, struct journal_pending_item *out,
+             struct plex_err *err)
+{
+    const struct journal_pending pending = {.due_ms = sql_u64(stmt, 2),
+                                            .id = sql_bytes(stmt, 4),
+                                            .message = sql_bytes(stmt, 5)};
+    const char *name = (const char *)sqlite3_column_text(stmt, 6);
+
+    if (journal_pending_checksum(&pending) != sql_u64(stmt, 3))
+        return corrupt(store, "a pending", name, sql_u64(stmt, 0), err);
+    out->pending.due_ms = pending.due_ms;
+    if (journal_bytes_copy(pending.id, arena, &out->pending.id, err) !=
+            PLEX_OK ||
+        journal_bytes_copy(pending.message, arena, &out->pending.message,
+                           err) != PLEX_OK)
+        return err->status;
+    return journal_actor_split(name, strlen(name), arena, &out->owner, err);
+}
+
+static enum plex_status
+page_token(const struct journal_cursor *cursor, struct plex_arena *arena,
+           struct journal_paged *out, struct plex_err *err)
+{
+    uint8_t *token = plex_arena_alloc(arena, JOURNAL_TOKEN_BYTES);
+
+    if (token == NULL)
+        return plex_err_set(err, PLEX_TOO_LARGE, "no memory for a token");
+    journal_cursor_write(cursor, token);
+    out->next = (struct plex_bytes){token, JOURNAL_TOKEN_BYTES};
+    return PLEX_OK;
+}
+
+static enum plex_status
+page_read(struct sql_store *store, sqlite3_stmt *stmt,
+          const struct journal_page *page, struct plex_arena *arena,
+          struct journal_paged *out, struct plex_err *err)
+{
+    struct journal_pending_item *items =
+        plex_arena_alloc(arena, page->limit * sizeof *items);
+    struct journal_cursor last = {0};
+    size_t bytes = 0;
+    int rc;
+
+    if (items == NULL)
+        return plex_err_set(err, PLEX_TOO_LARGE, "no memory for %u pendings",
+                            page->limit);
+    out->items = items;
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct journal_pending_item *item = &items[out->n];
+
+        if (out->n == page->limit || bytes >= JOURNAL_PAGE_BYTES_MAX)
+            return page_token(&last, arena, out, err);
+        if (pending_read(store, stmt, arena, item, err) != PLEX_OK)
+            return err->status;
+        last = (struct journal_cursor){(uint32_t)sql_u64(stmt, 1),
+                                       sql_u64(stmt, 2), sql_u64(stmt, 0)};
+        bytes += item->pending.message.len + item->pending.id.len;
+        out->n++;
+    }
+    return rc == SQLITE_DONE ? PLEX_OK
+                             : sql_error(store, "could not read", err);
+}
+
+enum plex_status
+sql_pending(struct journal_store *base, const struct journal_page *page,
+            struct plex_arena *arena, struct journal_paged *out,
+            struct plex_err *err)
+{
+    struct sql_store *store = (struct sql_store *)base;
+    sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_PAGE);
+    struct journal_cursor after;
+    enum plex_status status;
+
+    if (journal_cursor_read(page->after, page->first, &after, err) != PLEX_OK)
+        return err->status;
+    sql_bind_u64(stmt, 1, after.shard);
+    sql_bind_u64(stmt, 2, after.due_ms);
+    sql_bind_u64(stmt, 3, after.row);
+    sql_bind_u64(stmt, 4, page->last);
+    status = page_read(store, stmt, page, arena, out, err);
+    sqlite3_reset(stmt);
+    return status;
+}
