@@ -1,0 +1,155 @@
+#include "cli/manifest.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct plex_err err;
+static json_t *json;
+
+static enum plex_status
+parse(const char *text)
+{
+    json = NULL;
+    return manifest_parse(
+        (struct plex_bytes){(const uint8_t *)text, strlen(text)}, "app.yaml",
+        &json, &err);
+}
+
+static void
+refused(const char *text, const char *why)
+{
+    ck_assert_int_eq(parse(text), PLEX_INVALID);
+    ck_assert_str_eq(err.text, why);
+}
+
+#define HEAD "name: a\nversion: 1.0.0\nactor_types:\n"
+#define TYPE HEAD "  - name: t\n    module: m\n"
+
+START_TEST(a_manifest_becomes_the_json_of_the_application)
+{
+    char *text;
+
+    ck_assert_int_eq(
+        parse(TYPE "    durable: true\n    idle_timeout_ms: 5000\n"
+                   "    resources: {cpu_cores: 0.5, memory_bytes: 1024}\n"
+                   "    facets:\n      - type: timer\n        priority: 3\n"
+                   "        config: {every: 5s, 7: x}\n"),
+        PLEX_OK);
+    text = json_dumps(json, JSON_COMPACT);
+    ck_assert_str_eq(
+        text, "{\"name\":\"a\",\"version\":\"1.0.0\",\"actor_types\":[{"
+              "\"name\":\"t\",\"module\":\"m\",\"durable\":true,"
+              "\"idle_timeout_ms\":5000,\"resources\":{\"cpu_cores\":0.5,"
+              "\"memory_bytes\":1024},\"facets\":[{\"type\":\"timer\","
+              "\"priority\":3,\"config\":{\"every\":\"5s\",\"7\":\"x\"}}]}]}");
+    free(text);
+    json_decref(json);
+}
+END_TEST
+
+START_TEST(an_unknown_key_is_named_with_line_and_column)
+{
+    refused("name: a\nversion: 1.0.0\n  \nnamespce: b\n",
+            "app.yaml:4:1: unknown key namespce; known are name version "
+            "namespace description actor_types");
+}
+END_TEST
+
+START_TEST(a_wrong_type_is_named_with_what_would_be_right)
+{
+    refused(TYPE "    durable: yes\n",
+            "app.yaml:6:14: actor_types[0].durable is \"yes\", it must be true "
+            "or false");
+    refused(TYPE "    mailbox_max: -1\n",
+            "app.yaml:6:18: actor_types[0].mailbox_max is \"-1\", it must be a "
+            "whole number");
+    refused(TYPE "    mailbox_max: \"5\"\n",
+            "app.yaml:6:18: actor_types[0].mailbox_max is \"5\", it must be a "
+            "whole number");
+    refused(TYPE "    mailbox_max: 99999999999999999999\n",
+            "app.yaml:6:18: actor_types[0].mailbox_max is "
+            "\"99999999999999999999\", it must be a whole number");
+    refused(TYPE "    facets: {}\n",
+            "app.yaml:6:13: actor_types[0].facets is a mapping, it must be a "
+            "list");
+    refused("name: [a]\n", "app.yaml:1:7: name is a list, it must be a text");
+    refused("name:\n",
+            "app.yaml:1:6: name is \"\", it must be a text, or left out");
+    refused("- a\n",
+            "app.yaml:1:1: the manifest is a list, it must be a mapping");
+}
+END_TEST
+
+START_TEST(a_missing_or_second_key_is_refused)
+{
+    refused("name: a\nversion: 1.0.0\n",
+            "app.yaml:1:1: missing key actor_types");
+    refused("name: a\nname: b\n", "app.yaml:2:1: a second name");
+}
+END_TEST
+
+START_TEST(what_is_not_yaml_is_refused_with_its_place)
+{
+    refused("name: [a\n", "app.yaml:2:1: not YAML: while parsing a flow "
+                          "sequence, did not find expected ',' or ']'");
+    refused("", "app.yaml:1:1: the file is empty");
+}
+END_TEST
+
+START_TEST(a_nul_byte_is_refused)
+{
+    refused("name: \"a\\0b\"\n", "app.yaml:1:7: a NUL byte in name");
+}
+END_TEST
+
+START_TEST(an_alias_bomb_is_refused)
+{
+    char text[8192] = HEAD;
+    size_t len;
+
+    (void)strcat(text, "  - &t {name: t, module: m, facets: &f [");
+    for (int i = 0; i < 250; i++)
+        (void)strcat(text, i == 0 ? "&g {type: x}" : ",*g");
+    (void)strcat(text, "]}\n");
+    len = strlen(text);
+    for (int i = 0; i < 500; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "  - *t\n");
+    ck_assert_int_eq(parse(text), PLEX_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "too many values"));
+}
+END_TEST
+
+START_TEST(an_over_long_file_is_refused)
+{
+    static uint8_t text[MANIFEST_BYTES_MAX + 1];
+
+    ck_assert_int_eq(manifest_parse((struct plex_bytes){text, sizeof text},
+                                    "big.yaml", &json, &err),
+                     PLEX_INVALID);
+    ck_assert_str_eq(err.text, "big.yaml is longer than 1048576 bytes");
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("cli.manifest");
+    TCase *tests = tcase_create("all");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_test(tests, a_manifest_becomes_the_json_of_the_application);
+    tcase_add_test(tests, an_unknown_key_is_named_with_line_and_column);
+    tcase_add_test(tests, a_wrong_type_is_named_with_what_would_be_right);
+    tcase_add_test(tests, a_missing_or_second_key_is_refused);
+    tcase_add_test(tests, what_is_not_yaml_is_refused_with_its_place);
+    tcase_add_test(tests, a_nul_byte_is_refused);
+    tcase_add_test(tests, an_alias_bomb_is_refused);
+    tcase_add_test(tests, an_over_long_file_is_refused);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
