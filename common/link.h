@@ -109,6 +109,11 @@ PLEX_MUST_USE enum plex_status plex_link_open(struct plex_link **out,
                                               struct plex_err *err);
 /* Refuse new requests (UNAVAILABLE), keep answering old ones and calling. */
 void plex_link_drain(struct plex_link *link);
+/* Drain, and fail every pending call with PLEX_CANCELLED now: their done() has
+ * run when this returns. Used by the service skeleton before a service's
+ * stop(), which may still send events and cancel calls; a call made there ends
+ * in plex_link_close(). Not from inside a handler. */
+void plex_link_end(struct plex_link *link);
 /* Requests received and not yet answered. */
 size_t plex_link_serving(const struct plex_link *link);
 /* Fails what is pending with PLEX_CANCELLED, then releases everything.

@@ -13,7 +13,10 @@
  * of `plexspaces dev` or a process of its own.
  */
 
-/* Settings every service has; the first member of each config struct. */
+/* Settings every service has; the first member of each config struct. A
+ * service that lists one of these options in its own table as well gives it
+ * another default. From start() on, listen_url and admin_addr are the real
+ * ones, where port 0 was asked for. */
 struct plex_base_config {
     const char *node;         /* node id, unique in the cluster */
     const char *listen_url;   /* link inbox */
@@ -49,11 +52,13 @@ struct plex_service {
     enum plex_status (*start)(void *state, const void *config,
                               const struct plex_host *host,
                               struct plex_err *err);
-    /* Optional: begin to finish. The loop goes on until drained() is true or
-     * drain_ms have passed; link requests in service are waited for anyway. */
+    /* Optional: begin to finish. The loop goes on, and the link serves, until
+     * drained() is true or drain_ms have passed; then the link refuses new
+     * requests and those in service are waited for. */
     void (*drain)(void *state);
     bool (*drained)(void *state); /* NULL: true */
-    /* Release everything start() opened. After the loop ended. */
+    /* Release everything start() opened. After the loop ended; every link call
+     * has had its done() by then, and events may still be sent. */
     void (*stop)(void *state);
 };
 
