@@ -112,7 +112,11 @@ until_code "its actors have kept their state" 0 '^\{"count":8\}$'
 check "it is undeployed" 0 'undeployed' "$plex" application undeploy counter
 until_code "and its types are gone" 1 ACTOR_TYPE_NOT_FOUND
 
-check "dev ends with 0 on SIGTERM" 0 '^$' suite_stop
+if suite_stop; then
+    ok "dev ends with 0 on SIGTERM"
+else
+    not_ok "dev ends with 0 on SIGTERM" "$?"
+fi
 suite_start "$work/data" || exit 1
 export PLEXSPACES_SERVER=$suite_url
 check "it is deployed again" 0 'counter' \

@@ -52,8 +52,11 @@ check "the restart is logged" 0 'worker-2 was killed by signal 9' \
     grep worker-2 "$work/data/dev.log"
 
 daemons=$(cat "$work"/data/run/*.pid)
-check "dev ends with 0 on SIGTERM" 0 '^$' suite_stop
-suite_pid=
+if suite_stop; then
+    ok "dev ends with 0 on SIGTERM"
+else
+    not_ok "dev ends with 0 on SIGTERM" "$?"
+fi
 for pid in $daemons; do
     if [ -d "/proc/$pid" ]; then
         not_ok "no daemon is left behind" "process $pid"
