@@ -165,8 +165,10 @@ request_headers(const struct rest_request *request)
 {
     struct curl_slist *list = NULL;
 
-    if (request->body != NULL)
-        list = curl_slist_append(list, "Content-Type: application/json");
+    /* Without a body, not the form type that libcurl would say. */
+    list = curl_slist_append(list, request->body != NULL
+                                       ? "Content-Type: application/json"
+                                       : "Content-Type:");
     list = curl_slist_append(list, "Accept: application/json");
     list = curl_slist_append(list, "Expect:");
     for (int i = 0; i < REST_HEADERS_MAX && request->headers[i] != NULL; i++)
