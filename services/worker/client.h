@@ -101,10 +101,10 @@ uint64_t work_client_invoke(struct plex_link *link, const char *url,
 /* -- looking at actors ----------------------------------------------------- */
 
 enum work_actor_state { /* numbers of actor.v1 ActorState */
-    WORK_ACTOR_ACTIVE = 2,
-    WORK_ACTOR_INACTIVE = 3,
-    WORK_ACTOR_ACTIVATING = 4,
-    WORK_ACTOR_DEACTIVATING = 5,
+                        WORK_ACTOR_ACTIVE = 2,
+                        WORK_ACTOR_INACTIVE = 3,
+                        WORK_ACTOR_ACTIVATING = 4,
+                        WORK_ACTOR_DEACTIVATING = 5,
 };
 struct work_actor {
     const char *actor_id; /* tenant/namespace/type/key */

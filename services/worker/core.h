@@ -48,7 +48,8 @@ extern const struct work_core_config work_core_defaults;
 struct work_core *work_core_create(const struct work_core_config *config);
 void work_core_free(struct work_core *core); /* accepts NULL */
 
-/* -- what the worker may do -------------------------------------------------- */
+/* -- what the worker may do --------------------------------------------------
+ */
 
 /* A newer shard table, borrowed. Older versions are ignored. */
 void work_core_table(struct work_core *core, struct work_time t,
@@ -84,7 +85,8 @@ struct work_type {
 void work_core_types(struct work_core *core, struct work_time t,
                      const struct work_type *types, size_t n);
 
-/* -- messages ------------------------------------------------------------------ */
+/* -- messages
+ * ------------------------------------------------------------------ */
 
 /* `call` comes back in exactly one ANSWER; it must not be 0. */
 void work_core_deliver(struct work_core *core, struct work_time t,
@@ -100,7 +102,7 @@ enum work_output_kind {
 };
 struct work_output {
     enum work_output_kind kind;
-    const char *type;  /* cast, call: the receiver */
+    const char *type; /* cast, call: the receiver */
     const char *key;
     const char *timer; /* timers: the name */
     uint64_t delay_ms; /* timer: due; call: timeout */
@@ -108,7 +110,7 @@ struct work_output {
     struct plex_bytes payload;
 };
 struct work_outcome {
-    bool failed;             /* state and outputs are then ignored */
+    bool failed; /* state and outputs are then ignored */
     bool state_changed;
     struct plex_bytes state; /* when changed */
     struct plex_bytes reply; /* work_reply_pack()ed; also when failed */
@@ -119,10 +121,11 @@ struct work_outcome {
 void work_core_ran(struct work_core *core, struct work_time t, uint64_t run,
                    const struct work_outcome *outcome);
 
-/* -- answers of the journal and of other workers ------------------------------- */
+/* -- answers of the journal and of other workers
+ * ------------------------------- */
 
-void work_core_loaded(struct work_core *core, struct work_time t,
-                      uint64_t load, enum plex_status status, const char *text,
+void work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
+                      enum plex_status status, const char *text,
                       const struct journal_loaded *loaded);
 void work_core_fenced(struct work_core *core, struct work_time t,
                       uint64_t fence, enum plex_status status,
@@ -141,7 +144,8 @@ void work_core_appended(struct work_core *core, struct work_time t,
 void work_core_sent(struct work_core *core, struct work_time t, uint64_t send,
                     enum plex_status status, const struct work_reply *reply);
 
-/* -- time ------------------------------------------------------------------------ */
+/* -- time
+ * ------------------------------------------------------------------------ */
 
 /* Do what is due. */
 void work_core_tick(struct work_core *core, struct work_time t);
@@ -149,7 +153,8 @@ void work_core_tick(struct work_core *core, struct work_time t);
  * something waits for the wall clock. */
 uint64_t work_core_due_in(const struct work_core *core, struct work_time t);
 
-/* -- actions ---------------------------------------------------------------------- */
+/* -- actions
+ * ---------------------------------------------------------------------- */
 
 enum work_action_kind {
     WORK_DO_RUN = 1,
@@ -167,7 +172,7 @@ struct work_action {
     union {
         struct {
             const struct plex_actor_id *actor;
-            const void *user; /* of the type */
+            const void *user;                   /* of the type */
             const struct work_message *message; /* NULL: activated */
             const char *request_id;
             struct plex_bytes state;
@@ -211,29 +216,30 @@ bool work_core_next(struct work_core *core, struct work_action *out);
 /* Everything that waits to be written becomes APPEND actions now. */
 void work_core_flush(struct work_core *core);
 
-/* -- looking ------------------------------------------------------------------------ */
+/* -- looking
+ * ------------------------------------------------------------------------ */
 
 struct work_core_stats {
-    size_t activations;  /* in memory, loading or active */
-    size_t messages;     /* waiting, running or not released */
+    size_t activations; /* in memory, loading or active */
+    size_t messages;    /* waiting, running or not released */
     uint64_t bytes;
-    size_t appends;      /* batches in flight */
-    size_t pendings;     /* timers, delayed casts, messages under way */
-    uint32_t shards;     /* served */
+    size_t appends;         /* batches in flight */
+    size_t pendings;        /* timers, delayed casts, messages under way */
+    uint32_t shards;        /* served */
     uint32_t shards_taking; /* owned, being taken over */
     uint64_t turns_total;
-    uint64_t replays_total;    /* answered from the record */
-    uint64_t fenced_total;     /* entries refused by a newer epoch */
-    uint64_t dropped_total;    /* activations thrown away to be rebuilt */
+    uint64_t replays_total; /* answered from the record */
+    uint64_t fenced_total;  /* entries refused by a newer epoch */
+    uint64_t dropped_total; /* activations thrown away to be rebuilt */
     uint64_t activated_total;
     uint64_t passivated_total;
+    uint64_t corrupt_total; /* pendings that did not decode */
 };
-void work_core_stats(const struct work_core *core,
-                     struct work_core_stats *out);
+void work_core_stats(const struct work_core *core, struct work_core_stats *out);
 struct work_core_filter {
     const char *tenant;
-    const char *ns;   /* "" for all */
-    const char *type; /* "" for all */
+    const char *ns;    /* "" for all */
+    const char *type;  /* "" for all */
     const char *after; /* actor id, "" from the start */
 };
 /* At most `limit` activations by id into `out`. Their strings are in `arena`
@@ -247,7 +253,7 @@ bool work_core_inspect(const struct work_core *core, struct work_time t,
                        struct plex_arena *arena, struct work_actor *out);
 /* Who owns it: NULL when nobody, "" for ourselves. Epoch in *epoch. */
 const char *work_core_owner(const struct work_core *core,
-                            const struct plex_actor_id *actor,
-                            uint32_t *shard, uint64_t *epoch);
+                            const struct plex_actor_id *actor, uint32_t *shard,
+                            uint64_t *epoch);
 
 #endif

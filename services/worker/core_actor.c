@@ -1,0 +1,544 @@
+/* Actors in memory: activation, their mailboxes, passivation, dropping. */
+#include "services/worker/core_private.h"
+
+#include "common/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- the table --------------------------------------------------------------
+ */
+
+struct actor *
+actor_find(const struct work_core *core, const struct plex_actor_id *id,
+           uint64_t hash)
+{
+    struct hnode *node = htab_first(&core->actors, hash);
+
+    for (; node != NULL; node = htab_next(node)) {
+        struct actor *actor = plex_container_of(node, struct actor, node);
+
+        if (plex_actor_equal(&actor->id, id))
+            return actor;
+    }
+    return NULL;
+}
+
+static void
+slot_take(struct work_core *core, struct actor *actor)
+{
+    if (core->n_free_slots > 0) {
+        actor->slot = core->free_slots[--core->n_free_slots];
+    } else {
+        if (core->n_slots == core->slots_cap) {
+            core->slots_cap = core->slots_cap == 0 ? 64 : core->slots_cap * 2;
+            core->slots = plex_reallocarray(core->slots, core->slots_cap,
+                                            sizeof(struct actor *));
+            core->free_slots = plex_reallocarray(
+                core->free_slots, core->slots_cap, sizeof(uint32_t));
+        }
+        actor->slot = core->n_slots++;
+    }
+    core->slots[actor->slot] = actor;
+}
+
+struct actor *
+actor_get(struct work_core *core, const struct plex_actor_id *id, uint64_t hash)
+{
+    const char *const from[] = {id->tenant, id->ns, id->type, id->key};
+    struct actor *actor = actor_find(core, id, hash);
+    const char *part[4];
+    size_t size = 0;
+    char *at;
+
+    if (actor != NULL)
+        return actor;
+    for (int i = 0; i < 4; i++)
+        size += strlen(from[i]) + 1;
+    actor = plex_calloc(1, sizeof *actor + size);
+    at = (char *)(actor + 1);
+    for (int i = 0; i < 4; i++) {
+        part[i] = at;
+        at = stpcpy(at, from[i]) + 1;
+    }
+    actor->id = (struct plex_actor_id){part[0], part[1], part[2], part[3]};
+    actor->shard = plex_shard_of(hash, core->shard_bits);
+    actor->state = ACTOR_COLD;
+    TAILQ_INIT(&actor->mailbox);
+    TAILQ_INIT(&actor->unreleased);
+    TAILQ_INIT(&actor->pends);
+    TAILQ_INIT(&actor->recents);
+    slot_take(core, actor);
+    htab_put(&core->actors, &actor->node, hash);
+    TAILQ_INSERT_TAIL(&shard_get(core, actor->shard)->actors, actor, of_shard);
+    return actor;
+}
+
+/* A token names one LOAD or RUN: a late answer to another finds nothing. */
+uint64_t
+actor_token(const struct actor *actor)
+{
+    return (uint64_t)actor->generation << 32 | actor->slot;
+}
+
+static uint64_t
+token_new(struct work_core *core, struct actor *actor)
+{
+    actor->generation = (uint32_t)++core->tokens;
+    return actor_token(actor);
+}
+
+struct actor *
+actor_by_token(const struct work_core *core, uint64_t token)
+{
+    const uint32_t slot = (uint32_t)token;
+    struct actor *actor = slot < core->n_slots ? core->slots[slot] : NULL;
+
+    return actor != NULL && actor_token(actor) == token ? actor : NULL;
+}
+
+void
+actor_destroy(struct work_core *core, struct actor *actor)
+{
+    assert(TAILQ_EMPTY(&actor->mailbox) && TAILQ_EMPTY(&actor->unreleased));
+    assert(TAILQ_EMPTY(&actor->pends) && actor->running == NULL);
+    ids_clear(core, actor);
+    if (actor->is_idle)
+        TAILQ_REMOVE(&actor->type->idle, actor, idle);
+    if (actor->type != NULL)
+        TAILQ_REMOVE(&actor->type->actors, actor, of_type);
+    TAILQ_REMOVE(&shard_get(core, actor->shard)->actors, actor, of_shard);
+    htab_take(&core->actors, &actor->node);
+    core->slots[actor->slot] = NULL;
+    core->free_slots[core->n_free_slots++] = actor->slot;
+    free(actor->data);
+    free(actor->drop_text);
+    free(actor);
+}
+
+/* -- waking ------------------------------------------------------------------
+ */
+
+void
+actor_state_set(struct actor *actor, struct plex_bytes state)
+{
+    if (state.len > actor->data_cap || actor->data == NULL) {
+        actor->data_cap = state.len + 16;
+        free(actor->data);
+        actor->data = plex_reallocarray(NULL, 1, actor->data_cap);
+    }
+    if (state.len > 0)
+        memcpy(actor->data, state.data, state.len);
+    actor->data_len = state.len;
+    actor->has_data = true;
+}
+
+static void
+state_clear(struct actor *actor)
+{
+    free(actor->data);
+    actor->data = NULL;
+    actor->data_len = actor->data_cap = 0;
+    actor->has_data = false;
+    actor->seq = actor->committed = 0;
+    actor->since_snapshot = 0;
+}
+
+static void
+idle_leave(struct actor *actor)
+{
+    if (!actor->is_idle)
+        return;
+    actor->is_idle = false;
+    TAILQ_REMOVE(&actor->type->idle, actor, idle);
+}
+
+static void
+passivate(struct work_core *core, struct actor *actor)
+{
+    idle_leave(actor);
+    actor->state = ACTOR_COLD;
+    core->stats.activations--;
+    core->stats.passivated_total++;
+    ids_clear(core, actor);
+    state_clear(actor);
+    if (TAILQ_EMPTY(&actor->pends))
+        actor_destroy(core, actor);
+}
+
+/* The least recently used idle actor goes. */
+static bool
+make_room(struct work_core *core)
+{
+    struct actor *oldest = NULL;
+    struct type *type;
+
+    TAILQ_FOREACH(type, &core->types, link)
+    {
+        struct actor *first = TAILQ_FIRST(&type->idle);
+
+        if (first != NULL &&
+            (oldest == NULL || first->last_used < oldest->last_used))
+            oldest = first;
+    }
+    if (oldest == NULL)
+        return false;
+    passivate(core, oldest);
+    return true;
+}
+
+/* The behaviour's `activated` is a turn of its own before the first. */
+static void
+activation_turn(struct work_core *core, struct actor *actor)
+{
+    const struct work_message nothing = {
+        .to = actor->id,
+        .kind = WORK_CAST,
+        .method = "",
+        .path = "",
+        .subpath = "",
+        .query = "",
+        .content_type = "",
+        .sender = "",
+        .timer = "",
+    };
+    struct item *item = item_make(core, &plex_context_none, &nothing);
+
+    item->actor = actor;
+    item->activation = true;
+    TAILQ_INSERT_HEAD(&actor->mailbox, item, link);
+    actor->mailbox_n++;
+}
+
+static void
+actor_activated(struct work_core *core, struct actor *actor)
+{
+    actor->state = ACTOR_ACTIVE;
+    actor->activated_at = core->t.now_ns;
+    actor->messages = 0;
+    core->stats.activated_total++;
+    if (actor->type->info.has_activated)
+        activation_turn(core, actor);
+}
+
+enum plex_status
+actor_wake(struct work_core *core, struct actor *actor)
+{
+    if (actor->state != ACTOR_COLD)
+        return PLEX_OK;
+    if (core->stats.activations >= core->config.activations_max &&
+        !make_room(core))
+        return PLEX_LIMIT;
+    core->stats.activations++;
+    actor->durable = actor->type->info.durable;
+    actor->schema_version = actor->type->info.schema_version;
+    actor->epoch = shard_get(core, actor->shard)->epoch;
+    actor->last_used = core->t.now_ns;
+    if (!actor->durable) {
+        actor_activated(core, actor);
+        return PLEX_OK;
+    }
+    actor->state = ACTOR_LOADING;
+    todo_push(core, TODO_LOAD, token_new(core, actor), NULL);
+    return PLEX_OK;
+}
+
+static void
+loaded_ok(struct work_core *core, struct actor *actor,
+          const struct journal_loaded *loaded)
+{
+    actor->seq = actor->committed = loaded->last_seq;
+    if (loaded->has_state) {
+        actor_state_set(actor, loaded->state);
+        actor->schema_version = loaded->schema_version;
+    }
+    for (size_t i = 0; i < loaded->n_recent; i++)
+        id_record(core, actor, &loaded->recent[i], false);
+    actor_activated(core, actor);
+    actor_pump(core, actor);
+}
+
+void
+work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
+                 enum plex_status status, const char *text,
+                 const struct journal_loaded *loaded)
+{
+    struct actor *actor;
+
+    core->t = t;
+    actor = actor_by_token(core, load);
+    if (actor == NULL || actor->state != ACTOR_LOADING)
+        return;
+    if (status == PLEX_OK && loaded->has_state &&
+        loaded->schema_version > actor->type->info.schema_version) {
+        actor_drop(core, actor, false, PLEX_UNSUPPORTED,
+                   "the stored state has a newer schema version than the "
+                   "module");
+    } else if (status == PLEX_OK) {
+        loaded_ok(core, actor, loaded);
+    } else if (status == PLEX_FENCED) {
+        shard_fenced(core, actor->shard);
+    } else {
+        actor_drop(core, actor, false,
+                   status == PLEX_CORRUPT ? status : PLEX_UNAVAILABLE, text);
+    }
+}
+
+/* -- working
+ * ------------------------------------------------------------------- */
+
+static void
+run(struct work_core *core, struct actor *actor, struct item *item)
+{
+    actor->running = item;
+    item->state = ITEM_RUNNING;
+    item->attempts++;
+    actor->messages++;
+    todo_push(core, TODO_RUN, token_new(core, actor), NULL);
+}
+
+/* The first message of the mailbox: run it, or answer it without. */
+static void
+pump_one(struct work_core *core, struct actor *actor, struct item *item)
+{
+    if (item->from != NULL && (item->from->cancelled || item->from->gone)) {
+        /* A turn before this one cancelled the timer: if that turn is not
+         * written after all, the timer is armed again. */
+        struct pend *pend = item->from;
+
+        item->from = NULL;
+        if (!pend->gone)
+            pend->state = PEND_IDLE;
+        pend_unref(pend);
+        item_finish(core, item, PLEX_CANCELLED, NULL);
+    } else if (item->deadline != 0 && item->deadline <= core->t.now_ns) {
+        item_finish(core, item, PLEX_TIMEOUT,
+                    "the deadline passed in the mailbox; not done");
+    } else if (!lease_holds(core)) {
+        item_finish(core, item, PLEX_UNAVAILABLE,
+                    "the worker's lease has lapsed");
+    } else if (item->arrived <= actor->activated_at &&
+               item_replays(core, actor, item)) {
+        return; /* it came before its recorded answers were loaded */
+    } else if (item->accept) {
+        turn_accept(core, actor, item);
+    } else {
+        run(core, actor, item);
+    }
+}
+
+void
+actor_pump(struct work_core *core, struct actor *actor)
+{
+    struct item *item;
+
+    while (actor->state == ACTOR_ACTIVE && actor->running == NULL &&
+           actor->unreleased_n < core->config.unreleased_max &&
+           (item = TAILQ_FIRST(&actor->mailbox)) != NULL) {
+        idle_leave(actor);
+        TAILQ_REMOVE(&actor->mailbox, item, link);
+        actor->mailbox_n--;
+        pump_one(core, actor, item);
+    }
+    actor_settle_down(core, actor);
+}
+
+/* Idle, or not worth keeping at all. */
+void
+actor_settle_down(struct work_core *core, struct actor *actor)
+{
+    uint64_t idle_until;
+
+    if (actor->state == ACTOR_COLD) {
+        if (TAILQ_EMPTY(&actor->pends) && actor->writing == 0)
+            actor_destroy(core, actor);
+        return;
+    }
+    if (actor->state != ACTOR_ACTIVE || actor->running != NULL ||
+        actor->mailbox_n > 0 || actor->unreleased_n > 0 || actor->writing > 0 ||
+        (!actor->durable && !TAILQ_EMPTY(&actor->pends))) {
+        idle_leave(actor);
+        return;
+    }
+    if (actor->is_idle)
+        return;
+    actor->is_idle = true;
+    actor->last_used = core->t.now_ns;
+    TAILQ_INSERT_TAIL(&actor->type->idle, actor, idle);
+    idle_until = core->t.now_ns + actor->type->info.idle_timeout_ms * WORK_MS;
+    if (idle_until < core->idle_next)
+        core->idle_next = idle_until;
+}
+
+void
+actors_passivate(struct work_core *core)
+{
+    const uint64_t now = core->t.now_ns;
+    struct type *type;
+
+    if (now < core->idle_next)
+        return;
+    core->idle_next = UINT64_MAX;
+    TAILQ_FOREACH(type, &core->types, link)
+    {
+        const uint64_t idle_ns = type->info.idle_timeout_ms * WORK_MS;
+        struct actor *actor;
+
+        while ((actor = TAILQ_FIRST(&type->idle)) != NULL &&
+               actor->last_used + idle_ns <= now)
+            passivate(core, actor);
+        if (actor != NULL && actor->last_used + idle_ns < core->idle_next)
+            core->idle_next = actor->last_used + idle_ns;
+    }
+}
+
+/* -- dropping
+ * --------------------------------------------------------------------- */
+
+static void
+mailbox_refuse(struct work_core *core, struct actor *actor)
+{
+    struct item_list mailbox;
+    struct item *item;
+
+    /* Detached first: what fails here must not be queued here again. */
+    TAILQ_INIT(&mailbox);
+    TAILQ_CONCAT(&mailbox, &actor->mailbox, link);
+    actor->mailbox_n = 0;
+    while ((item = TAILQ_FIRST(&mailbox)) != NULL) {
+        TAILQ_REMOVE(&mailbox, item, link);
+        item_finish(core, item, actor->drop_status, actor->drop_text);
+    }
+}
+
+/* Entries that are in no batch yet will never be written. */
+static void
+unwritten_undo(struct work_core *core, struct actor *actor)
+{
+    struct write *write, *next;
+    struct item *item;
+
+    TAILQ_FOREACH(item, &actor->unreleased, link)
+    if (item->state == ITEM_UNWRITTEN) {
+        TAILQ_REMOVE(&core->unwritten, item->write, link);
+        actor->writing--;
+        item->state = ITEM_REFUSED;
+    }
+    for (write = TAILQ_FIRST(&core->unwritten); write != NULL; write = next) {
+        next = TAILQ_NEXT(write, link);
+        if (write->actor != actor || write->kind != WRITE_SNAPSHOT)
+            continue;
+        TAILQ_REMOVE(&core->unwritten, write, link);
+        actor->writing--;
+        write_free(core, write);
+    }
+}
+
+void
+actor_drop(struct work_core *core, struct actor *actor, bool requeue,
+           enum plex_status status, const char *text)
+{
+    const bool again = actor->state == ACTOR_DROPPED;
+
+    if (actor->state == ACTOR_COLD)
+        return;
+    free(actor->drop_text);
+    actor->drop_text = plex_strdup(text == NULL ? "" : text);
+    actor->drop_status = status;
+    actor->drop_requeues = requeue && (!again || actor->drop_requeues);
+    idle_leave(actor);
+    actor->state = ACTOR_DROPPED;
+    if (!again) {
+        core->stats.dropped_total++;
+        unwritten_undo(core, actor);
+    }
+    if (!actor->drop_requeues)
+        mailbox_refuse(core, actor);
+    actor_drop_continue(core, actor);
+}
+
+/* One turn of a dropped activation, oldest first. */
+static void
+dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
+             struct item_list *again)
+{
+    struct write *write = item->write;
+    const bool unknown = item->state == ITEM_UNKNOWN;
+
+    if (item->state == ITEM_EXISTED) {
+        turn_undo(core, item);
+        item_finish(core, item, item->status, item->text);
+        return;
+    }
+    if (write != NULL) {
+        if (unknown && write->n_made + write->n_ended > 0)
+            shard_refresh(core, actor->shard);
+        turn_undo(core, item);
+    }
+    if (unknown) {
+        item_finish(core, item, PLEX_UNKNOWN,
+                    "the journal did not say whether the turn was written");
+    } else if (item->activation) {
+        item_finish(core, item, PLEX_CANCELLED, NULL);
+    } else if (actor->drop_requeues && item->attempts < WORK_ATTEMPTS_MAX) {
+        item->state = ITEM_WAITING;
+        TAILQ_INSERT_TAIL(again, item, link);
+        actor->mailbox_n++;
+    } else {
+        item_finish(core, item, actor->drop_status, actor->drop_text);
+    }
+}
+
+/* Nothing is under way any more: what can be said of each turn is known. */
+static void
+dropped_turns(struct work_core *core, struct actor *actor)
+{
+    struct item_list turns, again;
+    struct item *item;
+
+    TAILQ_INIT(&again);
+    TAILQ_INIT(&turns);
+    TAILQ_CONCAT(&turns, &actor->unreleased, link);
+    actor->unreleased_n = 0;
+    while ((item = TAILQ_FIRST(&turns)) != NULL) {
+        TAILQ_REMOVE(&turns, item, link);
+        dropped_turn(core, actor, item, &again);
+    }
+    TAILQ_CONCAT(&again, &actor->mailbox, link);
+    TAILQ_CONCAT(&actor->mailbox, &again, link);
+}
+
+void
+actor_drop_continue(struct work_core *core, struct actor *actor)
+{
+    if (actor->state != ACTOR_DROPPED)
+        return;
+    turns_release(core, actor); /* what was written is true all the same */
+    if (actor->writing > 0 || actor->running != NULL)
+        return;
+    dropped_turns(core, actor);
+    ids_clear(core, actor);
+    state_clear(actor);
+    actor->state = ACTOR_COLD;
+    core->stats.activations--;
+    if (actor->mailbox_n > 0) {
+        const struct shard *shard = shard_get(core, actor->shard);
+        const char *text = "the actor was dropped";
+        enum plex_status status = type_check(actor->type, &text);
+
+        if (status == PLEX_OK && shard->state != SHARD_SERVING)
+            status = PLEX_NOT_OWNER;
+        if (status == PLEX_OK)
+            status = actor_wake(core, actor);
+        if (status == PLEX_OK) {
+            actor_pump(core, actor);
+            return;
+        }
+        actor->drop_status = status;
+        free(actor->drop_text);
+        actor->drop_text = plex_strdup(text);
+        mailbox_refuse(core, actor);
+    }
+    actor_settle_down(core, actor);
+}

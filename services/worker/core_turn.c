@@ -1,0 +1,500 @@
+/* Turns: from what a handler did to what may leave. */
+#include "services/worker/core_private.h"
+
+#include "common/mem.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+write_free(struct work_core *core, struct write *write)
+{
+    for (size_t i = 0; i < write->n_made; i++)
+        pend_unref(write->made[i]);
+    for (size_t i = 0; i < write->n_ended; i++)
+        pend_unref(write->ended[i]);
+    core->stats.bytes -= write->bytes;
+    free(write->made);
+    free(write->ended);
+    free((void *)(uintptr_t)write->entry.pending);
+    free((void *)(uintptr_t)write->entry.settled);
+    free(write);
+}
+
+/* -- outputs ------------------------------------------------------------------
+ */
+
+static void
+ended_add(struct write *write, struct pend *pend)
+{
+    write->ended = plex_reallocarray(write->ended, write->n_ended + 1,
+                                     sizeof(struct pend *));
+    write->ended[write->n_ended++] = pend;
+    pend->refs++;
+    pend->cancelled = true;
+}
+
+static void
+output_message(const struct actor *actor, const struct work_output *out,
+               const char *sender, struct work_message *m)
+{
+    *m = (struct work_message){
+        .to = actor->id,
+        .kind = WORK_TIMER,
+        .ttl_ms = WORK_TTL_MS,
+        .method = "",
+        .path = "",
+        .subpath = "",
+        .query = "",
+        .content_type = "application/json",
+        .payload = out->payload,
+        .sender = "",
+        .timer = "",
+    };
+    if (out->kind == WORK_OUT_TIMER_SET) {
+        m->timer = out->timer;
+        return;
+    }
+    m->kind = out->kind == WORK_OUT_CALL ? WORK_CALL : WORK_CAST;
+    m->to.type = out->type;
+    m->to.key = out->key;
+    m->sender = sender;
+    m->tag = out->tag;
+    m->ttl_ms = UINT64_C(24) * 3600 * 1000; /* outlives any retrying */
+    if (out->kind == WORK_OUT_CALL)
+        m->delay_ms = out->delay_ms; /* kept there: its timeout */
+}
+
+/* NULL when the message does not fit the wire. */
+static struct pend *
+output_pend(struct work_core *core, struct actor *actor, uint64_t seq, size_t n,
+            const struct work_output *out)
+{
+    char sender[PLEX_ACTOR_NAME_MAX + 1], id[80];
+    struct work_message message;
+    struct plex_err err;
+    struct pend *pend;
+    int len;
+
+    plex_actor_format(&actor->id, sender, sizeof sender);
+    output_message(actor, out, sender, &message);
+    if (actor->durable)
+        len = snprintf(id, sizeof id, "%016" PRIx64 ":%" PRIu64 ":%zu",
+                       actor->node.hash, seq, n);
+    else
+        len = snprintf(id, sizeof id, "v%" PRIx64 ":%" PRIu64,
+                       core->config.incarnation, ++core->tokens);
+    message.id = (struct plex_bytes){(const uint8_t *)id, (size_t)len};
+    pend = pend_make(core, actor, message.id,
+                     core->t.wall_ms +
+                         (out->kind == WORK_OUT_TIMER_SET ? out->delay_ms : 0),
+                     &message);
+    if (pend == NULL)
+        return NULL;
+    pend->packed.max = WORK_TURN_BYTES_MAX;
+    if (actor->durable &&
+        work_message_pack(&message, &pend->packed, &err) != PLEX_OK) {
+        pend_forget(core, pend);
+        return NULL;
+    }
+    return pend;
+}
+
+/* Fills made and ended. False when there is too much. */
+static bool
+outputs_take(struct work_core *core, struct actor *actor, struct item *item,
+             const struct work_outcome *outcome, struct write *write)
+{
+    write->made = plex_calloc(outcome->n_outputs + 1, sizeof(struct pend *));
+    for (size_t i = 0; i < outcome->n_outputs; i++) {
+        const struct work_output *out = &outcome->outputs[i];
+        struct pend *pend = NULL;
+
+        if (out->kind == WORK_OUT_TIMER_SET ||
+            out->kind == WORK_OUT_TIMER_CANCEL)
+            pend = pend_timer(actor, out->timer, item->from);
+        if (pend != NULL)
+            ended_add(write, pend);
+        if (out->kind == WORK_OUT_TIMER_CANCEL)
+            continue;
+        pend = output_pend(core, actor, write->entry.seq, i, out);
+        if (pend == NULL)
+            return false;
+        pend->refs++;
+        write->made[write->n_made++] = pend;
+        write->bytes += pend->packed.len;
+    }
+    return true;
+}
+
+static void
+outputs_undo(struct work_core *core, struct write *write)
+{
+    for (size_t i = 0; i < write->n_made; i++)
+        if (!write->made[i]->gone)
+            pend_forget(core, write->made[i]);
+    for (size_t i = 0; i < write->n_ended; i++) {
+        struct pend *pend = write->ended[i];
+
+        pend->cancelled = false;
+        if (!pend->gone && pend->made && pend->state == PEND_IDLE)
+            pend_arm(core, pend);
+    }
+}
+
+static void
+outputs_commit(struct work_core *core, struct actor *actor, struct write *write)
+{
+    const struct shard *shard = shard_get(core, actor->shard);
+
+    for (size_t i = 0; i < write->n_ended; i++)
+        if (!write->ended[i]->gone)
+            pend_forget(core, write->ended[i]);
+    for (size_t i = 0; i < write->n_made; i++) {
+        struct pend *pend = write->made[i];
+
+        pend->made = true;
+        plex_buf_free(&pend->packed);
+        if (pend->gone)
+            continue;
+        if (shard->state != SHARD_SERVING)
+            pend_forget(core, pend); /* the next owner will find it */
+        else if (!pend->cancelled)
+            pend_arm(core, pend);
+    }
+}
+
+void
+turn_undo(struct work_core *core, struct item *item)
+{
+    if (item->write == NULL)
+        return;
+    outputs_undo(core, item->write);
+    write_free(core, item->write);
+    item->write = NULL;
+}
+
+/* -- the entry
+ * -------------------------------------------------------------------- */
+
+static void
+entry_lists(struct item *item, struct write *write)
+{
+    struct journal_entry *entry = &write->entry;
+    const size_t n_settled = write->n_ended + (item->from != NULL);
+    struct journal_pending *pending;
+    struct plex_bytes *settled;
+
+    if (write->n_made > 0) {
+        pending = plex_calloc(write->n_made, sizeof *pending);
+        for (size_t i = 0; i < write->n_made; i++) {
+            const struct pend *pend = write->made[i];
+
+            pending[i].id = pend->id;
+            pending[i].due_ms = pend->due_ms;
+            pending[i].message =
+                (struct plex_bytes){pend->packed.data, pend->packed.len};
+        }
+        entry->pending = pending;
+        entry->n_pending = write->n_made;
+    }
+    if (n_settled > 0) {
+        settled = plex_calloc(n_settled, sizeof *settled);
+        for (size_t i = 0; i < write->n_ended; i++)
+            settled[i] = write->ended[i]->id;
+        if (item->from != NULL)
+            settled[write->n_ended] = item->from->id;
+        entry->settled = settled;
+        entry->n_settled = n_settled;
+    }
+}
+
+static struct write *
+turn_begin(struct work_core *core, struct actor *actor, struct item *item,
+           struct plex_bytes state)
+{
+    const struct work_message *m = &item->message;
+    struct write *write = plex_reallocarray(NULL, 1, sizeof *write + state.len);
+    uint8_t *copy = (uint8_t *)(write + 1);
+
+    memset(write, 0, sizeof *write);
+    if (state.len > 0)
+        memcpy(copy, state.data, state.len);
+    write->kind = WRITE_TURN;
+    write->actor = actor;
+    write->item = item;
+    write->bytes = sizeof *write + state.len;
+    write->entry = (struct journal_entry){
+        .kind = JOURNAL_TURN,
+        .actor = actor->id,
+        .shard = actor->shard,
+        .epoch = actor->epoch,
+        .seq = actor->seq + 1,
+        .message_id =
+            core->config.unsafe_no_dedup ? (struct plex_bytes){0} : m->id,
+        .request_hash = m->request_hash,
+        .expires_ms =
+            core->t.wall_ms + (m->ttl_ms == 0 ? WORK_TTL_MS : m->ttl_ms),
+        .at_ms = core->t.wall_ms,
+        .state = {copy, state.len},
+        .schema_version = actor->type->info.schema_version,
+    };
+    return write;
+}
+
+/* The checkers of the simulator must notice this. */
+static void
+answer_too_early(struct work_core *core, struct item *item)
+{
+    struct item *early;
+
+    if (!core->config.unsafe_reply_before_commit || item->call == 0)
+        return;
+    early = item_make(core, &plex_context_none, &item->message);
+    early->call = item->call;
+    item->call = 0;
+    item_reply_set(core, early,
+                   (struct plex_bytes){item->reply, item->reply_len});
+    item_finish(core, early, PLEX_OK, NULL);
+}
+
+static void
+turn_queue(struct work_core *core, struct actor *actor, struct item *item,
+           struct write *write)
+{
+    entry_lists(item, write);
+    write->entry.reply = (struct plex_bytes){item->reply, item->reply_len};
+    core->stats.bytes += write->bytes;
+    actor->seq++;
+    item->write = write;
+    item->recorded = true;
+    item->state = ITEM_UNWRITTEN;
+    TAILQ_INSERT_TAIL(&actor->unreleased, item, link);
+    actor->unreleased_n++;
+    write_queue(core, write);
+    answer_too_early(core, item);
+}
+
+static void
+turn_ready(struct actor *actor, struct item *item)
+{
+    item->state = ITEM_READY;
+    TAILQ_INSERT_TAIL(&actor->unreleased, item, link);
+    actor->unreleased_n++;
+}
+
+/* -- what a handler did
+ * -------------------------------------------------------------- */
+
+static bool
+must_write(const struct item *item, const struct work_outcome *outcome)
+{
+    const struct work_message *m = &item->message;
+
+    if (item->from != NULL)
+        return true;
+    if (!outcome->failed && (outcome->state_changed || outcome->n_outputs > 0))
+        return true;
+    if (item->activation)
+        return false;
+    return m->keyed || m->kind == WORK_CAST ||
+           (outcome->failed && m->id.len > 0);
+}
+
+static void
+turn_failed_reply(struct work_core *core, struct item *item, const char *text)
+{
+    const struct work_reply reply = {
+        .http_status = 500, .content_type = "", .failed = true, .error = text};
+    struct plex_buf buf = {.max = 4096};
+    struct plex_err err;
+
+    if (work_reply_pack(&reply, &buf, &err) == PLEX_OK)
+        item_reply_set(core, item, (struct plex_bytes){buf.data, buf.len});
+    plex_buf_free(&buf);
+}
+
+static void
+turn_durable(struct work_core *core, struct actor *actor, struct item *item,
+             const struct work_outcome *outcome)
+{
+    const bool changed = !outcome->failed && outcome->state_changed;
+    struct write *write;
+
+    if (!must_write(item, outcome)) {
+        turn_ready(actor, item);
+        return;
+    }
+    write = turn_begin(core, actor, item,
+                       changed ? outcome->state : (struct plex_bytes){0});
+    write->entry.has_state = changed;
+    if (!outcome->failed &&
+        (outcome->state.len > JOURNAL_STATE_MAX ||
+         !outputs_take(core, actor, item, outcome, write) ||
+         write->bytes + item->reply_len > WORK_TURN_BYTES_MAX)) {
+        const struct work_outcome failed = {.failed = true};
+
+        outputs_undo(core, write);
+        core->stats.bytes += write->bytes; /* write_free takes it off */
+        write_free(core, write);
+        turn_failed_reply(core, item,
+                          "the turn's state, messages and timers are more "
+                          "than the journal takes");
+        turn_durable(core, actor, item, &failed);
+        return;
+    }
+    if (changed) {
+        actor_state_set(actor, outcome->state);
+        actor->schema_version = write->entry.schema_version;
+        actor->since_snapshot++;
+    }
+    turn_queue(core, actor, item, write);
+    if (changed && actor->since_snapshot >= actor->type->info.snapshot_every) {
+        actor->since_snapshot = 0;
+        snapshot_queue(core, actor);
+    }
+}
+
+static void
+turn_volatile(struct work_core *core, struct actor *actor, struct item *item,
+              const struct work_outcome *outcome)
+{
+    if (!outcome->failed && outcome->state_changed) {
+        actor_state_set(actor, outcome->state);
+        actor->schema_version = actor->type->info.schema_version;
+    }
+    if (!outcome->failed && outcome->n_outputs > 0) {
+        struct write *write =
+            turn_begin(core, actor, item, (struct plex_bytes){0});
+
+        core->stats.bytes += write->bytes;
+        (void)outputs_take(core, actor, item, outcome, write);
+        outputs_commit(core, actor, write);
+        write_free(core, write);
+    }
+    turn_ready(actor, item);
+}
+
+void
+work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
+              const struct work_outcome *outcome)
+{
+    struct actor *actor;
+    struct item *item;
+
+    core->t = t;
+    actor = actor_by_token(core, token);
+    if (actor == NULL || actor->running == NULL)
+        return;
+    item = actor->running;
+    actor->running = NULL;
+    core->stats.turns_total++;
+    if (actor->state == ACTOR_DROPPED) {
+        turn_ready(actor, item);
+        actor_drop_continue(core, actor);
+        return;
+    }
+    if (item->activation && outcome->failed) {
+        item_finish(core, item, PLEX_CANCELLED, NULL);
+        actor_drop(core, actor, false, PLEX_FAILED,
+                   "the actor could not be activated");
+        return;
+    }
+    item_reply_set(core, item, outcome->reply);
+    if (actor->durable)
+        turn_durable(core, actor, item, outcome);
+    else
+        turn_volatile(core, actor, item, outcome);
+    turns_release(core, actor);
+    actor_pump(core, actor);
+}
+
+/* A delayed cast to a durable actor: one turn keeps it, a later one, when it
+ * is due, handles it. */
+void
+turn_accept(struct work_core *core, struct actor *actor, struct item *item)
+{
+    struct work_message message = item->message;
+    struct write *write = turn_begin(core, actor, item, (struct plex_bytes){0});
+    struct plex_buf reply = {.max = 4096};
+    struct work_reply accepted = {
+        .http_status = 202, .content_type = "", .error = "", .recorded = true};
+    struct plex_err err;
+    struct pend *pend;
+
+    accepted.due_ms = core->t.wall_ms + message.delay_ms;
+    message.delay_ms = 0;
+    if (item->accept_id != NULL)
+        message.id =
+            (struct plex_bytes){item->accept_id + 2, item->message.id.len - 2};
+    pend = pend_make(core, actor, message.id, accepted.due_ms, &message);
+    if (pend == NULL || work_reply_pack(&accepted, &reply, &err) != PLEX_OK) {
+        core->stats.bytes += write->bytes;
+        write_free(core, write);
+        item_finish(core, item, PLEX_LIMIT,
+                    "the worker keeps as many delayed casts as it may");
+        return;
+    }
+    pend->packed.max = WORK_TURN_BYTES_MAX;
+    if (work_message_pack(&message, &pend->packed, &err) != PLEX_OK)
+        assert(!"a message that came over the wire fits it");
+    pend->refs++;
+    write->made = plex_calloc(1, sizeof(struct pend *));
+    write->made[write->n_made++] = pend;
+    write->bytes += pend->packed.len;
+    item_reply_set(core, item, (struct plex_bytes){reply.data, reply.len});
+    plex_buf_free(&reply);
+    turn_queue(core, actor, item, write);
+}
+
+/* -- what may leave
+ * ---------------------------------------------------------------------- */
+
+static void
+turn_record(struct work_core *core, struct actor *actor,
+            const struct item *item)
+{
+    const struct journal_entry *entry = &item->write->entry;
+    const struct journal_recorded recorded = {
+        .message_id = entry->message_id,
+        .request_hash = entry->request_hash,
+        .expires_ms = entry->expires_ms,
+        .reply = entry->reply,
+        .seq = entry->seq,
+    };
+
+    if (entry->message_id.len > 0 && actor->state == ACTOR_ACTIVE)
+        id_record(core, actor, &recorded, true);
+}
+
+static void
+release_one(struct work_core *core, struct actor *actor, struct item *item)
+{
+    TAILQ_REMOVE(&actor->unreleased, item, link);
+    actor->unreleased_n--;
+    if (item->state == ITEM_WRITTEN) {
+        turn_record(core, actor, item);
+        outputs_commit(core, actor, item->write);
+    } else {
+        item->needs_lease = true; /* nothing but the lease vouches for it */
+    }
+    item_finish(core, item, PLEX_OK, NULL);
+}
+
+void
+turns_release(struct work_core *core, struct actor *actor)
+{
+    struct item *item, *next;
+
+    for (item = TAILQ_FIRST(&actor->unreleased); item != NULL; item = next) {
+        next = TAILQ_NEXT(item, link);
+        if (item->state == ITEM_WRITTEN ||
+            (item->state == ITEM_READY && actor->state == ACTOR_ACTIVE))
+            release_one(core, actor, item);
+        else if (actor->state == ACTOR_ACTIVE)
+            return; /* in order: what is behind it waits */
+    }
+}
