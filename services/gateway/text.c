@@ -128,23 +128,17 @@ gate_id_of_key(const struct plex_actor_id *actor, const char *key,
     return (struct plex_bytes){(const uint8_t *)id, len};
 }
 
-void
-gate_id_format(struct plex_bytes id, char out[GATE_ID_TEXT_MAX + 1])
+/* Returns the number of digits; no NUL. */
+static size_t
+encode64(const uint8_t *data, size_t len, char *out)
 {
-    size_t n = 2;
+    size_t n = 0;
 
-    if (id.len == 16) {
-        plex_id_format(id.data, out);
-        return;
-    }
-    assert(id.len > 1 && id.len <= 18 + GATE_KEY_MAX);
-    memcpy(out, "k-", 2);
-    for (size_t i = 1; i < id.len; i += 3) {
-        const size_t left = id.len - i;
-        const uint32_t bits =
-            (uint32_t)id.data[i] << 16 |
-            (left > 1 ? (uint32_t)id.data[i + 1] << 8 : 0) |
-            (left > 2 ? (uint32_t)id.data[i + 2] : 0);
+    for (size_t i = 0; i < len; i += 3) {
+        const size_t left = len - i;
+        const uint32_t bits = (uint32_t)data[i] << 16 |
+                              (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
+                              (left > 2 ? (uint32_t)data[i + 2] : 0);
 
         out[n++] = digits64[bits >> 18 & 63];
         out[n++] = digits64[bits >> 12 & 63];
@@ -153,7 +147,67 @@ gate_id_format(struct plex_bytes id, char out[GATE_ID_TEXT_MAX + 1])
         if (left > 2)
             out[n++] = digits64[bits & 63];
     }
-    out[n] = '\0';
+    return n;
+}
+
+/* Returns the number of bytes, SIZE_MAX if it is no base64url. */
+static size_t
+decode64(const char *text, size_t len, uint8_t *out)
+{
+    size_t n = 0;
+    uint32_t bits = 0, have = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        const char *digit = strchr(digits64, text[i]);
+
+        if (digit == NULL || text[i] == '\0')
+            return SIZE_MAX;
+        bits = bits << 6 | (uint32_t)(digit - digits64);
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[n++] = (uint8_t)(bits >> have);
+        }
+    }
+    if (have >= 6 || (bits & ((1U << have) - 1)) != 0)
+        return SIZE_MAX;
+    return n;
+}
+
+const char *
+gate_base64url(struct plex_bytes bytes, struct plex_arena *arena)
+{
+    char *out = gate_alloc(arena, (bytes.len + 2) / 3 * 4 + 1);
+
+    out[encode64(bytes.data, bytes.len, out)] = '\0';
+    return out;
+}
+
+bool
+gate_base64url_text(const char *text, struct plex_arena *arena,
+                    const char **out)
+{
+    const size_t len = strlen(text);
+    char *raw = gate_alloc(arena, len + 1);
+    const size_t n = decode64(text, len, (uint8_t *)raw);
+
+    if (n == SIZE_MAX || memchr(raw, '\0', n) != NULL)
+        return false;
+    raw[n] = '\0';
+    *out = raw;
+    return true;
+}
+
+void
+gate_id_format(struct plex_bytes id, char out[GATE_ID_TEXT_MAX + 1])
+{
+    if (id.len == 16) {
+        plex_id_format(id.data, out);
+        return;
+    }
+    assert(id.len > 1 && id.len <= 18 + GATE_KEY_MAX);
+    memcpy(out, "k-", 2);
+    out[2 + encode64(id.data + 1, id.len - 1, out + 2)] = '\0';
 }
 
 static enum plex_status
@@ -162,29 +216,13 @@ key_id_parse(const char *text, struct plex_arena *arena,
 {
     const size_t len = strlen(text);
     uint8_t *id = gate_alloc(arena, len + 1);
-    size_t n = 0;
-    uint32_t bits = 0, have = 0;
+    const size_t n = decode64(text, len, id + 1);
 
-    id[n++] = 'k';
-    for (size_t i = 0; i < len; i++) {
-        const char *digit = strchr(digits64, text[i]);
-
-        if (digit == NULL)
-            return plex_err_set(err, PLEX_INVALID,
-                                "invocation id has byte 0x%02x, which is no "
-                                "base64url digit",
-                                (unsigned char)text[i]);
-        bits = bits << 6 | (uint32_t)(digit - digits64);
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            id[n++] = (uint8_t)(bits >> have);
-        }
-    }
-    if (n < 19 || have >= 6 || (bits & ((1U << have) - 1)) != 0)
+    if (n == SIZE_MAX || n < 18)
         return plex_err_set(err, PLEX_INVALID,
                             "invocation id is cut off or altered");
-    *out = (struct plex_bytes){id, n};
+    id[0] = 'k';
+    *out = (struct plex_bytes){id, n + 1};
     return PLEX_OK;
 }
 

@@ -37,6 +37,12 @@ PLEX_MUST_USE enum plex_status gate_id_parse(const char *text,
 struct plex_bytes gate_id_of_key(const struct plex_actor_id *actor,
                                  const char *key, struct plex_arena *arena);
 
+/* base64url without padding, NUL-terminated, in the arena. */
+const char *gate_base64url(struct plex_bytes bytes, struct plex_arena *arena);
+/* False for what is not its exact inverse, or decodes to a NUL. */
+bool gate_base64url_text(const char *text, struct plex_arena *arena,
+                         const char **out);
+
 /* Allocation that must succeed: requests are bounded far below the arena. */
 void *gate_alloc(struct plex_arena *arena, size_t size);
 

@@ -50,7 +50,8 @@ reg_catalog_type(const struct reg_catalog *catalog, const char *tenant,
             continue;
         for (size_t j = 0; j < a->n_types; j++)
             if (strcmp(a->types[j].name, type) == 0) {
-                *app = a;
+                if (app != NULL)
+                    *app = a;
                 return &a->types[j];
             }
     }

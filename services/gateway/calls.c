@@ -1,0 +1,440 @@
+/* Calls to actors: HTTP on one side, links on the other, the core between. */
+#include "common/mem.h"
+#include "services/gateway/gate.h"
+#include "services/gateway/header.h"
+#include "services/gateway/text.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One request to an actor, pooled. */
+struct gate_work {
+    struct gate_work *next; /* in the pool */
+    struct gate *gate;
+    struct plex_http_exchange *ex;
+    struct plex_arena arena;
+    struct gate_request request;
+    struct gate_call call;
+    struct gate_attempt *attempt; /* the newest, while it is open */
+    unsigned attempts;            /* open ones */
+    bool answered;
+    uint64_t started;
+    size_t n_headers;
+    bool too_many_headers;
+    struct work_header headers[GATE_HEADERS_IN_MAX];
+};
+
+/* One message under way to a worker; outlives its answer when abandoned. */
+struct gate_attempt {
+    struct gate_attempt *next; /* in the pool */
+    struct gate_work *work;
+    uint32_t number;
+    uint64_t link_id;
+};
+
+/* -- pools ------------------------------------------------------------------ */
+
+static struct gate_work *
+work_take(struct gate *gate)
+{
+    struct gate_work *work = gate->works;
+
+    if (work != NULL) {
+        gate->works = work->next;
+        gate->n_works--;
+    } else {
+        work = plex_calloc(1, sizeof *work);
+        work->gate = gate;
+        plex_arena_init(&work->arena, GATE_PARSE_ARENA);
+    }
+    work->n_headers = 0;
+    work->too_many_headers = false;
+    work->answered = false;
+    return work;
+}
+
+static void
+work_free(struct gate_work *work)
+{
+    plex_arena_fini(&work->arena);
+    free(work);
+}
+
+/* Once it is answered and no attempt is open. */
+static void
+work_release(struct gate_work *work)
+{
+    struct gate *gate = work->gate;
+
+    if (!work->answered || work->attempts > 0)
+        return;
+    if (gate->stopped || gate->n_works == GATE_WORKS_POOLED_MAX) {
+        work_free(work);
+        return;
+    }
+    plex_arena_reset(&work->arena);
+    work->next = gate->works;
+    gate->works = work;
+    gate->n_works++;
+}
+
+static struct gate_attempt *
+attempt_take(struct gate *gate)
+{
+    struct gate_attempt *attempt = gate->attempts;
+
+    if (attempt == NULL)
+        return plex_calloc(1, sizeof *attempt);
+    gate->attempts = attempt->next;
+    return attempt;
+}
+
+static void
+pools_free(struct gate *gate)
+{
+    while (gate->works != NULL) {
+        struct gate_work *work = gate->works;
+
+        gate->works = work->next;
+        work_free(work);
+    }
+    while (gate->attempts != NULL) {
+        struct gate_attempt *attempt = gate->attempts;
+
+        gate->attempts = attempt->next;
+        free(attempt);
+    }
+}
+
+/* -- answers ---------------------------------------------------------------- */
+
+/* Response headers, with room for what they say. */
+struct answer {
+    struct plex_http_header headers[WORK_HEADERS_MAX + 8];
+    size_t n;
+    char actor[3 * PLEX_ACTOR_NAME_MAX + 1];
+    char id[GATE_ID_TEXT_MAX + 1];
+    char location[sizeof GATE_INVOCATIONS_PREFIX + GATE_ID_TEXT_MAX];
+    char trace[56];
+};
+
+static void
+header_add(struct answer *a, const char *name, const char *value)
+{
+    assert(a->n + 1 < sizeof a->headers / sizeof *a->headers);
+    a->headers[a->n++] = (struct plex_http_header){name, value};
+}
+
+/* Header values are ASCII: other bytes of the key, and '%', are encoded. */
+static void
+actor_text(const struct plex_actor_id *actor, char *out)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+
+    plex_actor_format(actor, name, sizeof name);
+    for (const char *at = name; *at != '\0'; at++) {
+        const unsigned char c = (unsigned char)*at;
+
+        if (c > 0x20 && c < 0x7f && c != '%') {
+            *out++ = *at;
+            continue;
+        }
+        *out++ = '%';
+        *out++ = hex[c >> 4];
+        *out++ = hex[c & 15];
+    }
+    *out = '\0';
+}
+
+static void
+answer_begin(const struct gate_work *work, struct answer *a)
+{
+    const struct gate_request *request = &work->request;
+
+    a->n = 0;
+    actor_text(&request->message.to, a->actor);
+    header_add(a, "X-Plexspaces-Actor", a->actor);
+    gate_id_format(request->message.id, a->id);
+    header_add(a, "X-Plexspaces-Message-Id", a->id);
+    if (memcmp(&request->context.trace, &plex_context_none.trace,
+               sizeof request->context.trace) != 0) {
+        plex_trace_format(&request->context.trace, a->trace);
+        header_add(a, "traceparent", a->trace);
+    }
+}
+
+static void
+answer_accepted(struct gate_work *work, struct answer *a,
+                const struct work_reply *reply)
+{
+    char body[GATE_ID_TEXT_MAX + 100], due[40] = "";
+    int len;
+
+    if (reply->due_ms > 0)
+        (void)snprintf(due, sizeof due, ",\"due_ms\":%" PRIu64, reply->due_ms);
+    (void)snprintf(a->location, sizeof a->location, "%s%s",
+                   GATE_INVOCATIONS_PREFIX, a->id);
+    header_add(a, "Location", a->location);
+    header_add(a, NULL, NULL);
+    len = snprintf(body, sizeof body,
+                   "{\"message_id\":\"%s\",\"status\":\"accepted\"%s}\n", a->id,
+                   due);
+    gate_answer(work->gate, work->ex, 202, "application/json", a->headers,
+                (struct plex_bytes){(const uint8_t *)body, (size_t)len});
+}
+
+static void
+answer_reply(struct gate_work *work, struct answer *a,
+             const struct work_reply *reply)
+{
+    const unsigned status =
+        reply->http_status < 200 || reply->http_status > 599
+            ? 200
+            : reply->http_status;
+
+    for (size_t i = 0; i < reply->n_headers && i < WORK_HEADERS_MAX; i++)
+        if (gate_header_replyable(reply->headers[i].name,
+                                  reply->headers[i].value))
+            header_add(a, reply->headers[i].name, reply->headers[i].value);
+    header_add(a, NULL, NULL);
+    gate_answer(work->gate, work->ex, status,
+                reply->content_type[0] == '\0' ? "application/json"
+                                               : reply->content_type,
+                a->headers, reply->payload);
+}
+
+static void
+work_answer(struct gate_work *work, const struct work_reply *reply)
+{
+    struct gate *gate = work->gate;
+    const struct work_message *message = &work->request.message;
+    struct answer a;
+
+    work->answered = true;
+    answer_begin(work, &a);
+    if (reply != NULL && reply->replayed && message->keyed)
+        header_add(&a, "Idempotency-Replayed", "true");
+    if (reply != NULL && message->kind == WORK_CAST) {
+        answer_accepted(work, &a, reply);
+    } else if (reply != NULL && !reply->failed) {
+        answer_reply(work, &a, reply);
+    } else {
+        header_add(&a, NULL, NULL);
+        gate_answer_problem(gate, work->ex, &work->call.problem,
+                            work->request.request_id, a.headers);
+    }
+    work->ex = NULL;
+    plex_histogram_record(gate->metrics.calls,
+                          (plex_loop_now(gate->host->loop) - work->started) /
+                              1000);
+    work_release(work);
+}
+
+/* -- the core's wishes ------------------------------------------------------ */
+
+static void
+attempt_done(void *arg, enum plex_status status, const char *text,
+             const struct work_reply *reply)
+{
+    struct gate_attempt *attempt = arg;
+    struct gate_work *work = attempt->work;
+    struct gate *gate = work->gate;
+    const uint32_t number = attempt->number;
+
+    if (work->attempt == attempt)
+        work->attempt = NULL;
+    work->attempts--;
+    if (gate->stopped) {
+        free(attempt);
+        work->answered = true;
+        work_release(work);
+        return;
+    }
+    attempt->next = gate->attempts;
+    gate->attempts = attempt;
+    if (work->answered) {
+        work_release(work);
+        return;
+    }
+    gate_core_result(gate->core, &work->call, number, status, text, reply,
+                     plex_loop_now(gate->host->loop));
+    gate_calls_run(gate);
+}
+
+static void
+work_invoke(struct gate_work *work, const struct gate_action *action)
+{
+    struct gate *gate = work->gate;
+    struct gate_attempt *attempt = attempt_take(gate);
+
+    attempt->work = work;
+    attempt->number = action->attempt;
+    work->attempt = attempt;
+    work->attempts++;
+    attempt->link_id = work_client_invoke(
+        gate->host->link, action->url, work->call.context, work->call.message,
+        attempt_done, attempt);
+}
+
+static void
+work_abandon(struct gate_work *work, uint32_t number)
+{
+    if (work->attempt != NULL && work->attempt->number == number)
+        plex_link_cancel(work->gate->host->link, work->attempt->link_id);
+}
+
+static void
+timer_update(struct gate *gate)
+{
+    const uint64_t at = gate_core_deadline(gate->core);
+    const uint64_t now = plex_loop_now(gate->host->loop);
+
+    if (at == gate->timer_at)
+        return;
+    gate->timer_at = at;
+    if (at == UINT64_MAX)
+        plex_timer_stop(gate->timer);
+    else
+        plex_timer_start(gate->timer,
+                         at <= now ? 0 : (at - now + 999999) / 1000000);
+}
+
+void
+gate_calls_run(struct gate *gate)
+{
+    struct gate_action action;
+
+    /* What cancelling or answering leads to is done by the loop below. */
+    if (gate->running)
+        return;
+    gate->running = true;
+    while (gate_core_next(gate->core, &action)) {
+        struct gate_work *work =
+            action.call == NULL
+                ? NULL
+                : plex_container_of(action.call, struct gate_work, call);
+
+        switch (action.kind) {
+        case GATE_INVOKE:
+            work_invoke(work, &action);
+            break;
+        case GATE_ABANDON:
+            work_abandon(work, action.attempt);
+            break;
+        case GATE_REFRESH:
+            place_watch_hint(gate->watch, action.version);
+            break;
+        case GATE_RESPOND:
+            work_answer(work, action.reply);
+            break;
+        }
+    }
+    gate->running = false;
+    timer_update(gate);
+}
+
+void
+gate_calls_fini(struct gate *gate)
+{
+    /* Only calls that wait are left; for them every deadline has come. */
+    gate_core_tick(gate->core, UINT64_MAX);
+    gate_calls_run(gate);
+    gate->stopped = true;
+    pools_free(gate);
+}
+
+/* -- requests --------------------------------------------------------------- */
+
+static void
+header_collect(void *arg, const char *name, const char *value)
+{
+    struct gate_work *work = arg;
+
+    if (work->n_headers == GATE_HEADERS_IN_MAX)
+        work->too_many_headers = true;
+    else
+        work->headers[work->n_headers++] = (struct work_header){name, value};
+}
+
+/* A path that names no key of a type that needs one. */
+static bool
+key_needed(const struct gate *gate, const struct gate_request *request)
+{
+    const struct reg_catalog *catalog = gate_core_catalog_now(gate->core);
+    const struct plex_actor_id *to = &request->message.to;
+    const struct reg_actor_type *type =
+        catalog == NULL
+            ? NULL
+            : reg_catalog_type(catalog, to->tenant, to->ns, to->type, NULL);
+
+    return type != NULL && type->is_virtual;
+}
+
+static bool
+work_parse(struct gate_work *work, struct plex_http_exchange *ex)
+{
+    struct gate *gate = work->gate;
+    struct gate_problem *problem = &work->call.problem;
+    struct gate_input input = {.method = plex_http_method(ex),
+                               .path = plex_http_path(ex),
+                               .query = plex_http_query(ex),
+                               .headers = work->headers,
+                               .body = plex_http_body(ex),
+                               .now_ns = work->started};
+
+    plex_http_each_header(ex, header_collect, work);
+    input.n_headers = work->n_headers;
+    plex_id_make(input.id, plex_wall_ms());
+    if (work->too_many_headers) {
+        *problem = (struct gate_problem){
+            .status = 431, .code = "TOO_MANY_HEADERS", .source = "gateway"};
+        (void)snprintf(problem->detail, sizeof problem->detail,
+                       "more than %d headers", GATE_HEADERS_IN_MAX);
+        return false;
+    }
+    if (!gate_parse(&gate->rules, &input, &work->arena, &work->request,
+                    problem))
+        return false;
+    if (!work->request.key_missing || !key_needed(gate, &work->request))
+        return true;
+    *problem = (struct gate_problem){
+        .status = 400, .code = "ACTOR_KEY_MISSING", .source = "gateway"};
+    (void)snprintf(problem->detail, sizeof problem->detail,
+                   "actor type \"%s\" is virtual: name the actor by a path "
+                   "segment after the type or by ?key=",
+                   work->request.message.to.type);
+    return false;
+}
+
+static void
+work_refuse(struct gate_work *work, struct plex_http_exchange *ex)
+{
+    static const struct plex_http_header allow[] = {
+        {"Allow", "GET, POST, PUT, DELETE"}, {0}};
+
+    gate_answer_problem(work->gate, ex, &work->call.problem, "",
+                        work->call.problem.status == 405 ? allow : NULL);
+    work->answered = true;
+    work_release(work);
+}
+
+void
+gate_call_begin(struct gate *gate, struct plex_http_exchange *ex)
+{
+    struct gate_work *work = work_take(gate);
+
+    work->ex = ex;
+    work->started = plex_loop_now(gate->host->loop);
+    if (!work_parse(work, ex)) {
+        work_refuse(work, ex);
+        return;
+    }
+    work->call = (struct gate_call){.context = &work->request.context,
+                                    .message = &work->request.message};
+    gate_core_call(gate->core, &work->call, work->started);
+    gate_calls_run(gate);
+}

@@ -1,0 +1,46 @@
+#ifndef SERVICES_GATEWAY_REST_H
+#define SERVICES_GATEWAY_REST_H
+
+#include "services/gateway/gate.h"
+#include "services/gateway/wire.h"
+
+/* One REST request in service; what rest*.c share. */
+struct gate_rest {
+    struct gate_rest *next, *prev; /* gate->settling */
+    struct gate *gate;
+    struct plex_http_exchange *ex;
+    const struct gate_route *route;
+    struct plex_arena arena;
+    struct plex_context context;
+    char request_id[27];
+    ProtobufCMessage *request;
+    /* Waiting for the catalogue. */
+    bool settling;
+    ProtobufCMessage *response;
+    json_t *json; /* owned */
+    struct plex_timer *timer;
+    /* Listing actors. */
+    struct gate_list_request list;
+    struct work_actor *actors;
+    size_t n_actors, cap_actors;
+    unsigned open; /* calls under way */
+    enum plex_status failed;
+    char failed_text[128];
+};
+
+/* Each answers, which ends the request. `json` is taken. */
+void gate_rest_answer(struct gate_rest *rest, json_t *json);
+void gate_rest_problem(struct gate_rest *rest, unsigned http,
+                       const char *code, const char *source, const char *fmt,
+                       ...) PLEX_PRINTF(5, 6);
+/* A status of a daemon, with its own code and text. */
+void gate_rest_failed(struct gate_rest *rest, const char *source,
+                      enum plex_status status, const char *text,
+                      bool outcome_unknown);
+/* Send the request to a daemon and answer with its reply. */
+void gate_rest_forward(struct gate_rest *rest, const char *url);
+
+/* rest_local.c */
+void gate_rest_local(struct gate_rest *rest, enum gate_local what);
+
+#endif

@@ -1,0 +1,287 @@
+/* The rpcs that the gateway answers itself, from the catalogue, the shard
+ * table and the workers. */
+#include "common/mem.h"
+#include "services/gateway/rest.h"
+#include "services/gateway/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_DEFAULT = 50, PAGE_MAX = 1000 };
+
+/* -- actors ----------------------------------------------------------------- */
+
+static int
+actor_order(const void *a, const void *b)
+{
+    return strcmp(((const struct work_actor *)a)->actor_id,
+                  ((const struct work_actor *)b)->actor_id);
+}
+
+static void
+list_answer(struct gate_rest *rest)
+{
+    const size_t page = rest->list.page_size;
+    const char *next = "";
+    size_t n = rest->n_actors;
+
+    if (rest->failed != PLEX_OK) {
+        gate_rest_failed(rest, "worker", rest->failed, rest->failed_text,
+                         false);
+        return;
+    }
+    if (n > 0)
+        qsort(rest->actors, n, sizeof *rest->actors, actor_order);
+    if (n > page) {
+        const char *last = rest->actors[page - 1].actor_id;
+
+        n = page;
+        next = gate_base64url(
+            (struct plex_bytes){(const uint8_t *)last, strlen(last)},
+            &rest->arena);
+    }
+    gate_rest_answer(rest, gate_wire_actors(rest->actors, n, next));
+}
+
+static char *
+keep(struct gate_rest *rest, const char *text)
+{
+    const size_t len = strlen(text) + 1;
+    char *copy = gate_alloc(&rest->arena, len);
+
+    memcpy(copy, text, len);
+    return copy;
+}
+
+static void
+list_done(void *arg, enum plex_status status, const char *text,
+          const struct work_actor *actors, size_t n)
+{
+    struct gate_rest *rest = arg;
+
+    if (status != PLEX_OK) {
+        rest->failed = status;
+        (void)snprintf(rest->failed_text, sizeof rest->failed_text, "%.120s",
+                       text);
+        n = 0;
+    }
+    if (n > 0) {
+        rest->actors = plex_reallocarray(rest->actors, rest->n_actors + n,
+                                         sizeof *rest->actors);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct work_actor *copy = &rest->actors[rest->n_actors++];
+
+        *copy = actors[i];
+        copy->actor_id = keep(rest, actors[i].actor_id);
+        copy->node_id = keep(rest, actors[i].node_id);
+    }
+    if (--rest->open == 0)
+        list_answer(rest);
+}
+
+static void
+local_list(struct gate_rest *rest)
+{
+    const struct place_table *table = gate_core_table_now(rest->gate->core);
+    const char *after = "";
+
+    rest->list = gate_wire_list_request(rest->request);
+    if (rest->list.page_size == 0)
+        rest->list.page_size = PAGE_DEFAULT;
+    if (rest->list.page_size > PAGE_MAX) {
+        gate_rest_problem(rest, 400, "INVALID", "gateway",
+                          "page_size is %u, at most %d are allowed",
+                          rest->list.page_size, PAGE_MAX);
+        return;
+    }
+    if (!gate_base64url_text(rest->list.page_token, &rest->arena, &after)) {
+        gate_rest_problem(rest, 400, "INVALID", "gateway",
+                          "page_token is not one that a list returned");
+        return;
+    }
+    if (table == NULL || table->n_workers == 0) {
+        list_answer(rest);
+        return;
+    }
+    /* Every worker's first page: the merged page is among them. */
+    rest->open = (unsigned)table->n_workers;
+    for (size_t i = 0; i < table->n_workers; i++)
+        work_client_list(rest->gate->host->link, table->workers[i].url,
+                         &rest->context, rest->context.tenant, rest->list.ns,
+                         rest->list.type, after, rest->list.page_size + 1,
+                         list_done, rest);
+}
+
+static void
+get_done(void *arg, enum plex_status status, const char *text,
+         const struct work_actor *actors, size_t n)
+{
+    struct gate_rest *rest = arg;
+
+    if (status == PLEX_NOT_FOUND)
+        gate_rest_problem(rest, 404, "ACTOR_NOT_FOUND", "worker", "%s", text);
+    else if (status != PLEX_OK || n == 0)
+        gate_rest_failed(rest, "worker",
+                         status == PLEX_OK ? PLEX_INTERNAL : status, text,
+                         false);
+    else
+        gate_rest_answer(rest, gate_wire_actor(&actors[0]));
+}
+
+static void
+local_get(struct gate_rest *rest)
+{
+    const struct place_table *table = gate_core_table_now(rest->gate->core);
+    const struct place_worker *owner;
+    struct plex_actor_id actor;
+    struct plex_err err;
+
+    if (plex_actor_parse(keep(rest, gate_wire_actor_id(rest->request)), &actor,
+                         &err) != PLEX_OK) {
+        gate_rest_problem(rest, 400, "INVALID", "gateway", "%s", err.text);
+        return;
+    }
+    if (strcmp(actor.tenant, rest->context.tenant) != 0) {
+        gate_rest_problem(rest, 403, "TENANT_FORBIDDEN", "gateway",
+                          "the actor belongs to tenant \"%s\", the caller to "
+                          "\"%s\"",
+                          actor.tenant, rest->context.tenant);
+        return;
+    }
+    owner = table == NULL ? NULL
+                          : place_table_owner(
+                                table, plex_shard_of(plex_actor_hash(&actor),
+                                                     table->shard_bits));
+    if (owner == NULL) {
+        gate_rest_problem(rest, 503, "NO_OWNER", "gateway",
+                          "no worker owns this actor's shard at the moment");
+        return;
+    }
+    rest->context.ns = actor.ns;
+    work_client_inspect(rest->gate->host->link, owner->url, &rest->context,
+                        &actor, get_done, rest);
+}
+
+/* -- system ----------------------------------------------------------------- */
+
+static void
+local_info(struct gate_rest *rest)
+{
+    const struct place_table *table = gate_core_table_now(rest->gate->core);
+
+    gate_rest_answer(
+        rest, gate_wire_info(PLEX_VERSION, "development",
+                             table == NULL ? 0 : 1U << table->shard_bits,
+                             table == NULL ? 0 : table->version));
+}
+
+static const struct {
+    const char *kind;
+    enum gate_health when_missing;
+} expected[] = {
+    {"registry", GATE_UNHEALTHY},   {"placement", GATE_UNHEALTHY},
+    {"journal", GATE_UNHEALTHY},    {"worker", GATE_UNHEALTHY},
+    {"gateway", GATE_DEGRADED},     {"tuplespace", GATE_DEGRADED},
+    {"channel-broker", GATE_DEGRADED},
+};
+enum { EXPECTED = sizeof expected / sizeof *expected };
+
+static enum gate_health
+node_health(enum reg_node_status status)
+{
+    switch (status) {
+    case REG_NODE_READY:
+        return GATE_HEALTHY;
+    case REG_NODE_LOST:
+        return GATE_UNHEALTHY;
+    default:
+        return GATE_DEGRADED;
+    }
+}
+
+static void
+local_health(struct gate_rest *rest)
+{
+    const struct reg_catalog *catalog =
+        gate_core_catalog_now(rest->gate->core);
+    size_t n_nodes = 0, n = 0;
+    const struct reg_node *nodes =
+        catalog == NULL ? NULL : reg_catalog_nodes(catalog, &n_nodes);
+    struct gate_component *components =
+        plex_calloc(n_nodes + EXPECTED, sizeof *components);
+    bool ready[EXPECTED] = {false};
+    enum gate_health all = GATE_HEALTHY;
+
+    for (size_t i = 0; i < n_nodes; i++) {
+        const enum gate_health health = node_health(nodes[i].status);
+
+        components[n++] = (struct gate_component){
+            nodes[i].kind, nodes[i].node_id, nodes[i].reason, health};
+        if (health != GATE_HEALTHY)
+            all = GATE_DEGRADED;
+        for (size_t k = 0; k < EXPECTED; k++)
+            if (health == GATE_HEALTHY &&
+                strcmp(expected[k].kind, nodes[i].kind) == 0)
+                ready[k] = true;
+    }
+    for (size_t k = 0; k < EXPECTED; k++) {
+        if (ready[k])
+            continue;
+        components[n++] =
+            (struct gate_component){expected[k].kind, "", "none is ready",
+                                    expected[k].when_missing};
+        if (expected[k].when_missing > all)
+            all = expected[k].when_missing;
+    }
+    gate_rest_answer(rest, gate_wire_health(all, components, n));
+    free(components);
+}
+
+static void
+local_metrics(struct gate_rest *rest)
+{
+    const char *node_id = gate_wire_node_id(rest->request);
+    const struct reg_catalog *catalog =
+        gate_core_catalog_now(rest->gate->core);
+    size_t n = 0;
+    const struct reg_node *nodes =
+        catalog == NULL ? NULL : reg_catalog_nodes(catalog, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(nodes[i].node_id, node_id) != 0)
+            continue;
+        if (nodes[i].status == REG_NODE_LOST)
+            gate_rest_problem(rest, 503, "NODE_LOST", "gateway",
+                              "node \"%s\" is lost", node_id);
+        else
+            gate_rest_forward(rest, nodes[i].url);
+        return;
+    }
+    gate_rest_problem(rest, 404, "NODE_NOT_FOUND", "gateway",
+                      "no node \"%.64s\" is registered", node_id);
+}
+
+void
+gate_rest_local(struct gate_rest *rest, enum gate_local what)
+{
+    switch (what) {
+    case GATE_LOCAL_LIST_ACTORS:
+        local_list(rest);
+        break;
+    case GATE_LOCAL_GET_ACTOR:
+        local_get(rest);
+        break;
+    case GATE_LOCAL_SYSTEM_INFO:
+        local_info(rest);
+        break;
+    case GATE_LOCAL_HEALTH:
+        local_health(rest);
+        break;
+    case GATE_LOCAL_METRICS:
+    default:
+        local_metrics(rest);
+        break;
+    }
+}
