@@ -226,9 +226,29 @@ node_end(struct place_core *core, struct place_node *node)
     place_node_strip(core, node);
 }
 
+/* When we look much later than we should, it was us who slept (a stopped
+ * process, a blocked disk), and the heartbeats are still in the queue. To wait
+ * longer than was promised is always safe. */
+static void
+leases_extend(struct place_core *core, uint64_t now_ns)
+{
+    const uint64_t lease_ns = place_ms(core->config.lease_ms);
+    uint64_t due = UINT64_MAX;
+
+    for (uint32_t i = 0; i < core->config.workers_max; i++)
+        if (core->nodes[i].live && core->nodes[i].lease_end_ns < due)
+            due = core->nodes[i].lease_end_ns;
+    if (due >= now_ns || now_ns - due < lease_ns / 2)
+        return;
+    for (uint32_t i = 0; i < core->config.workers_max; i++)
+        if (core->nodes[i].live)
+            core->nodes[i].lease_end_ns = now_ns + lease_ns;
+}
+
 static void
 nodes_expire(struct place_core *core, uint64_t now_ns)
 {
+    leases_extend(core, now_ns);
     for (uint32_t i = 0; i < core->config.workers_max; i++) {
         struct place_node *node = &core->nodes[i];
 

@@ -73,16 +73,17 @@ PLEX_MUST_USE enum plex_status reg_app_resolve(const struct reg_app_full *in,
                                                struct reg_app_rec **out,
                                                struct plex_err *err);
 
-/* -- the core --------------------------------------------------------------- */
+/* -- the core ---------------------------------------------------------------
+ */
 
 struct reg_core_config {
-    uint32_t lease_ms;  /* of nodes; 1500 */
-    uint32_t grace_ms;  /* after a start, catalogues of an earlier life are
-                           answered only then: nodes announce first; 1500 */
-    uint32_t forget_ms; /* lost nodes are listed so long; 600000 */
-    uint32_t nodes_max; /* 4096 */
-    uint32_t apps_max;  /* in all; 10000 */
-    uint32_t types_max; /* in all; 100000 */
+    uint32_t lease_ms;     /* of nodes; 1500 */
+    uint32_t grace_ms;     /* after a start, catalogues of an earlier life are
+                              answered only then: nodes announce first; 1500 */
+    uint32_t forget_ms;    /* lost nodes are listed so long; 600000 */
+    uint32_t nodes_max;    /* 4096 */
+    uint32_t apps_max;     /* in all; 10000 */
+    uint32_t types_max;    /* in all; 100000 */
     uint32_t watchers_max; /* 4096 */
     uint32_t changes_max;  /* waiting to be stored; 1024 */
 };
@@ -152,7 +153,8 @@ void reg_core_undeploy(struct reg_core *core, void *call, const char *tenant,
 void reg_core_stored(struct reg_core *core, enum plex_status status,
                      const char *text, uint64_t now_ns);
 
-/* -- reading; borrowed until the next input --------------------------------- */
+/* -- reading; borrowed until the next input ---------------------------------
+ */
 
 uint64_t reg_core_version(const struct reg_core *core);
 /* In order of node_id; the ages are as of now_ns. */
