@@ -24,7 +24,8 @@ plex_transport_find(const char *url)
     return NULL;
 }
 
-/* -- incoming ------------------------------------------------------------------ */
+/* -- incoming
+ * ------------------------------------------------------------------ */
 
 /* A peer that sends rubbish must not fill the disk with our complaints. */
 static void
@@ -145,7 +146,8 @@ static const struct plex_inbox_events inbox_events = {
     .conn_lost = on_conn_lost,
 };
 
-/* -- clock and deferred work ----------------------------------------------------- */
+/* -- clock and deferred work
+ * ----------------------------------------------------- */
 
 void
 link_timer_update(struct plex_link *link)
@@ -160,10 +162,9 @@ link_timer_update(struct plex_link *link)
         return;
     link->timer_at = first->at;
     now = plex_now();
-    plex_timer_start(link->timer,
-                     first->at <= now
-                         ? 0
-                         : (first->at - now + NS_PER_MS - 1) / NS_PER_MS);
+    plex_timer_start(
+        link->timer,
+        first->at <= now ? 0 : (first->at - now + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 static void
@@ -233,7 +234,8 @@ run_finish(struct plex_task *task)
         (void)link_calls_finish(link);
 }
 
-/* -- life ---------------------------------------------------------------------- */
+/* -- life
+ * ---------------------------------------------------------------------- */
 
 static struct plex_counter *
 counter(struct plex_link *link, struct plex_metrics *metrics, const char *name,
@@ -293,8 +295,9 @@ link_metrics_init(struct plex_link *link, struct plex_metrics *metrics)
     m->pending = &link->no_gauge;
     m->serving = &link->no_gauge;
     if (metrics != NULL) {
-        m->pending = plex_metrics_gauge(metrics, "plexspaces_link_calls_pending",
-                                        "Calls to peers not yet ended.", "");
+        m->pending =
+            plex_metrics_gauge(metrics, "plexspaces_link_calls_pending",
+                               "Calls to peers not yet ended.", "");
         m->serving =
             plex_metrics_gauge(metrics, "plexspaces_link_requests_serving",
                                "Requests of peers not yet answered.", "");

@@ -27,7 +27,8 @@ struct link_copy {
     char bytes[];
 };
 
-/* -- pool -------------------------------------------------------------------- */
+/* -- pool --------------------------------------------------------------------
+ */
 
 static void call_expired(struct link_deadline *deadline);
 
@@ -99,7 +100,8 @@ link_calls_free(struct plex_link *link)
     free(link->slots);
 }
 
-/* -- states ------------------------------------------------------------------ */
+/* -- states ------------------------------------------------------------------
+ */
 
 static bool
 call_unsent(const struct link_call *call)
@@ -143,9 +145,8 @@ call_count(struct plex_link *link, enum plex_status status)
 }
 
 /* The call has failed; done() is told later. `what` follows the peer. */
-static void
-call_fail(struct link_call *call, enum plex_status status, bool unknown,
-          const char *fmt, ...) PLEX_PRINTF(4, 5);
+static void call_fail(struct link_call *call, enum plex_status status,
+                      bool unknown, const char *fmt, ...) PLEX_PRINTF(4, 5);
 
 static void
 call_fail(struct link_call *call, enum plex_status status, bool unknown,
@@ -196,7 +197,8 @@ link_calls_finish(struct plex_link *link)
     return true;
 }
 
-/* -- sending ----------------------------------------------------------------- */
+/* -- sending -----------------------------------------------------------------
+ */
 
 static uint64_t
 timeout_ms(uint64_t deadline, uint64_t now)
@@ -258,8 +260,7 @@ call_queue(struct link_call *call, struct link_peer *peer,
         return err->status;
     size = plex_envelope_size(&envelope);
     if (peer->queued + size > PLEX_LINK_QUEUE_MAX)
-        return plex_err_set(err, PLEX_LIMIT,
-                            "%d bytes wait for %.120s already",
+        return plex_err_set(err, PLEX_LIMIT, "%d bytes wait for %.120s already",
                             PLEX_LINK_QUEUE_MAX, peer->url);
     link_peer_queue(peer, &envelope, size, &call->frame, &call->offset);
     return PLEX_OK;
@@ -300,8 +301,8 @@ call_start(struct link_call *call, const struct plex_link_request *request,
 {
     struct plex_link *link = call->link;
     const uint64_t now = plex_now();
-    struct link_peer *peer = link_peer_get(link, request->peer,
-                                           strlen(request->peer), err);
+    struct link_peer *peer =
+        link_peer_get(link, request->peer, strlen(request->peer), err);
 
     if (peer == NULL || call_check(link, peer, request, err) != PLEX_OK)
         return err->status;
@@ -381,12 +382,14 @@ call_expired(struct link_deadline *deadline)
     const bool sent = call->ever_sent || !call_unsent(call);
 
     call_revoke(call);
-    call_fail(call, PLEX_TIMEOUT, sent, sent ? "no answer from %.120s in time"
-                                             : "could not reach %.120s in time",
+    call_fail(call, PLEX_TIMEOUT, sent,
+              sent ? "no answer from %.120s in time"
+                   : "could not reach %.120s in time",
               call->peer->url);
 }
 
-/* -- what happens to them ------------------------------------------------------ */
+/* -- what happens to them
+ * ------------------------------------------------------ */
 
 void
 link_call_reply(struct plex_link *link, const struct plex_envelope *envelope)
@@ -402,7 +405,7 @@ link_call_reply(struct plex_link *link, const struct plex_envelope *envelope)
     void *arg;
 
     if (call == NULL)
-        return; /* cancelled, late, or answered twice */
+        return;            /* cancelled, late, or answered twice */
     if (call_unsent(call)) /* the answer to an earlier attempt */
         link_peer_withdraw(call->peer, call->frame, call->offset);
     if (envelope->text.len > 0)

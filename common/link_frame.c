@@ -102,11 +102,10 @@ is_zero(const uint8_t *data, size_t len)
 static size_t
 context_size(const struct plex_envelope_context *context)
 {
-    size_t size = bytes_size(context->tenant.len) +
-                  bytes_size(context->ns.len) +
-                  bytes_size(context->principal.len) +
-                  bytes_size(context->roles.len) +
-                  bytes_size(context->request_id.len);
+    size_t size =
+        bytes_size(context->tenant.len) + bytes_size(context->ns.len) +
+        bytes_size(context->principal.len) + bytes_size(context->roles.len) +
+        bytes_size(context->request_id.len);
 
     if (!is_zero(context->trace.trace_id, sizeof context->trace.trace_id))
         size += bytes_size(sizeof context->trace.trace_id) +
@@ -139,13 +138,11 @@ put_context(uint8_t *at, const struct plex_envelope_context *context)
 static size_t
 body_size(const struct plex_envelope *envelope, size_t context_len)
 {
-    size_t size = number_size(envelope->id) + number_size(envelope->kind) +
-                  number_size(envelope->method) +
-                  number_size(envelope->timeout_ms) +
-                  number_size(envelope->status) +
-                  bytes_size(envelope->text.len) +
-                  bytes_size(envelope->payload.len) +
-                  number_size(envelope->attempt);
+    size_t size =
+        number_size(envelope->id) + number_size(envelope->kind) +
+        number_size(envelope->method) + number_size(envelope->timeout_ms) +
+        number_size(envelope->status) + bytes_size(envelope->text.len) +
+        bytes_size(envelope->payload.len) + number_size(envelope->attempt);
 
     if (envelope->has_context)
         size += 1 + varint_size(context_len) + context_len;
@@ -502,8 +499,7 @@ plex_frame_open(struct plex_frame_reader *reader, struct plex_bytes frame,
         if (field.tag == FRAME_VERSION)
             version = field.number;
         else if (field.tag == FRAME_FROM)
-            ok = take_text(&reader->head.from, field.bytes,
-                           PLEX_FRAME_URL_MAX);
+            ok = take_text(&reader->head.from, field.bytes, PLEX_FRAME_URL_MAX);
         else if (field.tag == FRAME_INCARNATION)
             reader->head.incarnation = field.number;
         else if (field.tag == FRAME_TO_INCARNATION)

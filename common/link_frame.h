@@ -11,11 +11,11 @@
  */
 enum {
     PLEX_FRAME_VERSION = 1,
-    PLEX_FRAME_URL_MAX = 255,              /* bytes of `from` */
-    PLEX_FRAME_TEXT_MAX = 255,             /* bytes of an error text */
-    PLEX_FRAME_PRINCIPAL_MAX = 255,        /* bytes */
-    PLEX_FRAME_PAYLOAD_MAX = 16 << 20,     /* bytes */
-    PLEX_FRAME_TIMEOUT_MAX_MS = 1 << 30,   /* about 12 days */
+    PLEX_FRAME_URL_MAX = 255,            /* bytes of `from` */
+    PLEX_FRAME_TEXT_MAX = 255,           /* bytes of an error text */
+    PLEX_FRAME_PRINCIPAL_MAX = 255,      /* bytes */
+    PLEX_FRAME_PAYLOAD_MAX = 16 << 20,   /* bytes */
+    PLEX_FRAME_TIMEOUT_MAX_MS = 1 << 30, /* about 12 days */
     /* Bytes of an envelope beside its payload, never more. */
     PLEX_ENVELOPE_OVERHEAD_MAX = 2048,
 };
@@ -80,10 +80,9 @@ size_t plex_frame_append(struct plex_frame *frame,
 void plex_frame_withdraw(struct plex_frame *frame, size_t offset);
 
 /* Borrow the strings of `context`. PLEX_INVALID when one is too long. */
-PLEX_MUST_USE enum plex_status
-plex_envelope_set_context(struct plex_envelope *envelope,
-                          const struct plex_context *context,
-                          struct plex_err *err);
+PLEX_MUST_USE enum plex_status plex_envelope_set_context(
+    struct plex_envelope *envelope, const struct plex_context *context,
+    struct plex_err *err);
 
 /* Reads one frame. What it yields borrows from the bytes. */
 struct plex_frame_reader {
@@ -94,12 +93,12 @@ struct plex_frame_reader {
 
 /* Errors: PLEX_INVALID, PLEX_TOO_LARGE, PLEX_UNSUPPORTED (version). The head
  * must come before the first envelope. */
-PLEX_MUST_USE enum plex_status
-plex_frame_open(struct plex_frame_reader *reader, struct plex_bytes frame,
-                struct plex_err *err);
+PLEX_MUST_USE enum plex_status plex_frame_open(struct plex_frame_reader *reader,
+                                               struct plex_bytes frame,
+                                               struct plex_err *err);
 /* PLEX_NOT_FOUND after the last one; `err` is then untouched. */
-PLEX_MUST_USE enum plex_status
-plex_frame_next(struct plex_frame_reader *reader, struct plex_envelope *out,
-                struct plex_err *err);
+PLEX_MUST_USE enum plex_status plex_frame_next(struct plex_frame_reader *reader,
+                                               struct plex_envelope *out,
+                                               struct plex_err *err);
 
 #endif

@@ -31,8 +31,7 @@ sift_down(struct link_heap *heap, size_t i, struct link_deadline *deadline)
 {
     for (;;) {
         size_t least = i * 4 + 1;
-        const size_t end =
-            least + 4 < heap->count ? least + 4 : heap->count;
+        const size_t end = least + 4 < heap->count ? least + 4 : heap->count;
 
         if (least >= heap->count)
             break;
@@ -53,8 +52,7 @@ link_heap_add(struct link_heap *heap, struct link_deadline *deadline)
     assert(deadline->index == 0);
     if (heap->count == heap->cap) {
         heap->cap = heap->cap == 0 ? 64 : heap->cap * 2;
-        heap->at =
-            plex_reallocarray(heap->at, heap->cap, sizeof heap->at[0]);
+        heap->at = plex_reallocarray(heap->at, heap->cap, sizeof heap->at[0]);
     }
     sift_up(heap, heap->count++, deadline);
 }

@@ -12,7 +12,7 @@
  */
 enum {
     LINK_PEERS_MAX = 4096,
-    LINK_STATUSES = 32, /* wire numbers of statuses are below this */
+    LINK_STATUSES = 32,           /* wire numbers of statuses are below this */
     LINK_CALL_TIMEOUT_MS = 30000, /* of a call without a deadline */
     /* Answers may use this much beyond what requests may queue. */
     LINK_QUEUE_REPLY_MAX = PLEX_LINK_QUEUE_MAX + PLEX_LINK_FRAME_MAX,
@@ -128,7 +128,8 @@ void link_calls_cancel_all(struct link_peer *peer);
 bool link_calls_finish(struct plex_link *link);
 void link_calls_free(struct plex_link *link);
 
-/* -- calls we answer -------------------------------------------------------- */
+/* -- calls we answer --------------------------------------------------------
+ */
 
 struct plex_call {
     struct plex_link *link;
@@ -153,7 +154,8 @@ void link_serve_cancel(struct link_peer *peer, uint64_t id);
 void link_served_abandon(struct link_peer *peer);
 void link_served_free(struct plex_link *link);
 
-/* -- the link ---------------------------------------------------------------- */
+/* -- the link ----------------------------------------------------------------
+ */
 
 struct link_metrics {
     struct plex_counter *frames_sent, *frames_received;

@@ -128,9 +128,8 @@ outbox_dial(struct inproc_outbox *outbox)
 static void
 outbox_unlink(struct inproc_outbox *outbox)
 {
-    struct inproc_outbox **at = outbox->inbox != NULL
-                                    ? &outbox->inbox->outboxes
-                                    : &registry.dialling;
+    struct inproc_outbox **at =
+        outbox->inbox != NULL ? &outbox->inbox->outboxes : &registry.dialling;
 
     while (*at != outbox)
         at = &(*at)->next;

@@ -80,8 +80,8 @@ struct nng_outbox {
 static enum plex_status
 open_error(struct plex_err *err, const char *doing, const char *url, int rv)
 {
-    const bool bad_url = rv == NNG_EADDRINVAL || rv == NNG_EINVAL ||
-                         rv == NNG_ENOTSUP;
+    const bool bad_url =
+        rv == NNG_EADDRINVAL || rv == NNG_EINVAL || rv == NNG_ENOTSUP;
 
     return plex_err_set(err, bad_url ? PLEX_INVALID : PLEX_UNAVAILABLE,
                         "could not %s %.150s: %s", doing, url,
@@ -98,8 +98,8 @@ inbox_push(struct nng_inbox *inbox, nng_msg *msg, uint64_t conn)
 
     if (queue->count == queue->cap) {
         queue->cap = queue->cap == 0 ? 64 : queue->cap * 2;
-        queue->at = plex_reallocarray(queue->at, queue->cap,
-                                      sizeof queue->at[0]);
+        queue->at =
+            plex_reallocarray(queue->at, queue->cap, sizeof queue->at[0]);
     }
     queue->at[queue->count++] = (struct nng_item){msg, conn};
     queue->bytes += msg == NULL ? 0 : nng_msg_len(msg);
@@ -199,10 +199,9 @@ inbox_run(struct plex_task *task)
             inbox->events->conn_lost(inbox->arg, item->conn);
             continue;
         }
-        inbox->events->frame(
-            inbox->arg, item->conn,
-            (struct plex_bytes){nng_msg_body(item->msg),
-                                nng_msg_len(item->msg)});
+        inbox->events->frame(inbox->arg, item->conn,
+                             (struct plex_bytes){nng_msg_body(item->msg),
+                                                 nng_msg_len(item->msg)});
     }
     items_clear(&inbox->taken);
 }
@@ -410,10 +409,10 @@ outbox_dial(struct nng_outbox *outbox, const char *url)
                                 RECONNECT_MIN_MS)) != 0 ||
         (rv = nng_socket_set_ms(outbox->socket, NNG_OPT_RECONNMAXT,
                                 RECONNECT_MAX_MS)) != 0 ||
-        (rv = nng_pipe_notify(outbox->socket, NNG_PIPE_EV_ADD_POST,
-                              outbox_pipe, outbox)) != 0 ||
-        (rv = nng_pipe_notify(outbox->socket, NNG_PIPE_EV_REM_POST,
-                              outbox_pipe, outbox)) != 0 ||
+        (rv = nng_pipe_notify(outbox->socket, NNG_PIPE_EV_ADD_POST, outbox_pipe,
+                              outbox)) != 0 ||
+        (rv = nng_pipe_notify(outbox->socket, NNG_PIPE_EV_REM_POST, outbox_pipe,
+                              outbox)) != 0 ||
         (rv = nng_aio_alloc(&outbox->aio, outbox_sent, outbox)) != 0 ||
         (rv = nng_dial(outbox->socket, url, NULL, NNG_FLAG_NONBLOCK)) != 0) {
         nng_close(outbox->socket);
@@ -483,9 +482,9 @@ outbox_linger(struct nng_outbox *outbox)
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&outbox->lock);
-    while (!outbox->sent && pthread_cond_clockwait(&outbox->done, &outbox->lock,
-                                                   CLOCK_MONOTONIC,
-                                                   &until) == 0)
+    while (!outbox->sent &&
+           pthread_cond_clockwait(&outbox->done, &outbox->lock, CLOCK_MONOTONIC,
+                                  &until) == 0)
         ;
     pthread_mutex_unlock(&outbox->lock);
 }

@@ -31,7 +31,8 @@ static const struct plex_outbox_events outbox_events = {
 static void
 peers_grow(struct plex_link *link)
 {
-    const size_t buckets = link->peer_buckets == 0 ? 16 : link->peer_buckets * 2;
+    const size_t buckets =
+        link->peer_buckets == 0 ? 16 : link->peer_buckets * 2;
     struct link_peer **table = plex_calloc(buckets, sizeof *table);
     struct link_peer *peer;
 
@@ -184,7 +185,8 @@ link_peers_free(struct plex_link *link)
     free(link->peers);
 }
 
-/* -- queue ------------------------------------------------------------------- */
+/* -- queue -------------------------------------------------------------------
+ */
 
 enum plex_status
 link_peer_dial(struct link_peer *peer, struct plex_err *err)
@@ -284,18 +286,20 @@ link_peer_flush(struct link_peer *peer)
         peer->hint = frame->len > 65536 ? 65536 : frame->len + 256;
         metrics->frames_sent->value++;
         metrics->bytes_sent->value += frame->len;
-        peer->writable = peer->outbox->transport->outbox_send(peer->outbox,
-                                                              frame);
+        peer->writable =
+            peer->outbox->transport->outbox_send(peer->outbox, frame);
     }
     if (!peer->connected && peer->frames != NULL && peer->connect.index == 0 &&
         !peer->link->closing) {
-        peer->connect.at = plex_now() + (uint64_t)PLEX_LINK_CONNECT_MS * NS_PER_MS;
+        peer->connect.at =
+            plex_now() + (uint64_t)PLEX_LINK_CONNECT_MS * NS_PER_MS;
         link_heap_add(&peer->link->heap, &peer->connect);
         link_timer_update(peer->link);
     }
 }
 
-/* -- events ------------------------------------------------------------------ */
+/* -- events ------------------------------------------------------------------
+ */
 
 static void
 peer_connected(void *arg)

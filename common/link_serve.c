@@ -13,7 +13,8 @@
 
 enum { NS_PER_MS = 1000000 };
 
-/* -- table ------------------------------------------------------------------- */
+/* -- table -------------------------------------------------------------------
+ */
 
 static size_t
 served_bucket(const struct plex_link *link, const struct link_peer *peer,
@@ -51,9 +52,9 @@ served_find(const struct link_peer *peer, uint64_t id)
     if (link->served_buckets == 0)
         return NULL;
     call = link->served[served_bucket(link, peer, id)];
-    while (call != NULL && (call->id != id || call->peer != peer ||
-                            call->event ||
-                            call->incarnation != peer->incarnation))
+    while (call != NULL &&
+           (call->id != id || call->peer != peer || call->event ||
+            call->incarnation != peer->incarnation))
         call = call->next_hash;
     return call;
 }
@@ -132,7 +133,8 @@ link_served_free(struct plex_link *link)
     link->served_buckets = 0;
 }
 
-/* -- requests ---------------------------------------------------------------- */
+/* -- requests ----------------------------------------------------------------
+ */
 
 static const char *
 keep_text(char **at, struct plex_bytes text)
@@ -249,7 +251,8 @@ link_served_abandon(struct link_peer *peer)
         call->abandoned = true;
 }
 
-/* -- what a handler may do ----------------------------------------------------- */
+/* -- what a handler may do
+ * ----------------------------------------------------- */
 
 const struct plex_context *
 plex_call_context(const struct plex_call *call)
@@ -304,7 +307,7 @@ call_answer(struct plex_call *call, struct plex_envelope *envelope)
     /* An answer nobody waits for, or that its peer does not read, is dropped:
      * the caller's deadline or the lost connection tells it. A deadline that
      * passed a moment ago is the caller's to judge. */
-    if (!call->event && !call->abandoned && !call->link->closing &&
+    if (!call->event && !call->abandoned &&
         call->incarnation == peer->incarnation &&
         peer->queued + size <= LINK_QUEUE_REPLY_MAX &&
         link_peer_dial(peer, &err) == PLEX_OK)

@@ -201,10 +201,10 @@ main(int argc, char **argv)
     static const unsigned windows[] = {1, 16, 64, 256};
     const double seconds = argc > 1 ? atof(argv[1]) : 1.0;
     char ipc[2][64];
-    const char *urls[3][2] = {{"inproc://bench-server", "inproc://bench-client"},
-                              {ipc[0], ipc[1]},
-                              {"tcp://127.0.0.1:17471",
-                               "tcp://127.0.0.1:17472"}};
+    const char *urls[3][2] = {
+        {"inproc://bench-server", "inproc://bench-client"},
+        {ipc[0], ipc[1]},
+        {"tcp://127.0.0.1:17471", "tcp://127.0.0.1:17472"}};
 
     for (int i = 0; i < 2; i++)
         (void)snprintf(ipc[i], sizeof ipc[i], "ipc:///tmp/bench-link-%d-%d",

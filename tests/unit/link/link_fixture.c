@@ -105,8 +105,8 @@ node_here(const char *url)
 
     ck_assert_int_eq(plex_loop_create(&node->loop, &err), PLEX_OK);
     /* A stopped node's address may take a moment to be free again. */
-    for (int i = 0; plex_link_open(&node->link, node->loop, &config, &err) !=
-                    PLEX_OK;
+    for (int i = 0;
+         plex_link_open(&node->link, node->loop, &config, &err) != PLEX_OK;
          i++) {
         ck_assert_msg(i < 200, "%s", err.text);
         (void)usleep(10000);

@@ -163,8 +163,7 @@ START_TEST(a_withdrawn_envelope_is_skipped_by_us_and_by_protobuf_c)
     size_t offset[3];
 
     for (int i = 0; i < 3; i++)
-        offset[i] =
-            plex_frame_append(frame, &e[i], plex_envelope_size(&e[i]));
+        offset[i] = plex_frame_append(frame, &e[i], plex_envelope_size(&e[i]));
     plex_frame_withdraw(frame, offset[0]);
     plex_frame_withdraw(frame, offset[1]);
     pb = plexspaces__link__v1__frame__unpack(NULL, frame->len, frame->data);
@@ -300,13 +299,13 @@ END_TEST
 START_TEST(groups_nul_bytes_and_endless_varints_are_refused)
 {
     static const uint8_t bombs[][16] = {
-        {0x0b, 0x0b, 0x0b, 0x0b},             /* groups in groups */
+        {0x0b, 0x0b, 0x0b, 0x0b}, /* groups in groups */
         {0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-         0x01},                               /* 11-byte varint */
+         0x01}, /* 11-byte varint */
         {0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
         {0x08, 0x01, 0x12, 0x03, 'a', 0, 'b', 0x18, 0x01}, /* NUL in from */
-        {0x00, 0x01},                         /* field 0 */
-        {0x07},                               /* wire type 7 */
+        {0x00, 0x01},                                      /* field 0 */
+        {0x07},                                            /* wire type 7 */
     };
     static const size_t lens[] = {4, 12, 11, 9, 2, 1};
     struct plex_err err;

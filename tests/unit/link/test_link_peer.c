@@ -207,9 +207,8 @@ on_limit(void *arg, const struct plex_link_result *result)
 START_TEST(pending_calls_to_one_peer_are_limited)
 {
     struct plex_context context = plex_context_none;
-    struct plex_link_request request = {.method = METHOD_HOLD,
-                                        .context = &context,
-                                        .done = on_limit};
+    struct plex_link_request request = {
+        .method = METHOD_HOLD, .context = &context, .done = on_limit};
     struct node *client, *server;
     struct outcome out;
     unsigned limited = 0;
@@ -257,8 +256,7 @@ START_TEST(bytes_waiting_for_one_peer_are_limited)
     }
     for (int i = 0; i < 6; i++) {
         wait_count(client, &out[i].done, 1);
-        ck_assert_int_eq(out[i].status,
-                         i < 4 ? PLEX_UNAVAILABLE : PLEX_LIMIT);
+        ck_assert_int_eq(out[i].status, i < 4 ? PLEX_UNAVAILABLE : PLEX_LIMIT);
         ck_assert(!out[i].unknown);
     }
     node_stop(client);
