@@ -359,7 +359,7 @@ start_daemon(struct plex_http *http, int fd)
         http, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->connections_max,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->connections_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, c->header_max + HTTP_MEMORY_RESERVE,
         MHD_OPTION_END);
