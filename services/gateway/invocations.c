@@ -16,8 +16,8 @@
 #include <strings.h>
 
 enum {
-    LOOKUP_ARENA = 32 << 20,
-    LOOKUP_TEXT_MAX = 40 << 20, /* a reply, escaped */
+    LOOKUP_ARENA = 64 << 20,
+    LOOKUP_TEXT_MAX = 128 << 20, /* a reply, escaped */
     LOOKUP_MS = 10000,
     PAUSE_MIN_MS = 20,
     PAUSE_MAX_MS = 500,

@@ -22,7 +22,7 @@ struct gate_rest {
     /* Listing actors. */
     struct gate_list_request list;
     struct work_actor *actors;
-    size_t n_actors, cap_actors;
+    size_t n_actors;
     unsigned open; /* calls under way */
     enum plex_status failed;
     char failed_text[128];

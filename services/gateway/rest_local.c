@@ -44,14 +44,23 @@ list_answer(struct gate_rest *rest)
     gate_rest_answer(rest, gate_wire_actors(rest->actors, n, next));
 }
 
-static char *
-keep(struct gate_rest *rest, const char *text)
+/* The arena bounds how much all workers together may say. */
+static void
+list_add(struct gate_rest *rest, const struct work_actor *actor)
 {
-    const size_t len = strlen(text) + 1;
-    char *copy = gate_alloc(&rest->arena, len);
+    struct work_actor copy = *actor;
 
-    memcpy(copy, text, len);
-    return copy;
+    copy.actor_id = plex_arena_strndup(&rest->arena, actor->actor_id,
+                                       strlen(actor->actor_id));
+    copy.node_id = plex_arena_strndup(&rest->arena, actor->node_id,
+                                      strlen(actor->node_id));
+    if (copy.actor_id == NULL || copy.node_id == NULL) {
+        rest->failed = PLEX_TOO_LARGE;
+        (void)snprintf(rest->failed_text, sizeof rest->failed_text,
+                       "the list is too large; ask for a smaller page_size");
+        return;
+    }
+    rest->actors[rest->n_actors++] = copy;
 }
 
 static void
@@ -66,17 +75,11 @@ list_done(void *arg, enum plex_status status, const char *text,
                        text);
         n = 0;
     }
-    if (n > 0) {
+    if (n > 0)
         rest->actors = plex_reallocarray(rest->actors, rest->n_actors + n,
                                          sizeof *rest->actors);
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct work_actor *copy = &rest->actors[rest->n_actors++];
-
-        *copy = actors[i];
-        copy->actor_id = keep(rest, actors[i].actor_id);
-        copy->node_id = keep(rest, actors[i].node_id);
-    }
+    for (size_t i = 0; i < n; i++)
+        list_add(rest, &actors[i]);
     if (--rest->open == 0)
         list_answer(rest);
 }
@@ -135,11 +138,12 @@ local_get(struct gate_rest *rest)
 {
     const struct place_table *table = gate_core_table_now(rest->gate->core);
     const struct place_worker *owner;
+    char name[PLEX_ACTOR_NAME_MAX + 2]; /* one more shows what is too long */
     struct plex_actor_id actor;
     struct plex_err err;
 
-    if (plex_actor_parse(keep(rest, gate_wire_actor_id(rest->request)), &actor,
-                         &err) != PLEX_OK) {
+    (void)snprintf(name, sizeof name, "%s", gate_wire_actor_id(rest->request));
+    if (plex_actor_parse(name, &actor, &err) != PLEX_OK) {
         gate_rest_problem(rest, 400, "INVALID", "gateway", "%s", err.text);
         return;
     }

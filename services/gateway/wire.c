@@ -7,7 +7,6 @@
 #include "plexspaces/actor/v1/actor.pb-c.h"
 #include "plexspaces/application/v1/application.pb-c.h"
 #include "plexspaces/system/v1/system.pb-c.h"
-#include "services/gateway/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,11 +55,13 @@ request_vars(ProtobufCMessage *message, const struct gate_vars *vars,
              struct plex_arena *arena, struct plex_err *err)
 {
     for (size_t i = 0; i < vars->n; i++) {
-        char *name = gate_alloc(arena, vars->at[i].name_len + 1);
-        char *value = gate_alloc(arena, vars->at[i].value_len + 1);
+        const char *name = plex_arena_strndup(arena, vars->at[i].name,
+                                              vars->at[i].name_len);
+        char *value = plex_arena_alloc(arena, vars->at[i].value_len + 1);
 
-        memcpy(name, vars->at[i].name, vars->at[i].name_len);
-        name[vars->at[i].name_len] = '\0';
+        if (name == NULL || value == NULL)
+            return plex_err_set(err, PLEX_TOO_LARGE,
+                                "the request is too large");
         if (plex_http_unescape(vars->at[i].value, vars->at[i].value_len, false,
                                value, err) != PLEX_OK)
             return plex_err_wrap(err, "%s in the path", name);
