@@ -16,13 +16,13 @@ struct journal_core {
     struct journal_epochs epochs;
     uint64_t ticket;
     size_t queued_entries, queued_bytes, queued;
-    struct request_list writes;   /* appends and fences, not yet out */
-    struct request_list reads;    /* not yet handed out */
-    struct request_list answers;  /* to be popped */
-    struct request_list out;      /* in the commit */
+    struct request_list writes;  /* appends and fences, not yet out */
+    struct request_list reads;   /* not yet handed out */
+    struct request_list answers; /* to be popped */
+    struct request_list out;     /* in the commit */
     bool commit_out;
     struct journal_commit commit;
-    struct journal_fence *fences;   /* of the commit */
+    struct journal_fence *fences; /* of the commit */
     uint64_t *fence_newest;
     size_t fences_cap;
     const struct journal_entry **entries; /* of the commit */
@@ -122,8 +122,7 @@ answer(struct journal_core *core, struct journal_request *request,
 {
     request->err.status = status;
     if (text != request->err.text)
-        (void)snprintf(request->err.text, sizeof request->err.text, "%s",
-                       text);
+        (void)snprintf(request->err.text, sizeof request->err.text, "%s", text);
     list_push(&core->answers, request);
 }
 
@@ -226,8 +225,8 @@ want_raise(struct journal_core *core, const struct journal_load *load)
     if (core->config.unsafe_no_fencing ||
         load->epoch <= journal_epochs_get(&core->epochs, load->shard))
         return;
-    core->raises = room_for(core->raises, &core->raises_cap,
-                            core->n_raises + 1, sizeof *core->raises);
+    core->raises = room_for(core->raises, &core->raises_cap, core->n_raises + 1,
+                            sizeof *core->raises);
     core->raises[core->n_raises++] =
         (struct journal_fence){load->shard, load->shard, load->epoch};
 }
@@ -282,9 +281,8 @@ commit_add_fence(struct journal_core *core, const struct journal_fence *range)
     core->fences = room_for(core->fences, &core->fences_cap,
                             commit->n_fences + 1, sizeof *core->fences);
     if (core->fences_cap != cap)
-        core->fence_newest =
-            plex_reallocarray(core->fence_newest, core->fences_cap,
-                              sizeof *core->fence_newest);
+        core->fence_newest = plex_reallocarray(
+            core->fence_newest, core->fences_cap, sizeof *core->fence_newest);
     core->fence_newest[commit->n_fences] = 0;
     core->fences[commit->n_fences++] = *range;
 }
@@ -310,8 +308,7 @@ take_append(struct journal_core *core, struct journal_request *request)
 {
     for (size_t i = 0; i < request->n_entries; i++) {
         const struct journal_entry *entry = &request->entries[i];
-        const uint64_t newest =
-            journal_epochs_get(&core->epochs, entry->shard);
+        const uint64_t newest = journal_epochs_get(&core->epochs, entry->shard);
 
         if (entry->epoch < newest && !core->config.unsafe_no_fencing)
             request->results[i] = (struct journal_result){
@@ -360,9 +357,9 @@ form_commit(struct journal_core *core, uint64_t wall_ms)
         const size_t n =
             request->kind == JOURNAL_APPEND ? request->n_entries : 1;
 
-        if (core->out.head != NULL && (entries + n > c->commit_entries_max ||
-                                       bytes + request->bytes >
-                                           c->commit_bytes_max))
+        if (core->out.head != NULL &&
+            (entries + n > c->commit_entries_max ||
+             bytes + request->bytes > c->commit_bytes_max))
             break;
         entries += n;
         bytes += request->bytes;
@@ -400,9 +397,8 @@ learn_epochs(struct journal_core *core)
     for (size_t i = 0; i < commit->n_entries; i++) {
         const struct journal_entry *entry = commit->entries[i];
         const struct journal_result *result = commit->results[i];
-        const uint64_t seen = result->status == PLEX_FENCED
-                                  ? result->newest_epoch
-                                  : entry->epoch;
+        const uint64_t seen =
+            result->status == PLEX_FENCED ? result->newest_epoch : entry->epoch;
 
         if (seen > journal_epochs_get(&core->epochs, entry->shard))
             (void)journal_epochs_raise(
@@ -524,8 +520,7 @@ next_read(struct journal_core *core, struct journal_action *out)
             return next_answer(core, out);
         }
     }
-    *out = (struct journal_action){.kind = JOURNAL_DO_READ,
-                                   .request = request};
+    *out = (struct journal_action){.kind = JOURNAL_DO_READ, .request = request};
     return true;
 }
 

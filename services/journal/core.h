@@ -85,8 +85,8 @@ struct journal_core_config {
     bool unsafe_no_fencing;
 };
 
-struct journal_core *
-journal_core_create(const struct journal_core_config *config);
+struct journal_core *journal_core_create(
+    const struct journal_core_config *config);
 /* Accepts NULL. Requests still inside are forgotten, not answered. */
 void journal_core_free(struct journal_core *core);
 /* The store's epochs, at start. Copied. */
@@ -109,8 +109,8 @@ uint64_t journal_core_epoch(const struct journal_core *core, uint32_t shard);
 
 /* Limits of one entry, as every caller must keep them. PLEX_INVALID,
  * PLEX_TOO_LARGE. */
-PLEX_MUST_USE enum plex_status
-journal_entry_check(const struct journal_entry *entry, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_entry_check(
+    const struct journal_entry *entry, struct plex_err *err);
 /* What it weighs against the limits. */
 size_t journal_entry_bytes(const struct journal_entry *entry);
 

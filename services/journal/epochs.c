@@ -42,8 +42,7 @@ epochs_grow(struct journal_epochs *epochs, uint32_t last)
     if (n == epochs->n)
         return;
     epochs->by_shard = plex_reallocarray(epochs->by_shard, n, sizeof(uint64_t));
-    memset(epochs->by_shard + epochs->n, 0,
-           (n - epochs->n) * sizeof(uint64_t));
+    memset(epochs->by_shard + epochs->n, 0, (n - epochs->n) * sizeof(uint64_t));
     epochs->n = n;
 }
 

@@ -19,8 +19,8 @@ void journal_epochs_fini(struct journal_epochs *epochs);
 uint64_t journal_epochs_get(const struct journal_epochs *epochs,
                             uint32_t shard);
 /* The newest epoch of any shard in first..last. */
-uint64_t journal_epochs_max(const struct journal_epochs *epochs,
-                            uint32_t first, uint32_t last);
+uint64_t journal_epochs_max(const struct journal_epochs *epochs, uint32_t first,
+                            uint32_t last);
 /* Raise to at least range->epoch. True when anything changed. */
 bool journal_epochs_raise(struct journal_epochs *epochs,
                           const struct journal_fence *range);

@@ -16,23 +16,38 @@ scheme_is(const char *dsn, const char *scheme)
     return strncmp(dsn, scheme, len) == 0 && dsn[len] == ':';
 }
 
+static const struct journal_store_ops *
+backend_find(const char *dsn, struct plex_err *err)
+{
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
+        if (scheme_is(dsn, backends[i]->scheme))
+            return backends[i];
+    /* Both spellings are common in connection strings. */
+    if (scheme_is(dsn, "postgresql"))
+        return &journal_store_pg;
+    /* Not the whole DSN: it may hold a password. */
+    (void)plex_err_set(err, PLEX_INVALID,
+                       "store_dsn begins with \"%.12s\", it must begin with "
+                       "mem:, sqlite: or postgres:",
+                       dsn);
+    return NULL;
+}
+
+enum plex_status
+journal_store_check(const char *dsn, struct plex_err *err)
+{
+    return backend_find(dsn, err) == NULL ? err->status : PLEX_OK;
+}
+
 enum plex_status
 journal_store_open(struct journal_store **out,
                    const struct journal_store_config *config,
                    struct plex_err *err)
 {
+    const struct journal_store_ops *ops = backend_find(config->dsn, err);
+
     *out = NULL;
-    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
-        if (scheme_is(config->dsn, backends[i]->scheme))
-            return backends[i]->open(out, config, err);
-    /* Both spellings are common in connection strings. */
-    if (scheme_is(config->dsn, "postgresql"))
-        return journal_store_pg.open(out, config, err);
-    /* Not the whole DSN: it may hold a password. */
-    return plex_err_set(err, PLEX_INVALID,
-                        "store_dsn begins with \"%.12s\", it must begin with "
-                        "mem:, sqlite: or postgres:",
-                        config->dsn);
+    return ops == NULL ? err->status : ops->open(out, config, err);
 }
 
 void

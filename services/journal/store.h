@@ -53,33 +53,35 @@ struct journal_commit {
 
 /* What the background step did and when it is worth calling again. */
 struct journal_retained {
-    uint64_t removed;  /* rows */
-    bool more;         /* the limit stopped it */
-    uint64_t next_ms;  /* wall clock of the next expiry; 0: nothing to expire */
+    uint64_t removed; /* rows */
+    bool more;        /* the limit stopped it */
+    uint64_t next_ms; /* wall clock of the next expiry; 0: nothing to expire */
 };
 
+/* Is the DSN one of ours? Without side effects. PLEX_INVALID. */
+PLEX_MUST_USE enum plex_status journal_store_check(const char *dsn,
+                                                   struct plex_err *err);
 /* Errors: PLEX_INVALID (DSN), PLEX_UNAVAILABLE (cannot be reached or held by
  * another process), PLEX_CORRUPT, PLEX_UNSUPPORTED (newer schema). */
-PLEX_MUST_USE enum plex_status
-journal_store_open(struct journal_store **out,
-                   const struct journal_store_config *config,
-                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_store_open(
+    struct journal_store **out, const struct journal_store_config *config,
+    struct plex_err *err);
 /* Accepts NULL. */
 void journal_store_close(struct journal_store *store);
 /* "mem" | "sqlite" | "postgres" */
 const char *journal_store_name(const struct journal_store *store);
 
 /* Fill an empty *out with every shard's epoch; the caller's to fini. */
-PLEX_MUST_USE enum plex_status
-journal_store_epochs(struct journal_store *store, struct journal_epochs *out,
-                     struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_store_epochs(struct journal_store *store,
+                                                    struct journal_epochs *out,
+                                                    struct plex_err *err);
 
 /* Errors leave nothing written: PLEX_UNAVAILABLE, PLEX_LIMIT (full),
  * PLEX_CORRUPT (names actor and seq). But after PLEX_UNKNOWN all of it may be
  * there or nothing. */
-PLEX_MUST_USE enum plex_status
-journal_store_commit(struct journal_store *store,
-                     struct journal_commit *commit, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_store_commit(
+    struct journal_store *store, struct journal_commit *commit,
+    struct plex_err *err);
 
 /* State, and the newest recorded answers that have not expired: at most
  * load->recent_max and JOURNAL_RECENT_BYTES_MAX of them. Everything is
@@ -87,18 +89,16 @@ journal_store_commit(struct journal_store *store,
  * Errors: PLEX_FENCED (*newest_epoch), PLEX_CORRUPT, PLEX_TOO_LARGE (arena),
  * PLEX_UNAVAILABLE. */
 enum { JOURNAL_RECENT_BYTES_MAX = 4 << 20 };
-PLEX_MUST_USE enum plex_status
-journal_store_load(struct journal_store *store, const struct journal_load *load,
-                   uint64_t wall_ms, struct plex_arena *arena,
-                   struct journal_loaded *out, uint64_t *newest_epoch,
-                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_store_load(
+    struct journal_store *store, const struct journal_load *load,
+    uint64_t wall_ms, struct plex_arena *arena, struct journal_loaded *out,
+    uint64_t *newest_epoch, struct plex_err *err);
 
 /* The newest record of that id in the tenant. PLEX_NOT_FOUND. */
-PLEX_MUST_USE enum plex_status
-journal_store_lookup(struct journal_store *store, const char *tenant,
-                     struct plex_bytes message_id, uint64_t wall_ms,
-                     struct plex_arena *arena, struct journal_lookup *out,
-                     struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_store_lookup(
+    struct journal_store *store, const char *tenant,
+    struct plex_bytes message_id, uint64_t wall_ms, struct plex_arena *arena,
+    struct journal_lookup *out, struct plex_err *err);
 
 /* Pendings of shards first..last by (shard, due_ms, insertion), at most `limit`
  * and JOURNAL_PAGE_BYTES_MAX; `after` is "" or the last page's next. Due order
@@ -114,17 +114,15 @@ struct journal_paged {
     size_t n;
     struct plex_bytes next; /* "" at the end */
 };
-PLEX_MUST_USE enum plex_status
-journal_store_pending(struct journal_store *store,
-                      const struct journal_page *page, struct plex_arena *arena,
-                      struct journal_paged *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_store_pending(
+    struct journal_store *store, const struct journal_page *page,
+    struct plex_arena *arena, struct journal_paged *out, struct plex_err *err);
 
 /* Forget at most `limit` expired message ids, and turns older than the state
  * whose ids are forgotten. */
-PLEX_MUST_USE enum plex_status
-journal_store_retain(struct journal_store *store, uint64_t wall_ms,
-                     uint32_t limit, struct journal_retained *out,
-                     struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_store_retain(
+    struct journal_store *store, uint64_t wall_ms, uint32_t limit,
+    struct journal_retained *out, struct plex_err *err);
 
 /* On disk (mem: in memory), roughly. */
 uint64_t journal_store_bytes(struct journal_store *store);

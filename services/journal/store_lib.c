@@ -96,11 +96,10 @@ uint64_t
 journal_row_checksum(const struct journal_row *row, const char *actor,
                      size_t actor_len)
 {
-    const uint64_t fixed[] = {row->seq,          row->at_ms,
-                              row->expires_ms,   row->request_hash,
-                              row->state_hash,
-                              (uint64_t)row->has_state << 32 |
-                                  row->schema_version};
+    const uint64_t fixed[] = {
+        row->seq,        row->at_ms,
+        row->expires_ms, row->request_hash,
+        row->state_hash, (uint64_t)row->has_state << 32 | row->schema_version};
     uint64_t h = XXH3_64bits(fixed, sizeof fixed);
 
     h = XXH3_64bits_withSeed(actor, actor_len, h);

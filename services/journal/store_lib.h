@@ -14,13 +14,15 @@ enum { JOURNAL_EXISTS_BYTES_MAX = 12 << 20 };
 size_t journal_actor_name(const struct plex_actor_id *id,
                           char out[PLEX_ACTOR_NAME_MAX + 1]);
 /* The reverse; the parts are allocated in `arena`. PLEX_CORRUPT, TOO_LARGE. */
-PLEX_MUST_USE enum plex_status
-journal_actor_split(const char *name, size_t len, struct plex_arena *arena,
-                    struct plex_actor_id *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_actor_split(const char *name, size_t len,
+                                                   struct plex_arena *arena,
+                                                   struct plex_actor_id *out,
+                                                   struct plex_err *err);
 /* PLEX_TOO_LARGE past the arena's ceiling. */
-PLEX_MUST_USE enum plex_status
-journal_bytes_copy(struct plex_bytes from, struct plex_arena *arena,
-                   struct plex_bytes *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_bytes_copy(struct plex_bytes from,
+                                                  struct plex_arena *arena,
+                                                  struct plex_bytes *out,
+                                                  struct plex_err *err);
 
 /* XXH3-64 over everything the row of a turn says, on disk: never changes. The
  * state goes in by its own hash, so that a row can be checked without reading
@@ -46,8 +48,9 @@ struct journal_cursor {
 void journal_cursor_write(const struct journal_cursor *cursor,
                           uint8_t out[JOURNAL_TOKEN_BYTES]);
 /* An empty token is the start of `first`. PLEX_INVALID. */
-PLEX_MUST_USE enum plex_status
-journal_cursor_read(struct plex_bytes token, uint32_t first,
-                    struct journal_cursor *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_cursor_read(struct plex_bytes token,
+                                                   uint32_t first,
+                                                   struct journal_cursor *out,
+                                                   struct plex_err *err);
 
 #endif

@@ -263,8 +263,8 @@ apply(struct mem_store *store, const struct journal_commit *commit, size_t i)
             return;
         }
         (void)journal_epochs_raise(
-            &store->epochs, &(struct journal_fence){entry->shard, entry->shard,
-                                                    entry->epoch});
+            &store->epochs,
+            &(struct journal_fence){entry->shard, entry->shard, entry->epoch});
     }
     actor = actor_find(store, &entry->actor, true);
     if (actor->failed_commit == store->commits)
@@ -316,7 +316,8 @@ load_recent(const struct mem_actor *actor, const struct journal_load *load,
         return plex_err_set(err, PLEX_TOO_LARGE, "no memory for %u answers",
                             load->recent_max);
     out->recent = recent;
-    TAILQ_FOREACH_REVERSE (turn, &actor->turns, mem_turns, link) {
+    TAILQ_FOREACH_REVERSE(turn, &actor->turns, mem_turns, link)
+    {
         struct journal_recorded *r = &recent[out->n_recent];
 
         bytes += turn->reply.len + turn->message_id.len;
@@ -390,8 +391,8 @@ mem_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
         if (p != NULL) {
             out->waiting = true;
             out->due_ms = p->pending.due_ms;
-            return journal_actor_split(a->name, a->name_len, arena,
-                                       &out->actor, err);
+            return journal_actor_split(a->name, a->name_len, arena, &out->actor,
+                                       err);
         }
         turn = turn_find(store, a, id);
         if (turn != NULL && turn->expires_ms > wall_ms &&

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION                                                         \
+#define SCHEMA_VERSION \
     (sizeof journal_schema_sqlite / sizeof *journal_schema_sqlite)
 
 const char *const sql_texts[SQL_STATEMENTS] = {
@@ -128,7 +128,8 @@ sql_bind_u64(sqlite3_stmt *stmt, int at, uint64_t value)
 void
 sql_bind_bytes(sqlite3_stmt *stmt, int at, struct plex_bytes bytes)
 {
-    (void)sqlite3_bind_blob64(stmt, at, bytes.len ? (const void *)bytes.data : "",
+    (void)sqlite3_bind_blob64(stmt, at,
+                              bytes.len ? (const void *)bytes.data : "",
                               bytes.len, SQLITE_STATIC);
 }
 
@@ -330,8 +331,8 @@ prepare_all(struct sql_store *store, struct plex_err *err)
 {
     for (int i = 0; i < SQL_STATEMENTS; i++)
         if (sqlite3_prepare_v3(store->db, sql_texts[i], -1,
-                               SQLITE_PREPARE_PERSISTENT,
-                               &store->statements[i], NULL) != SQLITE_OK)
+                               SQLITE_PREPARE_PERSISTENT, &store->statements[i],
+                               NULL) != SQLITE_OK)
             return sql_error(store, "could not prepare statements of", err);
     return PLEX_OK;
 }

@@ -96,10 +96,10 @@ struct sql_store {
     struct sql_head *touched; /* by this commit */
     uint64_t commit;          /* number of the current one */
     uint64_t next_turn, next_turn_before;
-    uint64_t mark;              /* journal_mark.head_turn */
-    struct plex_buf replies;    /* of the last commit's EXISTS results */
-    uint64_t retain_at;         /* next turn to look at */
-    uint64_t retain_next_ms;    /* earliest expiry this pass has seen */
+    uint64_t mark;           /* journal_mark.head_turn */
+    struct plex_buf replies; /* of the last commit's EXISTS results */
+    uint64_t retain_at;      /* next turn to look at */
+    uint64_t retain_next_ms; /* earliest expiry this pass has seen */
 };
 
 /* -- store_sqlite.c */

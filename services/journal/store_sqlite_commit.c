@@ -529,8 +529,8 @@ by_first_dirty(const void *a, const void *b)
 static void
 dirty_rebuild(struct sql_store *store)
 {
-    struct sql_head **all = plex_calloc(HASH_COUNT(store->heads) + 1,
-                                        sizeof(struct sql_head *));
+    struct sql_head **all =
+        plex_calloc(HASH_COUNT(store->heads) + 1, sizeof(struct sql_head *));
     size_t n = 0;
 
     for (struct sql_head *h = store->heads; h != NULL; h = h->hh.next)

@@ -123,8 +123,7 @@ load_turn_state(struct sql_store *store, const struct sql_head *head,
         if (journal_state_hash(state) != turn.row.state_hash)
             (void)corrupt(store, "state", head->name, turn.row.seq, err);
         else
-            err->status =
-                journal_bytes_copy(state, arena, &out->state, err);
+            err->status = journal_bytes_copy(state, arena, &out->state, err);
     }
     sqlite3_reset(stmt);
     (void)sql_get(store, SQL_TURN_GET);
@@ -153,8 +152,8 @@ load_recent(struct sql_store *store, const struct sql_head *head,
          i++) {
         struct journal_recorded *r = &recent[out->n_recent];
         struct sql_turn turn;
-        enum plex_status status = sql_turn_get(store, at, head->name,
-                                               head->name_len, &turn, err);
+        enum plex_status status =
+            sql_turn_get(store, at, head->name, head->name_len, &turn, err);
 
         if (status == PLEX_NOT_FOUND)
             break; /* retention has been here */
@@ -256,12 +255,12 @@ lookup_turn(struct sql_store *store, const char *tenant, struct plex_bytes id,
             continue;
         if (status == PLEX_OK) {
             out->at_ms = turn.row.at_ms;
-            status = journal_bytes_copy(turn.row.reply, arena, &out->reply,
-                                        err);
+            status =
+                journal_bytes_copy(turn.row.reply, arena, &out->reply, err);
         }
         if (status == PLEX_OK)
-            status = journal_actor_split(name, strlen(name), arena,
-                                         &out->actor, err);
+            status = journal_actor_split(name, strlen(name), arena, &out->actor,
+                                         err);
         break;
     }
     sqlite3_reset(stmt);
@@ -290,8 +289,7 @@ sql_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
     }
     sqlite3_reset(stmt);
     if (waiting)
-        return journal_actor_split(name, strlen(name), arena, &out->actor,
-                                   err);
+        return journal_actor_split(name, strlen(name), arena, &out->actor, err);
     return lookup_turn(store, tenant, id, wall_ms, arena, out, err);
 }
 

@@ -39,8 +39,8 @@ superseded(struct sql_store *store, uint64_t turn, uint64_t actor,
     sql_bind_u64(stmt, 1, actor);
     rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
-        answer = turn < sql_u64(stmt, 1) &&
-                 (!has_state || turn < sql_u64(stmt, 2));
+        answer =
+            turn < sql_u64(stmt, 1) && (!has_state || turn < sql_u64(stmt, 2));
     else if (rc == SQLITE_DONE)
         answer = 1; /* no such actor: nobody can ask for it */
     sqlite3_reset(stmt);

@@ -15,8 +15,8 @@
  * bulk, and once little came in meanwhile, the committing thread does the rest.
  */
 struct sql_sync {
-    sqlite3 *db;       /* the thread's */
-    sqlite3 *writer;   /* the committing thread's */
+    sqlite3 *db;     /* the thread's */
+    sqlite3 *writer; /* the committing thread's */
     int pages_mark;
     int pages_started; /* in the log when the last run began; writer's own */
     pthread_t thread;
@@ -103,8 +103,9 @@ sql_sync_start(struct sql_store *store, struct plex_err *err)
     if (sqlite3_open_v2(store->path, &sync->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK ||
-        sqlite3_exec(sync->db, "PRAGMA synchronous=FULL; SELECT 1 FROM "
-                               "journal_mark;",
+        sqlite3_exec(sync->db,
+                     "PRAGMA synchronous=FULL; SELECT 1 FROM "
+                     "journal_mark;",
                      NULL, NULL, NULL) != SQLITE_OK ||
         pthread_create(&sync->thread, NULL, sync_main, sync) != 0) {
         (void)sqlite3_close(sync->db);

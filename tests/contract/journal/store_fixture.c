@@ -55,8 +55,8 @@ store_open(void)
     const struct journal_store_config config = {.dsn = fx.dsn};
     struct plex_err err;
 
-    ck_assert_msg(journal_store_open(&fx.store, &config, &err) == PLEX_OK,
-                  "%s", err.text);
+    ck_assert_msg(journal_store_open(&fx.store, &config, &err) == PLEX_OK, "%s",
+                  err.text);
 }
 
 void

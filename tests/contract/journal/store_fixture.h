@@ -38,11 +38,11 @@ void fence(uint32_t first, uint32_t last, uint64_t epoch);
 struct journal_loaded load(const char *key, uint32_t recent_max);
 struct journal_paged page_of(uint32_t first, uint32_t last,
                              struct plex_bytes after, uint32_t limit);
-#define ck_bytes(b, text)                                                      \
-    do {                                                                       \
-        ck_assert_uint_eq((b).len, strlen(text));                              \
-        ck_assert(memcmp((b).data ? (const void *)(b).data : "", text,          \
-                         strlen(text)) == 0);                                  \
+#define ck_bytes(b, text)                                              \
+    do {                                                               \
+        ck_assert_uint_eq((b).len, strlen(text));                      \
+        ck_assert(memcmp((b).data ? (const void *)(b).data : "", text, \
+                         strlen(text)) == 0);                          \
     } while (0)
 
 void faults_add(Suite *suite);

@@ -60,9 +60,9 @@ END_TEST
 
 START_TEST(a_gap_in_the_sequence_is_a_conflict_and_fails_what_follows)
 {
-    struct journal_entry turns[5] = {
-        turn_of("a", 1, "1"), turn_of("a", 3, "3"), turn_of("a", 2, "2"),
-        turn_of("b", 1, "1"), turn_of("a", 4, "4")};
+    struct journal_entry turns[5] = {turn_of("a", 1, "1"), turn_of("a", 3, "3"),
+                                     turn_of("a", 2, "2"), turn_of("b", 1, "1"),
+                                     turn_of("a", 4, "4")};
     struct journal_result results[5];
 
     commit_entries(turns, 5, results);
@@ -81,9 +81,8 @@ END_TEST
 
 START_TEST(a_recorded_id_is_answered_with_the_first_reply)
 {
-    struct journal_entry turns[3] = {turn_of("a", 1, "id"),
-                                     turn_of("a", 2, "id"),
-                                     turn_of("b", 1, "id")};
+    struct journal_entry turns[3] = {
+        turn_of("a", 1, "id"), turn_of("a", 2, "id"), turn_of("b", 1, "id")};
     struct journal_result results[3];
 
     commit_entries(turns, 3, results);
@@ -508,8 +507,8 @@ suite(void)
     tcase_add_test(t, an_actor_never_seen_loads_empty);
     tcase_add_test(t, a_turn_is_loaded_with_its_state_and_answer);
     tcase_add_test(t, many_turns_of_one_actor_go_into_one_commit);
-    tcase_add_test(
-        t, a_gap_in_the_sequence_is_a_conflict_and_fails_what_follows);
+    tcase_add_test(t,
+                   a_gap_in_the_sequence_is_a_conflict_and_fails_what_follows);
     tcase_add_test(t, a_recorded_id_is_answered_with_the_first_reply);
     tcase_add_test(t, several_recorded_ids_are_answered_in_one_commit);
     tcase_add_test(t, an_expired_id_may_be_used_again);

@@ -11,8 +11,8 @@ sql(const char *text)
 {
     char command[1024];
 
-    (void)snprintf(command, sizeof command, "sqlite3 %s/j.db \"%s\"",
-                   fx.folder, text);
+    (void)snprintf(command, sizeof command, "sqlite3 %s/j.db \"%s\"", fx.folder,
+                   text);
     ck_assert_int_eq(system(command), 0);
 }
 
@@ -162,8 +162,8 @@ open_limited(uint64_t pages)
     struct plex_err err;
 
     journal_store_close(fx.store);
-    ck_assert_msg(journal_store_open(&fx.store, &config, &err) == PLEX_OK,
-                  "%s", err.text);
+    ck_assert_msg(journal_store_open(&fx.store, &config, &err) == PLEX_OK, "%s",
+                  err.text);
 }
 
 /* A commit of one turn with a state of 10 kB and one of a new actor. */
@@ -175,10 +175,8 @@ commit_large(uint64_t seq, struct plex_err *err)
     struct journal_entry a, b;
     const struct journal_entry *entries[] = {&a, &b};
     struct journal_result r[2], *results[] = {&r[0], &r[1]};
-    struct journal_commit commit = {.entries = entries,
-                                    .results = results,
-                                    .n_entries = 2,
-                                    .wall_ms = NOW};
+    struct journal_commit commit = {
+        .entries = entries, .results = results, .n_entries = 2, .wall_ms = NOW};
     enum plex_status status;
 
     (void)snprintf(id, sizeof id, "id-%u", (unsigned)seq);
@@ -281,8 +279,7 @@ faults_add(Suite *suite)
     tcase_add_test(
         t, a_corrupt_snapshot_falls_back_to_the_one_before_and_the_turn);
     tcase_add_test(t, a_full_disk_refuses_and_loses_nothing_acknowledged);
-    tcase_add_test(
-        t, it_works_again_once_there_is_room_without_being_reopened);
+    tcase_add_test(t, it_works_again_once_there_is_room_without_being_reopened);
     tcase_add_test(t, heads_left_behind_are_recomputed_after_a_crash);
     suite_add_tcase(suite, t);
 }

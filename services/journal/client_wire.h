@@ -1,0 +1,52 @@
+#ifndef SERVICES_JOURNAL_CLIENT_WIRE_H
+#define SERVICES_JOURNAL_CLIENT_WIRE_H
+
+#include "common/arena.h"
+#include "services/journal/client.h"
+
+/* The caller's half of the wire: encoding of requests, decoding of replies,
+ * whose results live in `arena`. Private to client.c and its tests. */
+struct journal_replied_page {
+    const struct journal_pending_item *items;
+    size_t n;
+    struct plex_bytes next;
+};
+
+PLEX_MUST_USE enum plex_status journal_pack_append(
+    const struct journal_entry *entries, size_t n, struct plex_buf *out,
+    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_load(
+    const struct journal_load *load, struct plex_buf *out,
+    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_fence(
+    const struct journal_fence *ranges, size_t n, struct plex_buf *out,
+    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_lookup(const char *tenant,
+                                                   struct plex_bytes id,
+                                                   struct plex_buf *out,
+                                                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_pending(
+    uint32_t first, uint32_t last, struct plex_bytes after, uint32_t limit,
+    struct plex_buf *out, struct plex_err *err);
+
+/* `n` is what was asked for: another number of results is PLEX_INVALID. */
+PLEX_MUST_USE enum plex_status journal_unpack_append(
+    struct plex_bytes in, size_t n, struct plex_arena *arena,
+    struct journal_result **out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_load(struct plex_bytes in,
+                                                   struct plex_arena *arena,
+                                                   struct journal_loaded *out,
+                                                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_fence(struct plex_bytes in,
+                                                    struct plex_arena *arena,
+                                                    uint64_t *newest_epoch,
+                                                    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_lookup(struct plex_bytes in,
+                                                     struct plex_arena *arena,
+                                                     struct journal_lookup *out,
+                                                     struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_pending(
+    struct plex_bytes in, struct plex_arena *arena,
+    struct journal_replied_page *out, struct plex_err *err);
+
+#endif
