@@ -164,7 +164,7 @@ item_finish(struct work_core *core, struct item *item, enum plex_status status,
         item_free(core, item);
         return;
     }
-    if (status != PLEX_OK && text != NULL)
+    if (status != PLEX_OK && text != NULL && text != item->text)
         item->text = plex_strdup(text);
     item->state = ITEM_ANSWERED;
     todo_push(core, TODO_ANSWER, item->call, item);

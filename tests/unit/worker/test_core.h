@@ -1,0 +1,9 @@
+#ifndef TESTS_UNIT_WORKER_TEST_CORE_H
+#define TESTS_UNIT_WORKER_TEST_CORE_H
+
+#include <check.h>
+
+TCase *core_fault_tests(void);
+TCase *core_later_tests(void);
+
+#endif
