@@ -1,0 +1,13 @@
+-- Who leads. The epoch grows with each acquisition.
+CREATE TABLE place_lease (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    until_ms BIGINT NOT NULL
+);
+-- The newest shard table of each pool: plexspaces.placement.v1.Table.
+CREATE TABLE place_table (
+    pool TEXT PRIMARY KEY,
+    version BIGINT NOT NULL,
+    body BYTEA NOT NULL
+);
