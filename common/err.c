@@ -5,7 +5,8 @@
 #include <string.h>
 
 enum plex_status
-plex_err_set(struct plex_err *err, enum plex_status status, const char *fmt, ...)
+plex_err_set(struct plex_err *err, enum plex_status status, const char *fmt,
+             ...)
 {
     va_list ap;
 
@@ -33,17 +34,17 @@ plex_err_wrap(struct plex_err *err, const char *fmt, ...)
 }
 
 /* One switch over the status map, yielding `column` of the row. */
-#define STATUS_COLUMN(status, column, other)                                   \
-    switch (status) {                                                          \
-        PLEX_STATUS_MAP(column)                                                \
-    }                                                                          \
+#define STATUS_COLUMN(status, column, other) \
+    switch (status) {                        \
+        PLEX_STATUS_MAP(column)              \
+    }                                        \
     return other
 
 const char *
 plex_status_text(enum plex_status status)
 {
-#define X(name, wire, text, retry, http)                                       \
-    case PLEX_##name:                                                          \
+#define X(name, wire, text, retry, http) \
+    case PLEX_##name:                    \
         return text;
     STATUS_COLUMN(status, X, "unrecognized status");
 #undef X
@@ -52,8 +53,8 @@ plex_status_text(enum plex_status status)
 const char *
 plex_status_name(enum plex_status status)
 {
-#define X(name, wire, text, retry, http)                                       \
-    case PLEX_##name:                                                          \
+#define X(name, wire, text, retry, http) \
+    case PLEX_##name:                    \
         return #name;
     STATUS_COLUMN(status, X, "UNRECOGNIZED");
 #undef X
@@ -62,8 +63,8 @@ plex_status_name(enum plex_status status)
 bool
 plex_status_retryable(enum plex_status status)
 {
-#define X(name, wire, text, retry, http)                                       \
-    case PLEX_##name:                                                          \
+#define X(name, wire, text, retry, http) \
+    case PLEX_##name:                    \
         return retry;
     STATUS_COLUMN(status, X, false);
 #undef X
@@ -72,8 +73,8 @@ plex_status_retryable(enum plex_status status)
 int
 plex_status_http(enum plex_status status)
 {
-#define X(name, wire, text, retry, http)                                       \
-    case PLEX_##name:                                                          \
+#define X(name, wire, text, retry, http) \
+    case PLEX_##name:                    \
         return http;
     STATUS_COLUMN(status, X, 500);
 #undef X
@@ -82,8 +83,8 @@ plex_status_http(enum plex_status status)
 enum plex_status
 plex_status_from_wire(unsigned wire)
 {
-#define X(name, number, text, retry, http)                                     \
-    case number:                                                               \
+#define X(name, number, text, retry, http) \
+    case number:                           \
         return PLEX_##name;
     STATUS_COLUMN(wire, X, PLEX_INTERNAL);
 #undef X

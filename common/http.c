@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 enum {
-    HTTP_POOL_MAX = 1024,         /* exchanges kept for reuse */
-    HTTP_BODY_KEPT_MAX = 16384,   /* bytes of body buffer kept with one */
-    HTTP_DISCARD_MAX = 8 << 20,   /* bytes past body_max read to be polite */
-    HTTP_MEMORY_RESERVE = 4096,   /* for response headers, beside header_max */
+    HTTP_POOL_MAX = 1024,       /* exchanges kept for reuse */
+    HTTP_BODY_KEPT_MAX = 16384, /* bytes of body buffer kept with one */
+    HTTP_DISCARD_MAX = 8 << 20, /* bytes past body_max read to be polite */
+    HTTP_MEMORY_RESERVE = 4096, /* for response headers, beside header_max */
 };
 
 /* -- exchanges ------------------------------------------------------------ */
@@ -331,7 +331,8 @@ free_if_released(struct plex_http *http)
 static void
 on_deferred(struct plex_task *task)
 {
-    struct plex_http *http = plex_container_of(task, struct plex_http, run_task);
+    struct plex_http *http =
+        plex_container_of(task, struct plex_http, run_task);
 
     http->run_deferred = false;
     run(http);
@@ -355,14 +356,14 @@ start_daemon(struct plex_http *http, int fd)
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
         NULL, on_access, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, http,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
-        http, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->connections_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, c->header_max + HTTP_MEMORY_RESERVE,
-        MHD_OPTION_END);
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)c->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)c->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        c->header_max + HTTP_MEMORY_RESERVE, MHD_OPTION_END);
 }
 
 enum plex_status
@@ -387,8 +388,8 @@ plex_http_open(struct plex_http **out, struct plex_loop *loop,
         return plex_err_set(err, PLEX_UNAVAILABLE,
                             "could not start the HTTP server on %s", addr);
     }
-    epoll_fd = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD)
-                   ->epoll_fd;
+    epoll_fd =
+        MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     (void)uv_poll_init(plex_loop_uv(loop), &http->poll, epoll_fd);
     http->poll.data = http;
     http->poll_open = true;
@@ -411,7 +412,8 @@ plex_http_drain(struct plex_http *http)
         (void)close(fd);
     /* An idle connection sees its end; a request that is on the way already
      * is still read and answered. */
-    for (struct http_connection *c = http->connections; c != NULL; c = c->next) {
+    for (struct http_connection *c = http->connections; c != NULL;
+         c = c->next) {
         if (!c->busy)
             (void)shutdown(c->fd, SHUT_RD);
     }

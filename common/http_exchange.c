@@ -182,8 +182,8 @@ plex_http_respond_problem(struct plex_http_exchange *ex,
     used += put_member(text + used, size - used, "detail", problem->detail);
     used += put_member(text + used, size - used, "code", problem->code);
     used += put_member(text + used, size - used, "source", problem->source);
-    used += put_member(text + used, size - used, "request_id",
-                       problem->request_id);
+    used +=
+        put_member(text + used, size - used, "request_id", problem->request_id);
     text[used++] = '}';
     response =
         MHD_create_response_from_buffer(used, text, MHD_RESPMEM_MUST_FREE);

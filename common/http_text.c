@@ -49,8 +49,8 @@ bind_socket(const struct addrinfo *info, const char *addr, int *out,
             struct plex_err *err)
 {
     const int one = 1;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                    0);
+    int fd =
+        socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return plex_err_set(err, PLEX_UNAVAILABLE,

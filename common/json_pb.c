@@ -355,8 +355,9 @@ plex_pb_set_text(ProtobufCMessage *message, const char *name, const char *text,
             return set_text(&in, &path, field, text, message);
         if (field->type != PROTOBUF_C_TYPE_MESSAGE ||
             field->label == PROTOBUF_C_LABEL_REPEATED)
-            return json_pb_refuse(&in, &path, "is not a parameter: \"%.64s\" "
-                                              "has no fields",
+            return json_pb_refuse(&in, &path,
+                                  "is not a parameter: \"%.64s\" "
+                                  "has no fields",
                                   part);
         message = enter(&in, field, message);
         if (message == NULL)

@@ -164,8 +164,8 @@ out_map(const ProtobufCFieldDescriptor *field, size_t count,
     const char *key;
 
     for (size_t i = 0; i < count; i++) {
-        map_key(&type->fields[0],
-                member_of(entries[i], type->fields[0].offset), number, &key);
+        map_key(&type->fields[0], member_of(entries[i], type->fields[0].offset),
+                number, &key);
         (void)json_object_set_new(
             object, key,
             out_value(&type->fields[1],
@@ -175,8 +175,7 @@ out_map(const ProtobufCFieldDescriptor *field, size_t count,
 }
 
 static json_t *
-out_list(const ProtobufCFieldDescriptor *field, size_t count,
-         const char *items)
+out_list(const ProtobufCFieldDescriptor *field, size_t count, const char *items)
 {
     json_t *list = json_array();
 

@@ -237,8 +237,8 @@ set_bytes(const struct json_pb_in *in, const struct json_pb_path *path,
         const int value = base64_value(text.data[i]);
 
         if (value < 0)
-            return json_pb_refuse(in, path,
-                                  "is not base64 at character %zu", i + 1);
+            return json_pb_refuse(in, path, "is not base64 at character %zu",
+                                  i + 1);
         bits = bits << 6 | (uint32_t)value;
         have += 6;
         if (have >= 8) {
@@ -290,8 +290,9 @@ set_bool_text(const struct json_pb_in *in, const struct json_pb_path *path,
               const char *text, protobuf_c_boolean *member)
 {
     if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-        return json_pb_refuse(in, path, "is \"%.40s\", it must be true or "
-                                        "false",
+        return json_pb_refuse(in, path,
+                              "is \"%.40s\", it must be true or "
+                              "false",
                               text);
     *member = text[0] == 't';
     return PLEX_OK;
@@ -379,16 +380,14 @@ set_number_json(const struct json_pb_in *in, const struct json_pb_path *path,
                        json_integer_value(json));
     else
         (void)snprintf(text, sizeof text,
-                       fabs(real) < 9e15 && floor(real) >= real ? "%.0f"
-                                                                : "%g",
+                       fabs(real) < 9e15 && floor(real) >= real ? "%.0f" : "%g",
                        real);
     if (field->type == PROTOBUF_C_TYPE_ENUM)
         return set_enum(in, path, field->descriptor, text, member);
     if (!integer_range(field->type, &range))
-        return json_pb_refuse(in, path, "is a number, it must be %s",
-                              field->type == PROTOBUF_C_TYPE_BOOL
-                                  ? "true or false"
-                                  : "text");
+        return json_pb_refuse(
+            in, path, "is a number, it must be %s",
+            field->type == PROTOBUF_C_TYPE_BOOL ? "true or false" : "text");
     if (!parse_integer(text, range, member))
         return refuse_integer(in, path, range, text);
     return PLEX_OK;

@@ -105,7 +105,8 @@ plex_loop_create(struct plex_loop **out, struct plex_err *err)
     if ((rv = uv_async_init(&loop->uv, &loop->wake, on_wake)) != 0) {
         (void)uv_loop_close(&loop->uv);
         free(loop);
-        return plex_err_set(err, PLEX_LIMIT, "could not create loop wake-up: %s",
+        return plex_err_set(err, PLEX_LIMIT,
+                            "could not create loop wake-up: %s",
                             uv_strerror(rv));
     }
     loop->wake.data = loop;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 enum {
     /* Sixteen buckets per power of two: the upper bound is less than 1/16
      * above any value of the bucket. */
@@ -15,7 +14,8 @@ enum {
     HISTOGRAM_SUB = 1 << HISTOGRAM_SUB_BITS,
     HISTOGRAM_TOP_BIT = 27, /* values from 2^27 us (134 s) share the last */
     HISTOGRAM_BUCKETS =
-        HISTOGRAM_SUB + (HISTOGRAM_TOP_BIT - HISTOGRAM_SUB_BITS) * HISTOGRAM_SUB,
+        HISTOGRAM_SUB +
+        (HISTOGRAM_TOP_BIT - HISTOGRAM_SUB_BITS) * HISTOGRAM_SUB,
 };
 
 struct plex_histogram {
@@ -75,8 +75,7 @@ static struct metric_series *
 series_get(struct plex_metrics *metrics, const char *name, const char *help,
            const char *labels, enum metric_type type)
 {
-    struct metric_series **at =
-        &family_get(metrics, name, help, type)->series;
+    struct metric_series **at = &family_get(metrics, name, help, type)->series;
 
     for (; *at != NULL; at = &(*at)->next) {
         if (strcmp((*at)->labels, labels) == 0)

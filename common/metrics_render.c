@@ -251,7 +251,7 @@ plex_metrics_process(struct plex_metrics *metrics)
                          read_open_fds, NULL);
     plex_metrics_gauge(metrics, "process_start_time_seconds",
                        "Start of the process, in seconds since 1970.", "")
-        ->value = (int64_t)(boot_time() +
-                            stat_field(STAT_START_TIME) /
-                                (unsigned long long)sysconf(_SC_CLK_TCK));
+        ->value =
+        (int64_t)(boot_time() + stat_field(STAT_START_TIME) /
+                                    (unsigned long long)sysconf(_SC_CLK_TCK));
 }

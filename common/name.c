@@ -81,8 +81,7 @@ plex_name_type(const char *text, size_t len, struct plex_err *err)
     for (size_t i = 0; i < len; i++) {
         const unsigned char c = (unsigned char)text[i];
 
-        if (is_lower(c) ||
-            (i > 0 && (is_digit(c) || c == '_' || c == '-')))
+        if (is_lower(c) || (i > 0 && (is_digit(c) || c == '_' || c == '-')))
             continue;
         return plex_err_set(
             err, PLEX_INVALID,

@@ -53,8 +53,8 @@ answer_readyz(struct plex_instance *instance, struct plex_http_exchange *ex)
     assert(n != SIZE_MAX);
     used += n;
     memcpy(page + used, "\"}\n", 3);
-    plex_http_respond(ex, instance->ready ? 200 : 503, "application/json",
-                      NULL, (struct plex_bytes){(uint8_t *)page, used + 3});
+    plex_http_respond(ex, instance->ready ? 200 : 503, "application/json", NULL,
+                      (struct plex_bytes){(uint8_t *)page, used + 3});
 }
 
 static void

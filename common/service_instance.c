@@ -374,10 +374,10 @@ on_drain_tick(void *arg)
         if (instance->admin != NULL)
             plex_http_drain(instance->admin);
     }
-    quiet = instance->phase == SERVICE_FINISHING &&
-            plex_link_serving(instance->host.link) == 0 &&
-            (instance->admin == NULL ||
-             plex_http_pending(instance->admin) == 0);
+    quiet =
+        instance->phase == SERVICE_FINISHING &&
+        plex_link_serving(instance->host.link) == 0 &&
+        (instance->admin == NULL || plex_http_pending(instance->admin) == 0);
     instance->quiet_ticks = quiet ? instance->quiet_ticks + 1 : 0;
     if (instance->quiet_ticks >= DRAIN_QUIET_TICKS) {
         service_end(instance);

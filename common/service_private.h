@@ -44,9 +44,9 @@ struct plex_instance {
     bool aborted;
     struct plex_err abort_err;
     struct plex_timer *drain_timer;
-    uint64_t drain_until;   /* plex_now() scale, ns */
-    unsigned quiet_ticks;   /* of the drain timer, in a row */
-    int notify_fd;          /* -1: none */
+    uint64_t drain_until; /* plex_now() scale, ns */
+    unsigned quiet_ticks; /* of the drain timer, in a row */
+    int notify_fd;        /* -1: none */
 
     /* Between threads, under `lock`; `changed` is signalled. */
     pthread_t thread;

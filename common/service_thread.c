@@ -14,8 +14,8 @@ enum { THREAD_STACK_BYTES = 1 << 20 };
 static void
 on_stop(struct plex_task *task)
 {
-    service_begin_drain(plex_container_of(task, struct plex_instance,
-                                          stop_task));
+    service_begin_drain(
+        plex_container_of(task, struct plex_instance, stop_task));
 }
 
 static void
@@ -130,8 +130,8 @@ plex_instance_wait_ready(struct plex_instance *instance, uint32_t timeout_ms)
     }
     pthread_mutex_lock(&instance->lock);
     while (!instance->seen_ready && !instance->ended && rv != ETIMEDOUT)
-        rv = pthread_cond_timedwait(&instance->changed, &instance->lock,
-                                    &until);
+        rv =
+            pthread_cond_timedwait(&instance->changed, &instance->lock, &until);
     ready = instance->seen_ready;
     pthread_mutex_unlock(&instance->lock);
     return ready;

@@ -61,11 +61,11 @@ check_string(const ProtobufCMessageDescriptor *type,
 {
     if (text.len > 0 && memchr(text.data, 0, text.len) != NULL)
         return plex_err_set(err, PLEX_INVALID,
-                            "%s.%s holds a NUL byte, text must not",
-                            type->name, field->name);
+                            "%s.%s holds a NUL byte, text must not", type->name,
+                            field->name);
     if (!plex_utf8_valid(text.data, text.len))
-        return plex_err_set(err, PLEX_INVALID, "%s.%s is not UTF-8",
-                            type->name, field->name);
+        return plex_err_set(err, PLEX_INVALID, "%s.%s is not UTF-8", type->name,
+                            field->name);
     return PLEX_OK;
 }
 
@@ -177,10 +177,9 @@ plex_wire_pack(const ProtobufCMessage *message, struct plex_buf *out,
     uint8_t *to = plex_buf_grow(out, size);
 
     if (to == NULL)
-        return plex_err_set(err, PLEX_TOO_LARGE,
-                            "%s is %zu bytes long, %zu of %zu are free",
-                            message->descriptor->name, size,
-                            out->max - out->len, out->max);
+        return plex_err_set(
+            err, PLEX_TOO_LARGE, "%s is %zu bytes long, %zu of %zu are free",
+            message->descriptor->name, size, out->max - out->len, out->max);
     (void)protobuf_c_message_pack(message, to);
     return PLEX_OK;
 }

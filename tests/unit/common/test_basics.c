@@ -17,7 +17,8 @@
 
 static struct plex_err err;
 
-/* -- err -------------------------------------------------------------------- */
+/* -- err --------------------------------------------------------------------
+ */
 
 START_TEST(wrapping_puts_the_context_first_and_keeps_the_status)
 {
@@ -53,7 +54,8 @@ START_TEST(statuses_from_the_wire_are_known_or_internal)
 }
 END_TEST
 
-/* -- bytes, arena ----------------------------------------------------------- */
+/* -- bytes, arena -----------------------------------------------------------
+ */
 
 START_TEST(a_buffer_grows_to_its_maximum_and_no_further)
 {
@@ -96,7 +98,8 @@ START_TEST(an_arena_aligns_and_stops_at_its_ceiling)
 }
 END_TEST
 
-/* -- name ------------------------------------------------------------------- */
+/* -- name -------------------------------------------------------------------
+ */
 
 static bool
 key_ok(const char *key, size_t len)
@@ -162,7 +165,8 @@ START_TEST(the_hash_of_an_actor_never_changes)
 }
 END_TEST
 
-/* -- option ------------------------------------------------------------------ */
+/* -- option ------------------------------------------------------------------
+ */
 
 struct config {
     const char *text;
@@ -189,8 +193,8 @@ START_TEST(given_values_win_over_environment_and_default)
 
     ck_assert_int_eq(setenv("PLEXSPACES_MY_TEST_SMALL_MS", "8", 1), 0);
     ck_assert_int_eq(setenv("PLEXSPACES_MY_TEST_BIG", "9", 1), 0);
-    ck_assert_int_eq(plex_options_load(options, "my-test", given, &config, &err),
-                     PLEX_OK);
+    ck_assert_int_eq(
+        plex_options_load(options, "my-test", given, &config, &err), PLEX_OK);
     ck_assert_str_eq(config.text, "def");
     ck_assert_uint_eq(config.small, 7);
     ck_assert_uint_eq(config.big, 9);
@@ -202,8 +206,9 @@ END_TEST
 
 START_TEST(bad_numbers_are_refused_naming_source_and_range)
 {
-    static const char *const bad[] = {"",   "-1", "+1", " 1", "1 ", "0x1",
-                                      "1k", "0",  "101", "99999999999999999999"};
+    static const char *const bad[] = {
+        "",    "-1", "+1", " 1",  "1 ",
+        "0x1", "1k", "0",  "101", "99999999999999999999"};
     struct plex_setting given[] = {{"small_ms", NULL}, {0}};
     struct config config;
 
@@ -259,14 +264,17 @@ START_TEST(command_lines_become_settings)
 }
 END_TEST
 
-/* -- context ----------------------------------------------------------------- */
+/* -- context -----------------------------------------------------------------
+ */
 
 START_TEST(traces_parse_and_format)
 {
     static const char good[] =
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     static const char *const bad[] = {
-        "", "00", "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "",
+        "00",
+        "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "00-00000000000000000000000000000000-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
@@ -326,7 +334,8 @@ START_TEST(random_bytes_differ)
 }
 END_TEST
 
-/* -- log ---------------------------------------------------------------------- */
+/* -- log ----------------------------------------------------------------------
+ */
 
 /* What one call writes to stderr, as JSON. */
 static json_t *
@@ -385,9 +394,11 @@ END_TEST
 START_TEST(a_log_line_that_is_too_long_is_still_json)
 {
     char lots[5000];
-    const struct plex_log_field fields[] = {
-        PLEX_F_TEXT("a", lots), PLEX_F_TEXT("b", lots), PLEX_F_TEXT("c", lots),
-        PLEX_F_U64("end", 1), {0}};
+    const struct plex_log_field fields[] = {PLEX_F_TEXT("a", lots),
+                                            PLEX_F_TEXT("b", lots),
+                                            PLEX_F_TEXT("c", lots),
+                                            PLEX_F_U64("end", 1),
+                                            {0}};
     json_t *json;
 
     memset(lots, 1, sizeof lots - 1);
@@ -411,7 +422,8 @@ START_TEST(levels_filter)
 }
 END_TEST
 
-/* -- metrics ------------------------------------------------------------------- */
+/* -- metrics
+ * ------------------------------------------------------------------- */
 
 static const char *
 rendered(const struct plex_metrics *metrics)
@@ -501,8 +513,7 @@ main(void)
     SRunner *runner;
     int failed;
 
-    tcase_add_test(tcase,
-                   wrapping_puts_the_context_first_and_keeps_the_status);
+    tcase_add_test(tcase, wrapping_puts_the_context_first_and_keeps_the_status);
     tcase_add_test(tcase, long_texts_are_cut_not_overrun);
     tcase_add_test(tcase, statuses_from_the_wire_are_known_or_internal);
     tcase_add_test(tcase, a_buffer_grows_to_its_maximum_and_no_further);

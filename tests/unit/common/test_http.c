@@ -90,9 +90,9 @@ on_request(void *arg, struct plex_http_exchange *ex)
         s->held = ex;
     } else if (strcmp(path, "/held") == 0) {
         plex_http_respond(ex, 200, NULL, NULL,
-                          bytes_of(s->held == NULL              ? "none"
+                          bytes_of(s->held == NULL           ? "none"
                                    : plex_http_gone(s->held) ? "gone"
-                                                                : "there"));
+                                                             : "there"));
     } else if (strcmp(path, "/release") == 0) {
         plex_http_respond(s->held, 200, "text/plain", NULL, bytes_of("held"));
         s->held = NULL;
@@ -253,9 +253,8 @@ START_TEST(an_answer_may_come_later_from_another_event)
 
     http_client_send(held, hold, strlen(hold));
     wait_for("there");
-    ck_assert_ptr_nonnull(
-        strstr(ask(fd, "GET /release HTTP/1.1\r\nHost: x\r\n\r\n"),
-               "released"));
+    ck_assert_ptr_nonnull(strstr(
+        ask(fd, "GET /release HTTP/1.1\r\nHost: x\r\n\r\n"), "released"));
     (void)http_client_read_response(held, text, sizeof text);
     ck_assert_ptr_nonnull(strstr(text, "\r\n\r\nheld"));
     (void)close(fd);
@@ -466,10 +465,10 @@ START_TEST(a_problem_is_json)
     const int fd = dial();
 
     ask(fd, "GET /problem HTTP/1.1\r\nHost: x\r\n\r\n");
-    ck_assert_ptr_nonnull(strstr(
-        text, "{\"status\":404,\"title\":\"Not Found\",\"detail\":\"no "
-              "\\\"such\\\"\\nthing\",\"code\":\"ROUTE_NOT_FOUND\","
-              "\"source\":\"gateway\",\"request_id\":\"r1\"}"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "{\"status\":404,\"title\":\"Not Found\",\"detail\":\"no "
+                     "\\\"such\\\"\\nthing\",\"code\":\"ROUTE_NOT_FOUND\","
+                     "\"source\":\"gateway\",\"request_id\":\"r1\"}"));
     (void)close(fd);
 }
 END_TEST
@@ -524,9 +523,9 @@ END_TEST
 
 START_TEST(bad_addresses_are_refused)
 {
-    static const char *const bad[] = {"",      "x",       "127.0.0.1", ":80",
-                                      "::1:80", "1.2.3.4:", "[::1]",     "a:b",
-                                      "127.0.0.1:99999999"};
+    static const char *const bad[] = {"",      "x",      "127.0.0.1",
+                                      ":80",   "::1:80", "1.2.3.4:",
+                                      "[::1]", "a:b",    "127.0.0.1:99999999"};
     struct plex_http_config config = server.config;
     struct plex_http *http;
 

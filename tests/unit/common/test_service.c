@@ -142,7 +142,8 @@ static const struct plex_service probe_service = {
     .stop = probe_stop,
 };
 
-/* -- helpers ---------------------------------------------------------------- */
+/* -- helpers ----------------------------------------------------------------
+ */
 
 static struct plex_err err;
 
@@ -236,7 +237,8 @@ wait_newline(struct daemon d)
 
 #define ARGV(...) ((char *[]){(char *)"plex-probe-one", __VA_ARGS__, NULL})
 
-/* -- as a thread ------------------------------------------------------------ */
+/* -- as a thread ------------------------------------------------------------
+ */
 
 START_TEST(an_instance_becomes_ready_and_answers_its_admin_port)
 {
@@ -250,8 +252,8 @@ START_TEST(an_instance_becomes_ready_and_answers_its_admin_port)
     ck_assert_ptr_nonnull(strstr(get(instance, "/startupz"), "200 OK"));
     ck_assert_ptr_nonnull(
         strstr(get(instance, "/metrics"), "plexspaces_service_ready 1\n"));
-    ck_assert_ptr_nonnull(strstr(get(instance, "/metrics"),
-                                 "process_resident_memory_bytes "));
+    ck_assert_ptr_nonnull(
+        strstr(get(instance, "/metrics"), "process_resident_memory_bytes "));
     ck_assert_ptr_nonnull(strstr(get(instance, "/probe"), "\r\n\r\nprobe"));
     ck_assert_ptr_nonnull(strstr(get(instance, "/nothing"), "404 Not Found"));
     ck_assert_ptr_nonnull(
@@ -338,7 +340,8 @@ START_TEST(kill_does_not_drain)
 }
 END_TEST
 
-/* -- a client of the link --------------------------------------------------- */
+/* -- a client of the link ---------------------------------------------------
+ */
 
 struct asked {
     struct plex_loop *loop;
@@ -378,7 +381,8 @@ START_TEST(metrics_are_served_over_the_link)
     static struct asked asked;
     struct plex_link_request request = {
         .peer = "inproc://test-service-metrics",
-        .method = PLEXSPACES__SYSTEM__V1__SYSTEM_METHOD__SYSTEM_METHOD_GET_METRICS,
+        .method =
+            PLEXSPACES__SYSTEM__V1__SYSTEM_METHOD__SYSTEM_METHOD_GET_METRICS,
         .context = &plex_context_none,
         .done = on_metrics,
         .arg = &asked,
@@ -397,7 +401,8 @@ START_TEST(metrics_are_served_over_the_link)
 }
 END_TEST
 
-/* -- as a process ----------------------------------------------------------- */
+/* -- as a process -----------------------------------------------------------
+ */
 
 START_TEST(a_daemon_says_ready_and_ends_with_0_on_sigterm)
 {
@@ -443,10 +448,10 @@ START_TEST(check_accepts_and_refuses_without_starting)
     ck_assert_int_eq(reap(spawn(ARGV((char *)"--check")), text, sizeof text),
                      0);
     ck_assert_ptr_null(strstr(text, "started"));
-    ck_assert_int_eq(reap(spawn(ARGV((char *)"--check", (char *)"--count-max",
-                                     (char *)"9")),
-                          text, sizeof text),
-                     PLEX_EXIT_CONFIG);
+    ck_assert_int_eq(
+        reap(spawn(ARGV((char *)"--check", (char *)"--count-max", (char *)"9")),
+             text, sizeof text),
+        PLEX_EXIT_CONFIG);
     ck_assert_ptr_nonnull(strstr(text, "count_max must not be 9"));
     ck_assert_int_eq(
         reap(spawn(ARGV((char *)"--count-max=11")), text, sizeof text),

@@ -37,7 +37,8 @@ from_json(const char *text)
     status = plex_json_to_pb(json, deploy_type, &arena, &message, &err);
     json_decref(json);
     return status == PLEX_OK
-               ? (Plexspaces__Application__V1__DeployApplicationRequest *)message
+               ? (Plexspaces__Application__V1__DeployApplicationRequest *)
+                     message
                : NULL;
 }
 
@@ -82,10 +83,10 @@ START_TEST(what_was_read_is_written_the_same_and_survives_the_wire)
     const json_t *type;
 
     ck_assert_int_eq(plex_wire_pack(m, &wire, &err), PLEX_OK);
-    ck_assert_int_eq(
-        plex_wire_unpack(deploy_type, (struct plex_bytes){wire.data, wire.len},
-                         &arena, &again, &err),
-        PLEX_OK);
+    ck_assert_int_eq(plex_wire_unpack(deploy_type,
+                                      (struct plex_bytes){wire.data, wire.len},
+                                      &arena, &again, &err),
+                     PLEX_OK);
     one = plex_json_from_pb(m);
     two = plex_json_from_pb(again);
     ck_assert(json_equal(one, two));
@@ -96,8 +97,8 @@ START_TEST(what_was_read_is_written_the_same_and_survives_the_wire)
     ck_assert(json_is_false(json_object_get(type, "virtual")));
     ck_assert_str_eq(
         json_string_value(json_object_get(
-            json_object_get(
-                json_array_get(json_object_get(type, "facets"), 0), "config"),
+            json_object_get(json_array_get(json_object_get(type, "facets"), 0),
+                            "config"),
             "a")),
         "1");
     json_decref(one);
@@ -144,7 +145,8 @@ START_TEST(wrong_json_is_refused_with_the_path)
          {"resources.cpu_cores is \"much\", it must be a number"}},
         {"{\"application\":{\"deployed_ms\":1,\"deployedMs\":2}}",
          {"has a field twice"}},
-        {"{\"application\":{\"actor_types\":[{\"facets\":[{\"config\":{\"a\":1}}"
+        {"{\"application\":{\"actor_types\":[{\"facets\":[{\"config\":{\"a\":1}"
+         "}"
          "]}]}}",
          {"facets[0].config.a is a number"}},
         {"{\"application\":{\"actor_types\":[null]}}", {"actor_types[0]"}},
@@ -205,7 +207,8 @@ START_TEST(parameters_set_fields_by_either_name)
 }
 END_TEST
 
-/* -- the wire ----------------------------------------------------------------- */
+/* -- the wire -----------------------------------------------------------------
+ */
 
 static enum plex_status
 unpack(const void *data, size_t len)
