@@ -427,7 +427,7 @@ result_unknown(struct gate_core *core, struct gate_call *call,
 {
     core->stats.unknown++;
     call->maybe_done = true;
-    if (now_ns >= call->context->deadline ||
+    if (now_ns + NS_PER_MS >= call->context->deadline ||
         (status == PLEX_TIMEOUT && !call->durable)) {
         problem_set(call, 504, "DEADLINE_EXCEEDED", "gateway",
                     "the deadline passed while the worker had the call; the "
@@ -517,6 +517,8 @@ gate_core_result(struct gate_core *core, struct gate_call *call,
     default:
         /* A refusal now says nothing about an earlier, lost attempt: go on
          * until it is known what became of that. */
+        if (status == PLEX_INTERNAL || status == PLEX_CORRUPT)
+            call->maybe_done = true;
         if ((status == PLEX_LIMIT && call->maybe_done) ||
             (status == PLEX_IN_FLIGHT && !call->message->keyed))
             result_again(core, call, status, text, reply, now_ns);

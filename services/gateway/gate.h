@@ -57,6 +57,7 @@ struct gate {
     struct gate_rest *settling;    /* wait for the catalogue to catch up */
     struct gate_lookup *lookups;
     size_t n_rest;                 /* of both, and those under way */
+    char *openapi; /* made when first asked for */
     struct gate_metrics metrics;
 };
 

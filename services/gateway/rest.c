@@ -3,7 +3,7 @@
 #include "services/gateway/rest.h"
 
 #include "common/mem.h"
-#include "services/gateway/text.h"
+#include "services/gateway/openapi.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -145,6 +145,8 @@ gate_rest_fini(struct gate *gate)
 {
     while (gate->settling != NULL)
         settle_timeout(gate->settling);
+    free(gate->openapi);
+    gate->openapi = NULL;
 }
 
 /* -- forwarding ------------------------------------------------------------- */
@@ -287,10 +289,21 @@ answer_hello(struct gate *gate, struct plex_http_exchange *ex)
         "\"applications\":\"/api/v1/applications\","
         "\"nodes\":\"/api/v1/nodes\","
         "\"health\":\"/api/v1/system/health\","
-        "\"info\":\"/api/v1/system/info\"}}\n";
+        "\"info\":\"/api/v1/system/info\","
+        "\"openapi\":\"/openapi.json\"}}\n";
 
     gate_answer(gate, ex, 200, "application/json", NULL,
                 (struct plex_bytes){(const uint8_t *)hello, sizeof hello - 1});
+}
+
+static void
+answer_openapi(struct gate *gate, struct plex_http_exchange *ex)
+{
+    if (gate->openapi == NULL)
+        gate->openapi = gate_openapi_text();
+    gate_answer(gate, ex, 200, "application/json", NULL,
+                (struct plex_bytes){(const uint8_t *)gate->openapi,
+                                    strlen(gate->openapi)});
 }
 
 static void
@@ -324,11 +337,13 @@ gate_rest_begin(struct gate *gate, struct plex_http_exchange *ex)
     struct gate_vars vars;
     const struct gate_route *route;
 
-    if (strcmp(path, "/") == 0) {
-        if (strcmp(verb, "GET") == 0 || strcmp(verb, "HEAD") == 0)
+    if (strcmp(path, "/") == 0 || strcmp(path, "/openapi.json") == 0) {
+        if (strcmp(verb, "GET") != 0 && strcmp(verb, "HEAD") != 0)
+            answer_no_route(gate, ex, "GET, HEAD");
+        else if (path[1] == '\0')
             answer_hello(gate, ex);
         else
-            answer_no_route(gate, ex, "GET, HEAD");
+            answer_openapi(gate, ex);
         return;
     }
     if (strlen(path) > GATE_PATH_MAX) {

@@ -5,6 +5,7 @@
 #include "tests/integration/gateway/http_client.h"
 
 #include <check.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +285,23 @@ START_TEST(unknown_routes_and_methods_are_told_apart)
 }
 END_TEST
 
+START_TEST(the_surface_describes_itself)
+{
+    json_error_t err;
+    json_t *document;
+
+    get("/openapi.json");
+    is(200, "\"openapi\":\"3.1.0\"");
+    document = json_loads(answer.body, JSON_REJECT_DUPLICATES, &err);
+    ck_assert_ptr_nonnull(document);
+    ck_assert_ptr_nonnull(json_object_get(
+        json_object_get(json_object_get(document, "paths"),
+                        "/api/v1/nodes/{node_id}:drain"),
+        "post"));
+    json_decref(document);
+}
+END_TEST
+
 static void
 invocation_of(const char *key, char *target, size_t size)
 {
@@ -364,6 +382,7 @@ main(void)
     tcase_add_test(tc, an_actor_is_looked_at);
     tcase_add_test(tc, health_names_what_is_missing);
     tcase_add_test(tc, unknown_routes_and_methods_are_told_apart);
+    tcase_add_test(tc, the_surface_describes_itself);
     tcase_add_test(tc, invocations_are_looked_up);
     tcase_add_test(tc, another_address_than_loopback_is_refused);
     suite_add_tcase(suite, tc);
