@@ -1,13 +1,530 @@
-#include "services/journal/store_backend.h"
+#include "services/journal/store_pg.h"
+
+#include "common/loop.h"
+#include "common/mem.h"
+#include "journal_schema_postgres.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCHEMA_VERSION \
+    (sizeof journal_schema_postgres / sizeof *journal_schema_postgres)
+/* Any number that others are unlikely to use: "journal" in ASCII. */
+#define EPOCH_LOCK "29959110190424428"
+#define MIGRATION_LOCK "29959110190424429"
+
+enum { RETRY_MS = 500, RETAIN_ROUND_MS = 3600000 };
+
+static const char *const texts[PG_STATEMENTS] = {
+    [PG_BEGIN] = "BEGIN",
+    [PG_COMMIT] = "COMMIT",
+    [PG_ROLLBACK] = "ROLLBACK",
+    [PG_LOCK_SHARED] = "SELECT pg_advisory_xact_lock_shared(" EPOCH_LOCK ")",
+    [PG_LOCK_EXCLUSIVE] = "SELECT pg_advisory_xact_lock(" EPOCH_LOCK ")",
+    [PG_EPOCH_VERSION] = "SELECT version FROM journal_epoch_version",
+    [PG_EPOCH_GET] = "SELECT chunk, epochs FROM journal_epoch ORDER BY chunk",
+    [PG_EPOCH_SET] = "INSERT INTO journal_epoch (chunk, epochs) VALUES ($1, "
+                     "$2) ON CONFLICT (chunk) DO UPDATE SET epochs = "
+                     "EXCLUDED.epochs",
+    [PG_EPOCH_BUMP] = "UPDATE journal_epoch_version SET version = version + 1",
+    [PG_ACTORS_LOCK] = "SELECT id, last_seq, state_seq FROM journal_actor "
+                       "WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE",
+    [PG_ACTORS_MAKE] = "INSERT INTO journal_actor (name) SELECT n FROM "
+                       "unnest($1::text[]) AS n ON CONFLICT DO NOTHING",
+    [PG_ACTORS_SET] = "UPDATE journal_actor a SET last_seq = k.last_seq, "
+                      "state_seq = k.state_seq FROM unnest($1::bigint[], "
+                      "$2::bigint[], $3::bigint[]) AS k(id, last_seq, "
+                      "state_seq) WHERE a.id = k.id",
+    [PG_ACTOR_GET] = "SELECT id, last_seq, state_seq FROM journal_actor WHERE "
+                     "name = $1::text",
+    [PG_MESSAGES_GET] =
+        "SELECT k.ord, t.request_hash, t.expires_ms, t.reply FROM "
+        "unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS k(name, id, ord) "
+        "JOIN journal_actor a ON a.name = k.name JOIN journal_message m ON "
+        "m.message_id = k.id AND m.actor = a.id JOIN journal_turn t ON "
+        "t.actor = m.actor AND t.seq = m.seq",
+    [PG_MESSAGES_ADD] = "INSERT INTO journal_message (message_id, actor, seq) "
+                        "SELECT * FROM unnest($1::bytea[], $2::bigint[], "
+                        "$3::bigint[]) ON CONFLICT (message_id, actor) DO "
+                        "UPDATE SET seq = EXCLUDED.seq",
+    [PG_MESSAGE_FIND] =
+        "SELECT t.at_ms, a.name, t.reply FROM journal_message m JOIN "
+        "journal_actor a ON a.id = m.actor JOIN journal_turn t ON t.actor = "
+        "m.actor AND t.seq = m.seq WHERE m.message_id = $1::bytea AND "
+        "t.expires_ms > $2::bigint AND starts_with(a.name, $3::text || '/') "
+        "ORDER BY t.at_ms DESC LIMIT 1",
+    [PG_TURNS_ADD] =
+        "INSERT INTO journal_turn (actor, seq, at_ms, expires_ms, "
+        "request_hash, has_state, schema_version, state_hash, checksum, "
+        "message_id, reply, state) SELECT * FROM unnest($1::bigint[], "
+        "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
+        "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], "
+        "$10::bytea[], $11::bytea[], $12::bytea[])",
+    [PG_TURNS_RECENT] =
+        "SELECT seq, at_ms, expires_ms, request_hash, has_state, "
+        "schema_version, state_hash, checksum, message_id, reply FROM "
+        "journal_turn WHERE actor = $1::bigint AND message_id <> '' AND "
+        "expires_ms > $2::bigint ORDER BY seq DESC LIMIT $3::bigint",
+    [PG_TURN_STATE] =
+        "SELECT seq, at_ms, expires_ms, request_hash, has_state, "
+        "schema_version, state_hash, checksum, message_id, reply, state FROM "
+        "journal_turn WHERE actor = $1::bigint AND seq = $2::bigint",
+    [PG_PENDING_DROP] = "DELETE FROM journal_pending p USING "
+                        "unnest($1::bytea[], $2::bigint[]) AS k(id, actor) "
+                        "WHERE p.pending_id = k.id AND p.actor = k.actor",
+    [PG_PENDING_ADD] =
+        "INSERT INTO journal_pending (shard, due_ms, actor, checksum, "
+        "pending_id, message) SELECT * FROM unnest($1::bigint[], "
+        "$2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[]) "
+        "ON CONFLICT (pending_id, actor) DO UPDATE SET shard = "
+        "EXCLUDED.shard, due_ms = EXCLUDED.due_ms, checksum = "
+        "EXCLUDED.checksum, message = EXCLUDED.message",
+    [PG_PENDING_FIND] =
+        "SELECT p.due_ms, a.name FROM journal_pending p JOIN journal_actor a "
+        "ON a.id = p.actor WHERE p.pending_id = $1::bytea AND "
+        "starts_with(a.name, $2::text || '/') LIMIT 1",
+    [PG_PENDING_PAGE] =
+        "SELECT p.id, p.shard, p.due_ms, p.checksum, p.pending_id, p.message, "
+        "a.name FROM journal_pending p JOIN journal_actor a ON a.id = p.actor "
+        "WHERE p.shard <= $4::bigint AND (p.shard, p.due_ms, p.id) > "
+        "($1::bigint, $2::bigint, $3::bigint) ORDER BY p.shard, p.due_ms, "
+        "p.id LIMIT $5::bigint",
+    [PG_SNAPSHOT_ADD] =
+        "INSERT INTO journal_snapshot (actor, seq, schema_version, "
+        "state_hash, checksum, state) VALUES ($1, $2, $3, $4, $5, $6) ON "
+        "CONFLICT (actor, seq) DO UPDATE SET schema_version = "
+        "EXCLUDED.schema_version, state_hash = EXCLUDED.state_hash, checksum "
+        "= EXCLUDED.checksum, state = EXCLUDED.state",
+    [PG_SNAPSHOT_TRIM] = "DELETE FROM journal_snapshot WHERE actor = "
+                         "$1::bigint AND seq < (SELECT seq FROM "
+                         "journal_snapshot WHERE actor = $1::bigint ORDER BY "
+                         "seq DESC LIMIT 1 OFFSET 1)",
+    [PG_SNAPSHOT_GET] = "SELECT seq, schema_version, state_hash, checksum, "
+                        "state FROM journal_snapshot WHERE actor = $1::bigint "
+                        "AND seq >= $2::bigint ORDER BY seq DESC",
+    /* Rows are looked at in the order of their expiry, from where the last
+     * call stopped. */
+    [PG_RETAIN] =
+        "WITH seen AS (SELECT t.actor, t.seq, t.message_id, t.expires_ms, "
+        "t.seq < a.last_seq AND (t.has_state = 0 OR t.seq < a.state_seq) AS "
+        "gone FROM journal_turn t JOIN journal_actor a ON a.id = t.actor "
+        "WHERE t.expires_ms <= $1::bigint AND (t.expires_ms, t.actor, t.seq) > "
+        "($2::bigint, $3::bigint, $4::bigint) "
+        "ORDER BY t.expires_ms, t.actor, t.seq LIMIT $5::bigint), "
+        "turns AS (DELETE FROM journal_turn t USING seen s WHERE s.gone AND "
+        "t.actor = s.actor AND t.seq = s.seq), "
+        "ids AS (DELETE FROM journal_message m USING seen s WHERE s.gone AND "
+        "m.message_id = s.message_id AND m.actor = s.actor AND m.seq = s.seq) "
+        ", last AS (SELECT expires_ms, actor, seq FROM seen ORDER BY "
+        "expires_ms "
+        "DESC, actor DESC, seq DESC LIMIT 1) "
+        "SELECT count(*), count(*) FILTER (WHERE gone), (SELECT expires_ms "
+        "FROM last), (SELECT actor FROM last), (SELECT seq FROM last) FROM "
+        "seen",
+    [PG_RETAIN_NEXT] = "SELECT expires_ms FROM journal_turn WHERE expires_ms "
+                       "> $1::bigint ORDER BY expires_ms LIMIT 1",
+};
+
+/* -- connection ------------------------------------------------------------ */
+
+static void
+disconnect(struct pg_store *store)
+{
+    PQfinish(store->conn);
+    store->conn = NULL;
+    store->n_params = 0;
+}
+
+/* libpq's messages end with a newline and may have several lines. */
+static void
+message_in(const char *message, struct plex_err *err, enum plex_status status)
+{
+    (void)plex_err_set(err, status, "Postgres: %.*s",
+                       (int)strcspn(message, "\n"), message);
+}
+
+enum plex_status
+pg_failed(struct pg_store *store, const PGresult *result, struct plex_err *err)
+{
+    const char *state =
+        result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    enum plex_status status = PLEX_UNAVAILABLE;
+
+    if (state != NULL && strcmp(state, "53100") == 0)
+        status = PLEX_LIMIT; /* disk full */
+    else if (state != NULL && strncmp(state, "XX", 2) == 0)
+        status = PLEX_CORRUPT;
+    message_in(result && *PQresultErrorMessage(result)
+                   ? PQresultErrorMessage(result)
+                   : PQerrorMessage(store->conn),
+               err, status);
+    if (PQstatus(store->conn) != CONNECTION_OK)
+        disconnect(store);
+    return status;
+}
+
+static enum plex_status
+exec(struct pg_store *store, const char *text, struct plex_err *err)
+{
+    PGresult *result = PQexec(store->conn, text);
+    const ExecStatusType status = PQresultStatus(result);
+
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+        PQclear(result);
+        return PLEX_OK;
+    }
+    (void)pg_failed(store, result, err);
+    PQclear(result);
+    return err->status;
+}
+
+/* Every statement here can use an index and must: a plan made while a table
+ * was empty would scan it for ever after (that it is forbidden makes some plans
+ * look dear enough to be compiled, which takes 40 ms: no jit). A stopped
+ * journal must not hold locks, and an operator's synchronous_commit = off must
+ * not lose turns. */
+static const char session[] =
+    "SET enable_seqscan = off; SET enable_hashjoin = off; "
+    "SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan; "
+    "SET jit = off; "
+    "SET statement_timeout = '5s'; SET lock_timeout = '3s'; "
+    "SET idle_in_transaction_session_timeout = '10s'; "
+    "SET client_min_messages = warning; "
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') = 'off'";
+
+static enum plex_status
+prepare_all(struct pg_store *store, struct plex_err *err)
+{
+    for (unsigned i = 0; i < PG_STATEMENTS; i++) {
+        char name[16];
+        PGresult *result;
+
+        (void)snprintf(name, sizeof name, "journal_%02u", i);
+        result = PQprepare(store->conn, name, texts[i], 0, NULL);
+        if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+            (void)pg_failed(store, result, err);
+            PQclear(result);
+            return plex_err_wrap(err, "statement %u", i);
+        }
+        PQclear(result);
+    }
+    return PLEX_OK;
+}
+
+static enum plex_status
+migrate_from(struct pg_store *store, size_t version, struct plex_err *err)
+{
+    char text[128];
+
+    if (version > SCHEMA_VERSION)
+        return plex_err_set(err, PLEX_UNSUPPORTED,
+                            "the database has journal schema version %zu, "
+                            "this program knows versions up to %zu",
+                            version, SCHEMA_VERSION);
+    for (size_t i = version; i < SCHEMA_VERSION; i++) {
+        (void)snprintf(text, sizeof text,
+                       "INSERT INTO plex_migration VALUES ('journal', %zu)",
+                       i + 1);
+        if (exec(store, journal_schema_postgres[i], err) != PLEX_OK ||
+            exec(store, text, err) != PLEX_OK)
+            return err->status;
+    }
+    return exec(store, "COMMIT", err);
+}
+
+static enum plex_status
+migrate(struct pg_store *store, struct plex_err *err)
+{
+    PGresult *result;
+    size_t version;
+
+    if (exec(store,
+             "BEGIN; SELECT pg_advisory_xact_lock(" MIGRATION_LOCK "); "
+             "CREATE TABLE IF NOT EXISTS plex_migration (service text NOT "
+             "NULL, version bigint NOT NULL, PRIMARY KEY (service, version))",
+             err) != PLEX_OK)
+        return err->status;
+    result = PQexec(store->conn, "SELECT COALESCE(max(version), 0) FROM "
+                                 "plex_migration WHERE service = 'journal'");
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        (void)pg_failed(store, result, err);
+        PQclear(result);
+        return err->status;
+    }
+    version = (size_t)strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return migrate_from(store, version, err);
+}
+
+enum plex_status
+pg_connect(struct pg_store *store, struct plex_err *err)
+{
+    static const char *const keys[] = {
+        "connect_timeout",  "tcp_user_timeout",
+        "keepalives_idle",  "keepalives_interval",
+        "keepalives_count", "application_name",
+        "dbname",           NULL};
+    const char *const values[] = {"2", "5000",         "5",        "2",
+                                  "3", "plex-journal", store->dsn, NULL};
+
+    if (store->conn != NULL && PQstatus(store->conn) == CONNECTION_OK)
+        return PLEX_OK;
+    if (plex_now() < store->retry_ns)
+        return plex_err_set(err, PLEX_UNAVAILABLE,
+                            "Postgres: not connected, trying again soon");
+    if (store->conn != NULL)
+        disconnect(store);
+    store->retry_ns = plex_now() + (uint64_t)RETRY_MS * 1000000;
+    store->conn = PQconnectdbParams(keys, values, 1);
+    if (PQstatus(store->conn) != CONNECTION_OK) {
+        message_in(PQerrorMessage(store->conn), err, PLEX_UNAVAILABLE);
+        disconnect(store);
+        return PLEX_UNAVAILABLE;
+    }
+    if (exec(store, session, err) != PLEX_OK ||
+        migrate(store, err) != PLEX_OK || prepare_all(store, err) != PLEX_OK ||
+        PQenterPipelineMode(store->conn) != 1) {
+        if (store->conn != NULL)
+            disconnect(store);
+        return err->status;
+    }
+    store->retry_ns = 0;
+    store->epoch_version = 0; /* what was known may be another database's */
+    return PLEX_OK;
+}
+
+/* -- pipeline -------------------------------------------------------------- */
+
+static bool
+is_good(const PGresult *result)
+{
+    const ExecStatusType status = PQresultStatus(result);
+
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+/* Results up to and including the synchronisation point. */
+static enum plex_status
+collect(struct pg_store *store, PGresult **results, int n, struct plex_err *err)
+{
+    int at = 0, nulls = 0;
+
+    while (nulls < 2) { /* one ends each statement; two: connection lost */
+        PGresult *result = PQgetResult(store->conn);
+
+        if (result == NULL) {
+            nulls++;
+            continue;
+        }
+        nulls = 0;
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            return err->status;
+        }
+        if (!is_good(result)) {
+            /* The statements after a failed one are only "aborted". */
+            if (err->status == PLEX_OK)
+                (void)pg_failed(store, result, err);
+            PQclear(result);
+            if (store->conn == NULL)
+                return err->status;
+        } else if (at < n) {
+            results[at++] = result;
+        } else {
+            PQclear(result);
+        }
+    }
+    if (err->status == PLEX_OK)
+        (void)plex_err_set(err, PLEX_UNAVAILABLE,
+                           "Postgres: the connection was lost");
+    disconnect(store);
+    return err->status;
+}
+
+enum plex_status
+pg_collect(struct pg_store *store, PGresult **results, int n,
+           struct plex_err *err)
+{
+    for (int i = 0; i < n; i++)
+        results[i] = NULL;
+    err->status = PLEX_OK;
+    if (PQpipelineSync(store->conn) != 1)
+        return pg_failed(store, NULL, err);
+    if (collect(store, results, n, err) == PLEX_OK)
+        return PLEX_OK;
+    for (int i = 0; i < n; i++) {
+        PQclear(results[i]);
+        results[i] = NULL;
+    }
+    return err->status;
+}
+
+enum plex_status
+pg_query(struct pg_store *store, enum pg_statement which, PGresult **out,
+         struct plex_err *err)
+{
+    *out = NULL;
+    if (!pg_send(store, which))
+        return pg_failed(store, NULL, err);
+    return pg_collect(store, out, 1, err);
+}
+
+/* -- epochs ---------------------------------------------------------------- */
+
+static void
+epochs_read_chunk(struct pg_store *store, uint64_t chunk,
+                  struct plex_bytes blob)
+{
+    for (size_t i = 0; i + 8 <= blob.len && i / 8 < 4096 && chunk < 256;
+         i += 8) {
+        const uint32_t shard = (uint32_t)(chunk * 4096 + i / 8);
+        uint64_t epoch = 0;
+
+        for (size_t k = 0; k < 8; k++)
+            epoch = epoch << 8 | blob.data[i + k];
+        if (epoch > 0)
+            (void)journal_epochs_raise(
+                &store->epochs, &(struct journal_fence){shard, shard, epoch});
+    }
+}
+
+enum plex_status
+pg_epochs_refresh(struct pg_store *store, uint64_t version,
+                  struct plex_err *err)
+{
+    PGresult *result;
+
+    if (version == store->epoch_version)
+        return PLEX_OK;
+    if (pg_query(store, PG_EPOCH_GET, &result, err) != PLEX_OK)
+        return err->status;
+    journal_epochs_fini(&store->epochs);
+    for (int i = 0; i < PQntuples(result); i++)
+        epochs_read_chunk(store, pg_u64(result, i, 0), pg_bytes(result, i, 1));
+    PQclear(result);
+    store->epoch_version = version;
+    return PLEX_OK;
+}
+
+static enum plex_status
+pg_epochs(struct journal_store *base, struct journal_epochs *out,
+          struct plex_err *err)
+{
+    struct pg_store *store = (struct pg_store *)base;
+    PGresult *result;
+    uint64_t version;
+
+    if (pg_connect(store, err) != PLEX_OK ||
+        pg_query(store, PG_EPOCH_VERSION, &result, err) != PLEX_OK)
+        return err->status;
+    version = pg_u64(result, 0, 0);
+    PQclear(result);
+    if (pg_epochs_refresh(store, version, err) != PLEX_OK)
+        return err->status;
+    journal_epochs_copy(&store->epochs, out);
+    return PLEX_OK;
+}
+
+/* -- the rest -------------------------------------------------------------- */
+
+static enum plex_status
+retain_next(struct pg_store *store, uint64_t wall_ms,
+            struct journal_retained *out, struct plex_err *err)
+{
+    PGresult *result;
+
+    pg_param_u64(store, wall_ms);
+    if (pg_query(store, PG_RETAIN_NEXT, &result, err) != PLEX_OK)
+        return err->status;
+    if (PQntuples(result) > 0)
+        out->next_ms = pg_u64(result, 0, 0);
+    PQclear(result);
+    return PLEX_OK;
+}
+
+static enum plex_status
+pg_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
+          struct journal_retained *out, struct plex_err *err)
+{
+    struct pg_store *store = (struct pg_store *)base;
+    PGresult *result;
+    uint64_t seen;
+
+    if (pg_connect(store, err) != PLEX_OK)
+        return err->status;
+    /* Turns that were an actor's newest are looked at again once an hour. */
+    if (wall_ms - store->retain_began_ms > RETAIN_ROUND_MS) {
+        store->retain_began_ms = wall_ms;
+        store->retain_after = (struct pg_expiry){0};
+    }
+    pg_param_u64(store, wall_ms);
+    pg_param_u64(store, store->retain_after.ms);
+    pg_param_u64(store, store->retain_after.actor);
+    pg_param_u64(store, store->retain_after.seq);
+    pg_param_u64(store, limit);
+    if (pg_query(store, PG_RETAIN, &result, err) != PLEX_OK)
+        return err->status;
+    seen = pg_u64(result, 0, 0);
+    out->removed = pg_u64(result, 0, 1);
+    if (seen > 0)
+        store->retain_after = (struct pg_expiry){
+            pg_u64(result, 0, 2), pg_u64(result, 0, 3), pg_u64(result, 0, 4)};
+    PQclear(result);
+    out->more = seen == limit;
+    return out->more ? PLEX_OK : retain_next(store, wall_ms, out, err);
+}
+
+/* The size of a shared database says little of ours, and costs a query. */
+static uint64_t
+pg_store_bytes(struct journal_store *base)
+{
+    (void)base;
+    return 0;
+}
+
+static void
+pg_close(struct journal_store *base)
+{
+    struct pg_store *store = (struct pg_store *)base;
+
+    if (store->conn != NULL)
+        disconnect(store);
+    for (int i = 0; i < PG_PARAMS_MAX; i++)
+        plex_buf_free(&store->params[i]);
+    plex_buf_free(&store->replies);
+    journal_epochs_fini(&store->epochs);
+    free(store->dsn);
+    free(store);
+}
 
 static enum plex_status
 pg_open(struct journal_store **out, const struct journal_store_config *config,
         struct plex_err *err)
 {
-    (void)out;
-    (void)config;
-    return plex_err_set(err, PLEX_UNSUPPORTED, "not yet");
+    struct pg_store *store = plex_calloc(1, sizeof *store);
+
+    store->base.ops = &journal_store_pg;
+    store->dsn = plex_strdup(config->dsn);
+    store->replies.max = JOURNAL_EXISTS_BYTES_MAX;
+    if (pg_connect(store, err) != PLEX_OK) {
+        pg_close(&store->base);
+        return err->status;
+    }
+    *out = &store->base;
+    return PLEX_OK;
 }
 
-const struct journal_store_ops journal_store_pg = {.scheme = "postgres",
-                                                   .open = pg_open};
+const struct journal_store_ops journal_store_pg = {
+    .scheme = "postgres",
+    .open = pg_open,
+    .close = pg_close,
+    .epochs = pg_epochs,
+    .commit = pg_commit,
+    .load = pg_load,
+    .lookup = pg_lookup,
+    .pending = pg_pending,
+    .retain = pg_retain,
+    .bytes = pg_store_bytes,
+};

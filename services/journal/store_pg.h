@@ -1,0 +1,124 @@
+#ifndef SERVICES_JOURNAL_STORE_PG_H
+#define SERVICES_JOURNAL_STORE_PG_H
+
+#include "services/journal/store_backend.h"
+#include "services/journal/store_lib.h"
+
+#include <libpq-fe.h>
+
+/*
+ * Postgres, shared by several journals: nothing in memory is trusted but the
+ * epochs, and those only while their version in the database is the known one.
+ *
+ * A commit is one transaction in two round trips. The first takes the epoch
+ * lock (shared; exclusive to raise epochs), locks the rows of the actors in
+ * the order of their names and reads which message ids are recorded; then the
+ * results are decided here; the second writes all rows as arrays and commits.
+ */
+enum pg_statement {
+    PG_BEGIN,
+    PG_COMMIT,
+    PG_ROLLBACK,
+    PG_LOCK_SHARED,
+    PG_LOCK_EXCLUSIVE,
+    PG_EPOCH_VERSION,
+    PG_EPOCH_GET,
+    PG_EPOCH_SET,
+    PG_EPOCH_BUMP,
+    PG_ACTORS_LOCK,
+    PG_ACTORS_MAKE,
+    PG_ACTORS_SET,
+    PG_ACTOR_GET,
+    PG_MESSAGES_GET,
+    PG_MESSAGES_ADD,
+    PG_MESSAGE_FIND,
+    PG_TURNS_ADD,
+    PG_TURNS_RECENT,
+    PG_TURN_STATE,
+    PG_PENDING_DROP,
+    PG_PENDING_ADD,
+    PG_PENDING_FIND,
+    PG_PENDING_PAGE,
+    PG_SNAPSHOT_ADD,
+    PG_SNAPSHOT_TRIM,
+    PG_SNAPSHOT_GET,
+    PG_RETAIN,
+    PG_RETAIN_NEXT,
+    PG_STATEMENTS,
+};
+
+enum { PG_PARAMS_MAX = 12 };
+
+struct pg_store {
+    struct journal_store base;
+    char *dsn;
+    PGconn *conn;      /* NULL: not connected */
+    uint64_t retry_ns; /* monotonic: no new connection before this */
+    struct journal_epochs epochs;
+    uint64_t epoch_version;
+    struct plex_buf replies; /* of the last commit's EXISTS results */
+    struct plex_buf params[PG_PARAMS_MAX];
+    int n_params;
+    struct pg_expiry {
+        uint64_t ms, actor, seq;
+    } retain_after;           /* where the retention has got to */
+    uint64_t retain_began_ms; /* wall clock, start of this round */
+};
+
+/* -- parameters (store_pg_param.c): built one after the other, then sent with
+ * a statement, which copies and forgets them. */
+void pg_param_u64(struct pg_store *store, uint64_t value);
+void pg_param_bytes(struct pg_store *store, struct plex_bytes bytes);
+void pg_param_text(struct pg_store *store, const char *text, size_t len);
+/* Arrays: begin one, add to it, begin the next. */
+void pg_array_u64(struct pg_store *store);
+void pg_array_bytes(struct pg_store *store);
+void pg_array_text(struct pg_store *store);
+/* To the array that is `back` before the newest (0: the newest). */
+void pg_add_u64(struct pg_store *store, int back, uint64_t value);
+void pg_add_bytes(struct pg_store *store, int back, struct plex_bytes bytes);
+/* Queue the statement in the pipeline. False when the connection is gone. */
+bool pg_send(struct pg_store *store, enum pg_statement which);
+
+uint64_t pg_u64(const PGresult *result, int row, int column);
+struct plex_bytes pg_bytes(const PGresult *result, int row, int column);
+
+/* -- connection (store_pg.c) */
+PLEX_MUST_USE enum plex_status pg_connect(struct pg_store *store,
+                                          struct plex_err *err);
+/* Note the failure of what was sent; a lost connection is closed. */
+enum plex_status pg_failed(struct pg_store *store, const PGresult *result,
+                           struct plex_err *err);
+/* End the pipeline's batch and read the results of `n` statements, the
+ * caller's to PQclear (all of them, also after an error: NULL then). */
+PLEX_MUST_USE enum plex_status pg_collect(struct pg_store *store,
+                                          PGresult **results, int n,
+                                          struct plex_err *err);
+/* One statement, one round trip. */
+PLEX_MUST_USE enum plex_status pg_query(struct pg_store *store,
+                                        enum pg_statement which, PGresult **out,
+                                        struct plex_err *err);
+/* Make epochs what the database says when its version is another one. */
+PLEX_MUST_USE enum plex_status pg_epochs_refresh(struct pg_store *store,
+                                                 uint64_t version,
+                                                 struct plex_err *err);
+
+/* -- store_pg_commit.c */
+enum plex_status pg_commit(struct journal_store *base,
+                           struct journal_commit *commit, struct plex_err *err);
+
+/* -- store_pg_read.c */
+enum plex_status pg_load(struct journal_store *base,
+                         const struct journal_load *load, uint64_t wall_ms,
+                         struct plex_arena *arena, struct journal_loaded *out,
+                         uint64_t *newest_epoch, struct plex_err *err);
+enum plex_status pg_lookup(struct journal_store *base, const char *tenant,
+                           struct plex_bytes id, uint64_t wall_ms,
+                           struct plex_arena *arena, struct journal_lookup *out,
+                           struct plex_err *err);
+enum plex_status pg_pending(struct journal_store *base,
+                            const struct journal_page *page,
+                            struct plex_arena *arena, struct journal_paged *out,
+                            struct plex_err *err);
+
+#endif

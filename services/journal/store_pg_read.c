@@ -1,0 +1,365 @@
+#include "services/journal/store_pg.h"
+
+#include <string.h>
+
+static enum plex_status
+corrupt(const char *what, const char *name, uint64_t seq, struct plex_err *err)
+{
+    return plex_err_set(err, PLEX_CORRUPT,
+                        "%s of actor %s at seq %llu does not match its "
+                        "checksum",
+                        what, name, (unsigned long long)seq);
+}
+
+/* The columns that PG_TURNS_RECENT and PG_TURN_STATE begin with. */
+static enum plex_status
+row_read(const PGresult *result, int i, const char *name, size_t name_len,
+         struct journal_row *out, struct plex_err *err)
+{
+    *out = (struct journal_row){
+        .seq = pg_u64(result, i, 0),
+        .at_ms = pg_u64(result, i, 1),
+        .expires_ms = pg_u64(result, i, 2),
+        .request_hash = pg_u64(result, i, 3),
+        .has_state = pg_u64(result, i, 4) != 0,
+        .schema_version = (uint32_t)pg_u64(result, i, 5),
+        .state_hash = pg_u64(result, i, 6),
+        .message_id = pg_bytes(result, i, 8),
+        .reply = pg_bytes(result, i, 9),
+    };
+    if (journal_row_checksum(out, name, name_len) != pg_u64(result, i, 7))
+        return corrupt("turn", name, out->seq, err);
+    return PLEX_OK;
+}
+
+struct loading {
+    struct pg_store *store;
+    const struct journal_load *load;
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+    size_t name_len;
+    uint64_t id, state_seq;
+    struct plex_arena *arena;
+    struct journal_loaded *out;
+};
+
+static enum plex_status
+load_snapshot(struct loading *l, struct plex_err *err)
+{
+    PGresult *result;
+
+    pg_param_u64(l->store, l->id);
+    pg_param_u64(l->store, l->state_seq);
+    if (pg_query(l->store, PG_SNAPSHOT_GET, &result, err) != PLEX_OK)
+        return err->status;
+    for (int i = 0; i < PQntuples(result); i++) {
+        const struct plex_bytes state = pg_bytes(result, i, 4);
+        const struct journal_row row = {
+            .seq = pg_u64(result, i, 0),
+            .has_state = 1,
+            .schema_version = (uint32_t)pg_u64(result, i, 1),
+            .state_hash = pg_u64(result, i, 2),
+        };
+
+        if (journal_row_checksum(&row, l->name, l->name_len) !=
+                pg_u64(result, i, 3) ||
+            journal_state_hash(state) != row.state_hash)
+            continue;
+        l->out->has_state = true;
+        l->out->schema_version = row.schema_version;
+        l->out->state_seq = row.seq;
+        err->status = journal_bytes_copy(state, l->arena, &l->out->state, err);
+        break;
+    }
+    PQclear(result);
+    return err->status;
+}
+
+static enum plex_status
+load_turn_state(struct loading *l, struct plex_err *err)
+{
+    struct journal_row row;
+    PGresult *result;
+    enum plex_status status;
+
+    if (l->state_seq == 0)
+        return PLEX_OK;
+    pg_param_u64(l->store, l->id);
+    pg_param_u64(l->store, l->state_seq);
+    if (pg_query(l->store, PG_TURN_STATE, &result, err) != PLEX_OK)
+        return err->status;
+    if (PQntuples(result) == 0) {
+        status = plex_err_set(err, PLEX_CORRUPT,
+                              "the state of actor %s at seq %llu is missing",
+                              l->name, (unsigned long long)l->state_seq);
+    } else {
+        const struct plex_bytes state = pg_bytes(result, 0, 10);
+
+        status = row_read(result, 0, l->name, l->name_len, &row, err);
+        if (status == PLEX_OK && journal_state_hash(state) != row.state_hash)
+            status = corrupt("state", l->name, row.seq, err);
+        if (status == PLEX_OK) {
+            l->out->has_state = true;
+            l->out->schema_version = row.schema_version;
+            l->out->state_seq = row.seq;
+            status = journal_bytes_copy(state, l->arena, &l->out->state, err);
+        }
+    }
+    PQclear(result);
+    return status;
+}
+
+static enum plex_status
+recent_read(struct loading *l, const PGresult *result,
+            struct journal_recorded *recent, struct plex_err *err)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct journal_recorded *r = &recent[l->out->n_recent];
+        struct journal_row row;
+
+        if (row_read(result, i, l->name, l->name_len, &row, err) != PLEX_OK)
+            return err->status;
+        bytes += row.reply.len + row.message_id.len;
+        if (bytes > JOURNAL_RECENT_BYTES_MAX)
+            break;
+        *r = (struct journal_recorded){.request_hash = row.request_hash,
+                                       .expires_ms = row.expires_ms,
+                                       .seq = row.seq};
+        if (journal_bytes_copy(row.message_id, l->arena, &r->message_id, err) !=
+                PLEX_OK ||
+            journal_bytes_copy(row.reply, l->arena, &r->reply, err) != PLEX_OK)
+            return err->status;
+        l->out->n_recent++;
+    }
+    return PLEX_OK;
+}
+
+static enum plex_status
+load_recent(struct loading *l, uint64_t wall_ms, struct plex_err *err)
+{
+    const uint32_t max = l->load->recent_max;
+    struct journal_recorded *recent =
+        plex_arena_alloc(l->arena, max * sizeof *recent + 1);
+    PGresult *result;
+    enum plex_status status;
+
+    if (recent == NULL)
+        return plex_err_set(err, PLEX_TOO_LARGE, "no memory for %u answers",
+                            max);
+    l->out->recent = recent;
+    pg_param_u64(l->store, l->id);
+    pg_param_u64(l->store, wall_ms);
+    pg_param_u64(l->store, max);
+    if (pg_query(l->store, PG_TURNS_RECENT, &result, err) != PLEX_OK)
+        return err->status;
+    status = recent_read(l, result, recent, err);
+    PQclear(result);
+    return status;
+}
+
+/* The epochs' version and the actor's row in one trip. */
+static enum plex_status
+load_head(struct loading *l, struct plex_err *err)
+{
+    PGresult *got[2];
+    uint64_t version;
+
+    if (!pg_send(l->store, PG_EPOCH_VERSION))
+        return pg_failed(l->store, NULL, err);
+    pg_param_text(l->store, l->name, l->name_len);
+    if (!pg_send(l->store, PG_ACTOR_GET))
+        return pg_failed(l->store, NULL, err);
+    if (pg_collect(l->store, got, 2, err) != PLEX_OK)
+        return err->status;
+    version = pg_u64(got[0], 0, 0);
+    if (PQntuples(got[1]) > 0) {
+        l->id = pg_u64(got[1], 0, 0);
+        l->out->last_seq = pg_u64(got[1], 0, 1);
+        l->state_seq = pg_u64(got[1], 0, 2);
+    }
+    PQclear(got[0]);
+    PQclear(got[1]);
+    return pg_epochs_refresh(l->store, version, err);
+}
+
+enum plex_status
+pg_load(struct journal_store *base, const struct journal_load *load,
+        uint64_t wall_ms, struct plex_arena *arena, struct journal_loaded *out,
+        uint64_t *newest_epoch, struct plex_err *err)
+{
+    struct loading l = {.store = (struct pg_store *)base,
+                        .load = load,
+                        .arena = arena,
+                        .out = out};
+    uint64_t newest;
+
+    l.name_len = journal_actor_name(&load->actor, l.name);
+    if (pg_connect(l.store, err) != PLEX_OK || load_head(&l, err) != PLEX_OK)
+        return err->status;
+    newest = journal_epochs_get(&l.store->epochs, load->shard);
+    if (load->epoch < newest) {
+        *newest_epoch = newest;
+        return plex_err_set(err, PLEX_FENCED, "shard %u is at epoch %llu",
+                            load->shard, (unsigned long long)newest);
+    }
+    if (l.id == 0)
+        return PLEX_OK;
+    if (load_snapshot(&l, err) != PLEX_OK)
+        return err->status;
+    if (!out->has_state && load_turn_state(&l, err) != PLEX_OK)
+        return err->status;
+    return load_recent(&l, wall_ms, err);
+}
+
+/* -- lookup ---------------------------------------------------------------- */
+
+static enum plex_status
+actor_read(const PGresult *result, int i, int column, struct plex_arena *arena,
+           struct plex_actor_id *out, struct plex_err *err)
+{
+    return journal_actor_split(PQgetvalue(result, i, column),
+                               (size_t)PQgetlength(result, i, column), arena,
+                               out, err);
+}
+
+static enum plex_status
+lookup_turn(struct pg_store *store, const char *tenant, struct plex_bytes id,
+            uint64_t wall_ms, struct plex_arena *arena,
+            struct journal_lookup *out, struct plex_err *err)
+{
+    PGresult *result;
+    enum plex_status status;
+
+    pg_param_bytes(store, id);
+    pg_param_u64(store, wall_ms);
+    pg_param_text(store, tenant, strlen(tenant));
+    if (pg_query(store, PG_MESSAGE_FIND, &result, err) != PLEX_OK)
+        return err->status;
+    if (PQntuples(result) == 0) {
+        status = plex_err_set(err, PLEX_NOT_FOUND,
+                              "no message of that id is recorded");
+    } else {
+        out->at_ms = pg_u64(result, 0, 0);
+        status =
+            journal_bytes_copy(pg_bytes(result, 0, 2), arena, &out->reply, err);
+        if (status == PLEX_OK)
+            status = actor_read(result, 0, 1, arena, &out->actor, err);
+    }
+    PQclear(result);
+    return status;
+}
+
+enum plex_status
+pg_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
+          uint64_t wall_ms, struct plex_arena *arena,
+          struct journal_lookup *out, struct plex_err *err)
+{
+    struct pg_store *store = (struct pg_store *)base;
+    PGresult *result;
+    enum plex_status status = PLEX_NOT_FOUND;
+
+    if (pg_connect(store, err) != PLEX_OK)
+        return err->status;
+    pg_param_bytes(store, id);
+    pg_param_text(store, tenant, strlen(tenant));
+    if (pg_query(store, PG_PENDING_FIND, &result, err) != PLEX_OK)
+        return err->status;
+    if (PQntuples(result) > 0) {
+        out->waiting = true;
+        out->due_ms = pg_u64(result, 0, 0);
+        status = actor_read(result, 0, 1, arena, &out->actor, err);
+    }
+    PQclear(result);
+    if (status != PLEX_NOT_FOUND)
+        return status;
+    return lookup_turn(store, tenant, id, wall_ms, arena, out, err);
+}
+
+/* -- pendings -------------------------------------------------------------- */
+
+static enum plex_status
+pending_read(const PGresult *result, int i, struct plex_arena *arena,
+             struct journal_pending_item *out, struct plex_err *err)
+{
+    const struct journal_pending pending = {.due_ms = pg_u64(result, i, 2),
+                                            .id = pg_bytes(result, i, 4),
+                                            .message = pg_bytes(result, i, 5)};
+
+    if (journal_pending_checksum(&pending) != pg_u64(result, i, 3))
+        return corrupt("a pending", PQgetvalue(result, i, 6),
+                       pg_u64(result, i, 0), err);
+    out->pending.due_ms = pending.due_ms;
+    if (journal_bytes_copy(pending.id, arena, &out->pending.id, err) !=
+            PLEX_OK ||
+        journal_bytes_copy(pending.message, arena, &out->pending.message,
+                           err) != PLEX_OK)
+        return err->status;
+    return actor_read(result, i, 6, arena, &out->owner, err);
+}
+
+static enum plex_status
+page_token(const PGresult *result, int last, struct plex_arena *arena,
+           struct journal_paged *out, struct plex_err *err)
+{
+    const struct journal_cursor cursor = {.shard =
+                                              (uint32_t)pg_u64(result, last, 1),
+                                          .due_ms = pg_u64(result, last, 2),
+                                          .row = pg_u64(result, last, 0)};
+    uint8_t *token = plex_arena_alloc(arena, JOURNAL_TOKEN_BYTES);
+
+    if (token == NULL)
+        return plex_err_set(err, PLEX_TOO_LARGE, "no memory for a token");
+    journal_cursor_write(&cursor, token);
+    out->next = (struct plex_bytes){token, JOURNAL_TOKEN_BYTES};
+    return PLEX_OK;
+}
+
+static enum plex_status
+page_read(const PGresult *result, uint32_t limit, struct plex_arena *arena,
+          struct journal_paged *out, struct plex_err *err)
+{
+    const int n = PQntuples(result);
+    struct journal_pending_item *items =
+        plex_arena_alloc(arena, (size_t)n * sizeof *items + 1);
+    size_t bytes = 0;
+    int i = 0;
+
+    if (items == NULL)
+        return plex_err_set(err, PLEX_TOO_LARGE, "no memory for %d pendings",
+                            n);
+    for (; i < n && (uint32_t)i < limit && bytes < JOURNAL_PAGE_BYTES_MAX;
+         i++) {
+        if (pending_read(result, i, arena, &items[i], err) != PLEX_OK)
+            return err->status;
+        bytes += items[i].pending.message.len + items[i].pending.id.len;
+    }
+    out->items = items;
+    out->n = (size_t)i;
+    return i < n ? page_token(result, i - 1, arena, out, err) : PLEX_OK;
+}
+
+enum plex_status
+pg_pending(struct journal_store *base, const struct journal_page *page,
+           struct plex_arena *arena, struct journal_paged *out,
+           struct plex_err *err)
+{
+    struct pg_store *store = (struct pg_store *)base;
+    struct journal_cursor after;
+    PGresult *result;
+    enum plex_status status;
+
+    if (journal_cursor_read(page->after, page->first, &after, err) != PLEX_OK ||
+        pg_connect(store, err) != PLEX_OK)
+        return err->status;
+    pg_param_u64(store, after.shard);
+    pg_param_u64(store, after.due_ms);
+    pg_param_u64(store, after.row);
+    pg_param_u64(store, page->last);
+    pg_param_u64(store, (uint64_t)page->limit + 1); /* is there more? */
+    if (pg_query(store, PG_PENDING_PAGE, &result, err) != PLEX_OK)
+        return err->status;
+    status = page_read(result, page->limit, arena, out, err);
+    PQclear(result);
+    return status;
+}
