@@ -51,6 +51,8 @@ has_option(const struct plex_option *options, const char *name)
 static void
 print_help(const struct plex_service *service)
 {
+    struct service_options common;
+
     printf("plex-%s %s: %s\n\n", service->name, PLEX_VERSION, service->summary);
     printf("usage: plex-%s [--OPTION VALUE]...\n"
            "       plex-%s --check [--OPTION VALUE]...   check the options "
@@ -61,8 +63,8 @@ print_help(const struct plex_service *service)
            "try again later.\n\n",
            service->name, service->name, service->name);
     plex_options_help(service->options, service->name);
-    for (const struct plex_option *o = plex_base_options; o->name != NULL;
-         o++) {
+    service_options_init(&common, service);
+    for (const struct plex_option *o = common.rows; o->name != NULL; o++) {
         const struct plex_option one[] = {*o, {0}};
 
         if (!has_option(service->options, o->name))

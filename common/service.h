@@ -43,6 +43,9 @@ struct plex_service {
     size_t config_size;                /* begins with plex_base_config */
     size_t state_size;                 /* zeroed before start */
     const struct plex_method *methods; /* id 0 ends */
+    /* Default ports on 127.0.0.1: `port` of the link, `port` + 1700 of the
+     * admin address. 0: any free ones. */
+    uint16_t port;
 
     /* Check a loaded configuration without side effects; for --check. */
     enum plex_status (*check)(const void *config, struct plex_err *err);

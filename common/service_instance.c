@@ -45,6 +45,29 @@ const struct plex_option plex_base_options[] = {
     {0},
 };
 
+enum { ADMIN_PORT_OFFSET = 1700 };
+
+void
+service_options_init(struct service_options *options,
+                     const struct plex_service *service)
+{
+    _Static_assert(sizeof plex_base_options <= sizeof options->rows,
+                   "SERVICE_BASE_OPTIONS_MAX is too small");
+    memcpy(options->rows, plex_base_options, sizeof plex_base_options);
+    if (service->port == 0)
+        return;
+    (void)snprintf(options->listen_url, sizeof options->listen_url,
+                   "tcp://127.0.0.1:%u", service->port);
+    (void)snprintf(options->admin_addr, sizeof options->admin_addr,
+                   "127.0.0.1:%u", service->port + ADMIN_PORT_OFFSET);
+    for (struct plex_option *o = options->rows; o->name != NULL; o++) {
+        if (strcmp(o->name, "listen_url") == 0)
+            o->def = options->listen_url;
+        else if (strcmp(o->name, "admin_addr") == 0)
+            o->def = options->admin_addr;
+    }
+}
+
 /* Link handlers are given the state; the instance is found in front of it. */
 struct state_head {
     struct plex_instance *instance;
@@ -126,11 +149,12 @@ service_configure(struct plex_instance *instance,
 
     assert(service->config_size >= sizeof(struct plex_base_config));
     instance->service = service;
+    service_options_init(&instance->base_options, service);
     instance->base = plex_calloc(1, service->config_size);
     /* The service's own table comes second: it may list a common option to
      * give it another default. */
     if (plex_options_known(tables, given, err) != PLEX_OK ||
-        plex_options_load(plex_base_options, service->name, given,
+        plex_options_load(instance->base_options.rows, service->name, given,
                           instance->base, err) != PLEX_OK ||
         plex_options_load(service->options, service->name, given,
                           instance->base, err) != PLEX_OK ||

@@ -16,7 +16,11 @@ enum service_phase {
     SERVICE_ENDED,
 };
 
-enum { SERVICE_REASON_MAX = 256, SERVICE_ROUTES_MAX = 16 };
+enum {
+    SERVICE_REASON_MAX = 256,
+    SERVICE_ROUTES_MAX = 16,
+    SERVICE_BASE_OPTIONS_MAX = 8
+};
 
 struct service_route {
     const char *path;
@@ -26,8 +30,15 @@ struct service_route {
     void *arg;
 };
 
+/* The common options with this service's defaults. */
+struct service_options {
+    struct plex_option rows[SERVICE_BASE_OPTIONS_MAX];
+    char listen_url[64], admin_addr[32];
+};
+
 struct plex_instance {
     const struct plex_service *service;
+    struct service_options base_options; /* defaults are borrowed from here */
     struct plex_base_config *base; /* the configuration; base comes first */
     struct plex_host host;
     void *state; /* behind it, in the same block: see state_create() */
@@ -58,6 +69,8 @@ struct plex_instance {
     bool stop_posted, kill_posted;
 };
 
+void service_options_init(struct service_options *options,
+                          const struct plex_service *service);
 /* Load defaults, environment and `given` and check them. */
 enum plex_status service_configure(struct plex_instance *instance,
                                    const struct plex_service *service,

@@ -135,6 +135,7 @@ static const struct plex_service probe_service = {
     .config_size = sizeof(struct probe_config),
     .state_size = sizeof(struct probe),
     .methods = probe_methods,
+    .port = 7499,
     .check = probe_check,
     .start = probe_start,
     .drain = probe_drain,
@@ -476,6 +477,8 @@ START_TEST(help_lists_every_option_once_with_its_default)
     ck_assert_ptr_nonnull(drain);
     ck_assert_ptr_nonnull(strstr(drain, "default 1500"));
     ck_assert_ptr_null(strstr(drain + 1, "--drain-ms"));
+    ck_assert_ptr_nonnull(strstr(text, "default tcp://127.0.0.1:7499"));
+    ck_assert_ptr_nonnull(strstr(text, "default 127.0.0.1:9199"));
 }
 END_TEST
 
@@ -505,6 +508,10 @@ END_TEST
 int
 main(int argc, char **argv)
 {
+    /* Free ports, so that tests can run beside each other. */
+    static const char *const ports[][2] = {
+        {"PLEXSPACES_PROBE_ONE_LISTEN_URL", "tcp://127.0.0.1:0"},
+        {"PLEXSPACES_PROBE_ONE_ADMIN_ADDR", "127.0.0.1:0"}};
     Suite *suite = suite_create("service");
     TCase *thread = tcase_create("thread"), *process = tcase_create("process");
     SRunner *runner;
@@ -512,6 +519,8 @@ main(int argc, char **argv)
 
     (void)argc;
     (void)argv;
+    for (int i = 0; i < 2; i++)
+        (void)setenv(ports[i][0], ports[i][1], 1);
     tcase_set_timeout(thread, 60);
     tcase_set_timeout(process, 60);
     /* Processes first: children are forked while there is one thread. */
