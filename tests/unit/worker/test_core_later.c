@@ -248,7 +248,7 @@ START_TEST(messages_to_another_worker_are_sent_in_order_until_confirmed)
 {
     struct world *world = halved();
     struct work_reply good = {.content_type = "", .error = ""};
-    char ours[8], theirs[8], payload[16];
+    char ours[16], theirs[16], payload[32];
 
     snprintf(payload, sizeof payload, "tell %s",
              key_of_other(theirs, sizeof theirs));
@@ -276,7 +276,7 @@ END_TEST
 START_TEST(a_call_that_nobody_answers_times_out)
 {
     struct world *world = halved();
-    char ours[8], theirs[8], payload[16];
+    char ours[16], theirs[16], payload[32];
 
     snprintf(payload, sizeof payload, "ask %s",
              key_of_other(theirs, sizeof theirs));
@@ -311,7 +311,7 @@ END_TEST
 START_TEST(a_core_can_be_freed_with_everything_under_way)
 {
     struct world *world = halved();
-    char ours[8], theirs[8], payload[16];
+    char ours[16], theirs[16], payload[32];
 
     snprintf(payload, sizeof payload, "tell %s",
              key_of_other(theirs, sizeof theirs));

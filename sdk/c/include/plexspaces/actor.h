@@ -1,9 +1,13 @@
 #ifndef PLEXSPACES_ACTOR_H
 #define PLEXSPACES_ACTOR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /*
  * PlexSpaces SDK for C: the whole of what an actor module needs.
@@ -39,20 +43,23 @@ struct plex_msg {
     const char *content_type; /* of the payload */
     const void *payload;
     size_t len;
-    bool is_cast;             /* nobody waits for a reply */
+    bool is_cast; /* nobody waits for a reply */
 };
 
 enum plex_result_status { /* outcome of a call this actor made */
-    PLEX_CALL_OK = 0,
-    PLEX_CALL_FAILED = 1,      /* the callee's handler failed */
-    PLEX_CALL_TIMEOUT = 2,     /* it may still have been carried out */
-    PLEX_CALL_UNREACHABLE = 3, /* no such type, or nobody owns it */
+                          PLEX_CALL_OK = 0,
+                          PLEX_CALL_FAILED =
+                              1, /* the callee's handler failed */
+                          PLEX_CALL_TIMEOUT =
+                              2, /* it may still have been carried out */
+                          PLEX_CALL_UNREACHABLE =
+                              3, /* no such type, or nobody owns it */
 };
 
 /* Callbacks return 0, or anything else to fail the turn (plex_fail does both).
  * Only `name` and one of the two handle_ functions are required. */
 struct plex_behaviour {
-    const char *name; /* [a-z][a-z0-9_-]*; manifests refer to it */
+    const char *name;        /* [a-z][a-z0-9_-]*; manifests refer to it */
     uint32_t schema_version; /* of the state; newer than this is refused */
 
     /* After activation, before the first message; the state is loaded. */
@@ -87,17 +94,19 @@ struct plex_ctx_ops {
     void (*send)(struct plex_ctx *ctx, bool is_call, uint64_t tag,
                  uint64_t timeout_ms, const char *type, const char *key,
                  const void *payload, size_t len);
-    void (*timer_set)(struct plex_ctx *ctx, const char *name,
-                      uint64_t delay_ms, const void *payload, size_t len);
+    void (*timer_set)(struct plex_ctx *ctx, const char *name, uint64_t delay_ms,
+                      const void *payload, size_t len);
     void (*timer_cancel)(struct plex_ctx *ctx, const char *name);
     void (*log)(struct plex_ctx *ctx, int level, const char *text);
     /* Fields of a JSON object payload; for GET and DELETE the runtime makes
      * that object from the query parameters. 1 found, 0 absent, -1 there but
      * of another type (or the payload is no JSON object). */
-    int (*json_text)(struct plex_ctx *ctx, const char *field,
-                     const char **out);
+    int (*json_text)(struct plex_ctx *ctx, const char *field, const char **out);
     int (*json_int)(struct plex_ctx *ctx, const char *field, int64_t *out);
     const char *(*header)(struct plex_ctx *ctx, const char *name);
+    /* As reply, with an RFC 9457 problem made of `text`. */
+    void (*problem)(struct plex_ctx *ctx, uint32_t http_status,
+                    const char *text);
 };
 struct plex_ctx {
     const struct plex_ctx_ops *ops;
@@ -109,9 +118,9 @@ struct plex_module {
 };
 
 /* Put this at the end of a module, once. */
-#define PLEX_MODULE(table)                                                     \
-    extern const struct plex_module plex_module;                               \
-    const struct plex_module plex_module                                       \
+#define PLEX_MODULE(table)                       \
+    extern const struct plex_module plex_module; \
+    const struct plex_module plex_module         \
         __attribute__((visibility("default"))) = {PLEX_ABI, (table)}
 
 /* -- who and when ---------------------------------------------------------- */
@@ -142,7 +151,8 @@ plex_turn_random(struct plex_ctx *ctx, void *out, size_t len)
     ctx->ops->random(ctx, out, len);
 }
 
-/* -- state: bytes of at most 8 MiB, kept by the runtime --------------------- */
+/* -- state: bytes of at most 8 MiB, kept by the runtime ---------------------
+ */
 
 /* Borrowed until the next put or the end of the turn; NULL and 0 at first. */
 static inline const void *
@@ -152,7 +162,17 @@ plex_state(struct plex_ctx *ctx, size_t *len)
 }
 /* Copy the state into a struct; false (and `out` untouched) when there is
  * none or it has another size. */
-bool plex_state_get(struct plex_ctx *ctx, void *out, size_t size);
+static inline bool
+plex_state_get(struct plex_ctx *ctx, void *out, size_t size)
+{
+    size_t len;
+    const void *state = ctx->ops->state(ctx, &len);
+
+    if (state == NULL || len != size)
+        return false;
+    memcpy(out, state, size);
+    return true;
+}
 /* The state from now on; copied. Undone when the turn fails. */
 static inline void
 plex_state_put(struct plex_ctx *ctx, const void *state, size_t len)
@@ -160,12 +180,13 @@ plex_state_put(struct plex_ctx *ctx, const void *state, size_t len)
     ctx->ops->state_put(ctx, state, len);
 }
 
-/* -- answering --------------------------------------------------------------- */
+/* -- answering ---------------------------------------------------------------
+ */
 
 /* At most once a turn; a second reply fails the turn. Copied. */
 static inline void
-plex_reply(struct plex_ctx *ctx, const char *content_type,
-           const void *payload, size_t len)
+plex_reply(struct plex_ctx *ctx, const char *content_type, const void *payload,
+           size_t len)
 {
     ctx->ops->reply(ctx, 200, content_type, payload, len);
 }
@@ -181,13 +202,43 @@ plex_reply_header(struct plex_ctx *ctx, const char *name, const char *value)
     ctx->ops->reply_header(ctx, name, value);
 }
 /* application/json, formatted. */
-void plex_reply_json(struct plex_ctx *ctx, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+__attribute__((format(printf, 2, 3))) static inline void
+plex_reply_json(struct plex_ctx *ctx, const char *fmt, ...)
+{
+    char small[512], *text = small;
+    va_list args;
+    int len;
+
+    va_start(args, fmt);
+    len = vsnprintf(small, sizeof small, fmt, args);
+    va_end(args);
+    if (len >= (int)sizeof small &&
+        (text = (char *)malloc((size_t)len + 1)) != NULL) {
+        va_start(args, fmt);
+        (void)vsnprintf(text, (size_t)len + 1, fmt, args);
+        va_end(args);
+    }
+    if (len < 0 || text == NULL)
+        (void)ctx->ops->fail(ctx, "could not format the reply");
+    else
+        ctx->ops->reply(ctx, 200, "application/json", text, (size_t)len);
+    if (text != small)
+        free(text);
+}
 /* A refusal (400..599): application/problem+json with `source: actor`. The
- * turn itself succeeds. */
-void plex_reply_problem(struct plex_ctx *ctx, uint32_t http_status,
-                        const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+ * turn itself succeeds. The text is cut at 512 bytes. */
+__attribute__((format(printf, 3, 4))) static inline void
+plex_reply_problem(struct plex_ctx *ctx, uint32_t http_status, const char *fmt,
+                   ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    ctx->ops->problem(ctx, http_status, text);
+}
 /* Fail the turn: nothing of it is kept and the caller gets 500. Returns -1. */
 static inline int
 plex_fail(struct plex_ctx *ctx, const char *reason)
@@ -195,7 +246,8 @@ plex_fail(struct plex_ctx *ctx, const char *reason)
     return ctx->ops->fail(ctx, reason);
 }
 
-/* -- messages and timers: they leave when the turn takes effect -------------- */
+/* -- messages and timers: they leave when the turn takes effect --------------
+ */
 
 /* To `key` of `type` in this actor's tenant and namespace. Copied. */
 static inline void
@@ -226,7 +278,8 @@ plex_timer_cancel(struct plex_ctx *ctx, const char *name)
     ctx->ops->timer_cancel(ctx, name);
 }
 
-/* -- reading the request -------------------------------------------------------- */
+/* -- reading the request
+ * -------------------------------------------------------- */
 
 /* 1 found, 0 absent, -1 not text. Borrowed until the callback returns. */
 static inline int
@@ -246,8 +299,17 @@ plex_header(struct plex_ctx *ctx, const char *name)
 {
     return ctx->ops->header(ctx, name);
 }
-/* level: 0 error, 1 warn, 2 info, 3 debug. */
-void plex_logf(struct plex_ctx *ctx, int level, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+/* level: 0 error, 1 warn, 2 info, 3 debug. Cut at 1024 bytes. */
+__attribute__((format(printf, 3, 4))) static inline void
+plex_logf(struct plex_ctx *ctx, int level, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    ctx->ops->log(ctx, level, text);
+}
 
 #endif

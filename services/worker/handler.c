@@ -1,0 +1,583 @@
+#include "services/worker/handler.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "services/worker/json_field.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FAIL_TEXT_MAX = 512,
+    REPLY_HEADERS_MAX = 32,
+    CONTENT_TYPE_MAX = 255,
+    OUTPUT_BYTES_MAX = 13 << 20,
+    KEPT_BYTES_MAX = 64 << 10, /* of a buffer between turns */
+};
+
+struct work_handler {
+    struct plex_ctx ctx; /* first: callbacks get its address */
+    const struct work_action *run;
+    uint64_t wall_ms;
+    struct plex_arena arena; /* of outputs and reply */
+    struct work_json json;
+    bool failed;
+    char error[FAIL_TEXT_MAX];
+    bool state_changed;
+    struct plex_buf state;
+    bool replied;
+    struct work_reply reply;
+    struct work_header headers[REPLY_HEADERS_MAX];
+    struct work_output *outputs;
+    size_t n_outputs, outputs_cap;
+    struct plex_buf packed; /* the reply */
+};
+
+static struct work_handler *
+of(struct plex_ctx *ctx)
+{
+    return plex_container_of(ctx, struct work_handler, ctx);
+}
+
+static int
+fail(struct plex_ctx *ctx, const char *reason)
+{
+    struct work_handler *h = of(ctx);
+
+    if (!h->failed) {
+        h->failed = true;
+        (void)snprintf(h->error, sizeof h->error, "%s",
+                       reason == NULL ? "no reason given" : reason);
+    }
+    return -1;
+}
+
+/* -- who and when
+ * -------------------------------------------------------------- */
+
+static const char *
+ctx_self(struct plex_ctx *ctx, const char **tenant, const char **ns,
+         const char **type)
+{
+    const struct plex_actor_id *id = of(ctx)->run->run.actor;
+
+    if (tenant != NULL)
+        *tenant = id->tenant;
+    if (ns != NULL)
+        *ns = id->ns;
+    if (type != NULL)
+        *type = id->type;
+    return id->key;
+}
+
+static uint64_t
+ctx_now_ms(struct plex_ctx *ctx)
+{
+    return of(ctx)->wall_ms;
+}
+
+static uint64_t
+ctx_epoch(struct plex_ctx *ctx)
+{
+    return of(ctx)->run->run.epoch;
+}
+
+static void
+ctx_random(struct plex_ctx *ctx, void *out, size_t len)
+{
+    (void)ctx;
+    plex_random(out, len);
+}
+
+/* -- state
+ * ------------------------------------------------------------------------ */
+
+static const void *
+ctx_state(struct plex_ctx *ctx, size_t *len)
+{
+    const struct work_handler *h = of(ctx);
+    const bool has = h->state_changed || h->run->run.has_state;
+    const struct plex_bytes now =
+        h->state_changed ? (struct plex_bytes){h->state.data, h->state.len}
+                         : h->run->run.state;
+
+    if (len != NULL)
+        *len = has ? now.len : 0;
+    if (!has)
+        return NULL;
+    return now.data != NULL ? (const void *)now.data : "";
+}
+
+static void
+ctx_state_put(struct plex_ctx *ctx, const void *state, size_t len)
+{
+    struct work_handler *h = of(ctx);
+    /* `state` may be the state itself: replaced only once it is copied. */
+    struct plex_buf next = {.max = JOURNAL_STATE_MAX};
+    uint8_t *at;
+
+    if (len > JOURNAL_STATE_MAX) {
+        (void)fail(ctx, "the state is larger than 8 MiB");
+        return;
+    }
+    h->state_changed = true;
+    if (len <= h->state.cap && h->state.data != NULL) {
+        if (len > 0)
+            memmove(h->state.data, state, len);
+        h->state.len = len;
+        return;
+    }
+    at = plex_buf_grow(&next, len);
+    if (at != NULL && len > 0)
+        memcpy(at, state, len);
+    plex_buf_free(&h->state);
+    h->state = next;
+}
+
+/* -- answering
+ * ---------------------------------------------------------------------- */
+
+static struct plex_bytes
+copy(struct work_handler *h, const void *data, size_t len)
+{
+    void *out = plex_arena_alloc(&h->arena, len + 1);
+
+    if (out == NULL) {
+        (void)fail(&h->ctx, "the turn's reply and messages are larger than "
+                            "13 MiB");
+        return (struct plex_bytes){0};
+    }
+    if (len > 0)
+        memcpy(out, data, len);
+    ((char *)out)[len] = '\0';
+    return (struct plex_bytes){out, len};
+}
+
+static const char *
+copy_text(struct work_handler *h, const char *text)
+{
+    const struct plex_bytes out = copy(h, text, strlen(text));
+
+    return out.data == NULL ? "" : (const char *)out.data;
+}
+
+/* Nothing in it may end a header line. */
+static bool
+header_safe(const char *text, size_t max)
+{
+    const size_t len = strlen(text);
+
+    if (len > max)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static void
+ctx_reply(struct plex_ctx *ctx, uint32_t http_status, const char *content_type,
+          const void *payload, size_t len)
+{
+    struct work_handler *h = of(ctx);
+
+    if (h->replied) {
+        (void)fail(ctx, "the behaviour replied twice in one turn");
+        return;
+    }
+    if (http_status < 200 || http_status > 599) {
+        (void)fail(ctx, "the behaviour replied with an HTTP status outside "
+                        "200 to 599");
+        return;
+    }
+    if (len > WORK_PAYLOAD_MAX) {
+        (void)fail(ctx, "the reply is larger than 5 MiB");
+        return;
+    }
+    if (content_type == NULL)
+        content_type = "";
+    if (!header_safe(content_type, CONTENT_TYPE_MAX)) {
+        (void)fail(ctx, "the reply's content type is no header value");
+        return;
+    }
+    h->replied = true;
+    h->reply.http_status = http_status;
+    h->reply.content_type = copy_text(h, content_type);
+    h->reply.payload = copy(h, payload, len);
+}
+
+static bool
+header_name_ok(const char *name)
+{
+    return name[0] != '\0' && strlen(name) <= 64 &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] == '\0';
+}
+
+static void
+ctx_reply_header(struct plex_ctx *ctx, const char *name, const char *value)
+{
+    struct work_handler *h = of(ctx);
+
+    if (name == NULL || value == NULL || !header_name_ok(name) ||
+        !header_safe(value, 4096)) {
+        (void)fail(ctx, "the behaviour set a header that HTTP does not allow");
+        return;
+    }
+    if (h->reply.n_headers == REPLY_HEADERS_MAX) {
+        (void)fail(ctx, "the reply has more than 32 headers");
+        return;
+    }
+    h->headers[h->reply.n_headers++] =
+        (struct work_header){copy_text(h, name), copy_text(h, value)};
+}
+
+static void
+ctx_problem(struct plex_ctx *ctx, uint32_t http_status, const char *text)
+{
+    json_t *json;
+    char *out;
+
+    if (http_status < 400 || http_status > 599) {
+        (void)fail(ctx, "a problem needs an HTTP status of 400 to 599");
+        return;
+    }
+    json = json_pack("{s:i, s:s, s:s, s:s, s:s}", "status", (int)http_status,
+                     "title", "the actor refused", "code", "ACTOR_REFUSED",
+                     "detail", text == NULL ? "" : text, "source", "actor");
+    out = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+    if (out == NULL)
+        (void)fail(ctx, "the text of a problem is not UTF-8");
+    else
+        ctx_reply(ctx, http_status, "application/problem+json", out,
+                  strlen(out));
+    free(out);
+    json_decref(json);
+}
+
+/* -- messages and timers
+ * --------------------------------------------------------------- */
+
+static struct work_output *
+output(struct work_handler *h)
+{
+    if (h->n_outputs == WORK_OUTPUTS_MAX) {
+        (void)fail(&h->ctx, "the turn has more than 1000 messages and timers");
+        return NULL;
+    }
+    if (h->n_outputs == h->outputs_cap) {
+        h->outputs_cap = h->outputs_cap == 0 ? 8 : h->outputs_cap * 2;
+        h->outputs =
+            plex_reallocarray(h->outputs, h->outputs_cap, sizeof *h->outputs);
+    }
+    h->outputs[h->n_outputs] = (struct work_output){0};
+    return &h->outputs[h->n_outputs++];
+}
+
+static void
+ctx_send(struct plex_ctx *ctx, bool is_call, uint64_t tag, uint64_t timeout_ms,
+         const char *type, const char *key, const void *payload, size_t len)
+{
+    struct work_handler *h = of(ctx);
+    struct work_output *out;
+    struct plex_err err;
+
+    if (type == NULL || key == NULL ||
+        plex_name_type(type, strlen(type), &err) != PLEX_OK ||
+        plex_name_key(key, strlen(key), &err) != PLEX_OK) {
+        (void)fail(ctx, type == NULL || key == NULL
+                            ? "a message needs a type and a key"
+                            : err.text);
+        return;
+    }
+    if (len > WORK_PAYLOAD_MAX) {
+        (void)fail(ctx, "a message is larger than 5 MiB");
+        return;
+    }
+    if (is_call && (timeout_ms < 1 || timeout_ms > 3600000)) {
+        (void)fail(ctx, "the timeout of a call must be 1 ms to 1 h");
+        return;
+    }
+    out = output(h);
+    if (out == NULL)
+        return;
+    out->kind = is_call ? WORK_OUT_CALL : WORK_OUT_CAST;
+    out->type = copy_text(h, type);
+    out->key = copy_text(h, key);
+    out->payload = copy(h, payload, len);
+    out->delay_ms = timeout_ms;
+    out->tag = tag;
+}
+
+static struct work_output *
+timer_output(struct work_handler *h, const char *name)
+{
+    struct work_output *out;
+
+    if (name == NULL || name[0] == '\0' ||
+        !header_safe(name, WORK_TIMER_NAME_MAX)) {
+        (void)fail(&h->ctx, "a timer's name must be 1 to 128 bytes of text");
+        return NULL;
+    }
+    out = output(h);
+    if (out != NULL)
+        out->timer = copy_text(h, name);
+    return out;
+}
+
+static void
+ctx_timer_set(struct plex_ctx *ctx, const char *name, uint64_t delay_ms,
+              const void *payload, size_t len)
+{
+    struct work_handler *h = of(ctx);
+    struct work_output *out;
+
+    if (delay_ms > WORK_TIMER_DELAY_MAX_DAYS * UINT64_C(86400000) ||
+        len > WORK_PAYLOAD_MAX) {
+        (void)fail(ctx, "a timer can wait for ten years and carry 5 MiB");
+        return;
+    }
+    out = timer_output(h, name);
+    if (out == NULL)
+        return;
+    out->kind = WORK_OUT_TIMER_SET;
+    out->delay_ms = delay_ms;
+    out->payload = copy(h, payload, len);
+}
+
+static void
+ctx_timer_cancel(struct plex_ctx *ctx, const char *name)
+{
+    struct work_output *out = timer_output(of(ctx), name);
+
+    if (out != NULL)
+        out->kind = WORK_OUT_TIMER_CANCEL;
+}
+
+/* -- the request
+ * ------------------------------------------------------------------------ */
+
+static void
+ctx_log(struct plex_ctx *ctx, int level, const char *text)
+{
+    const struct work_handler *h = of(ctx);
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+
+    plex_actor_format(h->run->run.actor, name, sizeof name);
+    plex_log_with(level < 0   ? PLEX_LOG_ERROR
+                  : level > 3 ? PLEX_LOG_DEBUG
+                              : (enum plex_log_level)level,
+                  "actor.log",
+                  (struct plex_log_field[]){
+                      PLEX_F_TEXT("actor", name),
+                      PLEX_F_TEXT("request_id", h->run->run.request_id),
+                      {0}},
+                  "%s", text);
+}
+
+static int
+ctx_json_text(struct plex_ctx *ctx, const char *field, const char **out)
+{
+    return work_json_text(&of(ctx)->json, field, out);
+}
+
+static int
+ctx_json_int(struct plex_ctx *ctx, const char *field, int64_t *out)
+{
+    return work_json_int(&of(ctx)->json, field, out);
+}
+
+static const char *
+ctx_header(struct plex_ctx *ctx, const char *name)
+{
+    const struct work_message *m = of(ctx)->run->run.message;
+
+    for (size_t i = 0; m != NULL && i < m->n_headers; i++)
+        if (strcasecmp(m->headers[i].name, name) == 0)
+            return m->headers[i].value;
+    return NULL;
+}
+
+static const struct plex_ctx_ops ops = {
+    .abi = PLEX_ABI,
+    .self = ctx_self,
+    .now_ms = ctx_now_ms,
+    .epoch = ctx_epoch,
+    .random = ctx_random,
+    .state = ctx_state,
+    .state_put = ctx_state_put,
+    .reply = ctx_reply,
+    .reply_header = ctx_reply_header,
+    .fail = fail,
+    .send = ctx_send,
+    .timer_set = ctx_timer_set,
+    .timer_cancel = ctx_timer_cancel,
+    .log = ctx_log,
+    .json_text = ctx_json_text,
+    .json_int = ctx_json_int,
+    .header = ctx_header,
+    .problem = ctx_problem,
+};
+
+/* -- running
+ * ----------------------------------------------------------------------------
+ */
+
+struct work_handler *
+work_handler_create(void)
+{
+    struct work_handler *h = plex_calloc(1, sizeof *h);
+
+    h->ctx.ops = &ops;
+    plex_arena_init(&h->arena, OUTPUT_BYTES_MAX);
+    return h;
+}
+
+void
+work_handler_free(struct work_handler *h)
+{
+    if (h == NULL)
+        return;
+    work_json_fini(&h->json);
+    plex_arena_fini(&h->arena);
+    plex_buf_free(&h->state);
+    plex_buf_free(&h->packed);
+    free(h->outputs);
+    free(h);
+}
+
+static void
+buf_reset(struct plex_buf *buf, size_t max)
+{
+    if (buf->cap > KEPT_BYTES_MAX)
+        plex_buf_free(buf);
+    buf->len = 0;
+    buf->max = max;
+}
+
+static void
+turn_start(struct work_handler *h, const struct work_action *run,
+           uint64_t wall_ms)
+{
+    const struct work_message *m = run->run.message;
+
+    h->run = run;
+    h->wall_ms = wall_ms;
+    plex_arena_reset(&h->arena);
+    work_json_fini(&h->json);
+    work_json_init(&h->json, m == NULL ? (struct plex_bytes){0} : m->payload);
+    h->failed = h->replied = h->state_changed = false;
+    h->error[0] = '\0';
+    h->n_outputs = 0;
+    h->reply = (struct work_reply){
+        .content_type = "", .error = "", .headers = h->headers};
+    buf_reset(&h->state, JOURNAL_STATE_MAX);
+    buf_reset(&h->packed, PLEX_LINK_FRAME_MAX);
+}
+
+static enum plex_result_status
+result_status(enum plex_status status)
+{
+    switch (status) {
+    case PLEX_OK:
+        return PLEX_CALL_OK;
+    case PLEX_FAILED:
+        return PLEX_CALL_FAILED;
+    case PLEX_TIMEOUT:
+    case PLEX_UNKNOWN:
+        return PLEX_CALL_TIMEOUT;
+    default:
+        return PLEX_CALL_UNREACHABLE;
+    }
+}
+
+static int
+call_message(struct work_handler *h, const struct plex_behaviour *behaviour,
+             const struct work_message *m)
+{
+    char id[2 * JOURNAL_ID_MAX + 1];
+    size_t len = 0;
+    const struct plex_msg msg = {
+        .sender = m->sender,
+        .id = id,
+        .method = m->method,
+        .path = m->path,
+        .subpath = m->subpath,
+        .query = m->query,
+        .content_type = m->content_type,
+        .payload = m->payload.data,
+        .len = m->payload.len,
+        .is_cast = m->kind == WORK_CAST,
+    };
+    bool printable = true;
+
+    for (size_t i = 0; i < m->id.len; i++)
+        printable = printable && m->id.data[i] > 0x20 && m->id.data[i] < 0x7f;
+    for (size_t i = 0; i < m->id.len && i < JOURNAL_ID_MAX; i++) {
+        static const char hex[] = "0123456789abcdef";
+
+        if (printable) {
+            id[len++] = (char)m->id.data[i];
+        } else {
+            id[len++] = hex[m->id.data[i] >> 4];
+            id[len++] = hex[m->id.data[i] & 15];
+        }
+    }
+    id[len] = '\0';
+    if (m->kind == WORK_CAST && behaviour->handle_cast != NULL)
+        return behaviour->handle_cast(&h->ctx, &msg);
+    if (behaviour->handle_call != NULL)
+        return behaviour->handle_call(&h->ctx, &msg);
+    return fail(&h->ctx, "the behaviour answers no calls");
+}
+
+static int
+call_behaviour(struct work_handler *h, const struct plex_behaviour *behaviour,
+               const struct work_message *m)
+{
+    if (m == NULL)
+        return behaviour->activated == NULL ? 0 : behaviour->activated(&h->ctx);
+    if (m->kind == WORK_TIMER)
+        return behaviour->handle_timer == NULL
+                   ? 0
+                   : behaviour->handle_timer(&h->ctx, m->timer, m->payload.data,
+                                             m->payload.len);
+    if (m->kind == WORK_REPLY)
+        return behaviour->handle_reply == NULL
+                   ? 0
+                   : behaviour->handle_reply(&h->ctx, m->tag,
+                                             result_status(m->reply_status),
+                                             m->payload.data, m->payload.len);
+    return call_message(h, behaviour, m);
+}
+
+void
+work_handler_run(struct work_handler *h, const struct plex_behaviour *behaviour,
+                 const struct work_action *run, uint64_t wall_ms,
+                 struct work_outcome *out)
+{
+    enum plex_status packed;
+    struct plex_err err;
+
+    turn_start(h, run, wall_ms);
+    if (call_behaviour(h, behaviour, run->run.message) != 0)
+        (void)fail(&h->ctx, "the behaviour failed without saying why");
+    if (h->failed)
+        h->reply = (struct work_reply){.http_status = 500,
+                                       .content_type = "",
+                                       .failed = true,
+                                       .error = h->error};
+    packed = work_reply_pack(&h->reply, &h->packed, &err);
+    assert(packed == PLEX_OK); /* it was checked when it was made */
+    (void)packed;
+    *out = (struct work_outcome){
+        .failed = h->failed,
+        .state_changed = h->state_changed,
+        .state = {h->state.data, h->state.len},
+        .reply = {h->packed.data, h->packed.len},
+        .outputs = h->outputs,
+        .n_outputs = h->n_outputs,
+    };
+}

@@ -1,0 +1,386 @@
+/* Ties the core to link, journal, clock and modules. */
+#include "services/worker/shell.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/wire.h"
+#include "services/worker/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { ACTIONS_AT_ONCE = 4096 };
+
+#define ROW(name, type, field, def, help, ...)                      \
+    {                                                               \
+        name, type, offsetof(struct work_config, field), def, help, \
+            __VA_ARGS__                                             \
+    }
+static const struct plex_option options[] = {
+    ROW("module_dir", PLEX_OPTION_STRING, module_dir, "modules",
+        "folder of native actor modules; nothing is loaded from elsewhere", 0,
+        0),
+    ROW("pool", PLEX_OPTION_STRING, pool, "default",
+        "pool whose actor types this worker runs", 0, 0),
+    ROW("activations_max", PLEX_OPTION_U32, activations_max, "1000000",
+        "actors in memory; idle ones make room", 1, 0),
+    ROW("messages_max", PLEX_OPTION_U32, messages_max, "200000",
+        "messages waiting, running or not yet durable", 1, 0),
+    ROW("memory_max_bytes", PLEX_OPTION_U64, memory_max_bytes, "536870912",
+        "memory for those messages and their turns", 16 << 20, 0),
+    ROW("unreleased_max", PLEX_OPTION_U32, unreleased_max, "1024",
+        "turns of one actor that may run ahead of the journal", 1, 65536),
+    ROW("recent_max", PLEX_OPTION_U32, recent_max, "32",
+        "recorded answers kept per actor in memory", 1, JOURNAL_RECENT_MAX),
+    ROW("appends_max", PLEX_OPTION_U32, appends_max, "8",
+        "batches on their way to the journal", 1, 1024),
+    {0},
+};
+
+struct work_time
+work_now(void)
+{
+    return (struct work_time){plex_now(), plex_wall_ms()};
+}
+
+/* -- running ------------------------------------------------------------------
+ */
+
+static void
+run(struct work_state *state, const struct work_action *action)
+{
+    const struct work_bound *bound = action->run.user;
+    const uint64_t began = plex_now();
+    struct work_outcome outcome;
+    struct work_time t;
+
+    work_handler_run(state->handler, bound->behaviour, action, plex_wall_ms(),
+                     &outcome);
+    t = work_now();
+    bound->turns->value++;
+    plex_histogram_record(state->wait_us, action->run.wait_ns / 1000);
+    plex_histogram_record(state->turn_us, (t.now_ns - began) / 1000);
+    work_core_ran(state->core, t, action->token, &outcome);
+}
+
+struct sending {
+    struct work_state *state;
+    uint64_t token;
+};
+
+static void
+on_sent(void *arg, enum plex_status status, const char *text,
+        const struct work_reply *reply)
+{
+    struct sending *sending = arg;
+    struct work_state *state = sending->state;
+
+    (void)text;
+    if (status == PLEX_NOT_OWNER && reply != NULL && state->watch != NULL)
+        place_watch_hint(state->watch, reply->table_version);
+    work_core_sent(state->core, work_now(), sending->token, status,
+                   status == PLEX_OK ? reply : NULL);
+    free(sending);
+    work_pump(state);
+}
+
+static void
+send(struct work_state *state, const struct work_action *action)
+{
+    const struct work_message *m = action->send.message;
+    struct plex_context context = plex_context_none;
+    struct sending *sending = plex_calloc(1, sizeof *sending);
+    char id[PLEX_REQUEST_ID_MAX + 1];
+
+    /* The same for each attempt: the receiver then knows a repetition from a
+     * second message. */
+    (void)snprintf(id, sizeof id, "%.*s", (int)m->id.len,
+                   (const char *)m->id.data);
+    sending->state = state;
+    sending->token = action->token;
+    context.tenant = m->to.tenant;
+    context.ns = m->to.ns;
+    context.request_id = id;
+    context.deadline = plex_now() + action->send.timeout_ms * UINT64_C(1000000);
+    (void)work_client_invoke(state->host->link, action->send.url, &context, m,
+                             on_sent, sending);
+}
+
+static void
+timer_arm(struct work_state *state)
+{
+    const struct work_time t = work_now();
+    const uint64_t in = work_core_due_in(state->core, t);
+    uint64_t at;
+
+    if (in == UINT64_MAX)
+        return;
+    at = t.now_ns + in;
+    /* A timer that fires too early only looks and is armed again. */
+    if (at >= state->timer_at)
+        return;
+    state->timer_at = at;
+    plex_timer_start(state->timer, (in + 999999) / 1000000);
+}
+
+/* Actors that keep each other busy must not keep the loop from its peers:
+ * after a while the rest is posted. True when something was done. */
+static bool
+actions(struct work_state *state)
+{
+    struct work_action action;
+    size_t n = 0;
+
+    while (n < ACTIONS_AT_ONCE && work_core_next(state->core, &action)) {
+        n++;
+        switch (action.kind) {
+        case WORK_DO_RUN:
+            run(state, &action);
+            break;
+        case WORK_DO_ANSWER:
+            work_answer(state, &action);
+            break;
+        case WORK_DO_SEND:
+            send(state, &action);
+            break;
+        case WORK_DO_LOAD:
+        case WORK_DO_APPEND:
+        case WORK_DO_FENCE:
+        case WORK_DO_PENDINGS:
+            work_journal(state, &action);
+            break;
+        }
+    }
+    if (n == ACTIONS_AT_ONCE && !state->resuming) {
+        state->resuming = true;
+        plex_loop_post(state->host->loop, &state->resume);
+    }
+    return n > 0 && n < ACTIONS_AT_ONCE;
+}
+
+static void
+on_resume(struct plex_task *task)
+{
+    struct work_state *state =
+        plex_container_of(task, struct work_state, resume);
+
+    state->resuming = false;
+    work_pump(state);
+}
+
+static void
+on_flush(struct plex_task *task)
+{
+    struct work_state *state =
+        plex_container_of(task, struct work_state, flush);
+
+    state->flushing = false;
+    do
+        work_core_flush(state->core);
+    while (actions(state));
+    work_status(state);
+    timer_arm(state);
+}
+
+void
+work_pump(struct work_state *state)
+{
+    (void)actions(state);
+    if (!state->flushing) {
+        state->flushing = true;
+        plex_loop_defer(state->host->loop, &state->flush);
+    }
+}
+
+static void
+on_timer(void *arg)
+{
+    struct work_state *state = arg;
+
+    state->timer_at = UINT64_MAX;
+    work_core_tick(state->core, work_now());
+    work_pump(state);
+}
+
+/* -- metrics
+ * -------------------------------------------------------------------- */
+
+#define READ(name, expression)                \
+    static uint64_t read_##name(void *arg)    \
+    {                                         \
+        const struct work_state *state = arg; \
+        struct work_core_stats stats;         \
+                                              \
+        work_core_stats(state->core, &stats); \
+        return (expression);                  \
+    }
+READ(activations, stats.activations)
+READ(messages, stats.messages)
+READ(bytes, stats.bytes)
+READ(appends, stats.appends)
+READ(pendings, stats.pendings)
+READ(shards, stats.shards)
+READ(replays, stats.replays_total)
+READ(fenced, stats.fenced_total)
+READ(dropped, stats.dropped_total)
+READ(activated, stats.activated_total)
+READ(passivated, stats.passivated_total)
+#undef READ
+
+static void
+metrics_make(struct work_state *state)
+{
+    static const struct {
+        const char *name;
+        const char *help;
+        uint64_t (*read)(void *arg);
+    } rows[] = {
+        {"plexspaces_worker_activations", "Actors in memory.",
+         read_activations},
+        {"plexspaces_worker_messages",
+         "Messages waiting, running or not yet durable.", read_messages},
+        {"plexspaces_worker_message_bytes", "Memory of those messages.",
+         read_bytes},
+        {"plexspaces_worker_appends_in_flight",
+         "Batches on their way to the journal.", read_appends},
+        {"plexspaces_worker_pendings",
+         "Timers, delayed casts and messages under way.", read_pendings},
+        {"plexspaces_worker_shards", "Shards served.", read_shards},
+        {"plexspaces_worker_replays_total",
+         "Messages answered from the record.", read_replays},
+        {"plexspaces_worker_fenced_total",
+         "Entries refused because of a newer epoch.", read_fenced},
+        {"plexspaces_worker_dropped_total",
+         "Activations thrown away to be rebuilt.", read_dropped},
+        {"plexspaces_worker_activated_total", "Actors brought into memory.",
+         read_activated},
+        {"plexspaces_worker_passivated_total", "Idle actors put out of memory.",
+         read_passivated},
+    };
+    struct plex_metrics *m = state->host->metrics;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        plex_metrics_observe(m, rows[i].name, rows[i].help, "", rows[i].read,
+                             state);
+    state->other_turns = plex_metrics_counter(
+        m, "plexspaces_worker_turns_total", "Turns run.", "type=\"other\"");
+    state->wait_us = plex_metrics_histogram(
+        m, "plexspaces_worker_mailbox_wait_seconds",
+        "From the arrival of a message to its turn.", "");
+    state->turn_us =
+        plex_metrics_histogram(m, "plexspaces_worker_turn_seconds",
+                               "Time in a handler, with its context.", "");
+}
+
+/* -- life
+ * -------------------------------------------------------------------------- */
+
+static enum plex_status
+check(const void *arg, struct plex_err *err)
+{
+    const struct work_config *config = arg;
+    struct stat info;
+
+    if (plex_name_plain("pool", config->pool, strlen(config->pool), err) !=
+        PLEX_OK)
+        return err->status;
+    if (stat(config->module_dir, &info) == 0 && !S_ISDIR(info.st_mode))
+        return plex_err_set(err, PLEX_INVALID,
+                            "module_dir \"%.150s\" is not a folder",
+                            config->module_dir);
+    return PLEX_OK;
+}
+
+static enum plex_status
+start(void *arg, const void *config, const struct plex_host *host,
+      struct plex_err *err)
+{
+    struct work_state *state = arg;
+    struct work_core_config core = work_core_defaults;
+
+    if (check(config, err) != PLEX_OK)
+        return err->status;
+    state->host = host;
+    state->config = *(const struct work_config *)config;
+    core.node_id = host->base->node;
+    core.incarnation = host->incarnation;
+    core.activations_max = state->config.activations_max;
+    core.messages_max = state->config.messages_max;
+    core.bytes_max = state->config.memory_max_bytes;
+    core.unreleased_max = state->config.unreleased_max;
+    core.recent_max = state->config.recent_max;
+    core.appends_max = state->config.appends_max;
+    plex_random(&core.hash_seed, sizeof core.hash_seed);
+    state->core = work_core_create(&core);
+    state->handler = work_handler_create();
+    state->modules = work_modules_create(state->config.module_dir);
+    plex_arena_init(&state->arena, PLEX_LINK_FRAME_MAX * 2);
+    state->scratch.max = PLEX_WIRE_BYTES_MAX;
+    state->flush.run = on_flush;
+    state->resume.run = on_resume;
+    state->timer = plex_timer_create(host->loop, on_timer, state);
+    state->timer_at = UINT64_MAX;
+    metrics_make(state);
+    work_peers_start(state);
+    return PLEX_OK;
+}
+
+static void
+drain(void *arg)
+{
+    struct work_state *state = arg;
+
+    state->draining = true;
+    work_status(state);
+    work_heartbeat(state);
+}
+
+static bool
+drained(void *arg)
+{
+    struct work_state *state = arg;
+    struct work_core_stats stats;
+
+    work_core_stats(state->core, &stats);
+    if (stats.shards + stats.shards_taking > 0 || stats.messages > 0)
+        return false;
+    return work_leave(state);
+}
+
+static void
+stop(void *arg)
+{
+    struct work_state *state = arg;
+    struct work_bound *bound;
+
+    work_peers_stop(state);
+    plex_timer_free(state->timer);
+    work_core_free(state->core);
+    work_handler_free(state->handler);
+    work_modules_free(state->modules);
+    while ((bound = state->bounds) != NULL) {
+        state->bounds = bound->next;
+        free(bound->tenant);
+        free(bound->ns);
+        free(bound->type);
+        free(bound);
+    }
+    plex_arena_fini(&state->arena);
+    plex_buf_free(&state->scratch);
+}
+
+const struct plex_service work_service = {
+    .name = "worker",
+    .summary = "runs actors",
+    .options = options,
+    .config_size = sizeof(struct work_config),
+    .state_size = sizeof(struct work_state),
+    .methods = work_methods,
+    .check = check,
+    .start = start,
+    .drain = drain,
+    .drained = drained,
+    .stop = stop,
+};

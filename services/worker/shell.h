@@ -1,0 +1,98 @@
+#ifndef SERVICES_WORKER_SHELL_H
+#define SERVICES_WORKER_SHELL_H
+
+#include "common/service.h"
+#include "services/journal/client.h"
+#include "services/placement/client.h"
+#include "services/registry/client.h"
+#include "services/worker/core.h"
+#include "services/worker/handler.h"
+#include "services/worker/module.h"
+
+/* Shared by the shell's own files only. */
+enum {
+    WORK_HEARTBEAT_MS = 500,
+    WORK_HEARTBEAT_FIRST_MS = 50, /* until placement has answered once */
+    WORK_LEASE_MARGIN_MS = 100,
+    WORK_JOURNAL_MS = 10000, /* deadline of calls to the journal */
+    WORK_TYPE_SERIES_MAX = 100,
+};
+
+struct work_config {
+    struct plex_base_config base;
+    const char *module_dir;
+    const char *pool;
+    uint32_t activations_max;
+    uint32_t messages_max;
+    uint64_t memory_max_bytes;
+    uint32_t unreleased_max;
+    uint32_t recent_max;
+    uint32_t appends_max;
+};
+
+/* A deployed type and the behaviour that runs it: the core's `user`. Kept as
+ * long as the same type has the same behaviour. */
+struct work_bound {
+    struct work_bound *next;
+    char *tenant;
+    char *ns;
+    char *type;
+    const struct plex_behaviour *behaviour;
+    struct plex_counter *turns;
+};
+
+struct work_state {
+    const struct plex_host *host;
+    struct work_config config;
+    struct work_core *core;
+    struct work_handler *handler;
+    struct work_modules *modules;
+    struct work_bound *bounds;
+    size_t n_series;
+    struct plex_counter *other_turns;
+    struct plex_histogram *wait_us, *turn_us;
+    struct plex_arena arena;
+    struct plex_buf scratch;
+    struct plex_task flush; /* deferred when flushing */
+    bool flushing;
+    struct plex_task resume; /* posted when resuming */
+    bool resuming;
+    struct plex_timer *timer;
+    uint64_t timer_at; /* ns; UINT64_MAX: not armed */
+    struct reg_client *registry;
+    struct place_watch *watch;
+    struct plex_timer *heartbeat;
+    uint64_t turns_reported; /* for the load of the next heartbeat */
+    uint64_t heartbeat_at;
+    uint64_t load;
+    bool granted; /* placement has answered */
+    bool refused_logged;
+    bool draining;
+    bool leaving, left;
+    bool catalogued; /* the first catalogue has come */
+    enum reg_node_status status;
+    char reason[128];
+};
+
+struct work_time work_now(void);
+/* Do every action of the core, and see to it that the rest is flushed. */
+void work_pump(struct work_state *state);
+
+/* shell_peers.c */
+void work_peers_start(struct work_state *state);
+void work_peers_stop(struct work_state *state);
+void work_heartbeat(struct work_state *state);
+/* Announce what has become of us, if it changed. */
+void work_status(struct work_state *state);
+bool work_leave(struct work_state *state);
+
+/* shell_methods.c */
+extern const struct plex_method work_methods[];
+void work_answer(struct work_state *state, const struct work_action *action);
+
+/* shell_journal.c */
+void work_journal(struct work_state *state, const struct work_action *action);
+void work_inspect_journal(struct work_state *state, struct plex_call *call,
+                          const struct plex_actor_id *actor);
+
+#endif

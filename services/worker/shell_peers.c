@@ -1,0 +1,309 @@
+/* Registry, placement, catalogue: what the worker is told to do. */
+#include "common/log.h"
+#include "common/mem.h"
+#include "services/worker/shell.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- types
+ * ----------------------------------------------------------------------- */
+
+static struct plex_counter *
+series(struct work_state *state, const char *type)
+{
+    char label[PLEX_TYPE_MAX + 16];
+
+    if (state->n_series >= WORK_TYPE_SERIES_MAX)
+        return state->other_turns;
+    state->n_series++;
+    (void)snprintf(label, sizeof label, "type=\"%s\"", type);
+    return plex_metrics_counter(state->host->metrics,
+                                "plexspaces_worker_turns_total", "Turns run.",
+                                label);
+}
+
+static struct work_bound *
+bind(struct work_state *state, const struct reg_app *app, const char *type,
+     const struct plex_behaviour *behaviour)
+{
+    struct work_bound *bound;
+
+    for (bound = state->bounds; bound != NULL; bound = bound->next)
+        if (bound->behaviour == behaviour && strcmp(bound->type, type) == 0 &&
+            strcmp(bound->ns, app->ns) == 0 &&
+            strcmp(bound->tenant, app->tenant) == 0)
+            return bound;
+    bound = plex_calloc(1, sizeof *bound);
+    bound->tenant = plex_strdup(app->tenant);
+    bound->ns = plex_strdup(app->ns);
+    bound->type = plex_strdup(type);
+    bound->behaviour = behaviour;
+    bound->turns = series(state, type);
+    bound->next = state->bounds;
+    state->bounds = bound;
+    return bound;
+}
+
+/* `why` is in the arena, as long as the call needs it. */
+static void
+type_of(struct work_state *state, const struct reg_app *app,
+        const struct reg_actor_type *from, struct work_type *out)
+{
+    const struct plex_behaviour *behaviour = NULL;
+    struct plex_err err;
+
+    *out = (struct work_type){
+        .tenant = app->tenant,
+        .ns = app->ns,
+        .name = from->name,
+        .state = app->state == REG_APP_RUNNING ? WORK_TYPE_RUNNING
+                                               : WORK_TYPE_STOPPED,
+        .durable = from->durable,
+        .idle_timeout_ms = from->idle_timeout_ms,
+        .mailbox_max = from->mailbox_max,
+        .snapshot_every = from->snapshot_every,
+    };
+    if (work_modules_find(state->modules, from->module, from->behaviour,
+                          &behaviour, &err) != PLEX_OK) {
+        out->broken =
+            plex_arena_strndup(&state->arena, err.text, strlen(err.text));
+        if (out->broken == NULL)
+            out->broken = "the module could not be loaded";
+        plex_log(PLEX_LOG_ERROR, "worker.module", "type %s/%s/%s: %s",
+                 app->tenant, app->ns, from->name, err.text);
+        return;
+    }
+    out->schema_version = behaviour->schema_version;
+    out->has_activated = behaviour->activated != NULL;
+    out->user = bind(state, app, from->name, behaviour);
+}
+
+static void
+on_catalog(void *arg, struct reg_catalog *catalog)
+{
+    struct work_state *state = arg;
+    struct work_type *types = NULL;
+    size_t n_apps, n = 0, cap = 0;
+    const struct reg_app *apps = reg_catalog_apps(catalog, &n_apps);
+
+    plex_arena_reset(&state->arena);
+    for (size_t i = 0; i < n_apps; i++)
+        for (size_t j = 0; j < apps[i].n_types; j++) {
+            const struct reg_actor_type *type = &apps[i].types[j];
+
+            if (strcmp(type->pool, state->config.pool) != 0)
+                continue;
+            if (n == cap) {
+                cap = cap == 0 ? 64 : cap * 2;
+                types = plex_reallocarray(types, cap, sizeof *types);
+            }
+            type_of(state, &apps[i], type, &types[n++]);
+        }
+    work_core_types(state->core, work_now(), types, n);
+    free(types);
+    state->catalogued = true;
+    work_pump(state);
+}
+
+/* -- placement
+ * --------------------------------------------------------------------- */
+
+static const char *
+placement_url(void *arg)
+{
+    const struct work_state *state = arg;
+
+    return reg_client_url(state->registry, "placement");
+}
+
+static void
+on_heartbeat(void *arg, enum plex_status status, const char *text,
+             uint64_t sent, uint64_t lease_ms, uint64_t version)
+{
+    struct work_state *state = arg;
+
+    if (status != PLEX_OK) {
+        if (!state->refused_logged)
+            plex_log(PLEX_LOG_WARN, "worker.lease",
+                     "placement did not renew the lease: %s", text);
+        state->refused_logged = true;
+        return;
+    }
+    state->refused_logged = false;
+    state->granted = true;
+    if (lease_ms > WORK_LEASE_MARGIN_MS)
+        work_core_lease(state->core, work_now(),
+                        sent + (lease_ms - WORK_LEASE_MARGIN_MS) *
+                                   UINT64_C(1000000),
+                        version);
+    if (version > work_core_applied_version(state->core))
+        place_watch_hint(state->watch, version);
+    work_pump(state);
+}
+
+static void
+load_measure(struct work_state *state)
+{
+    const uint64_t now = plex_now();
+    struct work_core_stats stats;
+    uint64_t ms;
+
+    work_core_stats(state->core, &stats);
+    ms = (now - state->heartbeat_at) / 1000000;
+    if (ms < 100)
+        return; /* too short to say anything */
+    state->load = (stats.turns_total - state->turns_reported) * 1000 / ms;
+    state->turns_reported = stats.turns_total;
+    state->heartbeat_at = now;
+}
+
+void
+work_heartbeat(struct work_state *state)
+{
+    const char *url = placement_url(state);
+    struct place_heartbeat heartbeat = {
+        .node_id = state->host->base->node,
+        .url = plex_link_url(state->host->link),
+        .incarnation = state->host->incarnation,
+        .pool = state->config.pool,
+        .applied_version = work_core_applied_version(state->core),
+        .draining = state->draining,
+    };
+
+    if (url == NULL || state->leaving)
+        return;
+    load_measure(state);
+    heartbeat.load = state->load;
+    place_client_heartbeat(state->host->link, url, &heartbeat,
+                           WORK_HEARTBEAT_MS * 2, on_heartbeat, state);
+}
+
+static void
+on_heartbeat_timer(void *arg)
+{
+    struct work_state *state = arg;
+
+    work_heartbeat(state);
+    work_status(state); /* a lease that lapsed is news, too */
+    plex_timer_start(state->heartbeat, state->granted
+                                           ? WORK_HEARTBEAT_MS
+                                           : WORK_HEARTBEAT_FIRST_MS);
+}
+
+static void
+on_table(void *arg, struct place_table *table)
+{
+    struct work_state *state = arg;
+
+    work_core_table(state->core, work_now(), table);
+    work_pump(state);
+    work_heartbeat(state); /* who waits for our shards may go on */
+}
+
+static void
+on_left(void *arg, enum plex_status status)
+{
+    struct work_state *state = arg;
+
+    (void)status;
+    state->left = true;
+}
+
+/* Say goodbye once; true when placement knows. */
+bool
+work_leave(struct work_state *state)
+{
+    const char *url = placement_url(state);
+
+    if (state->left || url == NULL)
+        return true;
+    if (!state->leaving) {
+        state->leaving = true;
+        place_client_leave(state->host->link, url, state->host->base->node,
+                           state->host->incarnation, on_left, state);
+    }
+    return state->left;
+}
+
+/* -- announcing
+ * ----------------------------------------------------------------------- */
+
+static void
+describe(void *arg, struct reg_node *node)
+{
+    const struct work_state *state = arg;
+    struct work_core_stats stats;
+
+    work_core_stats(state->core, &stats);
+    node->shards = stats.shards;
+    node->activations = stats.activations;
+}
+
+static const char *
+why_not_ready(struct work_state *state)
+{
+    struct work_core_stats stats;
+
+    if (!state->catalogued)
+        return "waiting for the catalogue";
+    if (!state->granted)
+        return "waiting for placement";
+    if (!work_core_lease_holds(state->core, plex_now()))
+        return "the lease has lapsed";
+    if (state->status == REG_NODE_READY)
+        return NULL; /* new shards are taken over in passing */
+    work_core_stats(state->core, &stats);
+    return stats.shards_taking > 0 ? "taking over shards" : NULL;
+}
+
+void
+work_status(struct work_state *state)
+{
+    const char *why = why_not_ready(state);
+    enum reg_node_status status = REG_NODE_STARTING;
+
+    if (state->draining) {
+        status = REG_NODE_DRAINING;
+        why = "draining";
+    } else if (why == NULL) {
+        status = REG_NODE_READY;
+        why = "";
+    }
+    if (state->registry == NULL ||
+        (status == state->status && strcmp(why, state->reason) == 0))
+        return;
+    state->status = status;
+    (void)snprintf(state->reason, sizeof state->reason, "%s", why);
+    reg_client_status(state->registry, status, why);
+}
+
+void
+work_peers_start(struct work_state *state)
+{
+    const struct reg_client_config config = {
+        .host = state->host,
+        .kind = "worker",
+        .describe = describe,
+        .changed = on_catalog,
+        .arg = state,
+    };
+
+    state->registry = reg_client_start(&config);
+    state->watch =
+        place_watch_start(state->host->link, state->host->loop,
+                          state->config.pool, placement_url, on_table, state);
+    state->heartbeat =
+        plex_timer_create(state->host->loop, on_heartbeat_timer, state);
+    plex_timer_start(state->heartbeat, 0);
+    work_status(state);
+}
+
+void
+work_peers_stop(struct work_state *state)
+{
+    plex_timer_free(state->heartbeat);
+    place_watch_stop(state->watch);
+    reg_client_stop(state->registry);
+}
