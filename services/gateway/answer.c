@@ -98,11 +98,11 @@ gate_answer_error(struct gate *gate, struct plex_http_exchange *ex,
                   unsigned status, const char *code, const char *source,
                   const char *request_id, const char *fmt, ...)
 {
-    struct gate_problem problem = {
-        .status = status,
-        .code = code,
-        .source = source,
-        .retry_after_s = status == 503 || status == 429 ? 1 : 0};
+    struct gate_problem problem = {.status = status,
+                                   .code = code,
+                                   .source = source,
+                                   .retry_after_s =
+                                       status == 503 || status == 429 ? 1 : 0};
     va_list args;
 
     va_start(args, fmt);

@@ -35,7 +35,8 @@ struct gate_attempt {
     uint64_t link_id;
 };
 
-/* -- pools ------------------------------------------------------------------ */
+/* -- pools ------------------------------------------------------------------
+ */
 
 static struct gate_work *
 work_take(struct gate *gate)
@@ -109,7 +110,8 @@ pools_free(struct gate *gate)
     }
 }
 
-/* -- answers ---------------------------------------------------------------- */
+/* -- answers ----------------------------------------------------------------
+ */
 
 /* Response headers, with room for what they say. */
 struct answer {
@@ -191,10 +193,9 @@ static void
 answer_reply(struct gate_work *work, struct answer *a,
              const struct work_reply *reply)
 {
-    const unsigned status =
-        reply->http_status < 200 || reply->http_status > 599
-            ? 200
-            : reply->http_status;
+    const unsigned status = reply->http_status < 200 || reply->http_status > 599
+                                ? 200
+                                : reply->http_status;
 
     for (size_t i = 0; i < reply->n_headers && i < WORK_HEADERS_MAX; i++)
         if (gate_header_replyable(reply->headers[i].name,
@@ -234,7 +235,8 @@ work_answer(struct gate_work *work, const struct work_reply *reply)
     work_release(work);
 }
 
-/* -- the core's wishes ------------------------------------------------------ */
+/* -- the core's wishes ------------------------------------------------------
+ */
 
 static void
 attempt_done(void *arg, enum plex_status status, const char *text,
@@ -275,9 +277,9 @@ work_invoke(struct gate_work *work, const struct gate_action *action)
     attempt->number = action->attempt;
     work->attempt = attempt;
     work->attempts++;
-    attempt->link_id = work_client_invoke(
-        gate->host->link, action->url, work->call.context, work->call.message,
-        attempt_done, attempt);
+    attempt->link_id =
+        work_client_invoke(gate->host->link, action->url, work->call.context,
+                           work->call.message, attempt_done, attempt);
 }
 
 static void
@@ -347,7 +349,8 @@ gate_calls_fini(struct gate *gate)
     pools_free(gate);
 }
 
-/* -- requests --------------------------------------------------------------- */
+/* -- requests ---------------------------------------------------------------
+ */
 
 static void
 header_collect(void *arg, const char *name, const char *value)

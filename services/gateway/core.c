@@ -33,7 +33,8 @@ struct gate_core {
     struct gate_core_stats stats;
 };
 
-/* -- lists ------------------------------------------------------------------ */
+/* -- lists ------------------------------------------------------------------
+ */
 
 static void
 list_append(struct call_list *list, struct gate_call *call)
@@ -88,7 +89,8 @@ call_todo(struct gate_core *core, struct gate_call *call, unsigned what)
     core->todo_tail = call;
 }
 
-/* -- ends ------------------------------------------------------------------- */
+/* -- ends -------------------------------------------------------------------
+ */
 
 static void
 call_end(struct gate_core *core, struct gate_call *call)
@@ -151,7 +153,8 @@ call_expire(struct gate_core *core, struct gate_call *call)
     call_end(core, call);
 }
 
-/* -- going ------------------------------------------------------------------ */
+/* -- going ------------------------------------------------------------------
+ */
 
 static void
 call_wait(struct gate_core *core, struct gate_call *call, unsigned char why,
@@ -161,8 +164,8 @@ call_wait(struct gate_core *core, struct gate_call *call, unsigned char why,
     call->state = CALL_WAITING;
     call->why = why;
     call->target = NULL;
-    call->wake = until < call->context->deadline ? until
-                                                 : call->context->deadline;
+    call->wake =
+        until < call->context->deadline ? until : call->context->deadline;
     call->order = ++core->order;
     list_append(&core->waiting, call);
     gate_heap_push(&core->heap, call);
@@ -224,7 +227,8 @@ call_abandon(struct gate_core *core, struct gate_call *call)
     call_todo(core, call, TODO_ABANDON);
 }
 
-/* -- inputs ----------------------------------------------------------------- */
+/* -- inputs -----------------------------------------------------------------
+ */
 
 struct gate_core *
 gate_core_create(const struct gate_core_config *config)
@@ -323,8 +327,7 @@ gate_core_table(struct gate_core *core, struct place_table *table,
         next = c == last_flying ? NULL : c->next;
         flying_review(core, c, now_ns);
     }
-    for (struct gate_call *c = core->waiting.head, *next; c != NULL;
-         c = next) {
+    for (struct gate_call *c = core->waiting.head, *next; c != NULL; c = next) {
         next = c == last_waiting ? NULL : c->next;
         waiting_review(core, c);
     }
@@ -559,7 +562,8 @@ gate_core_deadline(const struct gate_core *core)
     return call == NULL ? UINT64_MAX : call->wake;
 }
 
-/* -- outputs ---------------------------------------------------------------- */
+/* -- outputs ----------------------------------------------------------------
+ */
 
 static void
 action_of(struct gate_core *core, struct gate_call *call,

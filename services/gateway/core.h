@@ -33,10 +33,10 @@ enum {
 
 /* What the client is told instead of a reply: one RFC 9457 problem. */
 struct gate_problem {
-    unsigned status;      /* HTTP */
-    const char *code;     /* "NO_OWNER"; static */
-    const char *source;   /* "gateway" | "worker" | "actor"; static */
-    bool outcome_unknown; /* it may have been done */
+    unsigned status;        /* HTTP */
+    const char *code;       /* "NO_OWNER"; static */
+    const char *source;     /* "gateway" | "worker" | "actor"; static */
+    bool outcome_unknown;   /* it may have been done */
     unsigned retry_after_s; /* 0: no such header */
     char detail[PLEX_ERR_TEXT_MAX];
 };
@@ -51,11 +51,11 @@ struct gate_call {
     const struct work_message *message;
 
     /* The core's own. */
-    struct gate_call *next, *prev;     /* its list: in flight or waiting */
-    struct gate_call *todo_next;       /* queue of actions */
+    struct gate_call *next, *prev; /* its list: in flight or waiting */
+    struct gate_call *todo_next;   /* queue of actions */
     unsigned char state;
-    unsigned char todo;                /* bits of actions to come */
-    bool queued;                       /* for actions */
+    unsigned char todo; /* bits of actions to come */
+    bool queued;        /* for actions */
     bool durable;
     bool maybe_done;                   /* some attempt ended unknown */
     unsigned char why;                 /* what it waits for */
@@ -64,13 +64,13 @@ struct gate_call {
     const struct place_worker *target; /* of the newest attempt */
     uint32_t pauses;                   /* in a row, for the backoff */
     uint32_t shard;
-    uint64_t epoch;                    /* of the newest attempt's target */
-    uint64_t accepted;                 /* now_ns when it came */
-    uint64_t wake;                     /* now_ns */
-    size_t heap_at;                    /* 1-based; 0: not in the heap */
+    uint64_t epoch;    /* of the newest attempt's target */
+    uint64_t accepted; /* now_ns when it came */
+    uint64_t wake;     /* now_ns */
+    size_t heap_at;    /* 1-based; 0: not in the heap */
     uint64_t order;
     const struct work_reply *reply;
-    struct gate_problem problem;       /* set when responding without reply */
+    struct gate_problem problem; /* set when responding without reply */
 };
 
 struct gate_core_config {
@@ -109,7 +109,8 @@ void gate_core_tick(struct gate_core *core, uint64_t now_ns);
 /* When the next tick is needed; UINT64_MAX: not before another input. */
 uint64_t gate_core_deadline(const struct gate_core *core);
 
-/* -- outputs ---------------------------------------------------------------- */
+/* -- outputs ----------------------------------------------------------------
+ */
 
 enum gate_action_kind {
     /* Send call->message under call->context to `url` (borrowed until the
@@ -146,10 +147,10 @@ const struct place_table *gate_core_table_now(const struct gate_core *core);
 /* Counted since the start. */
 struct gate_core_stats {
     uint64_t attempts;
-    uint64_t retries;       /* attempts after a call's first */
-    uint64_t waits;         /* for an owner */
-    uint64_t unknown;       /* attempts whose outcome is unknown */
-    uint64_t moved;         /* calls in flight sent on after a table change */
+    uint64_t retries; /* attempts after a call's first */
+    uint64_t waits;   /* for an owner */
+    uint64_t unknown; /* attempts whose outcome is unknown */
+    uint64_t moved;   /* calls in flight sent on after a table change */
 };
 const struct gate_core_stats *gate_core_stats(const struct gate_core *core);
 

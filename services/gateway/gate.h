@@ -10,10 +10,10 @@
 /* What the files of the shell share: one instance of the gateway. */
 enum {
     GATE_HEADER_BYTES_MAX = 32 << 10,
-    GATE_HEADERS_IN_MAX = 200,  /* of one request */
+    GATE_HEADERS_IN_MAX = 200, /* of one request */
     GATE_WORKS_POOLED_MAX = 1024,
-    GATE_REST_MAX = 1024,       /* REST requests in service */
-    GATE_REST_MS = 10000,       /* the longest one takes */
+    GATE_REST_MAX = 1024, /* REST requests in service */
+    GATE_REST_MS = 10000, /* the longest one takes */
     GATE_REST_ARENA = 64 << 20,
 };
 
@@ -56,32 +56,36 @@ struct gate {
     struct gate_attempt *attempts; /* pooled */
     struct gate_rest *settling;    /* wait for the catalogue to catch up */
     struct gate_lookup *lookups;
-    size_t n_rest;                 /* of both, and those under way */
+    size_t n_rest; /* of both, and those under way */
     char *openapi; /* made when first asked for */
     struct gate_metrics metrics;
 };
 
-/* -- calls.c: /api/v1/actors/... -------------------------------------------- */
+/* -- calls.c: /api/v1/actors/... --------------------------------------------
+ */
 void gate_call_begin(struct gate *gate, struct plex_http_exchange *ex);
 /* Do what the core wants done; after every input to it. */
 void gate_calls_run(struct gate *gate);
 /* When the link has ended: answers what is left, frees the pools. */
 void gate_calls_fini(struct gate *gate);
 
-/* -- invocations.c: /api/v1/invocations/{id} --------------------------------- */
+/* -- invocations.c: /api/v1/invocations/{id} ---------------------------------
+ */
 #define GATE_INVOCATIONS_PREFIX "/api/v1/invocations/"
 void gate_invocation_begin(struct gate *gate, struct plex_http_exchange *ex);
 /* When the link has ended. */
 void gate_invocations_fini(struct gate *gate);
 
-/* -- rest.c: everything else ------------------------------------------------- */
+/* -- rest.c: everything else -------------------------------------------------
+ */
 void gate_rest_begin(struct gate *gate, struct plex_http_exchange *ex);
 /* The catalogue has changed. */
 void gate_rest_catalog(struct gate *gate);
 /* When the link has ended. */
 void gate_rest_fini(struct gate *gate);
 
-/* -- answer.c ---------------------------------------------------------------- */
+/* -- answer.c ----------------------------------------------------------------
+ */
 
 /* Answer and count. `headers` ends with a NULL name and may be NULL. */
 void gate_answer(struct gate *gate, struct plex_http_exchange *ex,

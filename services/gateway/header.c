@@ -10,7 +10,10 @@ struct row {
     const char *name;
 };
 
-#define ROW(name, what) {sizeof name - 1, (what), (name)}
+#define ROW(name, what)                 \
+    {                                   \
+        sizeof name - 1, (what), (name) \
+    }
 static const struct row rows[] = {
     ROW("content-type", GATE_HEADER_CONTENT_TYPE),
     ROW("prefer", GATE_HEADER_PREFER),
@@ -71,8 +74,7 @@ gate_header_replyable(const char *name, const char *value)
     static const char *const ours[] = {"date", "idempotency-replayed"};
     const enum gate_header what = gate_header_classify(name);
 
-    if (name[0] == '\0' || !is_token(name) ||
-        strpbrk(value, "\r\n") != NULL)
+    if (name[0] == '\0' || !is_token(name) || strpbrk(value, "\r\n") != NULL)
         return false;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcasecmp(name, ours[i]) == 0)

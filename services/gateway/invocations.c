@@ -53,9 +53,9 @@ lookup_free(struct gate_lookup *l)
     free(l);
 }
 
-static void lookup_problem(struct gate_lookup *l, unsigned status, const char *code,
-                           const char *source, const char *fmt, ...)
-    PLEX_PRINTF(5, 6);
+static void lookup_problem(struct gate_lookup *l, unsigned status,
+                           const char *code, const char *source,
+                           const char *fmt, ...) PLEX_PRINTF(5, 6);
 
 static void
 lookup_problem(struct gate_lookup *l, unsigned status, const char *code,
@@ -67,12 +67,13 @@ lookup_problem(struct gate_lookup *l, unsigned status, const char *code,
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    gate_answer_error(l->gate, l->ex, status, code, source, l->request_id,
-                      "%s", text);
+    gate_answer_error(l->gate, l->ex, status, code, source, l->request_id, "%s",
+                      text);
     lookup_free(l);
 }
 
-/* -- the answer ------------------------------------------------------------- */
+/* -- the answer -------------------------------------------------------------
+ */
 
 static void put(struct plex_buf *out, const char *fmt, ...) PLEX_PRINTF(2, 3);
 
@@ -130,9 +131,9 @@ put_payload(struct gate_lookup *l, struct plex_buf *out,
             const struct work_reply *reply)
 {
     const struct plex_bytes body = reply->payload;
-    const bool json = reply->content_type[0] == '\0' ||
-                      strncasecmp(reply->content_type, "application/json",
-                                  16) == 0;
+    const bool json =
+        reply->content_type[0] == '\0' ||
+        strncasecmp(reply->content_type, "application/json", 16) == 0;
     struct plex_err err;
     const char *text;
 
@@ -205,7 +206,8 @@ lookup_answer(struct gate_lookup *l, const struct journal_lookup *found)
     lookup_free(l);
 }
 
-/* -- asking ----------------------------------------------------------------- */
+/* -- asking -----------------------------------------------------------------
+ */
 
 static void lookup_ask(struct gate_lookup *l);
 
@@ -231,10 +233,8 @@ lookup_wait(struct gate_lookup *l)
         return false;
     left_ms = (l->until - now + 999999) / 1000000;
     if (l->timer == NULL)
-        l->timer =
-            plex_timer_create(l->gate->host->loop, lookup_again, l);
-    plex_timer_start(l->timer,
-                     l->pause_ms < left_ms ? l->pause_ms : left_ms);
+        l->timer = plex_timer_create(l->gate->host->loop, lookup_again, l);
+    plex_timer_start(l->timer, l->pause_ms < left_ms ? l->pause_ms : left_ms);
     l->pause_ms =
         l->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : l->pause_ms * 2;
     return true;
@@ -337,11 +337,12 @@ void
 gate_invocation_begin(struct gate *gate, struct plex_http_exchange *ex)
 {
     static const struct plex_http_header allow[] = {{"Allow", "GET"}, {0}};
-    const char *text =
-        plex_http_path(ex) + sizeof GATE_INVOCATIONS_PREFIX - 1;
-    struct gate_problem no_get = {
-        .status = 405, .code = "METHOD_NOT_ALLOWED", .source = "gateway",
-        .detail = "an invocation is looked at with GET"};
+    const char *text = plex_http_path(ex) + sizeof GATE_INVOCATIONS_PREFIX - 1;
+    struct gate_problem no_get = {.status = 405,
+                                  .code = "METHOD_NOT_ALLOWED",
+                                  .source = "gateway",
+                                  .detail =
+                                      "an invocation is looked at with GET"};
     struct gate_lookup *l;
     struct plex_err err;
 

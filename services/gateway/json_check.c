@@ -101,8 +101,7 @@ scan_string(struct scan *s)
         } else if (c < 0x80) {
             s->at++;
         } else {
-            const size_t n =
-                plex_utf8_char(s->at, (size_t)(s->end - s->at));
+            const size_t n = plex_utf8_char(s->at, (size_t)(s->end - s->at));
 
             if (n == 0)
                 return scan_fail(s, "not UTF-8");

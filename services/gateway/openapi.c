@@ -89,8 +89,8 @@ is_map(const ProtobufCFieldDescriptor *field)
     return field->label == PROTOBUF_C_LABEL_REPEATED &&
            field->type == PROTOBUF_C_TYPE_MESSAGE && entry->n_fields == 2 &&
            strlen(entry->short_name) > 5 &&
-           strcmp(entry->short_name + strlen(entry->short_name) - 5,
-                  "Entry") == 0;
+           strcmp(entry->short_name + strlen(entry->short_name) - 5, "Entry") ==
+               0;
 }
 
 static json_t *
@@ -99,8 +99,7 @@ field_schema(json_t *schemas, const ProtobufCFieldDescriptor *field)
     const ProtobufCMessageDescriptor *entry = field->descriptor;
 
     if (is_map(field))
-        return json_pack("{s:s, s:o}", "type", "object",
-                         "additionalProperties",
+        return json_pack("{s:s, s:o}", "type", "object", "additionalProperties",
                          value_schema(schemas, &entry->fields[1]));
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
         return json_pack("{s:s, s:o}", "type", "array", "items",
@@ -150,8 +149,8 @@ parameters(json_t *schemas, const struct gate_route *route)
             continue;
         json_array_append_new(
             list, json_pack("{s:s, s:s, s:b, s:o}", "name", field->name, "in",
-                            path ? "path" : "query", "required", path,
-                            "schema", value_schema(schemas, field)));
+                            path ? "path" : "query", "required", path, "schema",
+                            value_schema(schemas, field)));
     }
     return list;
 }
@@ -180,11 +179,11 @@ route_add(json_t *paths, json_t *schemas, const struct gate_route *route)
         json_object_set_new(paths, route->path, item);
     }
     message_add(schemas, route->response);
-    operation = json_pack(
-        "{s:s, s:[o], s:o, s:o}", "operationId", route->rpc, "tags",
-        json_stringn(route->rpc, strcspn(route->rpc, ".")), "parameters",
-        parameters(schemas, route), "responses",
-        responses(reference(route->response->name)));
+    operation =
+        json_pack("{s:s, s:[o], s:o, s:o}", "operationId", route->rpc, "tags",
+                  json_stringn(route->rpc, strcspn(route->rpc, ".")),
+                  "parameters", parameters(schemas, route), "responses",
+                  responses(reference(route->response->name)));
     if (route->body) {
         message_add(schemas, route->request);
         json_object_set_new(operation, "requestBody",
@@ -207,10 +206,10 @@ static void
 actors_add(json_t *paths)
 {
     static const char *const verbs[] = {"get", "post", "put", "delete"};
-    json_t *item = json_pack("{s:[o,o,o,o]}", "parameters",
-                             path_parameter("tenant"),
-                             path_parameter("namespace"),
-                             path_parameter("type"), path_parameter("key"));
+    json_t *item =
+        json_pack("{s:[o,o,o,o]}", "parameters", path_parameter("tenant"),
+                  path_parameter("namespace"), path_parameter("type"),
+                  path_parameter("key"));
 
     for (size_t i = 0; i < 4; i++) {
         const bool call = i == 0 || i == 3;
@@ -223,22 +222,19 @@ actors_add(json_t *paths)
             "responses", responses(json_object()));
 
         if (!call)
-            json_object_set_new(
-                operation, "requestBody",
-                json_pack("{s:{s:{s:{}}}}", "content", "application/json",
-                          "schema"));
+            json_object_set_new(operation, "requestBody",
+                                json_pack("{s:{s:{s:{}}}}", "content",
+                                          "application/json", "schema"));
         json_object_set_new(item, verbs[i], operation);
     }
-    json_object_set_new(paths,
-                        "/api/v1/actors/{tenant}/{namespace}/{type}/{key}",
-                        item);
+    json_object_set_new(
+        paths, "/api/v1/actors/{tenant}/{namespace}/{type}/{key}", item);
     json_object_set_new(
         paths, "/api/v1/invocations/{id}",
         json_pack("{s:[o], s:{s:s, s:[s], s:s, s:o}}", "parameters",
-                  path_parameter("id"), "get", "operationId",
-                  "invocations.get", "tags", "Actors", "summary",
-                  "What became of a message", "responses",
-                  responses(json_object())));
+                  path_parameter("id"), "get", "operationId", "invocations.get",
+                  "tags", "Actors", "summary", "What became of a message",
+                  "responses", responses(json_object())));
 }
 
 static json_t *
@@ -249,8 +245,8 @@ problem_schema(void)
                      "type", "object", "properties", "type", "type", "string",
                      "title", "type", "string", "status", "type", "integer",
                      "detail", "type", "string", "code", "type", "string",
-                     "source", "type", "string", "request_id", "type",
-                     "string", "outcome_unknown", "type", "boolean");
+                     "source", "type", "string", "request_id", "type", "string",
+                     "outcome_unknown", "type", "boolean");
 }
 
 char *
@@ -263,10 +259,10 @@ gate_openapi_text(void)
     for (const struct gate_route *r = gate_routes; r->path != NULL; r++)
         route_add(paths, schemas, r);
     actors_add(paths);
-    document = json_pack("{s:s, s:{s:s, s:s}, s:o, s:{s:o}}", "openapi",
-                         "3.1.0", "info", "title", "PlexSpaces", "version",
-                         PLEX_VERSION, "paths", paths, "components",
-                         "schemas", schemas);
+    document =
+        json_pack("{s:s, s:{s:s, s:s}, s:o, s:{s:o}}", "openapi", "3.1.0",
+                  "info", "title", "PlexSpaces", "version", PLEX_VERSION,
+                  "paths", paths, "components", "schemas", schemas);
     text = json_dumps(document, JSON_COMPACT);
     json_decref(document);
     return text;

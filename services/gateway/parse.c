@@ -35,8 +35,7 @@ static bool refuse(struct parse *p, unsigned status, const char *code,
                    const char *fmt, ...) PLEX_PRINTF(4, 5);
 
 static bool
-refuse(struct parse *p, unsigned status, const char *code, const char *fmt,
-       ...)
+refuse(struct parse *p, unsigned status, const char *code, const char *fmt, ...)
 {
     va_list args;
 
@@ -48,7 +47,8 @@ refuse(struct parse *p, unsigned status, const char *code, const char *fmt,
     return false;
 }
 
-/* -- path ------------------------------------------------------------------- */
+/* -- path -------------------------------------------------------------------
+ */
 
 size_t
 gate_path_segments(const char *path)
@@ -153,7 +153,8 @@ parse_path(struct parse *p)
     return to->key != NULL && (*at == '\0' || parse_subpath(p, at));
 }
 
-/* -- headers ---------------------------------------------------------------- */
+/* -- headers ----------------------------------------------------------------
+ */
 
 static bool
 parse_prefer(struct parse *p, const char *value)
@@ -212,8 +213,7 @@ header_pass(struct parse *p, const struct work_header *header)
 {
     struct work_message *m = &p->out->message;
 
-    if (!plex_utf8_valid((const uint8_t *)header->value,
-                         strlen(header->value)))
+    if (!plex_utf8_valid((const uint8_t *)header->value, strlen(header->value)))
         return refuse(p, 400, "INVALID_HEADER", "header %.60s is not UTF-8",
                       header->name);
     if (m->n_headers == WORK_HEADERS_MAX)
@@ -257,12 +257,11 @@ parse_headers(struct parse *p)
     struct work_message *m = &p->out->message;
     const size_t n = p->input->n_headers;
 
-    p->out->headers = n == 0 ? NULL
-                             : gate_alloc(p->arena,
-                                          (n < WORK_HEADERS_MAX
-                                               ? n
-                                               : WORK_HEADERS_MAX) *
-                                              sizeof *p->out->headers);
+    p->out->headers =
+        n == 0 ? NULL
+               : gate_alloc(p->arena,
+                            (n < WORK_HEADERS_MAX ? n : WORK_HEADERS_MAX) *
+                                sizeof *p->out->headers);
     m->content_type = "";
     for (size_t i = 0; i < n; i++)
         if (!parse_header(p, &p->input->headers[i]))
@@ -271,7 +270,8 @@ parse_headers(struct parse *p)
     return true;
 }
 
-/* -- query ------------------------------------------------------------------ */
+/* -- query ------------------------------------------------------------------
+ */
 
 static bool
 parse_delay(struct parse *p)
@@ -280,8 +280,7 @@ parse_delay(struct parse *p)
 
     if (delay == NULL)
         return true;
-    if (!gate_duration_parse(delay,
-                             (uint64_t)GATE_DELAY_MAX_H * 3600 * 1000,
+    if (!gate_duration_parse(delay, (uint64_t)GATE_DELAY_MAX_H * 3600 * 1000,
                              &p->out->message.delay_ms))
         return refuse(p, 400, "INVALID_QUERY",
                       "delay must be a whole number and ms, s, m or h, such "
@@ -337,7 +336,8 @@ parse_query(struct parse *p)
     return parse_kind(p) && parse_delay(p);
 }
 
-/* -- body ------------------------------------------------------------------- */
+/* -- body -------------------------------------------------------------------
+ */
 
 static bool
 is_json(const char *content_type)
@@ -382,7 +382,8 @@ parse_body(struct parse *p)
     return true;
 }
 
-/* -- all -------------------------------------------------------------------- */
+/* -- all --------------------------------------------------------------------
+ */
 
 static void
 hash_part(XXH3_state_t *state, const void *part, size_t len)

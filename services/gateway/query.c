@@ -35,19 +35,17 @@ param_add(struct gate_params *out, const char *text, size_t len, char **room,
     struct gate_param *param = &out->at[out->n];
 
     if (out->n == GATE_PARAMS_MAX)
-        return plex_err_set(err, PLEX_INVALID,
-                            "more than %d query parameters", GATE_PARAMS_MAX);
+        return plex_err_set(err, PLEX_INVALID, "more than %d query parameters",
+                            GATE_PARAMS_MAX);
     if (name_len == 0)
-        return plex_err_set(err, PLEX_INVALID,
-                            "a query parameter has no name");
+        return plex_err_set(err, PLEX_INVALID, "a query parameter has no name");
     param->taken = false;
     param->name = part_decode(text, name_len, room, err);
     if (param->name == NULL)
         return err->status;
     param->value = "";
     if (equals != NULL) {
-        param->value =
-            part_decode(equals + 1, len - name_len - 1, room, err);
+        param->value = part_decode(equals + 1, len - name_len - 1, room, err);
         if (param->value == NULL)
             return err->status;
     }
@@ -126,9 +124,9 @@ gate_params_json(const struct gate_params *params, struct plex_arena *arena)
 
     for (size_t i = 0; i < params->n; i++)
         if (!params->at[i].taken)
-            room += 6 * (strlen(params->at[i].name) +
-                         strlen(params->at[i].value)) +
-                    6;
+            room +=
+                6 * (strlen(params->at[i].name) + strlen(params->at[i].value)) +
+                6;
     if (room == 2)
         return (struct plex_bytes){(const uint8_t *)"{}", 2};
     start = at = gate_alloc(arena, room);

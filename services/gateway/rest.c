@@ -13,7 +13,8 @@
 
 enum { SETTLE_MS = 1000 };
 
-/* -- ends ------------------------------------------------------------------- */
+/* -- ends -------------------------------------------------------------------
+ */
 
 static void
 rest_free(struct gate_rest *rest)
@@ -81,8 +82,7 @@ gate_rest_failed(struct gate_rest *rest, const char *source,
         problem.status == 503 || problem.status == 429 ? 1 : 0;
     (void)snprintf(problem.detail, sizeof problem.detail, "%s",
                    text[0] == '\0' ? plex_status_text(status) : text);
-    gate_answer_problem(rest->gate, rest->ex, &problem, rest->request_id,
-                        NULL);
+    gate_answer_problem(rest->gate, rest->ex, &problem, rest->request_id, NULL);
     rest_free(rest);
 }
 
@@ -149,7 +149,8 @@ gate_rest_fini(struct gate *gate)
     gate->openapi = NULL;
 }
 
-/* -- forwarding ------------------------------------------------------------- */
+/* -- forwarding -------------------------------------------------------------
+ */
 
 static void
 forward_done(void *arg, const struct plex_link_result *result)
@@ -212,7 +213,8 @@ rest_route(struct gate_rest *rest)
         gate_rest_forward(rest, url);
 }
 
-/* -- requests --------------------------------------------------------------- */
+/* -- requests ---------------------------------------------------------------
+ */
 
 static bool
 is_json(const char *content_type)
@@ -243,8 +245,8 @@ rest_create(struct gate *gate, struct plex_http_exchange *ex,
     rest->context = plex_context_none;
     rest->context.tenant = gate->rules.tenant;
     rest->context.request_id = rest->request_id;
-    rest->context.deadline = plex_loop_now(gate->host->loop) +
-                             (uint64_t)GATE_REST_MS * 1000000;
+    rest->context.deadline =
+        plex_loop_now(gate->host->loop) + (uint64_t)GATE_REST_MS * 1000000;
     return rest;
 }
 
@@ -311,9 +313,8 @@ answer_no_route(struct gate *gate, struct plex_http_exchange *ex,
                 const char *allow)
 {
     const struct plex_http_header headers[] = {{"Allow", allow}, {0}};
-    struct gate_problem problem = {.status = 404,
-                                   .code = "ROUTE_NOT_FOUND",
-                                   .source = "gateway"};
+    struct gate_problem problem = {
+        .status = 404, .code = "ROUTE_NOT_FOUND", .source = "gateway"};
 
     (void)snprintf(problem.detail, sizeof problem.detail,
                    "nothing is served at this path; actors are at "

@@ -30,9 +30,9 @@ struct gate_rest {
 
 /* Each answers, which ends the request. `json` is taken. */
 void gate_rest_answer(struct gate_rest *rest, json_t *json);
-void gate_rest_problem(struct gate_rest *rest, unsigned http,
-                       const char *code, const char *source, const char *fmt,
-                       ...) PLEX_PRINTF(5, 6);
+void gate_rest_problem(struct gate_rest *rest, unsigned http, const char *code,
+                       const char *source, const char *fmt, ...)
+    PLEX_PRINTF(5, 6);
 /* A status of a daemon, with its own code and text. */
 void gate_rest_failed(struct gate_rest *rest, const char *source,
                       enum plex_status status, const char *text,

@@ -10,7 +10,8 @@
 
 enum { PAGE_DEFAULT = 50, PAGE_MAX = 1000 };
 
-/* -- actors ----------------------------------------------------------------- */
+/* -- actors -----------------------------------------------------------------
+ */
 
 static int
 actor_order(const void *a, const void *b)
@@ -154,9 +155,10 @@ local_get(struct gate_rest *rest)
                           actor.tenant, rest->context.tenant);
         return;
     }
-    owner = table == NULL ? NULL
-                          : place_table_owner(
-                                table, plex_shard_of(plex_actor_hash(&actor),
+    owner =
+        table == NULL
+            ? NULL
+            : place_table_owner(table, plex_shard_of(plex_actor_hash(&actor),
                                                      table->shard_bits));
     if (owner == NULL) {
         gate_rest_problem(rest, 503, "NO_OWNER", "gateway",
@@ -168,26 +170,27 @@ local_get(struct gate_rest *rest)
                         &actor, get_done, rest);
 }
 
-/* -- system ----------------------------------------------------------------- */
+/* -- system -----------------------------------------------------------------
+ */
 
 static void
 local_info(struct gate_rest *rest)
 {
     const struct place_table *table = gate_core_table_now(rest->gate->core);
 
-    gate_rest_answer(
-        rest, gate_wire_info(PLEX_VERSION, "development",
-                             table == NULL ? 0 : 1U << table->shard_bits,
-                             table == NULL ? 0 : table->version));
+    gate_rest_answer(rest,
+                     gate_wire_info(PLEX_VERSION, "development",
+                                    table == NULL ? 0 : 1U << table->shard_bits,
+                                    table == NULL ? 0 : table->version));
 }
 
 static const struct {
     const char *kind;
     enum gate_health when_missing;
 } expected[] = {
-    {"registry", GATE_UNHEALTHY},   {"placement", GATE_UNHEALTHY},
-    {"journal", GATE_UNHEALTHY},    {"worker", GATE_UNHEALTHY},
-    {"gateway", GATE_DEGRADED},     {"tuplespace", GATE_DEGRADED},
+    {"registry", GATE_UNHEALTHY},      {"placement", GATE_UNHEALTHY},
+    {"journal", GATE_UNHEALTHY},       {"worker", GATE_UNHEALTHY},
+    {"gateway", GATE_DEGRADED},        {"tuplespace", GATE_DEGRADED},
     {"channel-broker", GATE_DEGRADED},
 };
 enum { EXPECTED = sizeof expected / sizeof *expected };
@@ -208,8 +211,7 @@ node_health(enum reg_node_status status)
 static void
 local_health(struct gate_rest *rest)
 {
-    const struct reg_catalog *catalog =
-        gate_core_catalog_now(rest->gate->core);
+    const struct reg_catalog *catalog = gate_core_catalog_now(rest->gate->core);
     size_t n_nodes = 0, n = 0;
     const struct reg_node *nodes =
         catalog == NULL ? NULL : reg_catalog_nodes(catalog, &n_nodes);
@@ -233,9 +235,8 @@ local_health(struct gate_rest *rest)
     for (size_t k = 0; k < EXPECTED; k++) {
         if (ready[k])
             continue;
-        components[n++] =
-            (struct gate_component){expected[k].kind, "", "none is ready",
-                                    expected[k].when_missing};
+        components[n++] = (struct gate_component){
+            expected[k].kind, "", "none is ready", expected[k].when_missing};
         if (expected[k].when_missing > all)
             all = expected[k].when_missing;
     }
@@ -247,8 +248,7 @@ static void
 local_metrics(struct gate_rest *rest)
 {
     const char *node_id = gate_wire_node_id(rest->request);
-    const struct reg_catalog *catalog =
-        gate_core_catalog_now(rest->gate->core);
+    const struct reg_catalog *catalog = gate_core_catalog_now(rest->gate->core);
     size_t n = 0;
     const struct reg_node *nodes =
         catalog == NULL ? NULL : reg_catalog_nodes(catalog, &n);

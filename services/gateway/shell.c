@@ -5,8 +5,11 @@
 
 #include <string.h>
 
-#define ROW(name, type, field, def, help, ...)                                 \
-    {name, type, offsetof(struct gate_config, field), def, help, __VA_ARGS__}
+#define ROW(name, type, field, def, help, ...)                      \
+    {                                                               \
+        name, type, offsetof(struct gate_config, field), def, help, \
+            __VA_ARGS__                                             \
+    }
 static const struct plex_option options[] = {
     ROW("http_addr", PLEX_OPTION_STRING, http_addr, "127.0.0.1:8080",
         "HOST:PORT where clients are served", 0, 0),
@@ -29,7 +32,8 @@ static const struct plex_option options[] = {
     {0},
 };
 
-/* -- configuration ---------------------------------------------------------- */
+/* -- configuration ----------------------------------------------------------
+ */
 
 static bool
 is_loopback(const char *addr)
@@ -58,7 +62,8 @@ check(const void *config, struct plex_err *err)
     return PLEX_OK;
 }
 
-/* -- events ----------------------------------------------------------------- */
+/* -- events -----------------------------------------------------------------
+ */
 
 static void
 on_request(void *arg, struct plex_http_exchange *ex)
@@ -129,7 +134,8 @@ on_tick(void *arg)
     gate_calls_run(gate);
 }
 
-/* -- metrics ---------------------------------------------------------------- */
+/* -- metrics ----------------------------------------------------------------
+ */
 
 static uint64_t
 read_calls(void *arg)
@@ -164,18 +170,18 @@ read_waits(void *arg)
 static void
 metrics_init(struct gate *gate)
 {
-    static const char *const classes[] = {
-        "status=\"1xx\"", "status=\"1xx\"", "status=\"2xx\"",
-        "status=\"3xx\"", "status=\"4xx\"", "status=\"5xx\""};
+    static const char *const classes[] = {"status=\"1xx\"", "status=\"1xx\"",
+                                          "status=\"2xx\"", "status=\"3xx\"",
+                                          "status=\"4xx\"", "status=\"5xx\""};
     struct plex_metrics *m = gate->host->metrics;
 
     for (size_t i = 0; i < 6; i++)
         gate->metrics.answers[i] = plex_metrics_counter(
             m, "plexspaces_gateway_http_answers_total",
             "HTTP requests answered, by status class.", classes[i]);
-    gate->metrics.calls = plex_metrics_histogram(
-        m, "plexspaces_gateway_call_duration_seconds",
-        "From a call to an actor to its answer.", "");
+    gate->metrics.calls =
+        plex_metrics_histogram(m, "plexspaces_gateway_call_duration_seconds",
+                               "From a call to an actor to its answer.", "");
     plex_metrics_observe(m, "plexspaces_gateway_calls",
                          "Calls to actors in service.", "", read_calls, gate);
     plex_metrics_observe(m, "plexspaces_gateway_attempts_total",
@@ -191,7 +197,8 @@ metrics_init(struct gate *gate)
                          read_waits, gate);
 }
 
-/* -- life ------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------
+ */
 
 static enum plex_status
 http_start(struct gate *gate, struct plex_err *err)

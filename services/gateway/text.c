@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv"
-                               "wxyz0123456789-_";
+static const char digits64[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv"
+    "wxyz0123456789-_";
 
 void *
 gate_alloc(struct plex_arena *arena, size_t size)
@@ -211,8 +212,8 @@ gate_id_format(struct plex_bytes id, char out[GATE_ID_TEXT_MAX + 1])
 }
 
 static enum plex_status
-key_id_parse(const char *text, struct plex_arena *arena,
-             struct plex_bytes *out, struct plex_err *err)
+key_id_parse(const char *text, struct plex_arena *arena, struct plex_bytes *out,
+             struct plex_err *err)
 {
     const size_t len = strlen(text);
     uint8_t *id = gate_alloc(arena, len + 1);

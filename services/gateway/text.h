@@ -7,8 +7,7 @@
 /* Small texts of HTTP requests, both ways. */
 
 /* Decimal digits only, at most `max`. False otherwise. */
-bool gate_uint_parse(const char *text, size_t len, uint64_t max,
-                     uint64_t *out);
+bool gate_uint_parse(const char *text, size_t len, uint64_t max, uint64_t *out);
 /* "250ms", "10s", "5m", "2h"; false for anything else or more than `max_ms`. */
 bool gate_duration_parse(const char *text, uint64_t max_ms, uint64_t *out_ms);
 

@@ -18,7 +18,8 @@ typedef Plexspaces__Actor__V1__Actor pb_actor;
 #define ACTOR(name) PLEXSPACES__ACTOR__V1__ACTOR_METHOD__##name
 #define SYSTEM(name) PLEXSPACES__SYSTEM__V1__SYSTEM_METHOD__##name
 
-/* -- transcoding ------------------------------------------------------------ */
+/* -- transcoding ------------------------------------------------------------
+ */
 
 static enum plex_status
 request_body(const struct gate_route *route, struct plex_bytes body,
@@ -55,8 +56,8 @@ request_vars(ProtobufCMessage *message, const struct gate_vars *vars,
              struct plex_arena *arena, struct plex_err *err)
 {
     for (size_t i = 0; i < vars->n; i++) {
-        const char *name = plex_arena_strndup(arena, vars->at[i].name,
-                                              vars->at[i].name_len);
+        const char *name =
+            plex_arena_strndup(arena, vars->at[i].name, vars->at[i].name_len);
         char *value = plex_arena_alloc(arena, vars->at[i].value_len + 1);
 
         if (name == NULL || value == NULL)
@@ -86,8 +87,8 @@ gate_wire_request(const struct gate_route *route, struct plex_bytes body,
     status = body.len > 0 ? request_body(route, body, arena, out, err)
                           : request_empty(route, arena, out, err);
     for (size_t i = 0; status == PLEX_OK && i < params->n; i++)
-        status = plex_pb_set_text(*out, params->at[i].name,
-                                  params->at[i].value, arena, err);
+        status = plex_pb_set_text(*out, params->at[i].name, params->at[i].value,
+                                  arena, err);
     return status == PLEX_OK ? request_vars(*out, vars, arena, err) : status;
 }
 
@@ -120,7 +121,8 @@ gate_wire_response(const struct gate_route *route, struct plex_bytes payload,
     return PLEX_OK;
 }
 
-/* -- catching up ------------------------------------------------------------ */
+/* -- catching up ------------------------------------------------------------
+ */
 
 static bool
 app_settled(const struct reg_catalog *catalog, const char *tenant,
@@ -190,7 +192,8 @@ gate_wire_settled(const struct gate_route *route, const char *tenant,
            (catalog != NULL && app_settled(catalog, tenant, app));
 }
 
-/* -- local ------------------------------------------------------------------ */
+/* -- local ------------------------------------------------------------------
+ */
 
 enum gate_local
 gate_wire_local(const struct gate_route *route)

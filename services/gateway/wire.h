@@ -18,20 +18,19 @@
  * path variables, the later overriding the earlier. PLEX_INVALID says which
  * field is wrong.
  */
-PLEX_MUST_USE enum plex_status
-gate_wire_request(const struct gate_route *route, struct plex_bytes body,
-                  const struct gate_params *params,
-                  const struct gate_vars *vars, struct plex_arena *arena,
-                  ProtobufCMessage **out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status gate_wire_request(
+    const struct gate_route *route, struct plex_bytes body,
+    const struct gate_params *params, const struct gate_vars *vars,
+    struct plex_arena *arena, ProtobufCMessage **out, struct plex_err *err);
 PLEX_MUST_USE enum plex_status gate_wire_pack(const ProtobufCMessage *message,
                                               struct plex_arena *arena,
                                               struct plex_bytes *out,
                                               struct plex_err *err);
 /* A daemon's answer; both results are given. */
-PLEX_MUST_USE enum plex_status
-gate_wire_response(const struct gate_route *route, struct plex_bytes payload,
-                   struct plex_arena *arena, ProtobufCMessage **message,
-                   json_t **json, struct plex_err *err);
+PLEX_MUST_USE enum plex_status gate_wire_response(
+    const struct gate_route *route, struct plex_bytes payload,
+    struct plex_arena *arena, ProtobufCMessage **message, json_t **json,
+    struct plex_err *err);
 
 /*
  * Does the catalogue show what this mutating call to the registry did?
@@ -42,7 +41,8 @@ bool gate_wire_settled(const struct gate_route *route, const char *tenant,
                        const ProtobufCMessage *response,
                        const struct reg_catalog *catalog);
 
-/* -- what the gateway answers itself ---------------------------------------- */
+/* -- what the gateway answers itself ----------------------------------------
+ */
 
 enum gate_local {
     GATE_LOCAL_NONE,
@@ -58,8 +58,8 @@ struct gate_list_request {
     const char *ns, *type, *page_token;
     uint32_t page_size;
 };
-struct gate_list_request
-gate_wire_list_request(const ProtobufCMessage *message);
+struct gate_list_request gate_wire_list_request(
+    const ProtobufCMessage *message);
 /* GetActor's actor_id, GetMetrics' node_id. */
 const char *gate_wire_actor_id(const ProtobufCMessage *message);
 const char *gate_wire_node_id(const ProtobufCMessage *message);

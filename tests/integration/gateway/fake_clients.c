@@ -9,18 +9,19 @@
  *   replay  a recorded answer           meta     what the actor sees
  *   hang    until its deadline          status   201 text/plain, a header
  */
+#include "tests/integration/gateway/fake_clients.h"
 #include "common/mem.h"
 #include "services/journal/client.h"
 #include "services/placement/client.h"
 #include "services/registry/client.h"
 #include "services/worker/client.h"
-#include "tests/integration/gateway/fake_clients.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- the registry ----------------------------------------------------------- */
+/* -- the registry -----------------------------------------------------------
+ */
 
 struct reg_client {
     struct reg_client_config config;
@@ -32,23 +33,40 @@ static void
 catalog_arrives(struct plex_task *task)
 {
     static const struct reg_actor_type types[] = {
-        {.name = "counter", .module = "m", .behaviour = "b",
-         .is_virtual = true, .durable = true, .pool = "default"},
-        {.name = "volatile", .module = "m", .behaviour = "b",
-         .is_virtual = true, .pool = "default"},
-        {.name = "daemon", .module = "m", .behaviour = "b",
-         .pool = "default"}};
-    static const struct reg_app apps[] = {
-        {.tenant = "default", .ns = "default", .name = "demo",
-         .version = "1.0.0", .description = "", .state = REG_APP_RUNNING,
-         .types = types, .n_types = 3}};
-    static const struct reg_node nodes[] = {
-        {.node_id = "journal", .kind = "journal", .status = REG_NODE_READY,
-         .url = "inproc://fake-journal", .admin_addr = "", .version = "",
-         .reason = ""},
-        {.node_id = "worker-1", .kind = "worker", .status = REG_NODE_LOST,
-         .url = "inproc://fake-worker", .admin_addr = "", .version = "",
-         .reason = "its lease lapsed"}};
+        {.name = "counter",
+         .module = "m",
+         .behaviour = "b",
+         .is_virtual = true,
+         .durable = true,
+         .pool = "default"},
+        {.name = "volatile",
+         .module = "m",
+         .behaviour = "b",
+         .is_virtual = true,
+         .pool = "default"},
+        {.name = "daemon", .module = "m", .behaviour = "b", .pool = "default"}};
+    static const struct reg_app apps[] = {{.tenant = "default",
+                                           .ns = "default",
+                                           .name = "demo",
+                                           .version = "1.0.0",
+                                           .description = "",
+                                           .state = REG_APP_RUNNING,
+                                           .types = types,
+                                           .n_types = 3}};
+    static const struct reg_node nodes[] = {{.node_id = "journal",
+                                             .kind = "journal",
+                                             .status = REG_NODE_READY,
+                                             .url = "inproc://fake-journal",
+                                             .admin_addr = "",
+                                             .version = "",
+                                             .reason = ""},
+                                            {.node_id = "worker-1",
+                                             .kind = "worker",
+                                             .status = REG_NODE_LOST,
+                                             .url = "inproc://fake-worker",
+                                             .admin_addr = "",
+                                             .version = "",
+                                             .reason = "its lease lapsed"}};
     struct reg_client *c = plex_container_of(task, struct reg_client, task);
 
     c->catalog = reg_catalog_make(1, nodes, 2, apps, 1);
@@ -93,7 +111,8 @@ reg_client_stop(struct reg_client *client)
     free(client);
 }
 
-/* -- placement -------------------------------------------------------------- */
+/* -- placement --------------------------------------------------------------
+ */
 
 struct place_watch {
     struct plex_task task;
@@ -162,7 +181,8 @@ place_watch_stop(struct place_watch *watch)
     free(watch);
 }
 
-/* -- the worker ------------------------------------------------------------- */
+/* -- the worker -------------------------------------------------------------
+ */
 
 /* Of the one gateway under test; its thread's. */
 _Thread_local struct plex_loop *fake_loop;
@@ -268,8 +288,8 @@ work_client_invoke(struct plex_link *link, const char *url,
     i->task.run = invoked_run;
     if (strcmp(message->to.key, "hang") == 0) {
         i->timer = plex_timer_create(fake_loop, invoked_timeout, i);
-        plex_timer_start(i->timer, (context->deadline - plex_now()) / 1000000 +
-                                       1);
+        plex_timer_start(i->timer,
+                         (context->deadline - plex_now()) / 1000000 + 1);
     } else {
         plex_loop_defer(fake_loop, &i->task);
     }
@@ -346,7 +366,8 @@ work_client_inspect(struct plex_link *link, const char *url,
     plex_actor_format(actor, l->after, sizeof l->after);
 }
 
-/* -- the journal ------------------------------------------------------------ */
+/* -- the journal ------------------------------------------------------------
+ */
 
 struct looked {
     struct plex_task task;

@@ -59,8 +59,8 @@ http_do(const char *addr, const char *method, const char *target,
 
     n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: x\r\n", method,
                  target);
-    n += snprintf(text + n, sizeof text - (size_t)n,
-                  "Connection: close\r\n%s", headers);
+    n += snprintf(text + n, sizeof text - (size_t)n, "Connection: close\r\n%s",
+                  headers);
     if (body != NULL)
         n += snprintf(text + n, sizeof text - (size_t)n,
                       "Content-Length: %zu\r\n", len);

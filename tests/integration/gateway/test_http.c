@@ -21,13 +21,16 @@ static void
 start(void)
 {
     static const struct plex_setting given[] = {
-        {"http_addr", "127.0.0.1:18480"}, {"node", "gateway-test"},
-        {"listen_url", "inproc://gateway-test"}, {"admin_addr", ""},
-        {"log_level", "error"}, {"body_max_bytes", "100000"}, {0}};
+        {"http_addr", "127.0.0.1:18480"},
+        {"node", "gateway-test"},
+        {"listen_url", "inproc://gateway-test"},
+        {"admin_addr", ""},
+        {"log_level", "error"},
+        {"body_max_bytes", "100000"},
+        {0}};
     struct plex_err err;
 
-    if (plex_instance_start(&instance, &gate_service, given, &err) !=
-        PLEX_OK) {
+    if (plex_instance_start(&instance, &gate_service, given, &err) != PLEX_OK) {
         (void)fprintf(stderr, "%s\n", err.text);
         exit(1);
     }
@@ -126,8 +129,8 @@ START_TEST(idempotency_keys_are_answered_as_the_draft_says)
             &answer);
     is(200, "{}");
     header_is("Idempotency-Replayed", "true");
-    ck_assert(strncmp(http_header(&answer, "X-Plexspaces-Message-Id"), "k-",
-                      2) == 0);
+    ck_assert(
+        strncmp(http_header(&answer, "X-Plexspaces-Message-Id"), "k-", 2) == 0);
     http_do(addr, "GET", ACTORS "busy", "Idempotency-Key: k1\r\n", NULL,
             &answer);
     is(409, "IDEMPOTENCY_KEY_IN_FLIGHT");
@@ -277,8 +280,7 @@ START_TEST(unknown_routes_and_methods_are_told_apart)
     http_do(addr, "POST", "/api/v1/applications", "Content-Type: text/x\r\n",
             "{}", &answer);
     is(415, "application/json");
-    http_do(addr, "POST", "/api/v1/applications", "", "{\"app\":{}}",
-            &answer);
+    http_do(addr, "POST", "/api/v1/applications", "", "{\"app\":{}}", &answer);
     is(400, "app");
     http_do(addr, "POST", "/api/v1/applications", "", "{", &answer);
     is(400, "line 1");
@@ -294,10 +296,10 @@ START_TEST(the_surface_describes_itself)
     is(200, "\"openapi\":\"3.1.0\"");
     document = json_loads(answer.body, JSON_REJECT_DUPLICATES, &err);
     ck_assert_ptr_nonnull(document);
-    ck_assert_ptr_nonnull(json_object_get(
-        json_object_get(json_object_get(document, "paths"),
-                        "/api/v1/nodes/{node_id}:drain"),
-        "post"));
+    ck_assert_ptr_nonnull(
+        json_object_get(json_object_get(json_object_get(document, "paths"),
+                                        "/api/v1/nodes/{node_id}:drain"),
+                        "post"));
     json_decref(document);
 }
 END_TEST
@@ -305,8 +307,8 @@ END_TEST
 static void
 invocation_of(const char *key, char *target, size_t size)
 {
-    static const struct plex_actor_id actor = {"default", "default",
-                                               "counter", "a"};
+    static const struct plex_actor_id actor = {"default", "default", "counter",
+                                               "a"};
     char text[GATE_ID_TEXT_MAX + 1];
     struct plex_arena arena;
 
@@ -347,8 +349,10 @@ END_TEST
 START_TEST(another_address_than_loopback_is_refused)
 {
     static const struct plex_setting given[] = {
-        {"http_addr", "0.0.0.0:0"}, {"listen_url", "inproc://gateway-open"},
-        {"admin_addr", ""}, {0}};
+        {"http_addr", "0.0.0.0:0"},
+        {"listen_url", "inproc://gateway-open"},
+        {"admin_addr", ""},
+        {0}};
     struct plex_instance *open;
     struct plex_err err;
 

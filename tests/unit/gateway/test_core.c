@@ -8,18 +8,30 @@
 #define MS UINT64_C(1000000)
 
 static const struct reg_actor_type types[] = {
-    {.name = "counter", .is_virtual = true, .durable = true,
-     .pool = "default", .module = "counter", .behaviour = "counter"},
+    {.name = "counter",
+     .is_virtual = true,
+     .durable = true,
+     .pool = "default",
+     .module = "counter",
+     .behaviour = "counter"},
     {.name = "volatile", .is_virtual = true, .pool = "default"},
     {.name = "daemon", .pool = "default"},
 };
 static const struct reg_actor_type stopped_types[] = {
     {.name = "sleeper", .is_virtual = true, .pool = "default"}};
 static const struct reg_app apps[] = {
-    {.tenant = "default", .ns = "default", .name = "demo",
-     .state = REG_APP_RUNNING, .types = types, .n_types = 3},
-    {.tenant = "default", .ns = "default", .name = "night",
-     .state = REG_APP_STOPPED, .types = stopped_types, .n_types = 1},
+    {.tenant = "default",
+     .ns = "default",
+     .name = "demo",
+     .state = REG_APP_RUNNING,
+     .types = types,
+     .n_types = 3},
+    {.tenant = "default",
+     .ns = "default",
+     .name = "night",
+     .state = REG_APP_STOPPED,
+     .types = stopped_types,
+     .n_types = 1},
 };
 
 static struct gate_core *core;
@@ -43,15 +55,17 @@ table_set(int worker, uint64_t epoch)
     t->pool = plex_strdup(pool);
     t->shard_bits = PLACE_SHARD_BITS;
     t->workers = plex_calloc(2, sizeof *t->workers);
-    t->workers[0] = (struct place_worker){
-        .node_id = plex_strdup(id_a), .url = plex_strdup(url_a)};
-    t->workers[1] = (struct place_worker){
-        .node_id = plex_strdup(id_b), .url = plex_strdup(url_b)};
+    t->workers[0] = (struct place_worker){.node_id = plex_strdup(id_a),
+                                          .url = plex_strdup(url_a)};
+    t->workers[1] = (struct place_worker){.node_id = plex_strdup(id_b),
+                                          .url = plex_strdup(url_b)};
     t->n_workers = 2;
     t->ranges = plex_calloc(1, sizeof *t->ranges);
-    t->ranges[0] = (struct place_range){
-        .first = 0, .last = 4095, .epoch = epoch,
-        .worker = moving ? -1 : worker, .moving = moving};
+    t->ranges[0] = (struct place_range){.first = 0,
+                                        .last = 4095,
+                                        .epoch = epoch,
+                                        .worker = moving ? -1 : worker,
+                                        .moving = moving};
     t->n_ranges = 1;
     gate_core_table(core, t, now);
     place_table_unref(t);
@@ -80,8 +94,8 @@ call_start(struct fixture *f, const char *type, uint64_t deadline_ms)
     f->context.deadline = now + deadline_ms * MS;
     f->message.to = (struct plex_actor_id){"default", "default", type, "k"};
     f->message.kind = WORK_CALL;
-    f->message.id = (struct plex_bytes){(const uint8_t *)"0123456789abcdef",
-                                        16};
+    f->message.id =
+        (struct plex_bytes){(const uint8_t *)"0123456789abcdef", 16};
     f->call.context = &f->context;
     f->call.message = &f->message;
     gate_core_call(core, &f->call, now);
@@ -150,9 +164,8 @@ expect_problem(const struct fixture *f, unsigned status, const char *code)
     ck_assert_uint_eq(gate_core_calls(core), 0);
 }
 
-static const struct work_reply fine = {.http_status = 200,
-                                       .content_type = "",
-                                       .error = ""};
+static const struct work_reply fine = {
+    .http_status = 200, .content_type = "", .error = ""};
 
 START_TEST(a_call_goes_to_the_owner_and_its_reply_comes_back)
 {

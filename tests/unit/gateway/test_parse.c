@@ -27,8 +27,11 @@ parse(const char *method, const char *target, const struct work_header *headers,
       size_t n, const char *body)
 {
     static char path[20000];
-    struct gate_input input = {.method = method, .path = path, .query = "",
-                               .headers = headers, .n_headers = n,
+    struct gate_input input = {.method = method,
+                               .path = path,
+                               .query = "",
+                               .headers = headers,
+                               .n_headers = n,
                                .now_ns = 5000000};
     char *query;
 
@@ -204,8 +207,8 @@ END_TEST
 START_TEST(the_deadline_header_is_a_number_in_range)
 {
     const char *path = "/api/v1/actors/default/shop/cart/k";
-    const char *const bad[] = {"0", "3600001", "-1", "1s", "", " 5",
-                               "99999999999999999999"};
+    const char *const bad[] = {
+        "0", "3600001", "-1", "1s", "", " 5", "99999999999999999999"};
 
     ck_assert(with("GET", path, "X-Request-Deadline-Ms", "250"));
     ck_assert_uint_eq(request.context.deadline, 5000000 + 250000000ULL);
@@ -263,8 +266,8 @@ END_TEST
 START_TEST(bad_idempotency_keys_are_400)
 {
     const char *path = "/api/v1/actors/default/shop/cart/k";
-    const char *const bad[] = {"", "\"\"", "a b", "\"a", "\"a\"b", "\"\\n\"",
-                               "\x01", "\xc3\xa4"};
+    const char *const bad[] = {"",       "\"\"",    "a b",  "\"a",
+                               "\"a\"b", "\"\\n\"", "\x01", "\xc3\xa4"};
     char longest[257] = "";
     const struct work_header twice[] = {{"Idempotency-Key", "a"},
                                         {"Idempotency-Key", "b"}};
@@ -286,10 +289,14 @@ END_TEST
 START_TEST(headers_for_the_actor_pass_and_others_do_not)
 {
     static const struct work_header headers[] = {
-        {"Accept", "text/plain"},     {"Authorization", "Bearer x"},
-        {"Connection", "keep-alive"}, {"X-Tenant-Id", "acme"},
-        {"X-Plexspaces-Actor", "z"},  {"X-Mine", "1"},
-        {"Cookie", "c"},              {"Content-Type", "text/plain"},
+        {"Accept", "text/plain"},
+        {"Authorization", "Bearer x"},
+        {"Connection", "keep-alive"},
+        {"X-Tenant-Id", "acme"},
+        {"X-Plexspaces-Actor", "z"},
+        {"X-Mine", "1"},
+        {"Cookie", "c"},
+        {"Content-Type", "text/plain"},
     };
 
     ck_assert(parse("POST", "/api/v1/actors/default/shop/cart/k", headers, 8,
@@ -299,8 +306,7 @@ START_TEST(headers_for_the_actor_pass_and_others_do_not)
     ck_assert_str_eq(request.message.headers[1].name, "X-Mine");
     ck_assert_str_eq(request.message.content_type, "text/plain");
     payload_is("not json");
-    ck_assert(!with("GET", "/api/v1/actors/shop/cart?key=k", "X-Mine",
-                    "\xff"));
+    ck_assert(!with("GET", "/api/v1/actors/shop/cart?key=k", "X-Mine", "\xff"));
     refused(400, "INVALID_HEADER", "X-Mine");
 }
 END_TEST
@@ -311,8 +317,7 @@ START_TEST(more_headers_than_an_actor_may_get_are_431)
 
     for (int i = 0; i < 101; i++)
         many[i] = (struct work_header){"x", "y"};
-    ck_assert(
-        !parse("GET", "/api/v1/actors/shop/cart?key=k", many, 101, ""));
+    ck_assert(!parse("GET", "/api/v1/actors/shop/cart?key=k", many, 101, ""));
     refused(431, "TOO_MANY_HEADERS", "100");
 }
 END_TEST
@@ -360,8 +365,8 @@ START_TEST(a_query_that_cannot_be_an_object_is_400)
     payload_is("{\"q\":\"a\\\"b\\\\\\u0001 c\",\"e\":\"\"}");
     target[strlen("/api/v1/actors/shop/cart?key=k")] = '\0';
     for (int i = 0; i < 100; i++)
-        (void)snprintf(target + strlen(target),
-                       sizeof target - strlen(target), "&p%d=1", i);
+        (void)snprintf(target + strlen(target), sizeof target - strlen(target),
+                       "&p%d=1", i);
     ck_assert(!get(target));
     refused(400, "INVALID_QUERY", "more than 100");
 }

@@ -65,8 +65,12 @@ END_TEST
 
 START_TEST(other_paths_are_unknown)
 {
-    const char *const unknown[] = {"/", "", "/api/v1/nodes/", "/api/v1/node",
-                                   "/api/v1/nodes/a/b", "/api/v1/a/1/b",
+    const char *const unknown[] = {"/",
+                                   "",
+                                   "/api/v1/nodes/",
+                                   "/api/v1/node",
+                                   "/api/v1/nodes/a/b",
+                                   "/api/v1/a/1/b",
                                    "//api/v1/nodes"};
 
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {

@@ -9,17 +9,26 @@ json(const char *text)
 {
     struct plex_err err;
 
-    return gate_json_check((struct plex_bytes){(const uint8_t *)text,
-                                               strlen(text)},
-                           &err) == PLEX_OK;
+    return gate_json_check(
+               (struct plex_bytes){(const uint8_t *)text, strlen(text)},
+               &err) == PLEX_OK;
 }
 
 START_TEST(json_texts_are_accepted)
 {
     const char *const good[] = {
-        "{}", "[]", " {\"a\" : [1, -0.5e+3, true, false, null, \"x\\n\"]} ",
-        "0", "-0", "1e9", "\"\\ud83d\\ude00\"", "\"\xc3\xa4\"", "[[],{}]",
-        "{\"a\":{\"b\":{}}}\n", "10.01", "[{\"a\":1},{\"a\":2}]"};
+        "{}",
+        "[]",
+        " {\"a\" : [1, -0.5e+3, true, false, null, \"x\\n\"]} ",
+        "0",
+        "-0",
+        "1e9",
+        "\"\\ud83d\\ude00\"",
+        "\"\xc3\xa4\"",
+        "[[],{}]",
+        "{\"a\":{\"b\":{}}}\n",
+        "10.01",
+        "[{\"a\":1},{\"a\":2}]"};
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         ck_assert_msg(json(good[i]), "%s", good[i]);
@@ -28,12 +37,40 @@ END_TEST
 
 START_TEST(other_texts_are_refused)
 {
-    const char *const bad[] = {
-        "", " ", "{", "}", "[1,]", "{\"a\":1,}", "{a:1}", "{\"a\"}", "01",
-        "1.", ".5", "+1", "1e", "tru", "nul", "'a'", "\"\t\"", "\"\\x\"",
-        "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"",
-        "\"\xff\"", "\"abc", "[1}", "{\"a\":1]", "1 2", "[1 2]", "{,}", "[,]",
-        "{\"a\" 1}", "\"\\", "-", "NaN"};
+    const char *const bad[] = {"",
+                               " ",
+                               "{",
+                               "}",
+                               "[1,]",
+                               "{\"a\":1,}",
+                               "{a:1}",
+                               "{\"a\"}",
+                               "01",
+                               "1.",
+                               ".5",
+                               "+1",
+                               "1e",
+                               "tru",
+                               "nul",
+                               "'a'",
+                               "\"\t\"",
+                               "\"\\x\"",
+                               "\"\\u12\"",
+                               "\"\\ud800\"",
+                               "\"\\ud800\\u0041\"",
+                               "\"\\udc00\"",
+                               "\"\xff\"",
+                               "\"abc",
+                               "[1}",
+                               "{\"a\":1]",
+                               "1 2",
+                               "[1 2]",
+                               "{,}",
+                               "[,]",
+                               "{\"a\" 1}",
+                               "\"\\",
+                               "-",
+                               "NaN"};
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!json(bad[i]), "%s", bad[i]);
@@ -88,7 +125,9 @@ START_TEST(ids_survive_being_written_and_read)
         ck_assert_uint_eq(again.len, id.len);
         ck_assert_mem_eq(again.data, id.data, id.len);
     }
-    id = (struct plex_bytes){(const uint8_t *)"\x01""23456789abcdef", 16};
+    id = (struct plex_bytes){(const uint8_t *)"\x01"
+                                              "23456789abcdef",
+                             16};
     gate_id_format(id, text);
     ck_assert_uint_eq(strlen(text), 26);
     ck_assert_int_eq(gate_id_parse(text, &arena, &again, &err), PLEX_OK);
@@ -99,7 +138,12 @@ END_TEST
 
 START_TEST(what_is_no_id_is_refused)
 {
-    const char *const bad[] = {"", "x", "k-", "k-a", "k-azAx", "k-!!!!",
+    const char *const bad[] = {"",
+                               "x",
+                               "k-",
+                               "k-a",
+                               "k-azAx",
+                               "k-!!!!",
                                "01ARZ3NDEKTSV4RRFFQ69G5FA",
                                "01ARZ3NDEKTSV4RRFFQ69G5FAVV"};
     struct plex_arena arena;
