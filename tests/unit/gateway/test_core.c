@@ -1,5 +1,5 @@
-#include "common/mem.h"
 #include "services/gateway/core.h"
+#include "tests/unit/gateway/table.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -40,33 +40,11 @@ static struct gate_action last; /* the newest action of run() */
 static unsigned n_invoke, n_abandon, n_refresh, n_respond;
 static uint64_t version;
 
-/* All shards at one worker: 0 or 1, -1 for nobody, -2 for nobody while they
- * are on the move. */
 static void
 table_set(int worker, uint64_t epoch)
 {
-    const bool moving = worker == -2;
-    static char url_a[] = "inproc://a", url_b[] = "inproc://b";
-    static char id_a[] = "worker-a", id_b[] = "worker-b", pool[] = "default";
-    struct place_table *t = plex_calloc(1, sizeof *t);
+    struct place_table *t = table_make(++version, worker, epoch);
 
-    t->refs = 1;
-    t->version = ++version;
-    t->pool = plex_strdup(pool);
-    t->shard_bits = PLACE_SHARD_BITS;
-    t->workers = plex_calloc(2, sizeof *t->workers);
-    t->workers[0] = (struct place_worker){.node_id = plex_strdup(id_a),
-                                          .url = plex_strdup(url_a)};
-    t->workers[1] = (struct place_worker){.node_id = plex_strdup(id_b),
-                                          .url = plex_strdup(url_b)};
-    t->n_workers = 2;
-    t->ranges = plex_calloc(1, sizeof *t->ranges);
-    t->ranges[0] = (struct place_range){.first = 0,
-                                        .last = 4095,
-                                        .epoch = epoch,
-                                        .worker = moving ? -1 : worker,
-                                        .moving = moving};
-    t->n_ranges = 1;
     gate_core_table(core, t, now);
     place_table_unref(t);
 }
