@@ -167,7 +167,8 @@ on_resume(struct plex_task *task)
         plex_container_of(task, struct work_state, resume);
 
     state->resuming = false;
-    work_pump(state);
+    if (state->core != NULL) /* NULL: stopped meanwhile */
+        work_pump(state);
 }
 
 static void
@@ -177,6 +178,8 @@ on_flush(struct plex_task *task)
         plex_container_of(task, struct work_state, flush);
 
     state->flushing = false;
+    if (state->core == NULL)
+        return; /* stopped meanwhile */
     do
         work_core_flush(state->core);
     while (actions(state));
@@ -358,6 +361,7 @@ stop(void *arg)
     work_peers_stop(state);
     plex_timer_free(state->timer);
     work_core_free(state->core);
+    state->core = NULL;
     work_handler_free(state->handler);
     work_modules_free(state->modules);
     while ((bound = state->bounds) != NULL) {

@@ -1,0 +1,2 @@
+extern const int something_else;
+const int something_else __attribute__((visibility("default"))) = 1;
