@@ -405,7 +405,8 @@ link_call_reply(struct plex_link *link, const struct plex_envelope *envelope)
     void *arg;
 
     if (call == NULL)
-        return;            /* cancelled, late, or answered twice */
+        return; /* cancelled, late, or answered twice */
+    result.outcome_unknown = result.status == PLEX_UNKNOWN;
     if (call_unsent(call)) /* the answer to an earlier attempt */
         link_peer_withdraw(call->peer, call->frame, call->offset);
     if (envelope->text.len > 0)

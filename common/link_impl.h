@@ -14,8 +14,9 @@ enum {
     LINK_PEERS_MAX = 4096,
     LINK_STATUSES = 32,           /* wire numbers of statuses are below this */
     LINK_CALL_TIMEOUT_MS = 30000, /* of a call without a deadline */
-    /* Answers may use this much beyond what requests may queue. */
-    LINK_QUEUE_REPLY_MAX = PLEX_LINK_QUEUE_MAX + PLEX_LINK_FRAME_MAX,
+    /* Answers may use more than requests; beyond it they lose their payload,
+     * so that their callers at least hear of it. */
+    LINK_QUEUE_REPLY_MAX = 2 * PLEX_LINK_QUEUE_MAX,
 };
 
 /* -- deadlines ------------------------------------------------------------ */

@@ -69,7 +69,8 @@ struct nng_outbox {
     bool sending;         /* loop thread: aio holds a frame */
     pthread_cond_t done;  /* aio came back */
     pthread_mutex_t lock; /* guards the rest */
-    unsigned pipes;       /* up now */
+    int pipe;             /* id of the one that is up, 0: none */
+    int gone;             /* id of the one that ended last */
     bool lost;            /* a pipe ended since the task last ran */
     bool sent;            /* aio came back since then */
     bool posted;
@@ -307,14 +308,19 @@ static void
 outbox_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct nng_outbox *outbox = arg;
+    const int id = nng_pipe_id(pipe);
 
-    (void)pipe;
     pthread_mutex_lock(&outbox->lock);
+    /* Two threads of nng: a pipe's end may be told before its beginning. */
     if (event == NNG_PIPE_EV_ADD_POST) {
-        outbox->pipes++;
-    } else if (outbox->pipes > 0) { /* else it was refused before it was up */
-        outbox->pipes--;
-        outbox->lost = true;
+        if (id != outbox->gone)
+            outbox->pipe = id;
+    } else {
+        outbox->gone = id;
+        if (outbox->pipe == id) {
+            outbox->pipe = 0;
+            outbox->lost = true;
+        }
     }
     outbox_post(outbox);
     pthread_mutex_unlock(&outbox->lock);
@@ -366,7 +372,7 @@ outbox_run(struct plex_task *task)
     closed = outbox->closed;
     lost = outbox->lost;
     sent = outbox->sent;
-    up = outbox->pipes > 0;
+    up = outbox->pipe != 0;
     outbox->lost = false;
     outbox->sent = false;
     if (!closed && lost && outbox->up && up)

@@ -325,15 +325,17 @@ static void
 peer_lost(void *arg)
 {
     struct link_peer *peer = arg;
+    struct plex_err err;
 
     peer->connected = false;
     peer->writable = false;
     peer->may_restart = true;
     peer->link->metrics.peers_lost->value++;
     link_calls_lost(peer, peer->handed, "was lost");
-    if (peer->frames == NULL)
-        outbox_close(peer);
-    else
+    /* Begin afresh: a PUSH socket of nng may give the next frame to the pipe
+     * that just died and drop it without a word. */
+    outbox_close(peer);
+    if (peer->frames != NULL && link_peer_dial(peer, &err) == PLEX_OK)
         link_peer_flush(peer); /* limits the time to connect again */
 }
 

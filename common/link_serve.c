@@ -303,13 +303,17 @@ call_answer(struct plex_call *call, struct plex_envelope *envelope)
     }
     envelope->id = call->id;
     envelope->kind = PLEX_ENVELOPE_REPLY;
+    if (peer->queued + envelope->payload.len > LINK_QUEUE_REPLY_MAX) {
+        envelope->status = PLEX_UNKNOWN;
+        envelope->text = text_cut("answer dropped: too much waits already");
+        envelope->payload = (struct plex_bytes){0};
+    }
     size = plex_envelope_size(envelope);
-    /* An answer nobody waits for, or that its peer does not read, is dropped:
-     * the caller's deadline or the lost connection tells it. A deadline that
-     * passed a moment ago is the caller's to judge. */
+    /* An answer nobody waits for is dropped. A deadline that passed a moment
+     * ago is the caller's to judge. */
     if (!call->event && !call->abandoned &&
         call->incarnation == peer->incarnation &&
-        peer->queued + size <= LINK_QUEUE_REPLY_MAX &&
+        peer->queued + size <= LINK_QUEUE_REPLY_MAX + PLEX_LINK_FRAME_MAX &&
         link_peer_dial(peer, &err) == PLEX_OK)
         link_peer_queue(peer, envelope, size, &frame, &offset);
     served_remove(call);

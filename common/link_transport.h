@@ -25,7 +25,8 @@ struct plex_inbox_events {
 struct plex_outbox_events {
     /* Frames may be sent now. */
     void (*connected)(void *arg);
-    /* Frames sent so far may not have arrived. Dialling goes on by itself. */
+    /* Frames sent so far may not have arrived. Dialling goes on by itself,
+     * unless the outbox is closed: that is allowed in here. */
     void (*lost)(void *arg);
     /* plex_outbox_send may be used again. */
     void (*writable)(void *arg);

@@ -80,6 +80,7 @@ uint64_t call_to(struct node *here, const char *peer, uint32_t method,
                  const char *payload, struct outcome *out);
 
 TCase *tcase_link_peer(void);
+TCase *tcase_link_restarts(void);
 TCase *tcase_link_bad(void);
 
 #endif

@@ -283,6 +283,7 @@ main(void)
         tcase, a_draining_server_refuses_new_and_answers_old_requests, 0, 3);
     suite_add_tcase(suite, tcase);
     suite_add_tcase(suite, tcase_link_peer());
+    suite_add_tcase(suite, tcase_link_restarts());
     suite_add_tcase(suite, tcase_link_bad());
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
