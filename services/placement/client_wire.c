@@ -1,0 +1,121 @@
+#include "services/placement/client_wire.h"
+
+#include "services/placement/table.h"
+
+#include <string.h>
+
+#define PB(name) Plexspaces__Placement__V1__##name
+
+static enum plex_status
+no_room(struct plex_err *err)
+{
+    return plex_err_set(err, PLEX_TOO_LARGE,
+                        "the shard table does not fit its memory limit");
+}
+
+/* Zeroed; never of length 0. */
+static void *
+array(struct plex_arena *arena, size_t count, size_t size)
+{
+    void *memory = plex_arena_alloc(arena, (count + 1) * size);
+
+    if (memory != NULL)
+        memset(memory, 0, (count + 1) * size);
+    return memory;
+}
+
+static bool
+workers_out(const struct place_table *in, struct plex_arena *arena,
+            PB(Table) * out)
+{
+    PB(WorkerRef) *refs = array(arena, in->n_workers, sizeof *refs);
+
+    out->workers = array(arena, in->n_workers, sizeof *out->workers);
+    if (refs == NULL || out->workers == NULL)
+        return false;
+    out->n_workers = in->n_workers;
+    for (size_t i = 0; i < in->n_workers; i++) {
+        plexspaces__placement__v1__worker_ref__init(&refs[i]);
+        refs[i].node_id = in->workers[i].node_id;
+        refs[i].url = in->workers[i].url;
+        refs[i].incarnation = in->workers[i].incarnation;
+        refs[i].draining = in->workers[i].draining;
+        out->workers[i] = &refs[i];
+    }
+    return true;
+}
+
+static bool
+ranges_out(const struct place_table *in, struct plex_arena *arena,
+           PB(Table) * out)
+{
+    PB(Range) *ranges = array(arena, in->n_ranges, sizeof *ranges);
+
+    out->ranges = array(arena, in->n_ranges, sizeof *out->ranges);
+    if (ranges == NULL || out->ranges == NULL)
+        return false;
+    out->n_ranges = in->n_ranges;
+    for (size_t i = 0; i < in->n_ranges; i++) {
+        plexspaces__placement__v1__range__init(&ranges[i]);
+        ranges[i].first = in->ranges[i].first;
+        ranges[i].last = in->ranges[i].last;
+        ranges[i].epoch = in->ranges[i].epoch;
+        ranges[i].worker = in->ranges[i].worker;
+        ranges[i].moving = in->ranges[i].moving;
+        out->ranges[i] = &ranges[i];
+    }
+    return true;
+}
+
+enum plex_status
+place_pb_table_out(const struct place_table *in, struct plex_arena *arena,
+                   PB(Table) * *out, struct plex_err *err)
+{
+    PB(Table) *table = array(arena, 1, sizeof *table);
+
+    if (table == NULL)
+        return no_room(err);
+    plexspaces__placement__v1__table__init(table);
+    table->version = in->version;
+    table->pool = in->pool;
+    table->shard_bits = in->shard_bits;
+    if (!workers_out(in, arena, table) || !ranges_out(in, arena, table))
+        return no_room(err);
+    *out = table;
+    return PLEX_OK;
+}
+
+enum plex_status
+place_pb_table_in(const PB(Table) * in, struct plex_arena *arena,
+                  struct place_table **out, struct plex_err *err)
+{
+    struct place_worker *workers = array(arena, in->n_workers, sizeof *workers);
+    struct place_range *ranges = array(arena, in->n_ranges, sizeof *ranges);
+    struct place_table *table;
+
+    if (workers == NULL || ranges == NULL)
+        return no_room(err);
+    for (size_t i = 0; i < in->n_workers; i++)
+        workers[i] = (struct place_worker){
+            .node_id = in->workers[i]->node_id,
+            .url = in->workers[i]->url,
+            .incarnation = in->workers[i]->incarnation,
+            .draining = in->workers[i]->draining,
+        };
+    for (size_t i = 0; i < in->n_ranges; i++)
+        ranges[i] = (struct place_range){
+            .first = in->ranges[i]->first,
+            .last = in->ranges[i]->last,
+            .epoch = in->ranges[i]->epoch,
+            .worker = in->ranges[i]->worker,
+            .moving = in->ranges[i]->moving,
+        };
+    table = place_table_make(in->pool, in->version, in->shard_bits, workers,
+                             in->n_workers, ranges, in->n_ranges);
+    if (place_table_check(table, err) != PLEX_OK) {
+        place_table_unref(table);
+        return err->status;
+    }
+    *out = table;
+    return PLEX_OK;
+}

@@ -1,0 +1,309 @@
+#include "services/registry/client_wire.h"
+
+#include <string.h>
+
+#define APP(name) Plexspaces__Application__V1__##name
+
+static enum plex_status
+no_room(struct plex_err *err)
+{
+    return plex_err_set(err, PLEX_TOO_LARGE,
+                        "the message does not fit its memory limit");
+}
+
+static char *
+text_out(const char *text)
+{
+    return (char *)(uintptr_t)(text == NULL ? "" : text);
+}
+
+/* Zeroed; never of length 0. */
+static void *
+array(struct plex_arena *arena, size_t count, size_t size)
+{
+    void *memory = plex_arena_alloc(arena, (count + 1) * size);
+
+    if (memory != NULL)
+        memset(memory, 0, (count + 1) * size);
+    return memory;
+}
+
+/* -- nodes ----------------------------------------------------------------- */
+
+void
+reg_pb_node_out(const struct reg_node *in, Plexspaces__Node__V1__Node *out)
+{
+    plexspaces__node__v1__node__init(out);
+    out->node_id = text_out(in->node_id);
+    out->kind = text_out(in->kind);
+    out->status = (Plexspaces__Node__V1__NodeStatus)in->status;
+    out->url = text_out(in->url);
+    out->admin_addr = text_out(in->admin_addr);
+    out->incarnation = in->incarnation;
+    out->version = text_out(in->version);
+    out->started_ms = in->started_ms;
+    out->heartbeat_age_ms = in->heartbeat_age_ms;
+    out->lease_left_ms = in->lease_left_ms;
+    out->reason = text_out(in->reason);
+    out->shards = in->shards;
+    out->activations = in->activations;
+    out->resident_bytes = in->resident_bytes;
+}
+
+void
+reg_pb_node_in(const Plexspaces__Node__V1__Node *in, struct reg_node *out)
+{
+    *out = (struct reg_node){
+        .node_id = in->node_id,
+        .kind = in->kind,
+        .status = (enum reg_node_status)in->status,
+        .url = in->url,
+        .admin_addr = in->admin_addr,
+        .incarnation = in->incarnation,
+        .version = in->version,
+        .started_ms = in->started_ms,
+        .heartbeat_age_ms = in->heartbeat_age_ms,
+        .lease_left_ms = in->lease_left_ms,
+        .reason = in->reason,
+        .shards = in->shards,
+        .activations = in->activations,
+        .resident_bytes = in->resident_bytes,
+    };
+}
+
+/* -- applications out ------------------------------------------------------ */
+
+static bool
+facet_out(const struct reg_facet *in, struct plex_arena *arena,
+          APP(Facet) * out)
+{
+    APP(Facet__ConfigEntry) *entries =
+        array(arena, in->n_config, sizeof *entries);
+
+    plexspaces__application__v1__facet__init(out);
+    out->type = text_out(in->type);
+    out->priority = in->priority;
+    out->config = array(arena, in->n_config, sizeof *out->config);
+    if (entries == NULL || out->config == NULL)
+        return false;
+    out->n_config = in->n_config;
+    for (size_t i = 0; i < in->n_config; i++) {
+        plexspaces__application__v1__facet__config_entry__init(&entries[i]);
+        entries[i].key = text_out(in->config[i].key);
+        entries[i].value = text_out(in->config[i].value);
+        out->config[i] = &entries[i];
+    }
+    return true;
+}
+
+static bool
+extra_out(const struct reg_type_extra *in, struct plex_arena *arena,
+          APP(ActorType) * out)
+{
+    APP(Facet) *facets = array(arena, in->n_facets, sizeof *facets);
+
+    out->facets = array(arena, in->n_facets, sizeof *out->facets);
+    if (facets == NULL || out->facets == NULL)
+        return false;
+    out->n_facets = in->n_facets;
+    for (size_t i = 0; i < in->n_facets; i++) {
+        if (!facet_out(&in->facets[i], arena, &facets[i]))
+            return false;
+        out->facets[i] = &facets[i];
+    }
+    if (in->cpu_cores > 0 || in->memory_bytes > 0) {
+        out->resources = array(arena, 1, sizeof *out->resources);
+        if (out->resources == NULL)
+            return false;
+        plexspaces__application__v1__resources__init(out->resources);
+        out->resources->cpu_cores = in->cpu_cores;
+        out->resources->memory_bytes = in->memory_bytes;
+    }
+    return true;
+}
+
+static void
+type_out(const struct reg_actor_type *in, APP(ActorType) * out)
+{
+    plexspaces__application__v1__actor_type__init(out);
+    out->name = text_out(in->name);
+    out->module = text_out(in->module);
+    out->behaviour = text_out(in->behaviour);
+    out->virtual_ = in->is_virtual;
+    out->durable = in->durable;
+    out->idle_timeout_ms = in->idle_timeout_ms;
+    out->mailbox_max = in->mailbox_max;
+    out->snapshot_every = in->snapshot_every;
+    out->pool = text_out(in->pool);
+}
+
+static bool
+types_out(const struct reg_app_full *in, struct plex_arena *arena,
+          APP(Application) * out)
+{
+    const size_t n = in->app.n_types;
+    APP(ActorType) *types = array(arena, n, sizeof *types);
+
+    out->actor_types = array(arena, n, sizeof *out->actor_types);
+    if (types == NULL || out->actor_types == NULL)
+        return false;
+    out->n_actor_types = n;
+    for (size_t i = 0; i < n; i++) {
+        type_out(&in->app.types[i], &types[i]);
+        if (in->extras != NULL && !extra_out(&in->extras[i], arena, &types[i]))
+            return false;
+        out->actor_types[i] = &types[i];
+    }
+    return true;
+}
+
+enum plex_status
+reg_pb_app_out(const struct reg_app_full *in, struct plex_arena *arena,
+               APP(Application) * *out, struct plex_err *err)
+{
+    APP(Application) *app = array(arena, 1, sizeof *app);
+
+    if (app == NULL)
+        return no_room(err);
+    plexspaces__application__v1__application__init(app);
+    app->name = text_out(in->app.name);
+    app->version = text_out(in->app.version);
+    app->namespace_ = text_out(in->app.ns);
+    app->description = text_out(in->app.description);
+    app->state = (APP(ApplicationState))in->app.state;
+    app->deployed_ms = in->app.deployed_ms;
+    app->tenant = text_out(in->app.tenant);
+    app->revision = in->app.revision;
+    if (!types_out(in, arena, app))
+        return no_room(err);
+    *out = app;
+    return PLEX_OK;
+}
+
+/* -- applications in ------------------------------------------------------- */
+
+static enum plex_status
+facet_in(const APP(Facet) * in, struct plex_arena *arena, struct reg_facet *out,
+         struct plex_err *err)
+{
+    struct reg_pair *pairs;
+
+    if (in->n_config > REG_CONFIG_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "config has %zu entries, at most %d", in->n_config,
+                            REG_CONFIG_MAX);
+    pairs = array(arena, in->n_config, sizeof *pairs);
+    if (pairs == NULL)
+        return no_room(err);
+    for (size_t i = 0; i < in->n_config; i++) {
+        pairs[i].key = in->config[i]->key;
+        pairs[i].value = in->config[i]->value;
+    }
+    out->type = in->type;
+    out->priority = in->priority;
+    out->config = pairs;
+    out->n_config = in->n_config;
+    return PLEX_OK;
+}
+
+static enum plex_status
+extra_in(const APP(ActorType) * in, struct plex_arena *arena,
+         struct reg_type_extra *out, struct plex_err *err)
+{
+    struct reg_facet *facets;
+
+    if (in->n_facets > REG_FACETS_MAX)
+        return plex_err_set(err, PLEX_INVALID, "facets are %zu, at most %d",
+                            in->n_facets, REG_FACETS_MAX);
+    facets = array(arena, in->n_facets, sizeof *facets);
+    if (facets == NULL)
+        return no_room(err);
+    for (size_t i = 0; i < in->n_facets; i++)
+        if (facet_in(in->facets[i], arena, &facets[i], err) != PLEX_OK)
+            return plex_err_wrap(err, "facets[%zu]", i);
+    out->facets = facets;
+    out->n_facets = in->n_facets;
+    if (in->resources != NULL) {
+        out->cpu_cores = in->resources->cpu_cores;
+        out->memory_bytes = in->resources->memory_bytes;
+    }
+    return PLEX_OK;
+}
+
+static struct reg_actor_type
+type_in(const APP(ActorType) * in)
+{
+    return (struct reg_actor_type){
+        .name = in->name,
+        .module = in->module,
+        .behaviour = in->behaviour,
+        .is_virtual = in->virtual_,
+        .durable = in->durable,
+        .idle_timeout_ms = in->idle_timeout_ms,
+        .mailbox_max = in->mailbox_max,
+        .snapshot_every = in->snapshot_every,
+        .pool = in->pool,
+    };
+}
+
+enum plex_status
+reg_pb_app_in(const APP(Application) * in, struct plex_arena *arena,
+              struct reg_app_full *out, struct plex_err *err)
+{
+    struct reg_actor_type *types;
+    struct reg_type_extra *extras;
+
+    if (in->n_actor_types > REG_TYPES_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "actor_types must be 1 to %d, not %zu",
+                            REG_TYPES_MAX, in->n_actor_types);
+    types = array(arena, in->n_actor_types, sizeof *types);
+    extras = array(arena, in->n_actor_types, sizeof *extras);
+    if (types == NULL || extras == NULL)
+        return no_room(err);
+    for (size_t i = 0; i < in->n_actor_types; i++) {
+        types[i] = type_in(in->actor_types[i]);
+        if (extra_in(in->actor_types[i], arena, &extras[i], err) != PLEX_OK)
+            return plex_err_wrap(err, "actor_types[%zu]", i);
+    }
+    out->app = (struct reg_app){
+        .tenant = in->tenant,
+        .ns = in->namespace_,
+        .name = in->name,
+        .version = in->version,
+        .description = in->description,
+        .state = (enum reg_app_state)in->state,
+        .deployed_ms = in->deployed_ms,
+        .revision = in->revision,
+        .types = types,
+        .n_types = in->n_actor_types,
+    };
+    out->extras = extras;
+    return PLEX_OK;
+}
+
+/* -- the catalogue --------------------------------------------------------- */
+
+enum plex_status
+reg_pb_catalog_in(const Plexspaces__Registry__V1__WatchReply *in,
+                  struct plex_arena *arena, struct reg_catalog **out,
+                  struct plex_err *err)
+{
+    struct reg_node *nodes = array(arena, in->n_nodes, sizeof *nodes);
+    struct reg_app *apps = array(arena, in->n_applications, sizeof *apps);
+
+    if (nodes == NULL || apps == NULL)
+        return no_room(err);
+    for (size_t i = 0; i < in->n_nodes; i++)
+        reg_pb_node_in(in->nodes[i], &nodes[i]);
+    for (size_t i = 0; i < in->n_applications; i++) {
+        struct reg_app_full full;
+
+        if (reg_pb_app_in(in->applications[i], arena, &full, err) != PLEX_OK)
+            return plex_err_wrap(err, "applications[%zu]", i);
+        apps[i] = full.app;
+    }
+    *out = reg_catalog_make(in->version, nodes, in->n_nodes, apps,
+                            in->n_applications);
+    return PLEX_OK;
+}
