@@ -525,6 +525,9 @@ start(void *arg, const void *config, const struct plex_host *host,
     });
     if (store_open(state, err) != PLEX_OK && !may_come_later(state, err)) {
         journal_core_free(state->core);
+        /* Trying again will not mend it: PLEX_EXIT_CONFIG, for a person. */
+        if (err->status == PLEX_CORRUPT)
+            err->status = PLEX_INVALID;
         return err->status;
     }
     metrics_make(state);
