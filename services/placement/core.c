@@ -512,6 +512,12 @@ place_core_watch(struct place_core *core, void *call, const char *pool_name,
 }
 
 void
+place_core_dismiss(struct place_core *core, const char *why)
+{
+    place_watchers_fail(core, why);
+}
+
+void
 place_core_saved(struct place_core *core, const char *pool_name,
                  uint64_t version, enum plex_status status, uint64_t now_ns,
                  uint64_t wall_ms)

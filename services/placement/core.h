@@ -111,6 +111,8 @@ void place_core_leave(struct place_core *core, void *call, const char *node_id,
 void place_core_watch(struct place_core *core, void *call, const char *pool,
                       uint64_t have_version, uint64_t timeout_ms,
                       uint64_t now_ns);
+/* Everybody who watches is told UNAVAILABLE, with `why`: we stop. */
+void place_core_dismiss(struct place_core *core, const char *why);
 /* Lasts until the node restarts. NOT_FOUND for a node never seen. */
 void place_core_drain(struct place_core *core, void *call, const char *node_id,
                       uint64_t now_ns, uint64_t wall_ms);

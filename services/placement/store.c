@@ -10,20 +10,35 @@ static const struct place_store_ops *const backends[] = {
     &place_store_postgresql,
 };
 
-enum plex_status
-place_store_open(struct place_store **out, const char *dsn,
-                 struct plex_err *err)
+static const struct place_store_ops *
+backend_find(const char *dsn, struct plex_err *err)
 {
     const size_t len = strcspn(dsn, ":");
 
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
         if (dsn[len] == ':' && strlen(backends[i]->scheme) == len &&
             memcmp(backends[i]->scheme, dsn, len) == 0)
-            return backends[i]->open(out, dsn, err);
-    return plex_err_set(err, PLEX_INVALID,
-                        "store_dsn begins with \"%.*s\", it must be mem:, "
-                        "sqlite:PATH or postgres://...",
-                        len > 32 ? 32 : (int)len, dsn);
+            return backends[i];
+    (void)plex_err_set(err, PLEX_INVALID,
+                       "store_dsn begins with \"%.*s\", it must be mem:, "
+                       "sqlite:PATH or postgres://...",
+                       len > 32 ? 32 : (int)len, dsn);
+    return NULL;
+}
+
+enum plex_status
+place_store_check(const char *dsn, struct plex_err *err)
+{
+    return backend_find(dsn, err) == NULL ? err->status : PLEX_OK;
+}
+
+enum plex_status
+place_store_open(struct place_store **out, const char *dsn,
+                 struct plex_err *err)
+{
+    const struct place_store_ops *ops = backend_find(dsn, err);
+
+    return ops == NULL ? err->status : ops->open(out, dsn, err);
 }
 
 void

@@ -20,6 +20,8 @@ enum {
 };
 
 /* PLEX_INVALID for a DSN that names no back end. */
+PLEX_MUST_USE enum plex_status place_store_check(const char *dsn,
+                                                 struct plex_err *err);
 PLEX_MUST_USE enum plex_status place_store_open(struct place_store **out,
                                                 const char *dsn,
                                                 struct plex_err *err);

@@ -189,6 +189,18 @@ reg_core_watch(struct reg_core *core, void *call, uint64_t have_version,
     core->n_watchers++;
 }
 
+void
+reg_core_dismiss(struct reg_core *core, const char *why)
+{
+    struct plex_err err;
+
+    (void)plex_err_set(&err, PLEX_UNAVAILABLE, "%s", why);
+    while (core->watchers != NULL) {
+        reg_push_fail(core, core->watchers->call, &err);
+        watcher_remove(core, &core->watchers);
+    }
+}
+
 /* -- time ------------------------------------------------------------------ */
 
 void

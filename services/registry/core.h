@@ -136,6 +136,8 @@ void reg_core_withdraw(struct reg_core *core, void *call, const char *node_id,
  * changes or after timeout_ms (at most 60 s). */
 void reg_core_watch(struct reg_core *core, void *call, uint64_t have_version,
                     uint64_t timeout_ms, uint64_t now_ns);
+/* Everybody who watches is told UNAVAILABLE, with `why`: we stop. */
+void reg_core_dismiss(struct reg_core *core, const char *why);
 
 /* app.tenant comes from the call's context. Errors: INVALID; EXISTS when a
  * type belongs to another application of the namespace; LIMIT. The same

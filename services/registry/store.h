@@ -23,6 +23,8 @@ struct reg_store_app {
 };
 
 /* PLEX_INVALID for a DSN that names no back end. */
+PLEX_MUST_USE enum plex_status reg_store_check(const char *dsn,
+                                               struct plex_err *err);
 PLEX_MUST_USE enum plex_status reg_store_open(struct reg_store **out,
                                               const char *dsn,
                                               struct plex_err *err);
