@@ -497,6 +497,51 @@ START_TEST(a_load_that_does_not_fit_its_memory_says_so)
 }
 END_TEST
 
+START_TEST(a_lost_connection_to_postgres_is_replaced)
+{
+    struct journal_entry turn = turn_of("a", 1, "1");
+    char command[1024];
+
+    if (!fixture_is("postgres"))
+        return;
+    ck_assert_int_eq(commit_one(&turn), PLEX_OK);
+    (void)snprintf(command, sizeof command,
+                   "psql -q -d '%s' -c \"SELECT pg_terminate_backend(pid) FROM "
+                   "pg_stat_activity WHERE application_name = "
+                   "'plex-journal'\" >/dev/null",
+                   getenv("PLEX_TEST_PG"));
+    ck_assert_int_eq(system(command), 0);
+    turn = turn_of("a", 2, "2");
+    ck_assert_int_eq(commit_one(&turn), PLEX_OK);
+    ck_assert_uint_eq(load("a", 1).last_seq, 2);
+}
+END_TEST
+
+START_TEST(two_journals_on_one_database_agree)
+{
+    const struct journal_store_config config = {.dsn = fx.dsn};
+    struct journal_entry first = turn_of("a", 1, "1");
+    struct journal_entry second = turn_of("a", 2, "2");
+    struct journal_store *one = fx.store, *two;
+    struct plex_err err;
+
+    if (!fixture_is("postgres"))
+        return;
+    ck_assert_int_eq(journal_store_open(&two, &config, &err), PLEX_OK);
+    ck_assert_int_eq(commit_one(&first), PLEX_OK);
+    fx.store = two;
+    ck_assert_int_eq(commit_one(&second), PLEX_OK);
+    ck_assert_int_eq(commit_one(&first), PLEX_EXISTS);
+    fence(0, 4095, 9);
+    fx.store = one;
+    second.seq = 3;
+    ck_assert_int_eq(commit_one(&second), PLEX_FENCED);
+    second.epoch = 9;
+    ck_assert_int_eq(commit_one(&second), PLEX_EXISTS);
+    journal_store_close(two);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -527,6 +572,8 @@ suite(void)
     tcase_add_test(t, reopening_finds_everything);
     tcase_add_test(t, a_state_of_the_largest_size_comes_back);
     tcase_add_test(t, a_load_that_does_not_fit_its_memory_says_so);
+    tcase_add_test(t, a_lost_connection_to_postgres_is_replaced);
+    tcase_add_test(t, two_journals_on_one_database_agree);
     suite_add_tcase(s, t);
     if (fixture_is("sqlite"))
         faults_add(s);
