@@ -35,7 +35,7 @@ struct dev_part {
     const struct plex_service *code;
     char name[32];
     unsigned stage; /* stopped in this order, lowest first */
-    char listen_url[PATH_MAX];
+    char listen_url[160];
     char store_dsn[PATH_MAX + 64];
     struct plex_setting settings[DEV_SETTINGS_MAX + 1];
 };

@@ -46,13 +46,17 @@ part_set(struct dev_part *part, const char *name, const char *value)
 }
 
 static void
-part_url(const struct dev *dev, const char *name, char *out, size_t size)
+part_url(const struct dev *dev, struct dev_part *part)
 {
+    char url[sizeof part->listen_url];
+
     if (dev->config.processes)
-        (void)snprintf(out, size, "ipc://%s/%s.sock", dev->sockets, name);
+        (void)snprintf(url, sizeof url, "ipc://%.100s/%.31s.sock", dev->sockets,
+                       part->name);
     else
-        (void)snprintf(out, size, "inproc://plexspaces-%ld-%s", (long)getpid(),
-                       name);
+        (void)snprintf(url, sizeof url, "inproc://plexspaces-%ld-%.31s",
+                       (long)getpid(), part->name);
+    memcpy(part->listen_url, url, sizeof url);
 }
 
 static void
@@ -85,7 +89,7 @@ part_add(struct dev *dev, const struct part_kind *kind, unsigned number)
                        number);
     else
         (void)snprintf(part->name, sizeof part->name, "%s", kind->service);
-    part_url(dev, part->name, part->listen_url, sizeof part->listen_url);
+    part_url(dev, part);
     part_set(part, "node", part->name);
     part_set(part, "listen_url", part->listen_url);
     /* The registry is the first part. */
