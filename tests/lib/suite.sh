@@ -22,8 +22,9 @@ suite_start()
     local port=${suite_port:-$(free_port)} waited=0
     mkdir -p "$suite_data"
     suite_url=http://127.0.0.1:$port
+    : >"$suite_data/dev.out" # what an earlier one said must not count
     "$bin/plexspaces" dev --data "$suite_data" --http "127.0.0.1:$port" "$@" \
-        >"$suite_data/dev.out" 2>>"$suite_data/dev.log" &
+        >>"$suite_data/dev.out" 2>>"$suite_data/dev.log" &
     suite_pid=$!
     while ! grep -q '^plexspaces .* is ready' "$suite_data/dev.out"; do
         if ! kill -0 "$suite_pid" 2>/dev/null || [ $waited -gt 3000 ]; then
