@@ -209,8 +209,7 @@ heads_read(struct work *w, const PGresult *result)
     }
 }
 
-/* Some actors are new: make their rows, then lock all. Their names sort as
- * everybody's, so that two journals cannot wait for each other. */
+/* Some actors are new: make their rows, then lock all, in name order. */
 static enum plex_status
 heads_add(struct work *w, struct plex_err *err)
 {
@@ -428,6 +427,16 @@ turn_add(struct work *w, const struct journal_entry *entry,
                  entry->has_state ? entry->state : (struct plex_bytes){0});
 }
 
+/* Arrays without elements are not worth a statement. */
+static bool
+send_some(struct work *w, size_t n, enum pg_statement which)
+{
+    if (n > 0)
+        return pg_send(w->store, which);
+    w->store->n_params = 0;
+    return true;
+}
+
 static bool
 send_turns(struct work *w)
 {
@@ -443,10 +452,7 @@ send_turns(struct work *w)
         turn_add(w, w->commit->entries[i], &w->heads[w->head_of[i]]);
         n++;
     }
-    if (n > 0)
-        return pg_send(w->store, PG_TURNS_ADD);
-    w->store->n_params = 0;
-    return true;
+    return send_some(w, n, PG_TURNS_ADD);
 }
 
 static bool
@@ -465,10 +471,7 @@ send_messages(struct work *w)
         pg_add_u64(w->store, 0, m->seq);
         n++;
     }
-    if (n > 0)
-        return pg_send(w->store, PG_MESSAGES_ADD);
-    w->store->n_params = 0;
-    return true;
+    return send_some(w, n, PG_MESSAGES_ADD);
 }
 
 static bool
@@ -486,10 +489,7 @@ send_heads(struct work *w)
         pg_add_u64(w->store, 0, w->heads[i].state_seq);
         n++;
     }
-    if (n > 0)
-        return pg_send(w->store, PG_ACTORS_SET);
-    w->store->n_params = 0;
-    return true;
+    return send_some(w, n, PG_ACTORS_SET);
 }
 
 static bool
@@ -506,10 +506,7 @@ send_settled(struct work *w)
         pg_add_u64(w->store, 0, w->heads[m->head].id);
         n++;
     }
-    if (n > 0)
-        return pg_send(w->store, PG_PENDING_DROP);
-    w->store->n_params = 0;
-    return true;
+    return send_some(w, n, PG_PENDING_DROP);
 }
 
 static bool
@@ -532,10 +529,7 @@ send_pendings(struct work *w)
         pg_add_bytes(w->store, 0, m->pending->message);
         n++;
     }
-    if (n > 0)
-        return pg_send(w->store, PG_PENDING_ADD);
-    w->store->n_params = 0;
-    return true;
+    return send_some(w, n, PG_PENDING_ADD);
 }
 
 static bool
