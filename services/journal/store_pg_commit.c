@@ -311,8 +311,7 @@ exists(struct work *w, const struct mark *mark, struct journal_result *result)
     if (mark == NULL || mark->expires_ms <= w->commit->wall_ms ||
         (!mark->recorded && mark->seq == 0))
         return false;
-    /* Too many large ones for one answer: a conflict, after which the worker
-     * loads the actor and so gets the recorded answer. */
+    /* Too many large ones for one answer: the worker will load them. */
     copy = plex_buf_grow(replies, mark->reply.len);
     result->status = copy == NULL ? PLEX_CONFLICT : PLEX_EXISTS;
     result->request_hash = mark->request_hash;
@@ -692,8 +691,7 @@ pg_commit(struct journal_store *base, struct journal_commit *commit,
 
     for (int i = 0; i < 3 && status == PLEX_CONFLICT; i++)
         status = try_commit(store, commit, err);
-    /* A connection that had been idle may have been closed long ago: what
-     * failed then surely left nothing behind. */
+    /* An idle connection may have been closed long ago: nothing was done. */
     if (status == PLEX_UNAVAILABLE && connected && store->conn == NULL)
         status = try_commit(store, commit, err);
     return status == PLEX_CONFLICT
