@@ -20,12 +20,14 @@ enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
     STEADY_MS = 10000, /* after so long a life the back-off starts anew */
+    FIRST_TRIES = 4,   /* of a daemon, before the suite has ever been ready */
 };
 
 struct child {
     struct dev_part *part;
     pid_t pid;  /* 0: not running */
     int notify; /* read end until ready, else -1 */
+    unsigned tries;
     bool ready;
     uint32_t backoff_ms; /* before the next restart */
     uint64_t began_ns;
@@ -105,6 +107,7 @@ child_start(struct family *family, struct child *child)
         return;
     }
     child->began_ns = plex_now();
+    child->tries++;
     child->pid = fork();
     if (child->pid == 0)
         child_exec(family, child->part, ends[1]);
@@ -135,7 +138,8 @@ static void
 child_ended(struct family *family, struct child *child, int status)
 {
     char how[96];
-    bool temporary = WIFSIGNALED(status);
+    bool temporary =
+        WIFSIGNALED(status) || WEXITSTATUS(status) == PLEX_EXIT_TEMPORARY;
 
     if (child->notify >= 0)
         (void)close(child->notify);
@@ -146,11 +150,12 @@ child_ended(struct family *family, struct child *child, int status)
     if (family->stopping)
         return;
     child_describe(status, how, sizeof how);
-    if (!family->announced && !temporary) {
-        /* Never worked: trying again would only hide what it said. */
+    if (!family->announced && (!temporary || child->tries >= FIRST_TRIES)) {
+        /* Never worked: trying for ever would only hide what it said. */
         (void)fprintf(stderr, "error: %s %s\n", child->part->name, how);
-        family->code = WEXITSTATUS(status) != 0 ? WEXITSTATUS(status)
-                                                : PLEX_EXIT_TEMPORARY;
+        family->code = WIFEXITED(status) && WEXITSTATUS(status) != 0
+                           ? WEXITSTATUS(status)
+                           : PLEX_EXIT_TEMPORARY;
         family->stopping = true;
         return;
     }

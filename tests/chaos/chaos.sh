@@ -75,11 +75,26 @@ hit()
     fi
 }
 
+# Both workers own shards: the second gets its part a while after it came.
+wait_balanced()
+{
+    local waited=0
+    until "$bin/plexspaces" node list --kind worker --output json \
+        --server "$suite_url" | python3 -c 'import json, sys
+sys.exit(not all(int(n.get("shards", 0)) > 1000 for n in json.load(sys.stdin)))'
+    do
+        sleep 0.1
+        waited=$((waited + 1))
+        [ $waited -lt 200 ] || fail "the workers do not share the shards"
+    done
+}
+
 # With nothing else wrong: kill a worker and call actors of every shard until
 # all have answered again.
 measure_answer()
 {
     local pid began took
+    wait_balanced
     "$bin/plex-load" --url "$suite_url" --connections 16 --keys 64 \
         --prefix probe --requests 64 --duration 20 --keyed \
         >"$work/probe.out" 2>&1 || fail "no answer before the kill"
