@@ -446,6 +446,9 @@ place_start(void *arg, const void *config, const struct plex_host *host,
     if (place_store_open(&state->store, state->config.store_dsn, err) !=
         PLEX_OK) {
         place_stop(state);
+        /* Trying again will not mend it: PLEX_EXIT_CONFIG, for a person. */
+        if (err->status == PLEX_CORRUPT)
+            err->status = PLEX_INVALID;
         return err->status;
     }
     state->timer = plex_timer_create(host->loop, on_timer, state);

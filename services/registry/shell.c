@@ -538,6 +538,9 @@ reg_start(void *arg, const void *config, const struct plex_host *host,
     plex_arena_init(&state->arena, ARENA_MAX);
     if (store_open(state, err) != PLEX_OK) {
         reg_stop(state);
+        /* Trying again will not mend it: PLEX_EXIT_CONFIG, for a person. */
+        if (err->status == PLEX_CORRUPT)
+            err->status = PLEX_INVALID;
         return err->status;
     }
     state->timer = plex_timer_create(host->loop, on_timer, state);
