@@ -130,6 +130,7 @@ record_ok(struct load *load, struct load_conn *conn,
     struct load_stats *stats = &load->stats;
     uint64_t count = 0;
 
+    load->answered++;
     if (load->measuring) {
         load_stats_latency(stats, (answer->now - conn->first_ns) / 1000);
         if (answer->now - stats->last_ok_ns > stats->gap_ns) {

@@ -151,6 +151,7 @@ struct load {
     uint64_t give_up_ns;   /* no retry after it */
     uint64_t run_begin_ns;
     uint64_t next_op;
+    uint64_t answered; /* of RUN, warm-up included */
     uint32_t next_key; /* BASE, VERIFY */
     uint32_t busy;     /* connections with an operation */
     uint32_t waiting;  /* connections in WAITING */

@@ -55,8 +55,9 @@ print_json(const struct load *load, const struct load_verdict *verdict)
     const struct load_stats *stats = &load->stats;
     const char *comma = "";
 
-    (void)printf("{\"answers\":%" PRIu64 ",\"seconds\":%.3f,\"per_s\":%.1f,",
-                 stats->count, run_seconds(load),
+    (void)printf("{\"answers\":%" PRIu64 ",\"answers_with_warmup\":%" PRIu64
+                 ",\"seconds\":%.3f,\"per_s\":%.1f,",
+                 stats->count, load->answered, run_seconds(load),
                  (double)stats->count / run_seconds(load));
     (void)printf(
         "\"p50_us\":%" PRIu64 ",\"p90_us\":%" PRIu64 ",\"p99_us\":%" PRIu64

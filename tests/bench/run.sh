@@ -105,12 +105,34 @@ pss_kib()
     done | awk '{ sum += $1 } END { print sum }'
 }
 
+# "name switches": voluntary context switches of each daemon or thread.
 wakeups()
 {
-    local name pid
+    local name pid task
     suite_processes | while read -r name pid; do
-        cat /proc/"$pid"/task/*/status
-    done | awk '/^voluntary_ctxt/ { sum += $2 } END { print sum }'
+        for task in /proc/"$pid"/task/*/status; do
+            awk -v part="$name" -v threads="$mode" '
+                /^Name:/ { if (threads == "threads") part = $2 }
+                /^voluntary_ctxt/ { print part, $2 }' "$task"
+        done
+    done | awk '{ sum[$1] += $2 } END { for (n in sum) print n, sum[n] }'
+}
+
+# Per second and daemon over 5 s, as JSON; the sum is its "total".
+wakeups_rate()
+{
+    wakeups >"$work/wake.before"
+    sleep 5
+    wakeups >"$work/wake.after"
+    python3 - "$work/wake.before" "$work/wake.after" <<'PY'
+import json, sys
+def read(path):
+    return {l.split()[0]: int(l.split()[1]) for l in open(path)}
+before, after = read(sys.argv[1]), read(sys.argv[2])
+out = {n: (after[n] - before.get(n, 0)) / 5 for n in after}
+out["total"] = round(sum(out.values()))
+print(json.dumps(dict(sorted(out.items(), key=lambda x: -x[1]))))
+PY
 }
 
 load() # load WHAT... : sets json, calls, cpu
@@ -122,7 +144,7 @@ load() # load WHAT... : sets json, calls, cpu
         exit 1
     }
     cpu_sample >"$work/cpu.after"
-    calls=$(field answers)
+    calls=$(field answers_with_warmup)
     cpu=$(cpu_per_call "$work/cpu.before" "$work/cpu.after" "$calls")
 }
 
@@ -161,16 +183,14 @@ measure_calls() # SETUP P50_TARGET_US
 
 measure_idle() # SETUP RSS_TARGET_MIB
 {
-    local before after rss
+    local rss
     sleep 2
-    before=$(wakeups)
-    sleep 5
-    after=$(wakeups)
+    json=$(wakeups_rate)
     rss=$(($(rss_kib) / 1024))
     row "$1" "idle: resident memory" "< $2 MiB" "$rss" MiB \
         "$(at_most "$rss" "$2")" "{\"pss_mib\":$(($(pss_kib) / 1024))}"
-    row "$1" "idle: wake-ups" "heartbeats" \
-        $(((after - before) / 5)) "/s" null
+    row "$1" "idle: wake-ups" "heartbeats" "$(field total)" "/s" null "$json"
+    echo "    $json"
 }
 
 now_us()
