@@ -356,6 +356,7 @@ static void
 stop(void *arg)
 {
     struct work_state *state = arg;
+    struct work_broken *broken;
     struct work_bound *bound;
 
     work_peers_stop(state);
@@ -370,6 +371,11 @@ stop(void *arg)
         free(bound->ns);
         free(bound->type);
         free(bound);
+    }
+    while ((broken = state->broken) != NULL) {
+        state->broken = broken->next;
+        free(broken->line);
+        free(broken);
     }
     plex_arena_fini(&state->arena);
     plex_buf_free(&state->scratch);

@@ -41,6 +41,12 @@ struct work_bound {
     struct plex_counter *turns;
 };
 
+/* A type that cannot run, and that this was said. */
+struct work_broken {
+    struct work_broken *next;
+    char *line;
+};
+
 struct work_state {
     const struct plex_host *host;
     struct work_config config;
@@ -49,6 +55,8 @@ struct work_state {
     struct work_modules *modules;
     struct work_bound *bounds;
     size_t n_series;
+    struct work_broken *broken;
+    size_t n_broken;
     struct plex_counter *other_turns;
     struct plex_histogram *wait_us, *turn_us;
     struct plex_arena arena;

@@ -46,7 +46,30 @@ bind(struct work_state *state, const struct reg_app *app, const char *type,
     return bound;
 }
 
-/* `why` is in the arena, as long as the call needs it. */
+/* Once, not with every catalogue: those change with every node. */
+static void
+broken_log(struct work_state *state, const struct reg_app *app,
+           const char *type, const char *why)
+{
+    char line[PLEX_ACTOR_NAME_MAX + PLEX_ERR_TEXT_MAX];
+    struct work_broken *broken;
+
+    (void)snprintf(line, sizeof line, "type %s/%s/%s: %s", app->tenant, app->ns,
+                   type, why);
+    for (broken = state->broken; broken != NULL; broken = broken->next)
+        if (strcmp(broken->line, line) == 0)
+            return;
+    if (state->n_broken < WORK_TYPE_SERIES_MAX) {
+        broken = plex_calloc(1, sizeof *broken);
+        broken->line = plex_strdup(line);
+        broken->next = state->broken;
+        state->broken = broken;
+        state->n_broken++;
+    }
+    plex_log(PLEX_LOG_ERROR, "worker.module", "%s", line);
+}
+
+/* The reason, when it is broken, is in the arena: long enough. */
 static void
 type_of(struct work_state *state, const struct reg_app *app,
         const struct reg_actor_type *from, struct work_type *out)
@@ -71,8 +94,7 @@ type_of(struct work_state *state, const struct reg_app *app,
             plex_arena_strndup(&state->arena, err.text, strlen(err.text));
         if (out->broken == NULL)
             out->broken = "the module could not be loaded";
-        plex_log(PLEX_LOG_ERROR, "worker.module", "type %s/%s/%s: %s",
-                 app->tenant, app->ns, from->name, err.text);
+        broken_log(state, app, from->name, err.text);
         return;
     }
     out->schema_version = behaviour->schema_version;
