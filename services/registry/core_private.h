@@ -3,6 +3,8 @@
 
 #include "services/registry/core.h"
 
+/* The default one falls through switch labels in a way clang dislikes. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 /* Shared by the files of the core: core.c (actions, watching), core_node.c
