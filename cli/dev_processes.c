@@ -20,6 +20,7 @@ enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
     STEADY_MS = 10000, /* after so long a life the back-off starts anew */
+    AGAIN_MS = 1000,   /* between two signals that mean it twice */
     FIRST_TRIES = 4,   /* of a daemon, before the suite has ever been ready */
 };
 
@@ -295,10 +296,13 @@ stage_signal(const struct family *family, unsigned stage, int number)
     }
 }
 
-/* Callers first. A second signal from the user makes it short. */
+/* Callers first. A second signal from the user makes it short; one that comes
+ * at once is the same Ctrl-C, passed on by a script around this. */
 static void
 family_stop(struct family *family)
 {
+    uint64_t began = plex_now();
+
     family->stopping = true;
     for (unsigned stage = 0; stage < DEV_STAGES; stage++) {
         uint64_t deadline = plex_now() + (uint64_t)DEV_STOP_MS * 1000000u;
@@ -306,7 +310,8 @@ family_stop(struct family *family)
 
         stage_signal(family, stage, SIGTERM);
         while (stage_runs(family, stage)) {
-            if (family_poll(family, 100) != 0)
+            if (family_poll(family, 100) != 0 &&
+                plex_now() - began > (uint64_t)AGAIN_MS * 1000000u)
                 deadline = 0;
             if (!killed && plex_now() > deadline) {
                 stage_signal(family, stage, SIGKILL);
