@@ -73,11 +73,10 @@ void place_client_leave(struct plex_link *link, const char *url,
  * for before each poll (NULL while placement is not known: tried again in
  * 100 ms). */
 struct place_watch;
-struct place_watch *
-place_watch_start(struct plex_link *link, struct plex_loop *loop,
-                  const char *pool, const char *(*url)(void *arg),
-                  void (*changed)(void *arg, struct place_table *table),
-                  void *arg);
+struct place_watch *place_watch_start(
+    struct plex_link *link, struct plex_loop *loop, const char *pool,
+    const char *(*url)(void *arg),
+    void (*changed)(void *arg, struct place_table *table), void *arg);
 /* Somebody said that a newer version exists: poll at once. */
 void place_watch_hint(struct place_watch *watch, uint64_t version);
 /* The newest table, borrowed, NULL before the first. */

@@ -67,9 +67,10 @@ const struct reg_node *reg_catalog_nodes(const struct reg_catalog *catalog,
 const struct reg_app *reg_catalog_apps(const struct reg_catalog *catalog,
                                        size_t *n);
 /* O(1). NULL when there is none; *app (may be NULL) is its application. */
-const struct reg_actor_type *
-reg_catalog_type(const struct reg_catalog *catalog, const char *tenant,
-                 const char *ns, const char *type, const struct reg_app **app);
+const struct reg_actor_type *reg_catalog_type(const struct reg_catalog *catalog,
+                                              const char *tenant,
+                                              const char *ns, const char *type,
+                                              const struct reg_app **app);
 /* A READY node of the kind, else a STARTING one, else NULL. */
 const struct reg_node *reg_catalog_service(const struct reg_catalog *catalog,
                                            const char *kind);
