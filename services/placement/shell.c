@@ -64,6 +64,7 @@ struct state {
     struct plex_arena arena;
     struct plex_counter *saves;
     bool draining;
+    bool lead_failed;
 };
 
 static void pump(struct state *state);
@@ -160,8 +161,10 @@ on_leader_timer(void *arg)
     } else {
         status = lead(state, &err);
     }
-    if (status != PLEX_OK)
+    /* Once per outage, not once per attempt. */
+    if (status != PLEX_OK && !state->lead_failed)
         plex_log(PLEX_LOG_WARN, "leader", "%s", err.text);
+    state->lead_failed = status != PLEX_OK;
     pump(state);
     status_say(state, err.text);
     plex_timer_start(state->leader_timer, status == PLEX_OK
