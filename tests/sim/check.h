@@ -67,6 +67,8 @@ void sim_check_committed(struct sim *sim, const struct journal_commit *commit);
 void sim_check_store(struct sim *sim, struct journal_store *store);
 /* After each table or lease of a worker. */
 void sim_check_leases(struct sim *sim);
+/* Has every message between actors arrived? */
+bool sim_check_quiet(const struct sim *sim);
 /* When all is quiet. */
 void sim_check_end(struct sim *sim);
 

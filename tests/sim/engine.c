@@ -2,6 +2,7 @@
 #include "tests/sim/sim.h"
 
 #include "common/mem.h"
+#include "tests/sim/check.h"
 #include "tests/sim/engine.h"
 
 #include <assert.h>
@@ -317,19 +318,26 @@ sim_fail(struct sim *sim, int key, const char *fmt, ...)
     sim_trace(sim, key, NULL, "VIOLATION %s", sim->failure);
 }
 
-/* The last lines about that key, and what happened to nodes meanwhile. */
+/* The last lines about that key, what happened to nodes meanwhile, and of a
+ * sink also what its relay did. */
 void
 sim_print_trace(const struct sim *sim, int key, size_t most)
 {
+    const int relay = key >= 0 && sim_behaviour_of(key) == SIM_SINK
+                          ? key - SIM_SINKS
+                          : key;
     size_t first = sim->n_lines, found = 0;
 
     while (first > 0 && found < most) {
-        first--;
-        if (key < 0 || sim->lines[first].key < 0 ||
-            sim->lines[first].key == key)
+        const int of = sim->lines[--first].key;
+
+        if (key < 0 || of < 0 || of == key || of == relay)
             found++;
     }
-    for (size_t i = first; i < sim->n_lines; i++)
-        if (key < 0 || sim->lines[i].key < 0 || sim->lines[i].key == key)
+    for (size_t i = first; i < sim->n_lines; i++) {
+        const int of = sim->lines[i].key;
+
+        if (key < 0 || of < 0 || of == key || of == relay)
             line_print(&sim->lines[i]);
+    }
 }

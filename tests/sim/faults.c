@@ -116,16 +116,6 @@ clock_jump(struct sim *sim, struct sim_node *node)
               node->wall_offset_ms);
 }
 
-/* It starts again, drained or not. */
-static void
-drain(struct sim *sim, struct sim_node *node)
-{
-    if (!node->up)
-        return;
-    sim_worker_drain(sim, node);
-    sim_after(sim, NULL, 5 * SIM_S, on_start, node, NULL);
-}
-
 static void
 strike(struct sim *sim, enum fault fault, struct plan *plan)
 {
@@ -169,7 +159,9 @@ strike(struct sim *sim, enum fault fault, struct plan *plan)
         clock_jump(sim, a);
         break;
     case DRAIN:
-        drain(sim, any_worker(sim));
+        a = any_worker(sim);
+        if (a->up)
+            sim_worker_drain(sim, a);
         break;
     case DEPLOY:
         sim_deploy(sim, ++plan->version);

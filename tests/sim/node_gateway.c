@@ -7,6 +7,7 @@
 #include "common/mem.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -52,6 +53,11 @@ invoke_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
 
     if (request->attempt == token)
         request->rpc = 0;
+    if (reply->status != PLEX_OK)
+        sim_trace(sim, sim_key_of(&request->message.to), node,
+                  "request %s, attempt %u: %s %s",
+                  request->context.request_id, (unsigned)token,
+                  plex_status_name(reply->status), reply->text);
     gate_core_result(gateway->core, &request->call, (uint32_t)token,
                      reply->status, reply->text,
                      has_reply ? reply->reply : NULL, sim_mono(sim, node));
@@ -187,6 +193,7 @@ static void
 table_changed(struct sim *sim, struct sim_node *node,
               const struct sim_msg *reply)
 {
+    sim_trace(sim, -1, node, "applies table %" PRIu64, reply->version);
     gate_core_table(((struct gateway *)node->state)->core, reply->table,
                     sim_mono(sim, node));
     pump(sim, node);

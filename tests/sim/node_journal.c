@@ -6,6 +6,7 @@
 #include "common/mem.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -97,6 +98,22 @@ read_store(struct sim *sim, struct sim_node *node,
 }
 
 static void
+trace_refused(struct sim *sim, struct sim_node *node,
+              const struct journal_request *request)
+{
+    for (size_t i = 0; i < request->n_entries; i++) {
+        const struct journal_entry *entry = &request->entries[i];
+        const enum plex_status status = request->results[i].status;
+
+        if (status != PLEX_OK)
+            sim_trace(sim, sim_key_of(&entry->actor), node,
+                      "refuses %s/%s kind %d seq %" PRIu64 ": %s",
+                      entry->actor.type, entry->actor.key, (int)entry->kind,
+                      entry->seq, plex_status_name(status));
+    }
+}
+
+static void
 answer(struct sim *sim, struct sim_node *node,
        const struct journal_action *action)
 {
@@ -107,8 +124,10 @@ answer(struct sim *sim, struct sim_node *node,
     reply->status = action->status;
     if (action->kind == JOURNAL_DO_READ)
         reply->status = read_store(sim, node, &request->pub, reply, &err);
-    else if (action->status == PLEX_OK && request->pub.kind == JOURNAL_APPEND)
+    else if (action->status == PLEX_OK && request->pub.kind == JOURNAL_APPEND) {
+        trace_refused(sim, node, &request->pub);
         sim_put_results(reply, request->pub.results, request->pub.n_entries);
+    }
     if (action->kind == JOURNAL_DO_ANSWER)
         reply->epoch = action->newest_epoch;
     if (reply->status != PLEX_OK)

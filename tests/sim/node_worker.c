@@ -177,6 +177,8 @@ fence_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
     struct worker *worker = node->state;
 
     (void)arg;
+    sim_trace(sim, -1, node, "fence: %s %s", plex_status_name(reply->status),
+              reply->text);
     work_core_fenced(worker->core, now(sim, node), token, reply->status,
                      reply->epoch);
     pump(sim, node);
@@ -189,6 +191,8 @@ pendings_done(struct sim *sim, struct sim_node *node, void *arg,
     struct worker *worker = node->state;
 
     (void)arg;
+    sim_trace(sim, -1, node, "pendings: %s, %zu of them",
+              plex_status_name(reply->status), reply->n);
     work_core_pendings(worker->core, now(sim, node), token, reply->status,
                        reply->items, reply->n, reply->after);
     pump(sim, node);
@@ -201,6 +205,9 @@ send_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
     struct worker *worker = node->state;
 
     (void)arg;
+    if (reply->status != PLEX_OK)
+        sim_trace(sim, -1, node, "was not heard: %s %s",
+                  plex_status_name(reply->status), reply->text);
     work_core_sent(worker->core, now(sim, node), token, reply->status,
                    reply->reply);
     pump(sim, node);
@@ -255,6 +262,9 @@ ask(struct sim *sim, struct sim_node *node, const struct work_action *action)
         request.url = action->send.url;
         request.timeout_ns = action->send.timeout_ms * SIM_MS;
         sim_put_message(msg, action->send.message);
+        sim_trace(sim, sim_key_of(&action->send.message->to), node,
+                  "tells %s/%s to %s", action->send.message->to.type,
+                  action->send.message->to.key, action->send.url);
         break;
     }
     (void)sim_rpc(sim, &request);
@@ -349,10 +359,22 @@ owns_something(const struct sim_node *node)
 }
 
 static void
+on_back(struct sim *sim, struct sim_node *node, void *arg)
+{
+    struct sim_node *worker = arg;
+
+    (void)node;
+    if (!worker->up)
+        sim_start(sim, worker);
+}
+
+/* It ends; whoever drained it starts it again, as an upgrade would. */
+static void
 on_left(struct sim *sim, struct sim_node *node, void *arg)
 {
     (void)arg;
     sim_crash(sim, node);
+    sim_after(sim, NULL, sim_between(sim, SIM_MS, SIM_S), on_back, node, NULL);
 }
 
 static void

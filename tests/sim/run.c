@@ -9,11 +9,6 @@
 
 enum { WORKERS = 3, GATEWAYS = 2, REST_MS = 60000, QUIET_MS = 3000 };
 
-struct rest {
-    uint64_t quiet_since; /* 0: not yet */
-    bool over;
-};
-
 static void
 cluster_make(struct sim *sim)
 {
@@ -32,12 +27,12 @@ cluster_make(struct sim *sim)
     sim_deploy(sim, 0);
 }
 
-/* After the clients are done, messages between actors have QUIET_MS to
- * arrive. */
+/* After clients are done and messages between actors have arrived, nothing
+ * more may happen to the actors. */
 static bool
 at_rest(struct sim *sim, uint64_t *quiet_since)
 {
-    if (!sim->faults_over || !sim_clients_done(sim))
+    if (!sim->faults_over || !sim_clients_done(sim) || !sim_check_quiet(sim))
         return false;
     if (*quiet_since == 0)
         *quiet_since = sim->now;
@@ -54,6 +49,7 @@ world_run(struct sim *sim)
         if (sim->config.steps_max != 0 && sim->steps >= sim->config.steps_max)
             return;
         if (sim->now > most || !sim_step(sim)) {
+            sim_check_end(sim); /* it may know more */
             sim_fail(sim, -1,
                      "stuck: a client still waits %d s after the last fault",
                      REST_MS / 1000);
