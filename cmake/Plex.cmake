@@ -9,6 +9,10 @@ if(PLEX_SANITIZE)
         -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${PLEX_SANITIZE})
 endif()
+if(PLEX_FUZZ)
+    # Coverage of the code under test, not only of the target's own file.
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 # Assertions ship: CMake's release types would compile them out.
 foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
     string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${type} "${CMAKE_C_FLAGS_${type}}")
