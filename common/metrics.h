@@ -58,5 +58,7 @@ plex_metrics_render(const struct plex_metrics *metrics, struct plex_buf *out,
 /* process_resident_memory_bytes, process_cpu_seconds_total, process_start_time
  * _seconds and process_open_fds of this process. */
 void plex_metrics_process(struct plex_metrics *metrics);
+/* Bytes of memory this process holds now; 0 when that cannot be read. */
+uint64_t plex_metrics_resident(void);
 
 #endif

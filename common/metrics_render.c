@@ -150,19 +150,25 @@ plex_metrics_render(const struct plex_metrics *metrics, struct plex_buf *out,
     return PLEX_OK;
 }
 
-static uint64_t
-read_resident(void *arg)
+uint64_t
+plex_metrics_resident(void)
 {
     unsigned long size = 0, resident = 0;
     FILE *file = fopen("/proc/self/statm", "re");
 
-    (void)arg;
     if (file == NULL)
         return 0;
     if (fscanf(file, "%lu %lu", &size, &resident) != 2)
         resident = 0;
     (void)fclose(file);
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t
+read_resident(void *arg)
+{
+    (void)arg;
+    return plex_metrics_resident();
 }
 
 static uint64_t

@@ -47,8 +47,8 @@ check_word(const char *what, const char *text, size_t len, size_t max,
             continue;
         return plex_err_set(
             err, PLEX_INVALID,
-            "%s has byte 0x%02x at position %zu; lower-case letters, digits "
-            "and, inside, any of \"%s\" are allowed",
+            "%s has byte 0x%02x at position %zu; lower-case letters and "
+            "digits are allowed, and inside also %s",
             what, c, i + 1, also);
     }
     return PLEX_OK;

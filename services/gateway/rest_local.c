@@ -8,16 +8,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_DEFAULT = 50, PAGE_MAX = 1000 };
+/* A worker is asked for one more than the page: is there another page? */
+enum { PAGE_DEFAULT = 50, PAGE_MAX = WORK_LIST_MAX - 1 };
 
 /* -- actors -----------------------------------------------------------------
  */
 
+/* The order of the workers' own pages: by part of the name, so '/' sorts
+ * before everything that a part may hold. In another order a page would end
+ * behind actors that no page has shown. */
+static int
+order_of(char c)
+{
+    return c == '/' ? 1 : (unsigned char)c;
+}
+
 static int
 actor_order(const void *a, const void *b)
 {
-    return strcmp(((const struct work_actor *)a)->actor_id,
-                  ((const struct work_actor *)b)->actor_id);
+    const char *x = ((const struct work_actor *)a)->actor_id;
+    const char *y = ((const struct work_actor *)b)->actor_id;
+
+    while (*x == *y && *x != '\0') {
+        x++;
+        y++;
+    }
+    return order_of(*x) - order_of(*y);
 }
 
 static void

@@ -190,6 +190,7 @@ announce_send(void *arg)
         .version = PLEX_VERSION,
         .started_ms = client->started_ms,
         .reason = client->reason,
+        .resident_bytes = plex_metrics_resident(),
     };
 
     ready_say(client);

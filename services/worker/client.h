@@ -122,8 +122,10 @@ struct work_actor {
 typedef void (*work_list_fn)(void *arg, enum plex_status status,
                              const char *text, const struct work_actor *actors,
                              size_t n);
-/* Activations by id, after `after` ("" from the start), at most `limit`. ns
- * and type "" for all. */
+/* A page of 1000, and one more that tells whether another page follows. */
+enum { WORK_LIST_MAX = 1001 };
+/* Activations by id, part by part, after `after` ("" from the start), at most
+ * `limit`, which is 1 to WORK_LIST_MAX. ns and type "" for all. */
 void work_client_list(struct plex_link *link, const char *url,
                       const struct plex_context *context, const char *tenant,
                       const char *ns, const char *type, const char *after,

@@ -262,9 +262,10 @@ work_list_request_unpack(struct plex_bytes in, struct plex_arena *arena,
                          arena, &base, err) != PLEX_OK)
         return err->status;
     pb = (const Plexspaces__Worker__V1__ListRequest *)(const void *)base;
-    if (pb->limit == 0 || pb->limit > 1000)
+    if (pb->limit == 0 || pb->limit > WORK_LIST_MAX)
         return plex_err_set(err, PLEX_INVALID,
-                            "limit is %u, 1 to 1000 are allowed", pb->limit);
+                            "limit is %u, 1 to %d are allowed", pb->limit,
+                            WORK_LIST_MAX);
     *out = (struct work_list_request){pb->tenant, pb->namespace_, pb->type,
                                       pb->after, pb->limit};
     return PLEX_OK;
