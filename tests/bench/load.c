@@ -45,6 +45,7 @@ static const struct plex_option options[] = {
            "count what was acknowledged and compare at the end; exit 1 when "
            "it differs",
            0, 0),
+    OPTION(sweep, BOOL, "false", "take the keys in order, not at random", 0, 0),
     OPTION(json, BOOL, "false", "print JSON", 0, 0),
     {0},
 };
@@ -90,8 +91,10 @@ next_op(struct load *load, struct load_conn *conn, uint64_t now)
             return false;
         conn->kind =
             strcmp(load->config.mode, "get") == 0 ? LOAD_GET : LOAD_INCREMENT;
-        conn->key = (uint32_t)(load_random(load) % load->config.keys);
         conn->op_id = load->next_op++;
+        conn->key =
+            (uint32_t)((load->config.sweep ? conn->op_id : load_random(load)) %
+                       load->config.keys);
     } else {
         if (load->next_key >= load->config.keys)
             return false;

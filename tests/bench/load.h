@@ -36,6 +36,7 @@ struct load_config {
     bool retry;
     bool ledger;
     bool json;
+    bool sweep;
 };
 
 /* Log-linear, microseconds, 32 steps for each power of two: error 3 %. */

@@ -228,7 +228,7 @@ measure_recovery() # SETUP options...
     local setup=$1 loaded name pid
     shift
     "$bin/plex-load" --url "$suite_url" --connections 64 --keys 100000 \
-        --requests 400000 --duration 120 --prefix recover --json \
+        --sweep --requests 100000 --duration 120 --prefix recover --json \
         >"$work/fill.json" || { cat "$work/fill.json"; exit 1; }
     suite_processes | while read -r name pid; do
         [ "$name" = dev ] || kill -KILL "$pid"
