@@ -20,54 +20,49 @@ static const char *const texts[PG_STATEMENTS] = {
     [PG_BEGIN] = "BEGIN",
     [PG_COMMIT] = "COMMIT",
     [PG_ROLLBACK] = "ROLLBACK",
-    [PG_LOCK_SHARED] = "SELECT pg_advisory_xact_lock_shared(" EPOCH_LOCK ")",
-    [PG_LOCK_EXCLUSIVE] = "SELECT pg_advisory_xact_lock(" EPOCH_LOCK ")",
-    [PG_EPOCH_VERSION] = "SELECT version FROM journal_epoch_version",
+    [PG_LOCK] = "SELECT pg_advisory_xact_lock(" EPOCH_LOCK ")",
+    [PG_EPOCH_VERSION] = "SELECT version FROM journal_epoch_version WHERE "
+                         "one = 1",
     [PG_EPOCH_GET] = "SELECT chunk, epochs FROM journal_epoch ORDER BY chunk",
     [PG_EPOCH_SET] = "INSERT INTO journal_epoch (chunk, epochs) VALUES ($1, "
                      "$2) ON CONFLICT (chunk) DO UPDATE SET epochs = "
                      "EXCLUDED.epochs",
-    [PG_EPOCH_BUMP] = "UPDATE journal_epoch_version SET version = version + 1",
-    [PG_ACTORS_LOCK] = "SELECT id, last_seq, state_seq FROM journal_actor "
-                       "WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE",
+    [PG_EPOCH_BUMP] = "UPDATE journal_epoch_version SET version = version + 1 "
+                      "WHERE one = 1",
+    [PG_SYNC_OFF] = "SELECT set_config('synchronous_commit', 'off', true)",
     [PG_ACTORS_MAKE] = "INSERT INTO journal_actor (name) SELECT n FROM "
                        "unnest($1::text[]) AS n ON CONFLICT DO NOTHING",
-    [PG_ACTORS_SET] = "UPDATE journal_actor a SET last_seq = k.last_seq, "
-                      "state_seq = k.state_seq FROM unnest($1::bigint[], "
-                      "$2::bigint[], $3::bigint[]) AS k(id, last_seq, "
-                      "state_seq) WHERE a.id = k.id",
-    [PG_ACTOR_GET] = "SELECT id, last_seq, state_seq FROM journal_actor WHERE "
-                     "name = $1::text",
+    [PG_ACTORS_GET] =
+        "SELECT k.ord, a.id, COALESCE(h.seq, 0), COALESCE(h.state_seq, 0) FROM "
+        "unnest($1::text[]) WITH ORDINALITY AS k(name, ord) JOIN "
+        "journal_actor a ON a.name = k.name LEFT JOIN LATERAL (SELECT t.seq, "
+        "t.state_seq FROM journal_turn t WHERE t.actor = a.id ORDER BY t.seq "
+        "DESC LIMIT 1) h ON true",
     [PG_MESSAGES_GET] =
         "SELECT k.ord, t.request_hash, t.expires_ms, t.reply FROM "
         "unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS k(name, id, ord) "
-        "JOIN journal_actor a ON a.name = k.name JOIN journal_message m ON "
-        "m.message_id = k.id AND m.actor = a.id JOIN journal_turn t ON "
-        "t.actor = m.actor AND t.seq = m.seq",
-    [PG_MESSAGES_ADD] = "INSERT INTO journal_message (message_id, actor, seq) "
-                        "SELECT * FROM unnest($1::bytea[], $2::bigint[], "
-                        "$3::bigint[]) ON CONFLICT (message_id, actor) DO "
-                        "UPDATE SET seq = EXCLUDED.seq",
+        "JOIN journal_actor a ON a.name = k.name JOIN journal_turn t ON "
+        "t.message_id = k.id AND t.actor = a.id AND t.remembered",
+    [PG_MESSAGES_FORGET] =
+        "UPDATE journal_turn t SET remembered = false FROM "
+        "unnest($1::bytea[], $2::bigint[]) AS k(id, actor) WHERE t.message_id "
+        "= k.id AND t.actor = k.actor AND t.remembered",
     [PG_MESSAGE_FIND] =
-        "SELECT t.at_ms, a.name, t.reply FROM journal_message m JOIN "
-        "journal_actor a ON a.id = m.actor JOIN journal_turn t ON t.actor = "
-        "m.actor AND t.seq = m.seq WHERE m.message_id = $1::bytea AND "
-        "t.expires_ms > $2::bigint AND starts_with(a.name, $3::text || '/') "
-        "ORDER BY t.at_ms DESC LIMIT 1",
-    [PG_TURNS_ADD] =
-        "INSERT INTO journal_turn (actor, seq, at_ms, expires_ms, "
-        "request_hash, has_state, schema_version, state_hash, checksum, "
-        "message_id, reply, state) SELECT * FROM unnest($1::bigint[], "
-        "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
-        "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], "
-        "$10::bytea[], $11::bytea[], $12::bytea[])",
+        "SELECT t.at_ms, a.name, t.reply FROM journal_turn t JOIN "
+        "journal_actor a ON a.id = t.actor WHERE t.message_id = $1::bytea AND "
+        "t.remembered AND t.expires_ms > $2::bigint AND "
+        "starts_with(a.name, $3::text || '/') ORDER BY t.at_ms DESC LIMIT 1",
+    [PG_APPEND] = "SELECT journal_append($1::bigint, $2::bigint[], "
+                  "$3::bigint[], $4::journal_turn[])",
+    [PG_TURNS_ADD] = "INSERT INTO journal_turn SELECT * FROM "
+                     "unnest($1::journal_turn[])",
     [PG_TURNS_RECENT] =
-        "SELECT seq, at_ms, expires_ms, request_hash, has_state, "
+        "SELECT seq, at_ms, expires_ms, request_hash, state_seq, "
         "schema_version, state_hash, checksum, message_id, reply FROM "
         "journal_turn WHERE actor = $1::bigint AND message_id <> '' AND "
         "expires_ms > $2::bigint ORDER BY seq DESC LIMIT $3::bigint",
     [PG_TURN_STATE] =
-        "SELECT seq, at_ms, expires_ms, request_hash, has_state, "
+        "SELECT seq, at_ms, expires_ms, request_hash, state_seq, "
         "schema_version, state_hash, checksum, message_id, reply, state FROM "
         "journal_turn WHERE actor = $1::bigint AND seq = $2::bigint",
     [PG_PENDING_DROP] = "DELETE FROM journal_pending p USING "
@@ -106,19 +101,18 @@ static const char *const texts[PG_STATEMENTS] = {
     /* Rows are looked at in the order of their expiry, from where the last
      * call stopped. */
     [PG_RETAIN] =
-        "WITH seen AS (SELECT t.actor, t.seq, t.message_id, t.expires_ms, "
-        "t.seq < a.last_seq AND (t.has_state = 0 OR t.seq < a.state_seq) AS "
-        "gone FROM journal_turn t JOIN journal_actor a ON a.id = t.actor "
+        "WITH seen AS (SELECT t.actor, t.seq, t.expires_ms, t.seq < h.seq AND "
+        "(t.seq <> t.state_seq OR t.seq < h.state_seq) AS gone FROM "
+        "journal_turn t JOIN LATERAL (SELECT n.seq, n.state_seq FROM "
+        "journal_turn n WHERE n.actor = t.actor ORDER BY n.seq DESC LIMIT 1) h "
+        "ON true "
         "WHERE t.expires_ms <= $1::bigint AND (t.expires_ms, t.actor, t.seq) > "
         "($2::bigint, $3::bigint, $4::bigint) "
         "ORDER BY t.expires_ms, t.actor, t.seq LIMIT $5::bigint), "
         "turns AS (DELETE FROM journal_turn t USING seen s WHERE s.gone AND "
         "t.actor = s.actor AND t.seq = s.seq), "
-        "ids AS (DELETE FROM journal_message m USING seen s WHERE s.gone AND "
-        "m.message_id = s.message_id AND m.actor = s.actor AND m.seq = s.seq) "
-        ", last AS (SELECT expires_ms, actor, seq FROM seen ORDER BY "
-        "expires_ms "
-        "DESC, actor DESC, seq DESC LIMIT 1) "
+        "last AS (SELECT expires_ms, actor, seq FROM seen ORDER BY "
+        "expires_ms DESC, actor DESC, seq DESC LIMIT 1) "
         "SELECT count(*), count(*) FILTER (WHERE gone), (SELECT expires_ms "
         "FROM last), (SELECT actor FROM last), (SELECT seq FROM last) FROM "
         "seen",
@@ -134,6 +128,8 @@ disconnect(struct pg_store *store)
     PQfinish(store->conn);
     store->conn = NULL;
     store->n_params = 0;
+    store->n_sent = 0;
+    pg_heads_forget(store);
 }
 
 /* libpq's messages end with a newline and may have several lines. */
@@ -155,6 +151,10 @@ pg_failed(struct pg_store *store, const PGresult *result, struct plex_err *err)
         status = PLEX_LIMIT; /* disk full */
     else if (state != NULL && strncmp(state, "XX", 2) == 0)
         status = PLEX_CORRUPT;
+    else if (state != NULL && (strcmp(state, "23505") == 0 ||
+                               strcmp(state, "40P01") == 0 ||
+                               strcmp(state, "PXJ01") == 0))
+        status = PLEX_CONFLICT; /* unique violation, deadlock, see the schema */
     message_in(result && *PQresultErrorMessage(result)
                    ? PQresultErrorMessage(result)
                    : PQerrorMessage(store->conn),
@@ -185,6 +185,7 @@ exec(struct pg_store *store, const char *text, struct plex_err *err)
  * journal must not hold locks, and an operator's synchronous_commit = off must
  * not lose turns. */
 static const char session[] =
+    "SET default_transaction_isolation = 'read committed'; "
     "SET enable_seqscan = off; SET enable_hashjoin = off; "
     "SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan; "
     "SET jit = off; "
@@ -258,6 +259,22 @@ migrate(struct pg_store *store, struct plex_err *err)
     return migrate_from(store, version, err);
 }
 
+static enum plex_status
+turn_type(struct pg_store *store, struct plex_err *err)
+{
+    PGresult *result =
+        PQexec(store->conn, "SELECT 'journal_turn'::regtype::oid");
+    enum plex_status status = PLEX_OK;
+
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        store->turn_oid =
+            (uint32_t)strtoul(PQgetvalue(result, 0, 0), NULL, 10);
+    else
+        status = pg_failed(store, result, err);
+    PQclear(result);
+    return status;
+}
+
 enum plex_status
 pg_connect(struct pg_store *store, struct plex_err *err)
 {
@@ -284,7 +301,8 @@ pg_connect(struct pg_store *store, struct plex_err *err)
         return PLEX_UNAVAILABLE;
     }
     if (exec(store, session, err) != PLEX_OK ||
-        migrate(store, err) != PLEX_OK || prepare_all(store, err) != PLEX_OK ||
+        migrate(store, err) != PLEX_OK || turn_type(store, err) != PLEX_OK ||
+        prepare_all(store, err) != PLEX_OK ||
         PQenterPipelineMode(store->conn) != 1) {
         if (store->conn != NULL)
             disconnect(store);
@@ -309,7 +327,11 @@ is_good(const PGresult *result)
 static enum plex_status
 collect(struct pg_store *store, PGresult **results, int n, struct plex_err *err)
 {
-    int at = 0, nulls = 0;
+    const int sent = store->n_sent;
+    int at = 0, good = 0, nulls = 0;
+
+    store->n_sent = 0;
+    store->refused = false;
 
     while (nulls < 2) { /* one ends each statement; two: connection lost */
         PGresult *result = PQgetResult(store->conn);
@@ -325,12 +347,16 @@ collect(struct pg_store *store, PGresult **results, int n, struct plex_err *err)
         }
         if (!is_good(result)) {
             /* The statements after a failed one are only "aborted". */
-            if (err->status == PLEX_OK)
+            if (err->status == PLEX_OK) {
+                store->refused =
+                    good < sent &&
+                    PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL;
                 (void)pg_failed(store, result, err);
+            }
             PQclear(result);
             if (store->conn == NULL)
                 return err->status;
-        } else if (at < n) {
+        } else if (good++, at < n) {
             results[at++] = result;
         } else {
             PQclear(result);
@@ -358,6 +384,16 @@ pg_collect(struct pg_store *store, PGresult **results, int n,
         PQclear(results[i]);
         results[i] = NULL;
     }
+    return err->status;
+}
+
+enum plex_status
+pg_collect_commit(struct pg_store *store, struct plex_err *err)
+{
+    if (pg_collect(store, NULL, 0, err) == PLEX_OK)
+        return PLEX_OK;
+    if (store->conn == NULL && !store->refused)
+        err->status = PLEX_UNKNOWN;
     return err->status;
 }
 
@@ -449,7 +485,7 @@ pg_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
           struct journal_retained *out, struct plex_err *err)
 {
     struct pg_store *store = (struct pg_store *)base;
-    PGresult *result;
+    PGresult *got[2], *result;
     uint64_t seen;
 
     if (pg_connect(store, err) != PLEX_OK)
@@ -459,13 +495,20 @@ pg_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
         store->retain_began_ms = wall_ms;
         store->retain_after = (struct pg_expiry){0};
     }
+    /* Appends trust that turns do not disappear under them. */
+    if (!pg_send(store, PG_LOCK))
+        return pg_failed(store, NULL, err);
     pg_param_u64(store, wall_ms);
     pg_param_u64(store, store->retain_after.ms);
     pg_param_u64(store, store->retain_after.actor);
     pg_param_u64(store, store->retain_after.seq);
     pg_param_u64(store, limit);
-    if (pg_query(store, PG_RETAIN, &result, err) != PLEX_OK)
+    if (!pg_send(store, PG_RETAIN))
+        return pg_failed(store, NULL, err);
+    if (pg_collect(store, got, 2, err) != PLEX_OK)
         return err->status;
+    PQclear(got[0]);
+    result = got[1];
     seen = pg_u64(result, 0, 0);
     out->removed = pg_u64(result, 0, 1);
     if (seen > 0)

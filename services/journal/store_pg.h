@@ -6,32 +6,36 @@
 
 #include <libpq-fe.h>
 
+struct pg_head;
+
 /*
- * Postgres, shared by several journals: nothing in memory is trusted but the
- * epochs, and those only while their version in the database is the known one.
+ * Postgres, shared by several journals. Memory knows the epochs and the heads
+ * of actors, but nothing of it is trusted unchecked.
  *
- * A commit is one transaction in two round trips. The first takes the epoch
- * lock (shared; exclusive to raise epochs), locks the rows of the actors in
- * the order of their names and reads which message ids are recorded; then the
- * results are decided here; the second writes all rows as arrays and commits.
+ * A commit is first tried in one round trip: every entry is assumed to be good,
+ * and the transaction fails as a whole if it is not: the epochs' version, the
+ * last turns and the unique index over message ids are checked inside it, under
+ * a shared lock. Then, and where epochs are raised, the careful way is taken:
+ * one transaction in two round trips under the exclusive lock. The first reads
+ * epochs, heads and recorded ids; then the results are decided here; the second
+ * writes and commits.
  */
 enum pg_statement {
     PG_BEGIN,
     PG_COMMIT,
     PG_ROLLBACK,
-    PG_LOCK_SHARED,
-    PG_LOCK_EXCLUSIVE,
+    PG_LOCK,
     PG_EPOCH_VERSION,
     PG_EPOCH_GET,
     PG_EPOCH_SET,
     PG_EPOCH_BUMP,
-    PG_ACTORS_LOCK,
+    PG_SYNC_OFF,
     PG_ACTORS_MAKE,
-    PG_ACTORS_SET,
-    PG_ACTOR_GET,
+    PG_ACTORS_GET,
     PG_MESSAGES_GET,
-    PG_MESSAGES_ADD,
+    PG_MESSAGES_FORGET,
     PG_MESSAGE_FIND,
+    PG_APPEND,
     PG_TURNS_ADD,
     PG_TURNS_RECENT,
     PG_TURN_STATE,
@@ -56,9 +60,15 @@ struct pg_store {
     uint64_t retry_ns; /* monotonic: no new connection before this */
     struct journal_epochs epochs;
     uint64_t epoch_version;
+    struct pg_head *heads;   /* forgotten with the connection */
+    uint32_t turn_oid;       /* of the type journal_turn */
     struct plex_buf replies; /* of the last commit's EXISTS results */
     struct plex_buf params[PG_PARAMS_MAX];
     int n_params;
+    size_t row_at;               /* row being built, in the newest array */
+    int n_sent;                  /* statements since the last collect */
+    /* The server itself refused one of them: it wrote nothing of the batch. */
+    bool refused;
     struct pg_expiry {
         uint64_t ms, actor, seq;
     } retain_after;           /* where the retention has got to */
@@ -77,6 +87,13 @@ void pg_array_text(struct pg_store *store);
 /* To the array that is `back` before the newest (0: the newest). */
 void pg_add_u64(struct pg_store *store, int back, uint64_t value);
 void pg_add_bytes(struct pg_store *store, int back, struct plex_bytes bytes);
+/* An array of journal_turn and its rows, all columns in order. */
+void pg_array_turns(struct pg_store *store);
+void pg_row_begin(struct pg_store *store, uint32_t n_columns);
+void pg_row_u64(struct pg_store *store, uint64_t value);
+void pg_row_bool(struct pg_store *store, bool value);
+void pg_row_bytes(struct pg_store *store, struct plex_bytes bytes);
+void pg_row_end(struct pg_store *store);
 /* Queue the statement in the pipeline. False when the connection is gone. */
 bool pg_send(struct pg_store *store, enum pg_statement which);
 
@@ -94,6 +111,10 @@ enum plex_status pg_failed(struct pg_store *store, const PGresult *result,
 PLEX_MUST_USE enum plex_status pg_collect(struct pg_store *store,
                                           PGresult **results, int n,
                                           struct plex_err *err);
+/* The same for a batch that commits: PLEX_UNKNOWN when the connection was lost
+ * and it may or may not have been done. */
+PLEX_MUST_USE enum plex_status pg_collect_commit(struct pg_store *store,
+                                                 struct plex_err *err);
 /* One statement, one round trip. */
 PLEX_MUST_USE enum plex_status pg_query(struct pg_store *store,
                                         enum pg_statement which, PGresult **out,
@@ -102,6 +123,9 @@ PLEX_MUST_USE enum plex_status pg_query(struct pg_store *store,
 PLEX_MUST_USE enum plex_status pg_epochs_refresh(struct pg_store *store,
                                                  uint64_t version,
                                                  struct plex_err *err);
+
+/* -- store_pg_fast.c */
+void pg_heads_forget(struct pg_store *store);
 
 /* -- store_pg_commit.c */
 enum plex_status pg_commit(struct journal_store *base,

@@ -6,7 +6,13 @@
 #include <string.h>
 
 /* Parameters in Postgres' binary format. Element types by their fixed oids. */
-enum { OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25, ARRAY_COUNT_AT = 12 };
+enum {
+    OID_BOOL = 16,
+    OID_BYTEA = 17,
+    OID_INT8 = 20,
+    OID_TEXT = 25,
+    ARRAY_COUNT_AT = 12
+};
 
 static void
 put(struct plex_buf *buf, const void *data, size_t len)
@@ -126,6 +132,71 @@ pg_add_bytes(struct pg_store *store, int back, struct plex_bytes bytes)
     put(buf, bytes.data, bytes.len);
 }
 
+/* -- rows: their length, patched at the end, then the number of columns, then
+ * type, length and value of each. */
+
+static struct plex_buf *
+newest(struct pg_store *store)
+{
+    return &store->params[store->n_params - 1];
+}
+
+void
+pg_array_turns(struct pg_store *store)
+{
+    array_begin(store, store->turn_oid);
+}
+
+void
+pg_row_begin(struct pg_store *store, uint32_t n_columns)
+{
+    struct plex_buf *buf = array_grow(store, 0);
+
+    store->row_at = buf->len;
+    put_u32(buf, 0);
+    put_u32(buf, n_columns);
+}
+
+void
+pg_row_u64(struct pg_store *store, uint64_t value)
+{
+    struct plex_buf *buf = newest(store);
+
+    put_u32(buf, OID_INT8);
+    put_u32(buf, sizeof value);
+    put_u64(buf, value);
+}
+
+void
+pg_row_bool(struct pg_store *store, bool value)
+{
+    struct plex_buf *buf = newest(store);
+
+    put_u32(buf, OID_BOOL);
+    put_u32(buf, 1);
+    put(buf, value ? "\1" : "\0", 1);
+}
+
+void
+pg_row_bytes(struct pg_store *store, struct plex_bytes bytes)
+{
+    struct plex_buf *buf = newest(store);
+
+    put_u32(buf, OID_BYTEA);
+    put_u32(buf, (uint32_t)bytes.len);
+    put(buf, bytes.data, bytes.len);
+}
+
+void
+pg_row_end(struct pg_store *store)
+{
+    struct plex_buf *buf = newest(store);
+    const uint32_t len =
+        htonl((uint32_t)(buf->len - store->row_at - sizeof len));
+
+    memcpy(buf->data + store->row_at, &len, sizeof len);
+}
+
 bool
 pg_send(struct pg_store *store, enum pg_statement which)
 {
@@ -142,6 +213,7 @@ pg_send(struct pg_store *store, enum pg_statement which)
         formats[i] = 1;
     }
     store->n_params = 0;
+    store->n_sent++;
     name[8] = (char)('0' + which / 10);
     name[9] = (char)('0' + which % 10);
     return PQsendQueryPrepared(store->conn, name, n, values, lengths, formats,

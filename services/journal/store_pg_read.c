@@ -21,7 +21,7 @@ row_read(const PGresult *result, int i, const char *name, size_t name_len,
         .at_ms = pg_u64(result, i, 1),
         .expires_ms = pg_u64(result, i, 2),
         .request_hash = pg_u64(result, i, 3),
-        .has_state = pg_u64(result, i, 4) != 0,
+        .has_state = pg_u64(result, i, 4) == pg_u64(result, i, 0),
         .schema_version = (uint32_t)pg_u64(result, i, 5),
         .state_hash = pg_u64(result, i, 6),
         .message_id = pg_bytes(result, i, 8),
@@ -167,16 +167,19 @@ load_head(struct loading *l, struct plex_err *err)
 
     if (!pg_send(l->store, PG_EPOCH_VERSION))
         return pg_failed(l->store, NULL, err);
-    pg_param_text(l->store, l->name, l->name_len);
-    if (!pg_send(l->store, PG_ACTOR_GET))
+    pg_array_text(l->store);
+    pg_add_bytes(
+        l->store, 0,
+        (struct plex_bytes){(const uint8_t *)l->name, l->name_len});
+    if (!pg_send(l->store, PG_ACTORS_GET))
         return pg_failed(l->store, NULL, err);
     if (pg_collect(l->store, got, 2, err) != PLEX_OK)
         return err->status;
     version = pg_u64(got[0], 0, 0);
     if (PQntuples(got[1]) > 0) {
-        l->id = pg_u64(got[1], 0, 0);
-        l->out->last_seq = pg_u64(got[1], 0, 1);
-        l->state_seq = pg_u64(got[1], 0, 2);
+        l->id = pg_u64(got[1], 0, 1);
+        l->out->last_seq = pg_u64(got[1], 0, 2);
+        l->state_seq = pg_u64(got[1], 0, 3);
     }
     PQclear(got[0]);
     PQclear(got[1]);

@@ -1,35 +1,30 @@
--- One row per actor; its row lock orders the commits of several journals.
+-- Names are long and repeated; everything else knows an actor by its id.
 CREATE TABLE journal_actor (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name text COLLATE "C" NOT NULL UNIQUE,  -- tenant/namespace/type/key
-    last_seq bigint NOT NULL DEFAULT 0,
-    state_seq bigint NOT NULL DEFAULT 0     -- newest turn that has a state
-) WITH (fillfactor = 70);
+    name text COLLATE "C" NOT NULL UNIQUE   -- tenant/namespace/type/key
+);
 
+-- The newest row of an actor is its head: last sequence and newest state.
 CREATE TABLE journal_turn (
     actor bigint NOT NULL,
     seq bigint NOT NULL,
     at_ms bigint NOT NULL,
     expires_ms bigint NOT NULL,
     request_hash bigint NOT NULL,
-    has_state bigint NOT NULL,
+    state_seq bigint NOT NULL,    -- newest turn up to this with a state, or 0
     schema_version bigint NOT NULL,
     state_hash bigint NOT NULL,
     checksum bigint NOT NULL,
+    remembered boolean NOT NULL,  -- false: no id, or a later turn took it
     message_id bytea NOT NULL,
     reply bytea NOT NULL,
     state bytea NOT NULL,
     PRIMARY KEY (actor, seq)
 );
-CREATE INDEX journal_turn_by_expiry ON journal_turn (expires_ms, actor, seq);
-
 -- The id comes first: those the gateway makes are ordered by time.
-CREATE TABLE journal_message (
-    message_id bytea NOT NULL,
-    actor bigint NOT NULL,
-    seq bigint NOT NULL,
-    PRIMARY KEY (message_id, actor)
-);
+CREATE UNIQUE INDEX journal_turn_by_message ON journal_turn (message_id, actor)
+    WHERE remembered;
+CREATE INDEX journal_turn_by_expiry ON journal_turn (expires_ms, actor, seq);
 
 CREATE TABLE journal_pending (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -65,3 +60,26 @@ CREATE TABLE journal_epoch_version (
     version bigint NOT NULL
 );
 INSERT INTO journal_epoch_version VALUES (1, 1);
+
+-- Append turns if the epochs are those of the known version and the last turns
+-- of the actors are as expected; else nothing is written. Each statement sees
+-- what was committed before it began, so it matters that the lock comes first.
+-- A turn that another journal commits after the check fails the primary key:
+-- turns are only ever removed under the exclusive lock.
+CREATE FUNCTION journal_append(known bigint, actors bigint[], lasts bigint[],
+                               turns journal_turn[])
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(29959110190424428);
+    IF known <> (SELECT version FROM journal_epoch_version WHERE one = 1)
+       OR EXISTS (
+            SELECT FROM unnest(actors, lasts) AS k(actor, seq)
+            WHERE k.seq <> COALESCE((
+                SELECT t.seq FROM journal_turn t WHERE t.actor = k.actor
+                ORDER BY t.seq DESC LIMIT 1), 0)) THEN
+        RAISE EXCEPTION 'epochs or turns are not the expected ones'
+            USING ERRCODE = 'PXJ01';
+    END IF;
+    INSERT INTO journal_turn SELECT * FROM unnest(turns);
+END
+$$;
