@@ -1,5 +1,5 @@
 /*
- * tcp:// and ipc:// over nng: one PULL socket per inbox, one PUSH socket per
+ * tcp:// over nng: one PULL socket per inbox, one PUSH socket per
  * outbox. nng's threads note what happened under a lock and post one task;
  * everything else is done by the loop. Nothing is given to nng unless a pipe
  * is up and idle or at most one frame waits, so the link knows what surely
@@ -517,16 +517,6 @@ nng_outbox_close(struct plex_outbox *base)
 
 const struct plex_transport plex_transport_tcp = {
     .scheme = "tcp://",
-    .inbox_open = nng_inbox_open,
-    .inbox_url = nng_inbox_url,
-    .inbox_close = nng_inbox_close,
-    .outbox_open = nng_outbox_open,
-    .outbox_send = nng_outbox_send,
-    .outbox_close = nng_outbox_close,
-};
-
-const struct plex_transport plex_transport_ipc = {
-    .scheme = "ipc://",
     .inbox_open = nng_inbox_open,
     .inbox_url = nng_inbox_url,
     .inbox_close = nng_inbox_close,

@@ -8,18 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/*
- * nng 1.5.2 sometimes (1 or 2 of 100) never reads from an ipc connection that
- * a waiting peer makes to a listener just opened. The peer cannot tell.
- */
-static bool
-skipped(int transport)
-{
-    if (transport == 1)
-        (void)printf("SKIP: nng can lose an ipc connection to a fresh inbox\n");
-    return transport == 1;
-}
-
 START_TEST(an_absent_peer_is_unavailable_and_surely_was_not_reached)
 {
     struct outcome out;
@@ -47,8 +35,6 @@ START_TEST(an_unsent_call_that_ended_is_never_delivered)
     char url[128];
     uint64_t id;
 
-    if (skipped(_i))
-        return;
     url_make(url, _i, "client");
     client = node_here(url);
     url_make(url, _i, "tardy");
@@ -74,8 +60,6 @@ START_TEST(a_retried_call_waits_for_its_peer)
     struct node *client, *server;
     char url[128];
 
-    if (skipped(_i))
-        return;
     url_make(url, _i, "client");
     client = node_here(url);
     url_make(url, _i, "late");
@@ -120,8 +104,6 @@ START_TEST(a_retried_call_survives_its_peers_restart)
     struct node *client, *server;
     char url[128];
 
-    if (skipped(_i))
-        return;
     url_make(url, _i, "client");
     client = node_here(url);
     url_make(url, _i, "phoenix");
@@ -151,8 +133,6 @@ START_TEST(many_restarts_end_every_call_exactly_once)
     struct node *client, *server;
     char url[128];
 
-    if (skipped(_i))
-        return;
     url_make(url, _i, "client");
     client = node_here(url);
     url_make(url, _i, "cat");
@@ -337,7 +317,7 @@ START_TEST(a_peer_that_stopped_reading_is_limited_and_then_catches_up)
                           "call %d: %s", i, out[i].text);
     }
     ck_assert_uint_gt(limited, 0);
-    ck_assert_uint_lt(limited, CALLS - 8);
+    ck_assert_uint_le(limited, CALLS - 8);
     node_stop(client);
     node_stop(server);
     free(big);
