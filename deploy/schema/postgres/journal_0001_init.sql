@@ -74,8 +74,9 @@ BEGIN
     IF known <> (SELECT version FROM journal_epoch_version WHERE one = 1)
        OR EXISTS (
             SELECT FROM unnest(actors, lasts) AS k(actor, seq)
-            WHERE k.seq <> COALESCE((
-                SELECT t.seq FROM journal_turn t WHERE t.actor = k.actor
+            WHERE k.seq <> COALESCE((  -- turns before k.seq cost time
+                SELECT t.seq FROM journal_turn t
+                WHERE t.actor = k.actor AND t.seq >= k.seq
                 ORDER BY t.seq DESC LIMIT 1), 0)) THEN
         RAISE EXCEPTION 'epochs or turns are not the expected ones'
             USING ERRCODE = 'PXJ01';
