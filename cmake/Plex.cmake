@@ -38,6 +38,18 @@ find_library(NNG_LIB nng REQUIRED)
 
 enable_testing()
 
+include(${CMAKE_CURRENT_LIST_DIR}/PlexSchema.cmake)
+
+# plex_embed_schema(<target> <sqlite|postgres> <service>): the migrations
+# deploy/schema/<database>/<service>_NNNN_*.sql, in order, for <target>'s
+# sources as the array <service>_<database>_schema in a header of that name.
+function(plex_embed_schema target database service)
+    file(GLOB files CONFIGURE_DEPENDS
+        ${PROJECT_SOURCE_DIR}/deploy/schema/${database}/${service}_*.sql)
+    plex_schema(${service}_${database}_schema ${files})
+    target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+endfunction()
+
 # plex_test(<level.area.module> <source...> LIBS <target...> [ENV <k=v...>])
 # level: unit, contract, integration, e2e, fuzz (corpus replay), sim, chaos.
 # The program is named test_<area>_<module>; the same program may be
