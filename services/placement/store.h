@@ -8,8 +8,8 @@
  *
  * A store belongs to one thread; calls block. Back ends by DSN: "mem:",
  * "sqlite:PATH", "postgres://...". Every failure of the back end itself is
- * PLEX_UNAVAILABLE (the outcome of a write is then unknown), damaged data is
- * PLEX_CORRUPT.
+ * PLEX_UNAVAILABLE (the outcome of a write is then unknown), a full disk
+ * PLEX_LIMIT, damaged data PLEX_CORRUPT.
  */
 struct place_store;
 

@@ -32,6 +32,5 @@ struct place_store {
 extern const struct place_store_ops place_store_mem;
 extern const struct place_store_ops place_store_sqlite;
 extern const struct place_store_ops place_store_pg;
-extern const struct place_store_ops place_store_postgresql;
 
 #endif

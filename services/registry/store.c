@@ -1,28 +1,22 @@
 #include "services/registry/store_backend.h"
 
+#include "common/dsn.h"
+
 #include <assert.h>
-#include <string.h>
 
 static const struct reg_store_ops *const backends[] = {
     &reg_store_mem,
     &reg_store_sqlite,
     &reg_store_pg,
-    &reg_store_postgresql,
 };
 
 static const struct reg_store_ops *
 backend_find(const char *dsn, struct plex_err *err)
 {
-    const size_t len = strcspn(dsn, ":");
-
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
-        if (dsn[len] == ':' && strlen(backends[i]->scheme) == len &&
-            memcmp(backends[i]->scheme, dsn, len) == 0)
+        if (plex_dsn_rest(dsn, backends[i]->scheme) != NULL)
             return backends[i];
-    (void)plex_err_set(err, PLEX_INVALID,
-                       "store_dsn begins with \"%.*s\", it must be mem:, "
-                       "sqlite:PATH or postgres://...",
-                       len > 32 ? 32 : (int)len, dsn);
+    (void)plex_dsn_unknown(dsn, "mem:, sqlite:PATH or postgres://...", err);
     return NULL;
 }
 

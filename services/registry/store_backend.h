@@ -31,6 +31,5 @@ struct reg_store {
 extern const struct reg_store_ops reg_store_mem;
 extern const struct reg_store_ops reg_store_sqlite;
 extern const struct reg_store_ops reg_store_pg;
-extern const struct reg_store_ops reg_store_postgresql;
 
 #endif
