@@ -2,8 +2,9 @@
 
 #include "services/channel-broker/store_backend.h"
 
+#include "common/dsn.h"
+
 #include <assert.h>
-#include <string.h>
 
 static const struct broker_store_ops *const backends[] = {
     &broker_store_mem,
@@ -14,17 +15,11 @@ static const struct broker_store_ops *
 backend_find(const char *dsn, const char **rest, struct plex_err *err)
 {
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
-        const size_t len = strlen(backends[i]->scheme);
-
-        if (strncmp(dsn, backends[i]->scheme, len) == 0) {
-            *rest = dsn + len;
+        *rest = plex_dsn_rest(dsn, backends[i]->scheme);
+        if (*rest != NULL)
             return backends[i];
-        }
     }
-    (void)plex_err_set(err, PLEX_INVALID,
-                       "store \"%s\" is not known; \"mem:\" and "
-                       "\"sqlite:FILE\" are",
-                       dsn);
+    (void)plex_dsn_unknown(dsn, "mem: or sqlite:FILE", err);
     return NULL;
 }
 

@@ -6,7 +6,7 @@
 /* One back end. All calls are required; store.h says what they do. `begin` is
  * called once before the first apply of a transaction. */
 struct broker_store_ops {
-    const char *scheme; /* "sqlite:" */
+    const char *scheme; /* "sqlite" */
     enum plex_status (*open)(struct broker_store **out, const char *rest,
                              struct plex_err *err);
     void (*close)(struct broker_store *store);

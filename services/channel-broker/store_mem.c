@@ -50,7 +50,7 @@ mem_load(struct broker_store *store, struct broker_core *core,
 }
 
 const struct broker_store_ops broker_store_mem = {
-    .scheme = "mem:",
+    .scheme = "mem",
     .open = mem_open,
     .close = mem_close,
     .begin = mem_begin,

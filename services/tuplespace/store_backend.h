@@ -6,7 +6,7 @@
 /* One back end. All calls are required; store.h says what they do. `begin` is
  * called once before the first apply of a transaction. */
 struct tspace_store_ops {
-    const char *scheme; /* "sqlite:" */
+    const char *scheme; /* "sqlite" */
     enum plex_status (*open)(struct tspace_store **out, const char *rest,
                              struct plex_err *err);
     void (*close)(struct tspace_store *store);

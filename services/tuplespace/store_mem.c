@@ -50,7 +50,7 @@ mem_load(struct tspace_store *store, struct tspace_core *core,
 }
 
 const struct tspace_store_ops tspace_store_mem = {
-    .scheme = "mem:",
+    .scheme = "mem",
     .open = mem_open,
     .close = mem_close,
     .begin = mem_begin,
