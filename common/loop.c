@@ -151,6 +151,9 @@ plex_loop_free(struct plex_loop *loop)
     if (loop == NULL)
         return;
     plex_loop_flush(loop);
+    /* Whoever posted last, or asked to quit, may still be in there. */
+    pthread_mutex_lock(&loop->lock);
+    pthread_mutex_unlock(&loop->lock);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->before_sleep, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* run close callbacks */
@@ -193,8 +196,10 @@ plex_loop_run(struct plex_loop *loop)
 void
 plex_loop_quit(struct plex_loop *loop)
 {
+    pthread_mutex_lock(&loop->lock);
     atomic_store(&loop->quit, true);
     wake_up(loop);
+    pthread_mutex_unlock(&loop->lock);
 }
 
 void
