@@ -46,5 +46,6 @@ struct journal_paged page_of(uint32_t first, uint32_t last,
     } while (0)
 
 void faults_add(Suite *suite);
+void shared_add(Suite *suite);
 
 #endif

@@ -577,6 +577,7 @@ suite(void)
     suite_add_tcase(s, t);
     if (fixture_is("sqlite"))
         faults_add(s);
+    shared_add(s);
     return s;
 }
 
