@@ -160,6 +160,19 @@ plex_sqlite_done(struct plex_sqlite *sqlite, sqlite3_stmt *stmt,
 }
 
 enum plex_status
+plex_sqlite_get(struct plex_sqlite *sqlite, const char *sql, uint64_t *number,
+                struct plex_err *err)
+{
+    sqlite3_stmt *stmt;
+    bool found;
+
+    *number = 0;
+    if (plex_sqlite_prepare(sqlite, sql, &stmt, err) != PLEX_OK)
+        return err->status;
+    return plex_sqlite_number(sqlite, stmt, &found, number, err);
+}
+
+enum plex_status
 plex_sqlite_each(struct plex_sqlite *sqlite, const char *sql,
                  plex_sqlite_row_fn each, void *arg, struct plex_err *err)
 {
@@ -182,10 +195,11 @@ plex_sqlite_each(struct plex_sqlite *sqlite, const char *sql,
 /* A file of its own: closing any descriptor of the database file would drop
  * the locks SQLite holds on it. */
 static enum plex_status
-lock_take(struct plex_sqlite *sqlite, const char *path, struct plex_err *err)
+lock_take(struct plex_sqlite *sqlite, const struct plex_sqlite_config *config,
+          struct plex_err *err)
 {
     char name[4096];
-    const int len = snprintf(name, sizeof name, "%s-lock", path);
+    const int len = snprintf(name, sizeof name, "%s-lock", config->path);
 
     if (len < 0 || (size_t)len >= sizeof name)
         return plex_err_set(err, PLEX_INVALID, "store_dsn: path is too long");
@@ -195,8 +209,9 @@ lock_take(struct plex_sqlite *sqlite, const char *path, struct plex_err *err)
                             strerror(errno));
     if (flock(sqlite->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return plex_err_set(err, PLEX_UNAVAILABLE,
-                            "the file is in use by another process, one at a "
-                            "time may open it");
+                            "the file is in use by another %s; one at a time "
+                            "may open it",
+                            config->service);
     return PLEX_OK;
 }
 
@@ -287,12 +302,11 @@ open_steps(struct plex_sqlite *sqlite, const struct plex_sqlite_config *config,
            struct plex_err *err)
 {
     if (config->owner == PLEX_SQLITE_LOCKED &&
-        lock_take(sqlite, config->path, err) != PLEX_OK)
+        lock_take(sqlite, config, err) != PLEX_OK)
         return err->status;
     if (connect_file(sqlite, config, err) != PLEX_OK)
         return err->status;
-    if (config->check != NULL &&
-        config->check(sqlite, config->path, err) != PLEX_OK)
+    if (config->check != NULL && config->check(sqlite, err) != PLEX_OK)
         return err->status;
     if (plex_sqlite_run(sqlite,
                         config->owner == PLEX_SQLITE_ALONE ? "BEGIN EXCLUSIVE"

@@ -36,10 +36,9 @@ struct plex_sqlite_config {
     size_t n_schema;
     enum plex_sqlite_owner owner;
     int busy_ms;         /* how long to wait for a lock, 0: 1 s */
-    const char *pragmas; /* set before the file is touched; may be NULL */
+    const char *pragmas; /* set first of all; may be NULL */
     /* Called before the schema is looked at; may be NULL. */
-    enum plex_status (*check)(struct plex_sqlite *sqlite, const char *path,
-                              struct plex_err *err);
+    enum plex_status (*check)(struct plex_sqlite *sqlite, struct plex_err *err);
 };
 
 /* PLEX_INVALID for an empty path, PLEX_UNSUPPORTED for a schema newer than
@@ -100,6 +99,11 @@ PLEX_MUST_USE enum plex_status plex_sqlite_number(struct plex_sqlite *sqlite,
                                                   sqlite3_stmt *stmt,
                                                   bool *found, uint64_t *number,
                                                   struct plex_err *err);
+/* The number a query without parameters returns, 0 without a row. */
+PLEX_MUST_USE enum plex_status plex_sqlite_get(struct plex_sqlite *sqlite,
+                                               const char *sql,
+                                               uint64_t *number,
+                                               struct plex_err *err);
 
 /* `each` row of a query without parameters; its error stops it. */
 typedef enum plex_status (*plex_sqlite_row_fn)(void *arg, sqlite3_stmt *row,

@@ -145,15 +145,11 @@ save_locked(struct sqlite_store *store, const struct place_save *save,
             struct plex_err *err)
 {
     sqlite3_stmt *stmt;
-    uint64_t epoch = 0;
-    bool found;
+    uint64_t epoch;
 
-    if (plex_sqlite_prepare(
-            &store->sqlite,
-            "SELECT epoch FROM place_lease WHERE name = 'leader'", &stmt,
-            err) != PLEX_OK ||
-        plex_sqlite_number(&store->sqlite, stmt, &found, &epoch, err) !=
-            PLEX_OK)
+    if (plex_sqlite_get(&store->sqlite,
+                        "SELECT epoch FROM place_lease WHERE name = 'leader'",
+                        &epoch, err) != PLEX_OK)
         return err->status;
     if (epoch != save->leader_epoch)
         return plex_err_set(err, PLEX_FENCED, "another placement leads");

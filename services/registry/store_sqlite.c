@@ -45,21 +45,6 @@ sqlite_open(struct reg_store **out, const char *dsn, struct plex_err *err)
 
 /* -- applications ---------------------------------------------------------- */
 
-static enum plex_status
-revision_load(struct sqlite_store *store, uint64_t *revision,
-              struct plex_err *err)
-{
-    sqlite3_stmt *stmt;
-    bool found;
-
-    if (plex_sqlite_prepare(
-            &store->sqlite,
-            "SELECT value FROM reg_counter WHERE name = 'revision'", &stmt,
-            err) != PLEX_OK)
-        return err->status;
-    return plex_sqlite_number(&store->sqlite, stmt, &found, revision, err);
-}
-
 struct loading {
     reg_store_fn each;
     void *arg;
@@ -87,7 +72,9 @@ sqlite_load(struct reg_store *base, reg_store_fn each, void *arg,
     struct sqlite_store *store = (struct sqlite_store *)base;
     struct loading loading = {each, arg};
 
-    if (revision_load(store, revision, err) != PLEX_OK)
+    if (plex_sqlite_get(&store->sqlite,
+                        "SELECT value FROM reg_counter WHERE name = 'revision'",
+                        revision, err) != PLEX_OK)
         return err->status;
     return plex_sqlite_each(
         &store->sqlite,

@@ -68,14 +68,9 @@ run(struct plex_sqlite *sqlite, const char *sql)
 static uint64_t
 number(struct plex_sqlite *sqlite, const char *sql)
 {
-    sqlite3_stmt *stmt;
-    uint64_t value = 0;
-    bool found;
+    uint64_t value;
 
-    ck_assert_int_eq(plex_sqlite_prepare(sqlite, sql, &stmt, &err), PLEX_OK);
-    ck_assert_int_eq(plex_sqlite_number(sqlite, stmt, &found, &value, &err),
-                     PLEX_OK);
-    ck_assert(found);
+    ck_assert_int_eq(plex_sqlite_get(sqlite, sql, &value, &err), PLEX_OK);
     return value;
 }
 
