@@ -2,34 +2,20 @@
 
 #include "services/journal/store_backend.h"
 
+#include "common/dsn.h"
+
 #include <assert.h>
-#include <string.h>
 
 static const struct journal_store_ops *const backends[] = {
     &journal_store_mem, &journal_store_sqlite, &journal_store_pg};
-
-static bool
-scheme_is(const char *dsn, const char *scheme)
-{
-    const size_t len = strlen(scheme);
-
-    return strncmp(dsn, scheme, len) == 0 && dsn[len] == ':';
-}
 
 static const struct journal_store_ops *
 backend_find(const char *dsn, struct plex_err *err)
 {
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
-        if (scheme_is(dsn, backends[i]->scheme))
+        if (plex_dsn_rest(dsn, backends[i]->scheme) != NULL)
             return backends[i];
-    /* Both spellings are common in connection strings. */
-    if (scheme_is(dsn, "postgresql"))
-        return &journal_store_pg;
-    /* Not the whole DSN: it may hold a password. */
-    (void)plex_err_set(err, PLEX_INVALID,
-                       "store_dsn begins with \"%.12s\", it must begin with "
-                       "mem:, sqlite: or postgres:",
-                       dsn);
+    (void)plex_dsn_unknown(dsn, "mem:, sqlite:PATH or postgres://...", err);
     return NULL;
 }
 

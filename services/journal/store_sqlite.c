@@ -1,19 +1,12 @@
 #include "services/journal/store_sqlite.h"
 
 #include "common/mem.h"
-#include "journal_schema_sqlite.h"
+#include "journal_sqlite_schema.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define SCHEMA_VERSION \
-    (sizeof journal_schema_sqlite / sizeof *journal_schema_sqlite)
 
 const char *const sql_texts[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -91,17 +84,8 @@ sql_get(struct sql_store *store, enum sql_statement which)
 enum plex_status
 sql_error(struct sql_store *store, const char *what, struct plex_err *err)
 {
-    const int code = sqlite3_errcode(store->db) & 0xff;
-    enum plex_status status = PLEX_UNAVAILABLE;
-
-    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        status = PLEX_CORRUPT;
-    else if (code == SQLITE_FULL)
-        status = PLEX_LIMIT;
-    else if (code == SQLITE_TOOBIG)
-        status = PLEX_TOO_LARGE;
-    return plex_err_set(err, status, "%s %s: %s", what, store->path,
-                        sqlite3_errmsg(store->db));
+    (void)plex_sqlite_failure(&store->sqlite, err);
+    return plex_err_wrap(err, "%s %s", what, store->path);
 }
 
 enum plex_status
@@ -118,183 +102,58 @@ sql_run(struct sql_store *store, sqlite3_stmt *stmt, struct plex_err *err)
     return err->status;
 }
 
-void
-sql_bind_u64(sqlite3_stmt *stmt, int at, uint64_t value)
-{
-    /* Two's complement: hashes use all 64 bits, the rest fits anyway. */
-    (void)sqlite3_bind_int64(stmt, at, (sqlite3_int64)value);
-}
-
-void
-sql_bind_bytes(sqlite3_stmt *stmt, int at, struct plex_bytes bytes)
-{
-    (void)sqlite3_bind_blob64(stmt, at,
-                              bytes.len ? (const void *)bytes.data : "",
-                              bytes.len, SQLITE_STATIC);
-}
-
-uint64_t
-sql_u64(sqlite3_stmt *stmt, int column)
-{
-    return (uint64_t)sqlite3_column_int64(stmt, column);
-}
-
-struct plex_bytes
-sql_bytes(sqlite3_stmt *stmt, int column)
-{
-    const void *data = sqlite3_column_blob(stmt, column);
-    const int len = sqlite3_column_bytes(stmt, column);
-
-    return (struct plex_bytes){data, data == NULL ? 0 : (size_t)len};
-}
-
-static enum plex_status
-exec(struct sql_store *store, const char *what, const char *text,
-     struct plex_err *err)
-{
-    if (sqlite3_exec(store->db, text, NULL, NULL, NULL) != SQLITE_OK)
-        return sql_error(store, what, err);
-    return PLEX_OK;
-}
-
-/* The number of a one-row query, 0 when there is no row. */
-static enum plex_status
-query_u64(struct sql_store *store, const char *text, uint64_t *out,
-          struct plex_err *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc;
-
-    *out = 0;
-    if (sqlite3_prepare_v2(store->db, text, -1, &stmt, NULL) != SQLITE_OK)
-        return sql_error(store, "could not read", err);
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        *out = sql_u64(stmt, 0);
-    else if (rc != SQLITE_DONE)
-        (void)sql_error(store, "could not read", err);
-    (void)sqlite3_finalize(stmt);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? PLEX_OK : err->status;
-}
-
 /* -- opening --------------------------------------------------------------- */
 
-/* A lock file of its own: closing any descriptor of the database file would
- * drop the locks SQLite holds on it. */
+/* A file small enough to be read in a moment is checked whole; rows carry
+ * checksums of their own, so a large one is checked as it is read. */
 static enum plex_status
-take_lock(struct sql_store *store, struct plex_err *err)
+check_row(void *arg, sqlite3_stmt *row, struct plex_err *err)
 {
-    char path[4096];
-    const int len = snprintf(path, sizeof path, "%s-lock", store->path);
+    const char *text = plex_sqlite_text(row, 0);
 
-    if (len < 0 || (size_t)len >= sizeof path)
-        return plex_err_set(err, PLEX_INVALID, "store_dsn: path is too long");
-    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (store->lock_fd < 0)
-        return plex_err_set(err, PLEX_UNAVAILABLE, "could not open %s: %s",
-                            path, strerror(errno));
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return plex_err_set(err, PLEX_UNAVAILABLE,
-                            "%s is in use by another journal; one at a time "
-                            "may open a SQLite file",
-                            store->path);
-    return PLEX_OK;
+    (void)arg;
+    if (strcmp(text, "ok") == 0)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_CORRUPT, "it is damaged: %.150s", text);
+}
+
+static enum plex_status
+check_db(struct plex_sqlite *sqlite, struct plex_err *err)
+{
+    uint64_t pages;
+
+    if (plex_sqlite_get(sqlite, "PRAGMA page_count", &pages, err) != PLEX_OK)
+        return err->status;
+    if (pages > 16384)
+        return PLEX_OK;
+    return plex_sqlite_each(sqlite, "PRAGMA quick_check(1)", check_row, NULL,
+                            err);
 }
 
 static enum plex_status
 open_db(struct sql_store *store, const struct journal_store_config *config,
         struct plex_err *err)
 {
-    char pragma[80];
+    char pragmas[240];
+    const struct plex_sqlite_config shared = {
+        .path = store->path,
+        .service = "journal",
+        .schema = journal_sqlite_schema,
+        .n_schema =
+            sizeof journal_sqlite_schema / sizeof *journal_sqlite_schema,
+        .owner = PLEX_SQLITE_LOCKED,
+        .busy_ms = 5000,
+        .pragmas = pragmas,
+        .check = check_db,
+    };
 
-    if (sqlite3_open_v2(store->path, &store->db,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                            SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
-        return sql_error(store, "could not open", err);
-    (void)sqlite3_busy_timeout(store->db, 5000);
-    (void)snprintf(pragma, sizeof pragma, "PRAGMA max_page_count=%llu",
+    /* SQLite does not change a limit of 0. */
+    (void)snprintf(pragmas, sizeof pragmas,
+                   "PRAGMA max_page_count = %llu; PRAGMA page_size = 4096; "
+                   "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536; "
+                   "PRAGMA temp_store = MEMORY",
                    (unsigned long long)config->pages_max);
-    if (config->pages_max > 0 &&
-        exec(store, "could not limit", pragma, err) != PLEX_OK)
-        return err->status;
-    return exec(store, "could not open",
-                "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; "
-                "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; "
-                "PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;",
-                err);
-}
-
-/* A file small enough to be read in a moment is checked whole; rows carry
- * checksums of their own, so a large one is checked as it is read. */
-static enum plex_status
-check_db(struct sql_store *store, struct plex_err *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    uint64_t pages;
-    int rc;
-
-    if (query_u64(store, "PRAGMA page_count", &pages, err) != PLEX_OK)
-        return err->status;
-    if (pages > 16384)
-        return PLEX_OK;
-    if (sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &stmt,
-                           NULL) != SQLITE_OK)
-        return sql_error(store, "could not check", err);
-    err->status = PLEX_OK;
-    rc = sqlite3_step(stmt);
-    if (rc != SQLITE_ROW) {
-        (void)sql_error(store, "could not check", err);
-    } else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0) {
-        (void)plex_err_set(err, PLEX_CORRUPT, "%s is damaged: %.150s",
-                           store->path, sqlite3_column_text(stmt, 0));
-    }
-    (void)sqlite3_finalize(stmt);
-    return err->status;
-}
-
-static enum plex_status
-migrate_from(struct sql_store *store, uint64_t version, struct plex_err *err)
-{
-    char text[160];
-
-    for (uint64_t i = version; i < SCHEMA_VERSION; i++) {
-        if (exec(store, "could not migrate", journal_schema_sqlite[i], err) !=
-            PLEX_OK)
-            return err->status;
-        (void)snprintf(text, sizeof text,
-                       "INSERT INTO plex_migration VALUES ('journal', %llu)",
-                       (unsigned long long)i + 1);
-        if (exec(store, "could not migrate", text, err) != PLEX_OK)
-            return err->status;
-    }
-    return PLEX_OK;
-}
-
-static enum plex_status
-migrate(struct sql_store *store, struct plex_err *err)
-{
-    uint64_t version;
-
-    if (exec(store, "could not migrate",
-             "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS plex_migration ("
-             "service TEXT NOT NULL, version INTEGER NOT NULL, "
-             "PRIMARY KEY (service, version))",
-             err) != PLEX_OK ||
-        query_u64(store,
-                  "SELECT MAX(version) FROM plex_migration WHERE service = "
-                  "'journal'",
-                  &version, err) != PLEX_OK)
-        return err->status;
-    if (version > SCHEMA_VERSION)
-        return plex_err_set(err, PLEX_UNSUPPORTED,
-                            "%s has schema version %llu, this program knows "
-                            "versions up to %zu",
-                            store->path, (unsigned long long)version,
-                            SCHEMA_VERSION);
-    if (migrate_from(store, version, err) != PLEX_OK)
-        return err->status;
-    return exec(store, "could not migrate", "COMMIT", err);
+    return plex_sqlite_open(&store->sqlite, &shared, err);
 }
 
 /* Bring the rows of actors up to the turns that were committed after they
@@ -318,22 +177,11 @@ recover_heads(struct sql_store *store, struct plex_err *err)
         "(SELECT COALESCE(MAX(id), 0) + 1 FROM journal_turn));"
         "COMMIT";
 
-    if (exec(store, "could not recover", text, err) != PLEX_OK ||
-        query_u64(store, "SELECT head_turn FROM journal_mark", &store->mark,
-                  err) != PLEX_OK)
-        return err->status;
+    if (plex_sqlite_run(&store->sqlite, text, err) != PLEX_OK ||
+        plex_sqlite_get(&store->sqlite, "SELECT head_turn FROM journal_mark",
+                        &store->mark, err) != PLEX_OK)
+        return plex_err_wrap(err, "could not recover %s", store->path);
     store->next_turn = store->mark;
-    return PLEX_OK;
-}
-
-static enum plex_status
-prepare_all(struct sql_store *store, struct plex_err *err)
-{
-    for (int i = 0; i < SQL_STATEMENTS; i++)
-        if (sqlite3_prepare_v3(store->db, sql_texts[i], -1,
-                               SQLITE_PREPARE_PERSISTENT, &store->statements[i],
-                               NULL) != SQLITE_OK)
-            return sql_error(store, "could not prepare statements of", err);
     return PLEX_OK;
 }
 
@@ -344,8 +192,8 @@ read_epochs(struct sql_store *store, struct plex_err *err)
     int rc;
 
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const uint64_t chunk = sql_u64(stmt, 0);
-        const struct plex_bytes blob = sql_bytes(stmt, 1);
+        const uint64_t chunk = plex_sqlite_u64(stmt, 0);
+        const struct plex_bytes blob = plex_sqlite_bytes(stmt, 1);
 
         for (size_t i = 0; i + 8 <= blob.len && i / 8 < 4096; i += 8) {
             const uint32_t shard = (uint32_t)(chunk * 4096 + i / 8);
@@ -373,14 +221,13 @@ sql_close(struct journal_store *base)
     sql_sync_stop(store->sync);
     /* Best effort: what is not written back now is recomputed on open. */
     if (store->n_dirty > 0 &&
-        sqlite3_exec(store->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_exec(store->sqlite.db, "BEGIN", NULL, NULL, NULL) ==
+            SQLITE_OK &&
         sql_heads_write(store, 0, 0, &err) == PLEX_OK)
-        (void)sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
+        (void)sqlite3_exec(store->sqlite.db, "COMMIT", NULL, NULL, NULL);
     for (int i = 0; i < SQL_STATEMENTS; i++)
         (void)sqlite3_finalize(store->statements[i]);
-    (void)sqlite3_close(store->db);
-    if (store->lock_fd >= 0)
-        (void)close(store->lock_fd);
+    plex_sqlite_close(&store->sqlite);
     sql_heads_fini(store);
     journal_epochs_fini(&store->epochs);
     journal_epochs_fini(&store->epochs_before);
@@ -396,23 +243,18 @@ sql_open(struct journal_store **out, const struct journal_store_config *config,
     const char *path = config->dsn + strlen("sqlite:");
     struct sql_store *store;
 
-    if (*path == '\0')
-        return plex_err_set(err, PLEX_INVALID,
-                            "store_dsn has no path, write sqlite:<path>");
     store = plex_calloc(1, sizeof *store);
     store->base.ops = &journal_store_sqlite;
     store->path = plex_strdup(path);
-    store->lock_fd = -1;
     store->checkpoint_pages = config->checkpoint_pages
                                   ? config->checkpoint_pages
                                   : SQL_CHECKPOINT_PAGES;
     store->replies.max = JOURNAL_EXISTS_BYTES_MAX;
     TAILQ_INIT(&store->dirty);
-    if (take_lock(store, err) != PLEX_OK ||
-        open_db(store, config, err) != PLEX_OK ||
-        check_db(store, err) != PLEX_OK || migrate(store, err) != PLEX_OK ||
+    if (open_db(store, config, err) != PLEX_OK ||
         recover_heads(store, err) != PLEX_OK ||
-        prepare_all(store, err) != PLEX_OK ||
+        plex_sqlite_prepare_all(&store->sqlite, sql_texts, SQL_STATEMENTS,
+                                store->statements, err) != PLEX_OK ||
         read_epochs(store, err) != PLEX_OK ||
         sql_sync_start(store, err) != PLEX_OK) {
         sql_close(&store->base);

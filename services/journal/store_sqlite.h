@@ -1,10 +1,10 @@
 #ifndef SERVICES_JOURNAL_STORE_SQLITE_H
 #define SERVICES_JOURNAL_STORE_SQLITE_H
 
+#include "common/sqlite_db.h"
 #include "services/journal/store_backend.h"
 #include "services/journal/store_lib.h"
 
-#include <sqlite3.h>
 #include <sys/queue.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -82,9 +82,8 @@ extern const char *const sql_texts[SQL_STATEMENTS];
 
 struct sql_store {
     struct journal_store base;
-    sqlite3 *db;
+    struct plex_sqlite sqlite;
     sqlite3_stmt *statements[SQL_STATEMENTS];
-    int lock_fd;
     char *path;
     uint32_t checkpoint_pages;
     struct sql_sync *sync; /* the checkpoint thread */
@@ -112,12 +111,6 @@ PLEX_MUST_USE enum plex_status sql_run(struct sql_store *store,
 /* The connection's last error as a status, with `what` before it. */
 enum plex_status sql_error(struct sql_store *store, const char *what,
                            struct plex_err *err);
-void sql_bind_u64(sqlite3_stmt *stmt, int at, uint64_t value);
-/* Borrowed until the statement is reset. */
-void sql_bind_bytes(sqlite3_stmt *stmt, int at, struct plex_bytes bytes);
-uint64_t sql_u64(sqlite3_stmt *stmt, int column);
-/* Borrowed until the statement moves. */
-struct plex_bytes sql_bytes(sqlite3_stmt *stmt, int column);
 
 /* -- store_sqlite_commit.c */
 enum plex_status sql_commit(struct journal_store *base,

@@ -64,10 +64,10 @@ head_read(struct sql_store *store, const char *name, size_t len,
     rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW) {
         head = head_make(store, name, len, sqlite3_column_int64(stmt, 0));
-        head->now.last_seq = sql_u64(stmt, 1);
-        head->now.last_turn = sql_u64(stmt, 2);
-        head->now.state_seq = sql_u64(stmt, 3);
-        head->now.state_turn = sql_u64(stmt, 4);
+        head->now.last_seq = plex_sqlite_u64(stmt, 1);
+        head->now.last_turn = plex_sqlite_u64(stmt, 2);
+        head->now.state_seq = plex_sqlite_u64(stmt, 3);
+        head->now.state_turn = plex_sqlite_u64(stmt, 4);
         *out = head;
     } else if (rc != SQLITE_DONE) {
         return sql_error(store, "could not read", err);
@@ -115,7 +115,8 @@ head_find_or_make(struct sql_store *store, const struct plex_actor_id *id,
     (void)sqlite3_bind_text(stmt, 1, name, (int)len, SQLITE_STATIC);
     if (sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
-    *out = head_make(store, name, len, sqlite3_last_insert_rowid(store->db));
+    *out = head_make(store, name, len,
+                     sqlite3_last_insert_rowid(store->sqlite.db));
     head_touch(store, *out);
     (*out)->made = true;
     return PLEX_OK;
@@ -145,10 +146,10 @@ head_write(struct sql_store *store, struct sql_head *head, struct plex_err *err)
     sqlite3_stmt *stmt = sql_get(store, SQL_ACTOR_HEAD);
 
     (void)sqlite3_bind_int64(stmt, 1, head->id);
-    sql_bind_u64(stmt, 2, head->now.last_seq);
-    sql_bind_u64(stmt, 3, head->now.last_turn);
-    sql_bind_u64(stmt, 4, head->now.state_seq);
-    sql_bind_u64(stmt, 5, head->now.state_turn);
+    plex_sqlite_bind_u64(stmt, 2, head->now.last_seq);
+    plex_sqlite_bind_u64(stmt, 3, head->now.last_turn);
+    plex_sqlite_bind_u64(stmt, 4, head->now.state_seq);
+    plex_sqlite_bind_u64(stmt, 5, head->now.state_turn);
     return sql_run(store, stmt, err);
 }
 
@@ -173,7 +174,7 @@ sql_heads_write(struct sql_store *store, uint64_t keep, size_t min,
     if (mark == store->mark)
         return PLEX_OK;
     stmt = sql_get(store, SQL_MARK);
-    sql_bind_u64(stmt, 1, mark);
+    plex_sqlite_bind_u64(stmt, 1, mark);
     if (sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     store->mark = mark;
@@ -189,7 +190,7 @@ pendings_settle(struct sql_store *store, const struct sql_head *head,
     for (size_t i = 0; i < entry->n_settled; i++) {
         sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_DROP);
 
-        sql_bind_bytes(stmt, 1, entry->settled[i]);
+        plex_sqlite_bind_bytes(stmt, 1, entry->settled[i]);
         (void)sqlite3_bind_int64(stmt, 2, head->id);
         if (sql_run(store, stmt, err) != PLEX_OK)
             return err->status;
@@ -205,12 +206,12 @@ pendings_add(struct sql_store *store, const struct sql_head *head,
         const struct journal_pending *pending = &entry->pending[i];
         sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_ADD);
 
-        sql_bind_u64(stmt, 1, entry->shard);
-        sql_bind_u64(stmt, 2, pending->due_ms);
+        plex_sqlite_bind_u64(stmt, 1, entry->shard);
+        plex_sqlite_bind_u64(stmt, 2, pending->due_ms);
         (void)sqlite3_bind_int64(stmt, 3, head->id);
-        sql_bind_u64(stmt, 4, journal_pending_checksum(pending));
-        sql_bind_bytes(stmt, 5, pending->id);
-        sql_bind_bytes(stmt, 6, pending->message);
+        plex_sqlite_bind_u64(stmt, 4, journal_pending_checksum(pending));
+        plex_sqlite_bind_bytes(stmt, 5, pending->id);
+        plex_sqlite_bind_bytes(stmt, 6, pending->message);
         if (sql_run(store, stmt, err) != PLEX_OK)
             return err->status;
     }
@@ -224,10 +225,10 @@ message_turn(struct sql_store *store, const struct sql_head *head,
     sqlite3_stmt *stmt = sql_get(store, SQL_MESSAGE_GET);
     int rc;
 
-    sql_bind_bytes(stmt, 1, id);
+    plex_sqlite_bind_bytes(stmt, 1, id);
     (void)sqlite3_bind_int64(stmt, 2, head->id);
     rc = sqlite3_step(stmt);
-    *turn = rc == SQLITE_ROW ? sql_u64(stmt, 0) : 0;
+    *turn = rc == SQLITE_ROW ? plex_sqlite_u64(stmt, 0) : 0;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return sql_error(store, "could not read", err);
     sqlite3_reset(stmt);
@@ -282,9 +283,9 @@ message_add(struct sql_store *store, const struct sql_head *head,
     int rc;
 
     *known = false;
-    sql_bind_bytes(stmt, 1, id);
+    plex_sqlite_bind_bytes(stmt, 1, id);
     (void)sqlite3_bind_int64(stmt, 2, head->id);
-    sql_bind_u64(stmt, 3, store->next_turn);
+    plex_sqlite_bind_u64(stmt, 3, store->next_turn);
     rc = sqlite3_step(stmt);
     if (rc == SQLITE_CONSTRAINT)
         *known = true;
@@ -301,22 +302,22 @@ turn_add(struct sql_store *store, struct sql_head *head,
     const struct journal_row row = journal_row_of(entry);
     sqlite3_stmt *stmt = sql_get(store, SQL_TURN_ADD);
 
-    sql_bind_u64(stmt, 1, store->next_turn);
+    plex_sqlite_bind_u64(stmt, 1, store->next_turn);
     (void)sqlite3_bind_int64(stmt, 2, head->id);
-    sql_bind_u64(stmt, 3, row.seq);
-    sql_bind_u64(stmt, 4, head->now.last_turn);
-    sql_bind_u64(stmt, 5, row.at_ms);
-    sql_bind_u64(stmt, 6, row.expires_ms);
-    sql_bind_u64(stmt, 7, row.request_hash);
+    plex_sqlite_bind_u64(stmt, 3, row.seq);
+    plex_sqlite_bind_u64(stmt, 4, head->now.last_turn);
+    plex_sqlite_bind_u64(stmt, 5, row.at_ms);
+    plex_sqlite_bind_u64(stmt, 6, row.expires_ms);
+    plex_sqlite_bind_u64(stmt, 7, row.request_hash);
     (void)sqlite3_bind_int(stmt, 8, row.has_state != 0);
-    sql_bind_u64(stmt, 9, row.schema_version);
-    sql_bind_u64(stmt, 10, row.state_hash);
-    sql_bind_u64(stmt, 11,
-                 journal_row_checksum(&row, head->name, head->name_len));
-    sql_bind_bytes(stmt, 12, row.message_id);
-    sql_bind_bytes(stmt, 13, row.reply);
-    sql_bind_bytes(stmt, 14,
-                   entry->has_state ? entry->state : (struct plex_bytes){0});
+    plex_sqlite_bind_u64(stmt, 9, row.schema_version);
+    plex_sqlite_bind_u64(stmt, 10, row.state_hash);
+    plex_sqlite_bind_u64(
+        stmt, 11, journal_row_checksum(&row, head->name, head->name_len));
+    plex_sqlite_bind_bytes(stmt, 12, row.message_id);
+    plex_sqlite_bind_bytes(stmt, 13, row.reply);
+    plex_sqlite_bind_bytes(
+        stmt, 14, entry->has_state ? entry->state : (struct plex_bytes){0});
     if (sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     head_touch(store, head);
@@ -376,12 +377,12 @@ apply_snapshot(struct sql_store *store, struct sql_head *head,
     }
     stmt = sql_get(store, SQL_SNAPSHOT_ADD);
     (void)sqlite3_bind_int64(stmt, 1, head->id);
-    sql_bind_u64(stmt, 2, row.seq);
-    sql_bind_u64(stmt, 3, row.schema_version);
-    sql_bind_u64(stmt, 4, row.state_hash);
-    sql_bind_u64(stmt, 5,
-                 journal_row_checksum(&row, head->name, head->name_len));
-    sql_bind_bytes(stmt, 6, entry->state);
+    plex_sqlite_bind_u64(stmt, 2, row.seq);
+    plex_sqlite_bind_u64(stmt, 3, row.schema_version);
+    plex_sqlite_bind_u64(stmt, 4, row.state_hash);
+    plex_sqlite_bind_u64(
+        stmt, 5, journal_row_checksum(&row, head->name, head->name_len));
+    plex_sqlite_bind_bytes(stmt, 6, entry->state);
     if (sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     stmt = sql_get(store, SQL_SNAPSHOT_TRIM);
@@ -427,7 +428,7 @@ epochs_write(struct sql_store *store, struct plex_err *err)
                 blob[i * 8 + k] = (uint8_t)(from[i] >> (56 - 8 * k));
         stmt = sql_get(store, SQL_EPOCH_SET);
         (void)sqlite3_bind_int64(stmt, 1, chunk);
-        sql_bind_bytes(stmt, 2, (struct plex_bytes){blob, sizeof blob});
+        plex_sqlite_bind_bytes(stmt, 2, (struct plex_bytes){blob, sizeof blob});
         if (sql_run(store, stmt, err) != PLEX_OK)
             return err->status;
         (void)sqlite3_clear_bindings(stmt);
@@ -567,8 +568,8 @@ undo(struct sql_store *store, uint64_t mark)
         store->epochs_before = (struct journal_epochs){0};
     }
     /* SQLite may have rolled back already, after a full disk for one. */
-    if (!sqlite3_get_autocommit(store->db))
-        (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    if (!sqlite3_get_autocommit(store->sqlite.db))
+        (void)sqlite3_exec(store->sqlite.db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* The end of COMMIT failed: a flush that the kernel could not do may still
@@ -576,7 +577,7 @@ undo(struct sql_store *store, uint64_t mark)
 static enum plex_status
 commit_failed(struct sql_store *store, struct plex_err *err)
 {
-    if ((sqlite3_errcode(store->db) & 0xff) == SQLITE_IOERR)
+    if ((sqlite3_errcode(store->sqlite.db) & 0xff) == SQLITE_IOERR)
         err->status = PLEX_UNKNOWN;
     return err->status;
 }

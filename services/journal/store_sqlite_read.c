@@ -19,7 +19,7 @@ sql_turn_get(struct sql_store *store, uint64_t id, const char *name,
     sqlite3_stmt *stmt = sql_get(store, SQL_TURN_GET);
     int rc;
 
-    sql_bind_u64(stmt, 1, id);
+    plex_sqlite_bind_u64(stmt, 1, id);
     rc = sqlite3_step(stmt);
     if (rc == SQLITE_DONE) {
         sqlite3_reset(stmt);
@@ -28,20 +28,21 @@ sql_turn_get(struct sql_store *store, uint64_t id, const char *name,
     }
     if (rc != SQLITE_ROW)
         return sql_error(store, "could not read", err);
-    out->actor = sql_u64(stmt, 0);
-    out->prev = sql_u64(stmt, 2);
+    out->actor = plex_sqlite_u64(stmt, 0);
+    out->prev = plex_sqlite_u64(stmt, 2);
     out->row = (struct journal_row){
-        .seq = sql_u64(stmt, 1),
-        .at_ms = sql_u64(stmt, 3),
-        .expires_ms = sql_u64(stmt, 4),
-        .request_hash = sql_u64(stmt, 5),
-        .has_state = sql_u64(stmt, 6) != 0,
-        .schema_version = (uint32_t)sql_u64(stmt, 7),
-        .state_hash = sql_u64(stmt, 8),
-        .message_id = sql_bytes(stmt, 10),
-        .reply = sql_bytes(stmt, 11),
+        .seq = plex_sqlite_u64(stmt, 1),
+        .at_ms = plex_sqlite_u64(stmt, 3),
+        .expires_ms = plex_sqlite_u64(stmt, 4),
+        .request_hash = plex_sqlite_u64(stmt, 5),
+        .has_state = plex_sqlite_u64(stmt, 6) != 0,
+        .schema_version = (uint32_t)plex_sqlite_u64(stmt, 7),
+        .state_hash = plex_sqlite_u64(stmt, 8),
+        .message_id = plex_sqlite_bytes(stmt, 10),
+        .reply = plex_sqlite_bytes(stmt, 11),
     };
-    if (journal_row_checksum(&out->row, name, name_len) != sql_u64(stmt, 9)) {
+    if (journal_row_checksum(&out->row, name, name_len) !=
+        plex_sqlite_u64(stmt, 9)) {
         (void)corrupt(store, "turn", name, out->row.seq, err);
         sqlite3_reset(stmt);
         return PLEX_CORRUPT;
@@ -63,18 +64,18 @@ load_snapshot(struct sql_store *store, const struct sql_head *head,
 
     err->status = PLEX_OK;
     (void)sqlite3_bind_int64(stmt, 1, head->id);
-    sql_bind_u64(stmt, 2, head->now.state_seq);
+    plex_sqlite_bind_u64(stmt, 2, head->now.state_seq);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const struct plex_bytes state = sql_bytes(stmt, 4);
+        const struct plex_bytes state = plex_sqlite_bytes(stmt, 4);
         const struct journal_row row = {
-            .seq = sql_u64(stmt, 0),
+            .seq = plex_sqlite_u64(stmt, 0),
             .has_state = 1,
-            .schema_version = (uint32_t)sql_u64(stmt, 1),
-            .state_hash = sql_u64(stmt, 2),
+            .schema_version = (uint32_t)plex_sqlite_u64(stmt, 1),
+            .state_hash = plex_sqlite_u64(stmt, 2),
         };
 
         if (journal_row_checksum(&row, head->name, head->name_len) !=
-                sql_u64(stmt, 3) ||
+                plex_sqlite_u64(stmt, 3) ||
             journal_state_hash(state) != row.state_hash)
             continue;
         out->has_state = true;
@@ -114,12 +115,12 @@ load_turn_state(struct sql_store *store, const struct sql_head *head,
     out->schema_version = turn.row.schema_version;
     out->state_seq = turn.row.seq;
     stmt = sql_get(store, SQL_TURN_STATE);
-    sql_bind_u64(stmt, 1, head->now.state_turn);
+    plex_sqlite_bind_u64(stmt, 1, head->now.state_turn);
     err->status = PLEX_OK;
     if (sqlite3_step(stmt) != SQLITE_ROW) {
         (void)sql_error(store, "could not read", err);
     } else {
-        state = sql_bytes(stmt, 0);
+        state = plex_sqlite_bytes(stmt, 0);
         if (journal_state_hash(state) != turn.row.state_hash)
             (void)corrupt(store, "state", head->name, turn.row.seq, err);
         else
@@ -243,12 +244,12 @@ lookup_turn(struct sql_store *store, const char *tenant, struct plex_bytes id,
     sqlite3_stmt *stmt = sql_get(store, SQL_MESSAGE_FIND);
     enum plex_status status = PLEX_NOT_FOUND;
 
-    sql_bind_bytes(stmt, 1, id);
+    plex_sqlite_bind_bytes(stmt, 1, id);
     while (next_of_tenant(stmt, tenant, name)) {
         struct sql_turn turn;
 
-        status = sql_turn_get(store, sql_u64(stmt, 0), name, strlen(name),
-                              &turn, err);
+        status = sql_turn_get(store, plex_sqlite_u64(stmt, 0), name,
+                              strlen(name), &turn, err);
         if (status == PLEX_OK && turn.row.expires_ms <= wall_ms)
             status = PLEX_NOT_FOUND;
         if (status == PLEX_NOT_FOUND)
@@ -281,11 +282,11 @@ sql_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
     sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_FIND);
     bool waiting;
 
-    sql_bind_bytes(stmt, 1, id);
+    plex_sqlite_bind_bytes(stmt, 1, id);
     waiting = next_of_tenant(stmt, tenant, name);
     if (waiting) {
         out->waiting = true;
-        out->due_ms = sql_u64(stmt, 0);
+        out->due_ms = plex_sqlite_u64(stmt, 0);
     }
     sqlite3_reset(stmt);
     if (waiting)
@@ -300,13 +301,14 @@ pending_read(struct sql_store *store, sqlite3_stmt *stmt,
              struct plex_arena *arena, struct journal_pending_item *out,
              struct plex_err *err)
 {
-    const struct journal_pending pending = {.due_ms = sql_u64(stmt, 2),
-                                            .id = sql_bytes(stmt, 4),
-                                            .message = sql_bytes(stmt, 5)};
+    const struct journal_pending pending = {.due_ms = plex_sqlite_u64(stmt, 2),
+                                            .id = plex_sqlite_bytes(stmt, 4),
+                                            .message =
+                                                plex_sqlite_bytes(stmt, 5)};
     const char *name = (const char *)sqlite3_column_text(stmt, 6);
 
-    if (journal_pending_checksum(&pending) != sql_u64(stmt, 3))
-        return corrupt(store, "a pending", name, sql_u64(stmt, 0), err);
+    if (journal_pending_checksum(&pending) != plex_sqlite_u64(stmt, 3))
+        return corrupt(store, "a pending", name, plex_sqlite_u64(stmt, 0), err);
     out->pending.due_ms = pending.due_ms;
     if (journal_bytes_copy(pending.id, arena, &out->pending.id, err) !=
             PLEX_OK ||
@@ -351,8 +353,9 @@ page_read(struct sql_store *store, sqlite3_stmt *stmt,
             return page_token(&last, arena, out, err);
         if (pending_read(store, stmt, arena, item, err) != PLEX_OK)
             return err->status;
-        last = (struct journal_cursor){(uint32_t)sql_u64(stmt, 1),
-                                       sql_u64(stmt, 2), sql_u64(stmt, 0)};
+        last = (struct journal_cursor){(uint32_t)plex_sqlite_u64(stmt, 1),
+                                       plex_sqlite_u64(stmt, 2),
+                                       plex_sqlite_u64(stmt, 0)};
         bytes += item->pending.message.len + item->pending.id.len;
         out->n++;
     }
@@ -372,10 +375,10 @@ sql_pending(struct journal_store *base, const struct journal_page *page,
 
     if (journal_cursor_read(page->after, page->first, &after, err) != PLEX_OK)
         return err->status;
-    sql_bind_u64(stmt, 1, after.shard);
-    sql_bind_u64(stmt, 2, after.due_ms);
-    sql_bind_u64(stmt, 3, after.row);
-    sql_bind_u64(stmt, 4, page->last);
+    plex_sqlite_bind_u64(stmt, 1, after.shard);
+    plex_sqlite_bind_u64(stmt, 2, after.due_ms);
+    plex_sqlite_bind_u64(stmt, 3, after.row);
+    plex_sqlite_bind_u64(stmt, 4, page->last);
     status = page_read(store, stmt, page, arena, out, err);
     sqlite3_reset(stmt);
     return status;

@@ -36,11 +36,11 @@ superseded(struct sql_store *store, uint64_t turn, uint64_t actor,
     sqlite3_stmt *stmt = sql_get(store, SQL_ACTOR_NAME);
     int rc, answer = -1;
 
-    sql_bind_u64(stmt, 1, actor);
+    plex_sqlite_bind_u64(stmt, 1, actor);
     rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
-        answer =
-            turn < sql_u64(stmt, 1) && (!has_state || turn < sql_u64(stmt, 2));
+        answer = turn < plex_sqlite_u64(stmt, 1) &&
+                 (!has_state || turn < plex_sqlite_u64(stmt, 2));
     else if (rc == SQLITE_DONE)
         answer = 1; /* no such actor: nobody can ask for it */
     sqlite3_reset(stmt);
@@ -54,9 +54,10 @@ scan_rows(struct sql_store *store, sqlite3_stmt *stmt, uint64_t wall_ms,
     int rc;
 
     while (scan->n < limit && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const uint64_t turn = sql_u64(stmt, 0), actor = sql_u64(stmt, 1);
-        const uint64_t expires_ms = sql_u64(stmt, 2);
-        const struct plex_bytes id = sql_bytes(stmt, 4);
+        const uint64_t turn = plex_sqlite_u64(stmt, 0),
+                       actor = plex_sqlite_u64(stmt, 1);
+        const uint64_t expires_ms = plex_sqlite_u64(stmt, 2);
+        const struct plex_bytes id = plex_sqlite_bytes(stmt, 4);
         struct drop *drop = &scan->drops[scan->n];
         int gone;
 
@@ -71,7 +72,7 @@ scan_rows(struct sql_store *store, sqlite3_stmt *stmt, uint64_t wall_ms,
                 store->retain_next_ms = expires_ms;
             continue;
         }
-        gone = superseded(store, turn, actor, sql_u64(stmt, 3) != 0);
+        gone = superseded(store, turn, actor, plex_sqlite_u64(stmt, 3) != 0);
         if (gone < 0)
             return sql_error(store, "could not read", err);
         if (gone == 0 || id.len > JOURNAL_ID_MAX)
@@ -91,15 +92,16 @@ drop_one(struct sql_store *store, const struct drop *drop, struct plex_err *err)
 {
     sqlite3_stmt *stmt = sql_get(store, SQL_TURN_DROP);
 
-    sql_bind_u64(stmt, 1, drop->turn);
+    plex_sqlite_bind_u64(stmt, 1, drop->turn);
     if (sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     if (drop->id_len == 0)
         return PLEX_OK;
     stmt = sql_get(store, SQL_MESSAGE_DROP);
-    sql_bind_bytes(stmt, 1, (struct plex_bytes){drop->id, drop->id_len});
-    sql_bind_u64(stmt, 2, drop->actor);
-    sql_bind_u64(stmt, 3, drop->turn);
+    plex_sqlite_bind_bytes(stmt, 1,
+                           (struct plex_bytes){drop->id, drop->id_len});
+    plex_sqlite_bind_u64(stmt, 2, drop->actor);
+    plex_sqlite_bind_u64(stmt, 3, drop->turn);
     return sql_run(store, stmt, err);
 }
 
@@ -116,8 +118,8 @@ drop_all(struct sql_store *store, const struct scan *scan, struct plex_err *err)
     if (sql_run(store, sql_get(store, SQL_COMMIT), err) == PLEX_OK)
         return PLEX_OK;
 fail:
-    if (!sqlite3_get_autocommit(store->db))
-        (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    if (!sqlite3_get_autocommit(store->sqlite.db))
+        (void)sqlite3_exec(store->sqlite.db, "ROLLBACK", NULL, NULL, NULL);
     return err->status;
 }
 
@@ -133,8 +135,8 @@ sql_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
 
     if (limit > DROPS_MAX)
         limit = DROPS_MAX;
-    sql_bind_u64(stmt, 1, from);
-    sql_bind_u64(stmt, 2, (uint64_t)limit * SCAN_PER_ROW);
+    plex_sqlite_bind_u64(stmt, 1, from);
+    plex_sqlite_bind_u64(stmt, 2, (uint64_t)limit * SCAN_PER_ROW);
     status = scan_rows(store, stmt, wall_ms, limit, scan, err);
     sqlite3_reset(stmt);
     if (status == PLEX_OK)

@@ -96,7 +96,7 @@ sql_sync_start(struct sql_store *store, struct plex_err *err)
 {
     struct sql_sync *sync = plex_calloc(1, sizeof *sync);
 
-    sync->writer = store->db;
+    sync->writer = store->sqlite.db;
     sync->pages_mark = (int)store->checkpoint_pages;
     (void)pthread_mutex_init(&sync->mutex, NULL);
     (void)pthread_cond_init(&sync->wake, NULL);
@@ -115,7 +115,7 @@ sql_sync_start(struct sql_store *store, struct plex_err *err)
                             store->path);
     }
     store->sync = sync;
-    (void)sqlite3_wal_hook(store->db, wal_hook, sync);
+    (void)sqlite3_wal_hook(store->sqlite.db, wal_hook, sync);
     return PLEX_OK;
 }
 
