@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -170,12 +171,31 @@ refuse_body(struct plex_http_exchange *ex)
     plex_http_respond_problem(ex, &problem, NULL);
 }
 
+static void
+refuse_framing(struct plex_http_exchange *ex)
+{
+    const struct plex_http_problem problem = {
+        .status = 400,
+        .code = "AMBIGUOUS_LENGTH",
+        .detail = "the request says more than once how long its body is; send "
+                  "one Content-Length, or Transfer-Encoding: chunked alone",
+        .source = "http",
+        .request_id = "",
+    };
+    static const struct plex_http_header close[] = {{"Connection", "close"},
+                                                    {0}};
+
+    plex_http_respond_problem(ex, &problem, close);
+}
+
 static enum MHD_Result
 begin_handling(struct plex_http_exchange *ex)
 {
     ex->state = EXCHANGE_HANDLING;
     ex->http->pending++;
-    if (ex->discarded > 0)
+    if (ex->ambiguous)
+        refuse_framing(ex);
+    else if (ex->discarded > 0)
         refuse_body(ex);
     else
         ex->http->config.handle(ex->http->config.arg, ex);
@@ -190,7 +210,20 @@ begin_handling(struct plex_http_exchange *ex)
     return MHD_YES;
 }
 
-/* Headers are complete. A body that is announced too large is refused before
+static void
+count_framing(void *arg, const char *name, const char *value)
+{
+    unsigned *count = arg;
+
+    (void)value;
+    if (strcasecmp(name, "Content-Length") == 0 ||
+        strcasecmp(name, "Transfer-Encoding") == 0)
+        ++*count;
+}
+
+/* Headers are complete. Who forwards to us might have read another end of a
+ * body whose length is said twice, and what follows would then be a request
+ * that nobody checked: it is refused and the connection ends. A body that is announced too large is refused before
  * it is sent if the client waits for our word, or if it is not worth reading;
  * the connection ends then. */
 static enum MHD_Result
@@ -199,10 +232,15 @@ begin_reading(struct plex_http_exchange *ex, const char *method)
     const char *length = plex_http_request_header(ex, "Content-Length");
     const char *expect = plex_http_request_header(ex, "Expect");
     const uint64_t max = ex->http->config.body_max;
+    unsigned framing = 0;
     uint64_t size;
 
     ex->method = method;
     ex->state = EXCHANGE_READING;
+    plex_http_each_header(ex, count_framing, &framing);
+    ex->ambiguous = framing > 1;
+    if (ex->ambiguous)
+        return begin_handling(ex);
     size = length != NULL ? strtoull(length, NULL, 10) : 0;
     if (size <= max || (expect == NULL && size - max <= HTTP_DISCARD_MAX))
         return MHD_YES;

@@ -35,6 +35,7 @@ struct plex_http_exchange {
     size_t uri_cap;
     const char *query; /* into uri */
     struct plex_buf body;
+    bool ambiguous;   /* the length of its body is said twice */
     size_t discarded; /* bytes of a body that is too large */
     void *user;
 };
