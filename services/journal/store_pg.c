@@ -376,8 +376,14 @@ pg_collect(struct pg_store *store, PGresult **results, int n,
     for (int i = 0; i < n; i++)
         results[i] = NULL;
     err->status = PLEX_OK;
-    if (PQpipelineSync(store->conn) != 1)
-        return pg_failed(store, NULL, err);
+    if (PQpipelineSync(store->conn) != 1) {
+        const enum plex_status status = pg_failed(store, NULL, err);
+
+        store->refused = false;
+        if (store->conn != NULL)
+            disconnect(store); /* no telling what was sent */
+        return status;
+    }
     if (collect(store, results, n, err) == PLEX_OK)
         return PLEX_OK;
     for (int i = 0; i < n; i++) {
@@ -437,6 +443,7 @@ pg_epochs_refresh(struct pg_store *store, uint64_t version,
     if (pg_query(store, PG_EPOCH_GET, &result, err) != PLEX_OK)
         return err->status;
     journal_epochs_fini(&store->epochs);
+    pg_heads_forget(store); /* it may even be another database's version */
     for (int i = 0; i < PQntuples(result); i++)
         epochs_read_chunk(store, pg_u64(result, i, 0), pg_bytes(result, i, 1));
     PQclear(result);

@@ -59,7 +59,8 @@ CREATE TABLE journal_epoch_version (
     one bigint PRIMARY KEY CHECK (one = 1),
     version bigint NOT NULL
 );
-INSERT INTO journal_epoch_version VALUES (1, 1);
+-- Random, so that tables made anew are not taken for those before.
+INSERT INTO journal_epoch_version VALUES (1, 1 + (random() * 1e15)::bigint);
 
 -- Append turns if the epochs are those of the known version and the last turns
 -- of the actors are as expected; else nothing is written. Each statement sees
