@@ -238,7 +238,9 @@ load_group(void *core, sqlite3_stmt *stmt, struct plex_err *err)
 static bool
 headers_decode(struct plex_bytes in, struct broker_header *headers, uint32_t *n)
 {
-    const char *at = (const char *)in.data, *end = at + in.len;
+    /* An empty blob has no address. */
+    const char *at = in.len > 0 ? (const char *)in.data : "";
+    const char *end = at + in.len;
 
     for (*n = 0; at != end; (*n)++) {
         const char *parts[2];
