@@ -1,91 +1,10 @@
 #include "services/tuplespace/core.h"
 
-#include "common/mem.h"
-#include "services/tuplespace/tuple.h"
+#include "services/tuplespace/core_private.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-#define uthash_malloc(size) plex_calloc(1, size)
-#define HASH_FUNCTION(key, len, hash) ((hash) = (unsigned)XXH3_64bits(key, len))
-#include <uthash.h>
-
-enum {
-    NAME_MAX_BYTES = 64 + 32 + TSPACE_NAME_MAX + 3,
-    REPLY_BYTES_MAX = 8 << 20, /* of tuples; a reply holds at least one */
-    SWEEP_MS = 1000, /* expired tuples are invisible at once, removed later */
-};
-
-struct entry {
-    TAILQ_ENTRY(entry) next;
-    struct tspace_held *held;
-};
-struct space {
-    UT_hash_handle hh;
-    char *tenant; /* the three names, each with its NUL: the hash key */
-    size_t name_len;
-    struct tspace_where where;
-    TAILQ_HEAD(, entry) entries;
-    TAILQ_HEAD(, waiter) waiters;
-};
-struct waiter {
-    TAILQ_ENTRY(waiter) next;     /* of its space */
-    TAILQ_ENTRY(waiter) all_next; /* of the core */
-    struct space *space;
-    void *call;
-    uint64_t deadline_ns;
-    bool take;
-    uint8_t request_id[TSPACE_ID_BYTES];
-    bool has_request_id;
-    struct tspace_held *pattern_bytes; /* owns what the patterns point to */
-    struct tspace_pattern *patterns;
-    uint32_t n_patterns;
-};
-/* A counted answer: remembered, to be stored and to be sent, at once. */
-struct answer {
-    struct tspace_answer pub;
-    unsigned refs;
-};
-struct request {
-    UT_hash_handle hh;
-    TAILQ_ENTRY(request) next; /* oldest first */
-    struct space *space;
-    uint64_t expires_ms;
-    struct answer *answer;
-    /* the hash key: space pointer is not stable across runs, its name is */
-    uint8_t key[NAME_MAX_BYTES + TSPACE_ID_BYTES];
-    size_t key_len;
-};
-struct output {
-    STAILQ_ENTRY(output) next;
-    enum tspace_action_kind kind;
-    struct space *space;
-    struct tspace_held *held;
-    struct answer *answer;
-    uint8_t request_id[TSPACE_ID_BYTES];
-    uint64_t expires_ms;
-    void *call;
-    enum plex_status status;
-    const char *text;
-};
-struct tspace_core {
-    struct tspace_config config;
-    struct space *spaces;     /* hash, in order of making */
-    struct request *requests; /* hash */
-    TAILQ_HEAD(, request) by_age;
-    TAILQ_HEAD(, waiter) waiters;
-    STAILQ_HEAD(, output) outputs;
-    struct output *popped;
-    struct tspace_stats stats;
-    uint64_t expiry_ms;     /* no tuple expires before; UINT64_MAX: none */
-    uint64_t swept_ms;      /* wall clock of the last sweep */
-    uint64_t wait_until_ns; /* no waiter's time ends before */
-};
 
 struct tspace_core *
 tspace_core_create(const struct tspace_config *config)
@@ -101,7 +20,7 @@ tspace_core_create(const struct tspace_config *config)
     return core;
 }
 
-static void
+void
 answer_unref(struct answer *answer)
 {
     if (answer == NULL || --answer->refs > 0)
@@ -132,16 +51,6 @@ waiter_free(struct tspace_core *core, struct waiter *waiter)
     tspace_held_unref(waiter->pattern_bytes);
     free(waiter->patterns);
     free(waiter);
-}
-
-static void
-request_free(struct tspace_core *core, struct request *request)
-{
-    HASH_DEL(core->requests, request);
-    TAILQ_REMOVE(&core->by_age, request, next);
-    core->stats.requests--;
-    answer_unref(request->answer);
-    free(request);
 }
 
 static void
@@ -185,7 +94,7 @@ tspace_core_free(struct tspace_core *core)
 
 /* -- outputs --------------------------------------------------------------- */
 
-static struct output *
+struct output *
 output_add(struct tspace_core *core, enum tspace_action_kind kind,
            struct space *space)
 {
@@ -273,7 +182,7 @@ space_find(const struct tspace_core *core, const struct tspace_where *where)
     return space;
 }
 
-static struct space *
+struct space *
 space_get(struct tspace_core *core, const struct tspace_where *where)
 {
     struct space *space = space_find(core, where);
@@ -313,81 +222,9 @@ expired(const struct tspace_tuple *tuple, struct tspace_now now)
     return tuple->expires_ms != 0 && tuple->expires_ms <= now.wall_ms;
 }
 
-/* -- remembered requests --------------------------------------------------- */
-
-static size_t
-request_key(const struct space *space, struct plex_bytes id, uint8_t *key)
-{
-    assert(id.len == TSPACE_ID_BYTES);
-    memcpy(key, space->tenant, space->name_len);
-    memcpy(key + space->name_len, id.data, id.len);
-    return space->name_len + id.len;
-}
-
-static struct request *
-request_find(const struct tspace_core *core, const struct space *space,
-             struct plex_bytes id, struct tspace_now now)
-{
-    uint8_t key[NAME_MAX_BYTES + TSPACE_ID_BYTES];
-    const size_t len = request_key(space, id, key);
-    struct request *request;
-
-    HASH_FIND(hh, core->requests, key, len, request);
-    return request != NULL && request->expires_ms > now.wall_ms ? request
-                                                                 : NULL;
-}
-
-static void
-request_forget(struct tspace_core *core, struct request *request)
-{
-    struct output *output = output_add(core, TSPACE_FORGET, request->space);
-
-    memcpy(output->request_id,
-           request->key + request->key_len - TSPACE_ID_BYTES, TSPACE_ID_BYTES);
-    request_free(core, request);
-}
-
-static struct request *
-request_add(struct tspace_core *core, struct space *space,
-            struct plex_bytes id, uint64_t expires_ms, struct answer *answer)
-{
-    struct request *request = plex_calloc(1, sizeof *request), *old;
-
-    request->key_len = request_key(space, id, request->key);
-    request->space = space;
-    request->expires_ms = expires_ms;
-    request->answer = answer;
-    answer->refs++;
-    HASH_FIND(hh, core->requests, request->key, request->key_len, old);
-    if (old != NULL)
-        request_free(core, old);
-    HASH_ADD(hh, core->requests, key, request->key_len, request);
-    TAILQ_INSERT_TAIL(&core->by_age, request, next);
-    core->stats.requests++;
-    return request;
-}
-
-static void
-request_remember(struct tspace_core *core, struct space *space,
-                 struct plex_bytes id, struct tspace_now now,
-                 struct answer *answer)
-{
-    const uint64_t expires_ms = now.wall_ms + TSPACE_REMEMBER_MS;
-    struct output *output;
-
-    if (core->stats.requests >= core->config.requests_max)
-        request_forget(core, TAILQ_FIRST(&core->by_age));
-    (void)request_add(core, space, id, expires_ms, answer);
-    output = output_add(core, TSPACE_REMEMBER, space);
-    memcpy(output->request_id, id.data, TSPACE_ID_BYTES);
-    output->expires_ms = expires_ms;
-    output->answer = answer;
-    answer->refs++;
-}
-
 /* -- waiting --------------------------------------------------------------- */
 
-static struct answer *
+struct answer *
 answer_make(uint32_t room)
 {
     struct answer *answer = plex_calloc(1, sizeof *answer);
@@ -399,7 +236,7 @@ answer_make(uint32_t room)
     return answer;
 }
 
-static void
+void
 answer_add(struct answer *answer, struct tspace_held *held)
 {
     answer->pub.tuples[answer->pub.n++] = &tspace_held_ref(held)->tuple;
@@ -518,7 +355,7 @@ waiters_serve(struct tspace_core *core, struct space *space,
 
 /* -- requests -------------------------------------------------------------- */
 
-static void
+void
 entry_add(struct tspace_core *core, struct space *space,
           struct tspace_held *held)
 {
@@ -764,40 +601,6 @@ tspace_core_fail_waiters(struct tspace_core *core, const char *text)
         output_refusal(core, waiter->call, PLEX_UNAVAILABLE, text);
         waiter_free(core, waiter);
     }
-}
-
-/* -- recovery -------------------------------------------------------------- */
-
-void
-tspace_core_restore_tuple(struct tspace_core *core,
-                          const struct tspace_where *where,
-                          const struct tspace_tuple *tuple)
-{
-    entry_add(core, space_get(core, where), tspace_held_make(tuple));
-}
-
-void
-tspace_core_restore_request(struct tspace_core *core,
-                            const struct tspace_where *where,
-                            struct plex_bytes request_id, uint64_t expires_ms,
-                            const struct tspace_answer *answer)
-{
-    struct answer *copy = answer_make(answer->is_write ? 0 : answer->n);
-
-    copy->pub.is_write = answer->is_write;
-    memcpy(copy->pub.first_id, answer->first_id, TSPACE_ID_BYTES);
-    if (answer->is_write)
-        copy->pub.n = answer->n;
-    else
-        for (uint32_t i = 0; i < answer->n; i++) {
-            struct tspace_held *held = tspace_held_make(answer->tuples[i]);
-
-            answer_add(copy, held);
-            tspace_held_unref(held);
-        }
-    (void)request_add(core, space_get(core, where), request_id, expires_ms,
-                      copy);
-    answer_unref(copy);
 }
 
 struct tspace_stats

@@ -10,12 +10,6 @@
 #define PB(name) Plexspaces__Tuplespace__V1__##name
 
 static enum plex_status
-no_room(struct plex_err *err)
-{
-    return plex_err_set(err, PLEX_TOO_LARGE, "request is too large to decode");
-}
-
-static enum plex_status
 check_id(struct plex_bytes id, struct plex_err *err)
 {
     if (id.len != 0 && id.len != TSPACE_ID_BYTES)
@@ -81,7 +75,7 @@ tuple_in(const PB(Tuple) * in, struct plex_arena *arena,
                             in->n_fields, TSPACE_FIELDS_MAX);
     fields = plex_arena_alloc(arena, in->n_fields * sizeof *fields);
     if (fields == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_fields; i++) {
         if (field_in(in->fields[i], &fields[i], err) != PLEX_OK)
             return plex_err_wrap(err, "fields[%zu]", i);
@@ -104,9 +98,8 @@ tspace_wire_write(struct plex_bytes in, struct plex_arena *arena,
     const PB(WriteRequest) * pb;
     struct tspace_tuple *tuples;
 
-    if (plex_wire_unpack(
-            &plexspaces__tuplespace__v1__write_request__descriptor, in, arena,
-            &message, err) != PLEX_OK)
+    if (plex_wire_unpack(&plexspaces__tuplespace__v1__write_request__descriptor,
+                         in, arena, &message, err) != PLEX_OK)
         return err->status;
     pb = (const void *)message;
     *out = (struct tspace_write){
@@ -119,15 +112,14 @@ tspace_wire_write(struct plex_bytes in, struct plex_arena *arena,
         check_id(out->request_id, err) != PLEX_OK)
         return err->status;
     if (pb->ttl_ms > TSPACE_TTL_MAX_MS)
-        return plex_err_set(err, PLEX_INVALID,
-                            "ttl_ms is more than 30 days");
+        return plex_err_set(err, PLEX_INVALID, "ttl_ms is more than 30 days");
     if (pb->n_tuples == 0 || pb->n_tuples > TSPACE_WRITE_MAX)
         return plex_err_set(err, PLEX_INVALID,
                             "tuples has %zu entries, 1 to %d are allowed",
                             pb->n_tuples, TSPACE_WRITE_MAX);
     tuples = plex_arena_alloc(arena, pb->n_tuples * sizeof *tuples);
     if (tuples == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < pb->n_tuples; i++)
         if (tuple_in(pb->tuples[i], arena, &tuples[i], err) != PLEX_OK)
             return plex_err_wrap(err, "tuples[%zu]", i);
@@ -139,8 +131,8 @@ static enum plex_status
 pattern_in(const PB(Pattern) * in, struct tspace_pattern *out,
            struct plex_err *err)
 {
-    *out = (struct tspace_pattern){.kind = TSPACE_ANY,
-                                   .field.type = TSPACE_NULL};
+    *out =
+        (struct tspace_pattern){.kind = TSPACE_ANY, .field.type = TSPACE_NULL};
     if (in->kind_case == PLEXSPACES__TUPLESPACE__V1__PATTERN__KIND_EXACT) {
         out->kind = TSPACE_EXACT;
         return field_in(in->exact, &out->field, err);
@@ -148,8 +140,8 @@ pattern_in(const PB(Pattern) * in, struct tspace_pattern *out,
     if (in->kind_case != PLEXSPACES__TUPLESPACE__V1__PATTERN__KIND_TYPE)
         return PLEX_OK;
     if ((int)in->type < TSPACE_INTEGER || (int)in->type > TSPACE_NULL)
-        return plex_err_set(err, PLEX_INVALID,
-                            "type %d is not a field type", (int)in->type);
+        return plex_err_set(err, PLEX_INVALID, "type %d is not a field type",
+                            (int)in->type);
     out->kind = TSPACE_OF_TYPE;
     out->field.type = (enum tspace_type)in->type;
     return PLEX_OK;
@@ -168,7 +160,7 @@ template_in(const PB(Template) * in, struct plex_arena *arena,
                             TSPACE_FIELDS_MAX);
     patterns = plex_arena_alloc(arena, n * sizeof *patterns);
     if (patterns == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < n; i++)
         if (pattern_in(in->fields[i], &patterns[i], err) != PLEX_OK)
             return plex_err_wrap(err, "template.fields[%zu]", i);
@@ -217,9 +209,8 @@ tspace_wire_count(struct plex_bytes in, struct plex_arena *arena,
     ProtobufCMessage *message;
     const PB(CountRequest) * pb;
 
-    if (plex_wire_unpack(
-            &plexspaces__tuplespace__v1__count_request__descriptor, in, arena,
-            &message, err) != PLEX_OK)
+    if (plex_wire_unpack(&plexspaces__tuplespace__v1__count_request__descriptor,
+                         in, arena, &message, err) != PLEX_OK)
         return err->status;
     pb = (const void *)message;
     *out = (struct tspace_read){.where.space = pb->space};
@@ -229,18 +220,6 @@ tspace_wire_count(struct plex_bytes in, struct plex_arena *arena,
 }
 
 /* -- replies --------------------------------------------------------------- */
-
-static ProtobufCBinaryData
-binary(struct plex_bytes bytes)
-{
-    /* protobuf-c never writes through the pointer of a message it packs. */
-    union {
-        const uint8_t *in;
-        uint8_t *out;
-    } data = {.in = bytes.data};
-
-    return (ProtobufCBinaryData){bytes.len, data.out};
-}
 
 static bool
 field_out(const struct tspace_field *in, struct plex_arena *arena,
@@ -267,7 +246,7 @@ field_out(const struct tspace_field *in, struct plex_arena *arena,
         break;
     case TSPACE_BINARY:
         out->value_case = PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_BYTES;
-        out->bytes = binary(in->bytes);
+        out->bytes = plex_wire_bytes(in->bytes);
         break;
     case TSPACE_NULL:
         break;
@@ -285,7 +264,7 @@ static PB(Tuple) *
     if (out == NULL || fields == NULL || list == NULL)
         return NULL;
     plexspaces__tuplespace__v1__tuple__init(out);
-    out->id = binary((struct plex_bytes){in->id, TSPACE_ID_BYTES});
+    out->id = plex_wire_bytes((struct plex_bytes){in->id, TSPACE_ID_BYTES});
     out->expires_ms = in->expires_ms;
     out->n_fields = in->n_fields;
     out->fields = list;
@@ -306,22 +285,22 @@ ids_out(const struct tspace_answer *answer, struct plex_arena *arena,
     reply.n_ids = answer->n;
     reply.ids = plex_arena_alloc(arena, answer->n * sizeof *reply.ids);
     if (reply.ids == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (uint32_t i = 0; i < answer->n; i++) {
         uint8_t *id = plex_arena_alloc(arena, TSPACE_ID_BYTES);
 
         if (id == NULL)
-            return no_room(err);
+            return plex_wire_no_room(err);
         tspace_id_at(answer->first_id, i, id);
-        reply.ids[i] = binary((struct plex_bytes){id, TSPACE_ID_BYTES});
+        reply.ids[i] =
+            plex_wire_bytes((struct plex_bytes){id, TSPACE_ID_BYTES});
     }
     return plex_wire_pack(&reply.base, out, err);
 }
 
 enum plex_status
-tspace_wire_answer(const struct tspace_answer *answer,
-                   struct plex_arena *arena, struct plex_buf *out,
-                   struct plex_err *err)
+tspace_wire_answer(const struct tspace_answer *answer, struct plex_arena *arena,
+                   struct plex_buf *out, struct plex_err *err)
 {
     PB(ReadReply) reply = PLEXSPACES__TUPLESPACE__V1__READ_REPLY__INIT;
 
@@ -332,11 +311,10 @@ tspace_wire_answer(const struct tspace_answer *answer,
         reply.tuples =
             plex_arena_alloc(arena, answer->n * sizeof *reply.tuples);
         if (reply.tuples == NULL)
-            return no_room(err);
+            return plex_wire_no_room(err);
         for (uint32_t i = 0; i < answer->n; i++)
-            if ((reply.tuples[i] = tuple_out(answer->tuples[i], arena)) ==
-                NULL)
-                return no_room(err);
+            if ((reply.tuples[i] = tuple_out(answer->tuples[i], arena)) == NULL)
+                return plex_wire_no_room(err);
     }
     return plex_wire_pack(&reply.base, out, err);
 }
