@@ -21,8 +21,8 @@ static const char *const texts[PG_STATEMENTS] = {
     [PG_COMMIT] = "COMMIT",
     [PG_ROLLBACK] = "ROLLBACK",
     [PG_LOCK] = "SELECT pg_advisory_xact_lock(" EPOCH_LOCK ")",
-    [PG_EPOCH_VERSION] = "SELECT version FROM journal_epoch_version WHERE "
-                         "one = 1",
+    [PG_EPOCH_VERSION] = "SELECT version, removals FROM "
+                         "journal_epoch_version WHERE one = 1",
     [PG_EPOCH_GET] = "SELECT chunk, epochs FROM journal_epoch ORDER BY chunk",
     [PG_EPOCH_SET] = "INSERT INTO journal_epoch (chunk, epochs) VALUES ($1, "
                      "$2) ON CONFLICT (chunk) DO UPDATE SET epochs = "
@@ -52,8 +52,8 @@ static const char *const texts[PG_STATEMENTS] = {
         "journal_actor a ON a.id = t.actor WHERE t.message_id = $1::bytea AND "
         "t.remembered AND t.expires_ms > $2::bigint AND "
         "starts_with(a.name, $3::text || '/') ORDER BY t.at_ms DESC LIMIT 1",
-    [PG_APPEND] = "SELECT journal_append($1::bigint, $2::bigint[], "
-                  "$3::bigint[], $4::journal_turn[])",
+    [PG_APPEND] = "SELECT journal_append($1::bigint, $2::bigint, $3::bigint[], "
+                  "$4::bigint[], $5::journal_turn[])",
     [PG_TURNS_ADD] = "INSERT INTO journal_turn SELECT * FROM "
                      "unnest($1::journal_turn[])",
     [PG_TURNS_RECENT] =
@@ -112,10 +112,13 @@ static const char *const texts[PG_STATEMENTS] = {
         "turns AS (DELETE FROM journal_turn t USING seen s WHERE s.gone AND "
         "t.actor = s.actor AND t.seq = s.seq), "
         "last AS (SELECT expires_ms, actor, seq FROM seen ORDER BY "
-        "expires_ms DESC, actor DESC, seq DESC LIMIT 1) "
+        "expires_ms DESC, actor DESC, seq DESC LIMIT 1), "
+        "bump AS (UPDATE journal_epoch_version SET removals = removals + 1 "
+        "WHERE one = 1 AND EXISTS (SELECT FROM seen WHERE gone) RETURNING "
+        "removals) "
         "SELECT count(*), count(*) FILTER (WHERE gone), (SELECT expires_ms "
-        "FROM last), (SELECT actor FROM last), (SELECT seq FROM last) FROM "
-        "seen",
+        "FROM last), (SELECT actor FROM last), (SELECT seq FROM last), "
+        "(SELECT removals FROM bump) FROM seen",
     [PG_RETAIN_NEXT] = "SELECT expires_ms FROM journal_turn WHERE expires_ms "
                        "> $1::bigint ORDER BY expires_ms LIMIT 1",
 };
@@ -521,6 +524,8 @@ pg_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
     if (seen > 0)
         store->retain_after = (struct pg_expiry){
             pg_u64(result, 0, 2), pg_u64(result, 0, 3), pg_u64(result, 0, 4)};
+    if (out->removed > 0)
+        store->removals = pg_u64(result, 0, 5);
     PQclear(result);
     out->more = seen == limit;
     return out->more ? PLEX_OK : retain_next(store, wall_ms, out, err);

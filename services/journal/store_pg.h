@@ -60,6 +60,7 @@ struct pg_store {
     uint64_t retry_ns; /* monotonic: no new connection before this */
     struct journal_epochs epochs;
     uint64_t epoch_version;
+    uint64_t removals; /* as last seen: a head verified then is still right */
     struct pg_head *heads;   /* forgotten with the connection */
     uint32_t turn_oid;       /* of the type journal_turn */
     struct plex_buf replies; /* of the last commit's EXISTS results */

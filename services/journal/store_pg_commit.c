@@ -107,6 +107,7 @@ read_first(struct work *w, struct plex_err *err)
     if (first_trip(w, got, err) != PLEX_OK)
         return err->status;
     version = pg_u64(got[GOT_VERSION], 0, 0);
+    w->store->removals = pg_u64(got[GOT_VERSION], 0, 1);
     all = heads_read(w, got[GOT_HEADS]);
     w->recorded = got[GOT_MESSAGES];
     for (int i = 0; i < GOT_MESSAGES; i++)
@@ -215,6 +216,8 @@ commit_carefully(struct pg_store *store, struct journal_commit *commit,
     status = run(&w, err);
     if (status == PLEX_OK) {
         replies_place(&w);
+        for (size_t i = 0; i < w.n_heads; i++)
+            w.heads[i].verified = store->removals;
         pg_heads_keep(&w);
     } else {
         rollback(&w);

@@ -48,6 +48,7 @@ known_set(struct pg_store *store, const struct head *head)
     known->id = head->id;
     known->last_seq = head->last_seq;
     known->state_seq = head->state_seq;
+    known->verified = head->verified;
 }
 
 void
@@ -72,6 +73,7 @@ heads_recall(struct work *w)
         w->heads[i].id = known->id;
         w->heads[i].last_seq = known->last_seq;
         w->heads[i].state_seq = known->state_seq;
+        w->heads[i].verified = known->verified;
     }
     return unknown;
 }
@@ -157,13 +159,17 @@ send_append(struct work *w)
     struct pg_store *store = w->store;
 
     pg_param_u64(store, store->epoch_version);
+    pg_param_u64(store, store->removals);
     pg_array_u64(store);
     pg_array_u64(store);
     for (size_t i = 0; i < w->n_heads; i++) {
-        if (!w->heads[i].moved)
+        struct head *head = &w->heads[i];
+
+        if (!head->moved || head->verified == store->removals)
             continue;
-        pg_add_u64(store, 1, w->heads[i].id);
-        pg_add_u64(store, 0, w->heads[i].first_seq);
+        pg_add_u64(store, 1, head->id);
+        pg_add_u64(store, 0, head->first_seq);
+        head->verified = store->removals;
     }
     (void)work_param_turns(w);
     return pg_send(store, PG_APPEND) && work_send_others(w);

@@ -57,23 +57,29 @@ CREATE TABLE journal_epoch (
 );
 CREATE TABLE journal_epoch_version (
     one bigint PRIMARY KEY CHECK (one = 1),
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    removals bigint NOT NULL  -- how often turns have been removed
 );
 -- Random, so that tables made anew are not taken for those before.
-INSERT INTO journal_epoch_version VALUES (1, 1 + (random() * 1e15)::bigint);
+INSERT INTO journal_epoch_version
+VALUES (1, 1 + (random() * 1e15)::bigint, 1 + (random() * 1e15)::bigint);
 
 -- Append turns if the epochs are those of the known version and the last turns
 -- of the actors are as expected; else nothing is written. Each statement sees
 -- what was committed before it began, so it matters that the lock comes first.
--- A turn that another journal commits after the check fails the primary key:
--- turns are only ever removed under the exclusive lock.
-CREATE FUNCTION journal_append(known bigint, actors bigint[], lasts bigint[],
+-- Turns are only ever removed under the exclusive lock. So a turn that another
+-- journal commits after the check fails the primary key; and an actor need not
+-- be checked again while nothing has been removed.
+CREATE FUNCTION journal_append(known bigint, known_removals bigint,
+                               actors bigint[], lasts bigint[],
                                turns journal_turn[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(29959110190424428);
-    IF known <> (SELECT version FROM journal_epoch_version WHERE one = 1)
-       OR EXISTS (
+    IF NOT EXISTS (
+            SELECT FROM journal_epoch_version
+            WHERE one = 1 AND version = known AND removals = known_removals)
+       OR cardinality(actors) > 0 AND EXISTS (
             SELECT FROM unnest(actors, lasts) AS k(actor, seq)
             WHERE k.seq <> COALESCE((  -- turns before k.seq cost time
                 SELECT t.seq FROM journal_turn t
