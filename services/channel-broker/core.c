@@ -19,7 +19,7 @@ broker_core_create(const struct broker_config *config)
     return core;
 }
 
-/* -- outputs ---------------------------------------------------------------- */
+/* -- outputs --------------------------------------------------------------- */
 
 struct output *
 output_add(struct broker_core *core, enum broker_action_kind kind,
@@ -76,7 +76,7 @@ broker_core_next(struct broker_core *core, struct broker_action *out)
     return true;
 }
 
-/* -- messages ---------------------------------------------------------------- */
+/* -- messages -------------------------------------------------------------- */
 
 void
 held_unref(struct held *held)
@@ -177,7 +177,7 @@ broker_id_at(const uint8_t first[BROKER_ID_BYTES], uint32_t index,
     }
 }
 
-/* -- channels ---------------------------------------------------------------- */
+/* -- channels -------------------------------------------------------------- */
 
 static size_t
 where_key(const struct broker_where *where, char key[NAME_BYTES_MAX])

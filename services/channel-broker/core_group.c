@@ -42,7 +42,7 @@ group_make(struct broker_core *core, struct channel *channel, const char *name,
     return group;
 }
 
-/* -- keys in flight --------------------------------------------------------- */
+/* -- keys in flight -------------------------------------------------------- */
 
 static struct busy_key *
 busy_find(const struct group *group, const char *key)
@@ -78,7 +78,7 @@ busy_clear(struct group *group, const char *key)
     free(busy);
 }
 
-/* -- deliveries ------------------------------------------------------------- */
+/* -- deliveries ------------------------------------------------------------ */
 
 /* Lists are in order of sending: what comes back goes to its old place, which
  * is near the head. */
@@ -188,7 +188,7 @@ delivery_return(struct broker_core *core, struct delivery *delivery)
     delivery_store(core, delivery, dead ? BROKER_DEAD : BROKER_WAITING);
 }
 
-/* -- receiving -------------------------------------------------------------- */
+/* -- receiving ------------------------------------------------------------- */
 
 static size_t
 messages_collect(struct broker_core *core, struct group *group,
@@ -374,7 +374,7 @@ broker_core_settle(struct broker_core *core, struct broker_now now, void *call,
         group_serve(core, group, now);
 }
 
-/* -- time ------------------------------------------------------------------- */
+/* -- time ------------------------------------------------------------------ */
 
 static void
 due_keep(struct broker_core *core, uint64_t at_ns)

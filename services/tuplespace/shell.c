@@ -140,7 +140,7 @@ timer_arm(struct state *state)
         plex_timer_start(state->timer, wait);
 }
 
-/* -- one commit per iteration ----------------------------------------------- */
+/* -- one commit per iteration ---------------------------------------------- */
 
 static void
 reply_make(struct state *state, const struct tspace_action *action,
@@ -283,7 +283,7 @@ on_timer(void *arg)
     commit_defer(state);
 }
 
-/* -- methods ---------------------------------------------------------------- */
+/* -- methods --------------------------------------------------------------- */
 
 static void
 call_fail(struct plex_call *call, const struct plex_err *err)
@@ -405,7 +405,7 @@ static const struct plex_method methods[] = {
     {0},
 };
 
-/* -- life ------------------------------------------------------------------- */
+/* -- life ------------------------------------------------------------------ */
 
 static void
 metrics_make(struct state *state)

@@ -92,7 +92,7 @@ sim_check_fini(struct sim *sim)
     free(sim->check);
 }
 
-/* -- clients ------------------------------------------------------------------ */
+/* -- clients --------------------------------------------------------------- */
 
 uint32_t
 sim_check_begin(struct sim *sim, int key, enum sim_what what, bool keyed)
@@ -207,7 +207,7 @@ sim_check_ran(struct sim *sim, int key, uint32_t number)
     op->place = 1;
 }
 
-/* -- the journal --------------------------------------------------------------- */
+/* -- the journal ----------------------------------------------------------- */
 
 static void
 history_add(struct history *history, uint32_t number)
@@ -381,7 +381,7 @@ sim_check_store(struct sim *sim, struct journal_store *store)
     plex_arena_fini(&arena);
 }
 
-/* -- leases --------------------------------------------------------------------- */
+/* -- leases ---------------------------------------------------------------- */
 
 void
 sim_check_leases(struct sim *sim)
@@ -406,7 +406,7 @@ sim_check_leases(struct sim *sim)
     }
 }
 
-/* -- the end --------------------------------------------------------------------- */
+/* -- the end --------------------------------------------------------------- */
 
 bool
 sim_check_quiet(const struct sim *sim)

@@ -238,7 +238,7 @@ sim_clients_free(struct sim *sim)
     free(sim->clients);
 }
 
-/* -- the operator ------------------------------------------------------------------ */
+/* -- the operator ---------------------------------------------------------- */
 
 static void
 deploy_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,

@@ -22,7 +22,7 @@ struct sim_event {
     void (*drop)(void *arg);
 };
 
-/* -- randomness: xoshiro256** seeded by splitmix64 -------------------------- */
+/* -- randomness: xoshiro256** seeded by splitmix64 ------------------------- */
 
 static uint64_t
 rotate(uint64_t x, int k)
@@ -70,7 +70,7 @@ sim_chance(struct sim *sim, unsigned percent)
     return sim_random(sim) % 100 < percent;
 }
 
-/* -- events: a binary heap by time, then by order of making ------------------ */
+/* -- events: a binary heap by time, then by order of making ---------------- */
 
 static bool
 before(const struct sim_event *a, const struct sim_event *b)
@@ -176,7 +176,7 @@ sim_engine_fini(struct sim *sim)
     free(sim->lines);
 }
 
-/* -- nodes ------------------------------------------------------------------- */
+/* -- nodes ----------------------------------------------------------------- */
 
 struct sim_node *
 sim_node_add(struct sim *sim, const struct sim_kind *kind, int number)
@@ -267,7 +267,7 @@ sim_crash(struct sim *sim, struct sim_node *node)
     sim_net_crashed(sim, node);
 }
 
-/* -- telling ------------------------------------------------------------------ */
+/* -- telling --------------------------------------------------------------- */
 
 static void
 line_print(const struct sim_line *line)

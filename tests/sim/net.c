@@ -151,7 +151,7 @@ sim_net_fini(struct sim *sim)
     free(sim->net);
 }
 
-/* -- packets ------------------------------------------------------------------- */
+/* -- packets --------------------------------------------------------------- */
 
 static uint64_t
 latency(struct sim *sim)
@@ -278,7 +278,7 @@ packet_send(struct sim *sim, struct sim_node *from, struct sim_node *to,
     sim_after(sim, NULL, at - sim->now, on_pump, lane, NULL);
 }
 
-/* -- calling -------------------------------------------------------------------- */
+/* -- calling --------------------------------------------------------------- */
 
 static void
 ending_drop(void *arg)
@@ -446,7 +446,7 @@ sim_rpc_cancel(struct sim *sim, uint64_t id)
         rpc_free(sim, rpc);
 }
 
-/* -- serving -------------------------------------------------------------------- */
+/* -- serving --------------------------------------------------------------- */
 
 struct sim_call *
 sim_call_find(struct sim *sim, uint64_t id)
@@ -488,7 +488,7 @@ sim_refuse(struct sim *sim, uint64_t id, enum plex_status status,
     sim_answer(sim, id, reply);
 }
 
-/* -- faults --------------------------------------------------------------------- */
+/* -- faults ---------------------------------------------------------------- */
 
 static void
 rpc_lost(struct sim *sim, struct rpc *rpc, uint64_t delay)

@@ -52,7 +52,7 @@ sim_worker_owns(const struct sim *sim, const struct sim_node *node,
     return url != NULL && url[0] == '\0';
 }
 
-/* -- actors --------------------------------------------------------------------- */
+/* -- actors ---------------------------------------------------------------- */
 
 /* The state is the list of the numbers of what was applied. */
 static void
@@ -112,7 +112,7 @@ handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
     free(state);
 }
 
-/* -- what the core wants ---------------------------------------------------------- */
+/* -- what the core wants --------------------------------------------------- */
 
 static void
 answer(struct sim *sim, struct sim_node *node,
@@ -340,7 +340,7 @@ serve(struct sim *sim, struct sim_node *node, struct sim_call *call)
     pump(sim, node);
 }
 
-/* -- the shell's loops -------------------------------------------------------------- */
+/* -- the shell's loops ----------------------------------------------------- */
 
 static bool
 owns_something(const struct sim_node *node)
