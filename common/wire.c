@@ -184,6 +184,41 @@ plex_wire_pack(const ProtobufCMessage *message, struct plex_buf *out,
     return PLEX_OK;
 }
 
+char *
+plex_wire_text(const char *text)
+{
+    return (char *)(uintptr_t)(text == NULL ? "" : text);
+}
+
+ProtobufCBinaryData
+plex_wire_bytes(struct plex_bytes bytes)
+{
+    return (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.data};
+}
+
+struct plex_bytes
+plex_wire_bytes_in(ProtobufCBinaryData data)
+{
+    return (struct plex_bytes){data.data, data.len};
+}
+
+void *
+plex_wire_array(struct plex_arena *arena, size_t count, size_t size)
+{
+    void *memory = plex_arena_alloc(arena, (count + 1) * size);
+
+    if (memory != NULL)
+        memset(memory, 0, (count + 1) * size);
+    return memory;
+}
+
+enum plex_status
+plex_wire_no_room(struct plex_err *err)
+{
+    return plex_err_set(err, PLEX_TOO_LARGE,
+                        "the message does not fit its memory limit");
+}
+
 static void *
 arena_pb_alloc(void *arena, size_t size)
 {

@@ -10,12 +10,6 @@
 #define PB(name) Plexspaces__Channel__V1__##name
 
 static enum plex_status
-no_room(struct plex_err *err)
-{
-    return plex_err_set(err, PLEX_TOO_LARGE, "request is too large to decode");
-}
-
-static enum plex_status
 check_names(const char *channel, const char **group, struct plex_err *err)
 {
     if (plex_name_plain("channel", channel, strlen(channel), err) != PLEX_OK)
@@ -47,10 +41,10 @@ message_in(const PB(Message) * in, struct plex_arena *arena,
                             in->n_headers, BROKER_HEADERS_MAX);
     headers = plex_arena_alloc(arena, in->n_headers * sizeof *headers);
     if (headers == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_headers; i++)
-        headers[i] = (struct broker_header){in->headers[i]->key,
-                                            in->headers[i]->value};
+        headers[i] =
+            (struct broker_header){in->headers[i]->key, in->headers[i]->value};
     *out = (struct broker_message){
         .key = in->key,
         .payload = {in->payload.data, in->payload.len},
@@ -68,8 +62,8 @@ broker_wire_send(struct plex_bytes in, struct plex_arena *arena,
     const PB(SendRequest) * pb;
     struct broker_message *messages;
 
-    if (plex_wire_unpack(&plexspaces__channel__v1__send_request__descriptor,
-                         in, arena, &message, err) != PLEX_OK)
+    if (plex_wire_unpack(&plexspaces__channel__v1__send_request__descriptor, in,
+                         arena, &message, err) != PLEX_OK)
         return err->status;
     pb = (const void *)message;
     *out = (struct broker_send){
@@ -89,7 +83,7 @@ broker_wire_send(struct plex_bytes in, struct plex_arena *arena,
                             pb->n_messages, BROKER_SEND_MAX);
     messages = plex_arena_alloc(arena, pb->n_messages * sizeof *messages);
     if (messages == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < pb->n_messages; i++)
         if (message_in(pb->messages[i], arena, &messages[i], err) != PLEX_OK)
             return plex_err_wrap(err, "messages[%zu]", i);
@@ -120,8 +114,8 @@ broker_wire_receive(struct plex_bytes in, struct plex_arena *arena,
         return err->status;
     if (out->max > BROKER_RECEIVE_MAX)
         return plex_err_set(err, PLEX_INVALID,
-                            "max_messages is %u, 1 to %d are allowed",
-                            out->max, BROKER_RECEIVE_MAX);
+                            "max_messages is %u, 1 to %d are allowed", out->max,
+                            BROKER_RECEIVE_MAX);
     if (out->timeout_ms > BROKER_WAIT_MAX_MS)
         return plex_err_set(err, PLEX_INVALID,
                             "timeout_ms is more than 3600000 (one hour)");
@@ -158,7 +152,7 @@ broker_wire_settle(struct plex_bytes in, bool ack, struct plex_arena *arena,
                             pb->n_ids, BROKER_RECEIVE_MAX);
     ids = plex_arena_alloc(arena, pb->n_ids * sizeof *ids);
     if (ids == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < pb->n_ids; i++) {
         ids[i] = (struct plex_bytes){pb->ids[i].data, pb->ids[i].len};
         if (ids[i].len != BROKER_ID_BYTES)
@@ -188,30 +182,7 @@ broker_wire_stats(struct plex_bytes in, struct plex_arena *arena,
     return check_names(pb->channel, group, err);
 }
 
-/* -- replies ---------------------------------------------------------------- */
-
-static ProtobufCBinaryData
-binary(struct plex_bytes bytes)
-{
-    /* protobuf-c never writes through the pointer of a message it packs. */
-    union {
-        const uint8_t *in;
-        uint8_t *out;
-    } data = {.in = bytes.data};
-
-    return (ProtobufCBinaryData){bytes.len, data.out};
-}
-
-static char *
-text(const char *in)
-{
-    union {
-        const char *in;
-        char *out;
-    } both = {.in = in};
-
-    return both.out;
-}
+/* -- replies --------------------------------------------------------------- */
 
 static enum plex_status
 ids_out(const struct broker_action *action, struct plex_arena *arena,
@@ -222,14 +193,15 @@ ids_out(const struct broker_action *action, struct plex_arena *arena,
     reply.n_ids = action->n;
     reply.ids = plex_arena_alloc(arena, action->n * sizeof *reply.ids);
     if (reply.ids == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (uint32_t i = 0; i < action->n; i++) {
         uint8_t *id = plex_arena_alloc(arena, BROKER_ID_BYTES);
 
         if (id == NULL)
-            return no_room(err);
+            return plex_wire_no_room(err);
         broker_id_at(action->first_id, i, id);
-        reply.ids[i] = binary((struct plex_bytes){id, BROKER_ID_BYTES});
+        reply.ids[i] =
+            plex_wire_bytes((struct plex_bytes){id, BROKER_ID_BYTES});
     }
     return plex_wire_pack(&reply.base, out, err);
 }
@@ -247,9 +219,9 @@ static PB(Message) *
     if (out == NULL || entries == NULL || list == NULL)
         return NULL;
     plexspaces__channel__v1__message__init(out);
-    out->id = binary((struct plex_bytes){from->id, BROKER_ID_BYTES});
-    out->key = text(from->key);
-    out->payload = binary(from->payload);
+    out->id = plex_wire_bytes((struct plex_bytes){from->id, BROKER_ID_BYTES});
+    out->key = plex_wire_text(from->key);
+    out->payload = plex_wire_bytes(from->payload);
     out->delivery_count = in->count;
     out->sent_ms = from->sent_ms;
     out->n_headers = from->n_headers;
@@ -257,8 +229,8 @@ static PB(Message) *
     for (uint32_t i = 0; i < from->n_headers; i++) {
         list[i] = &entries[i];
         plexspaces__channel__v1__message__headers_entry__init(&entries[i]);
-        entries[i].key = text(from->headers[i].name);
-        entries[i].value = text(from->headers[i].value);
+        entries[i].key = plex_wire_text(from->headers[i].name);
+        entries[i].value = plex_wire_text(from->headers[i].value);
     }
     return out;
 }
@@ -274,19 +246,18 @@ messages_out(const struct broker_action *action, struct plex_arena *arena,
         reply.messages =
             plex_arena_alloc(arena, action->n * sizeof *reply.messages);
         if (reply.messages == NULL)
-            return no_room(err);
+            return plex_wire_no_room(err);
     }
     for (uint32_t i = 0; i < action->n; i++)
         if ((reply.messages[i] = message_out(&action->delivered[i], arena)) ==
             NULL)
-            return no_room(err);
+            return plex_wire_no_room(err);
     return plex_wire_pack(&reply.base, out, err);
 }
 
 enum plex_status
-broker_wire_answer(const struct broker_action *action,
-                   struct plex_arena *arena, struct plex_buf *out,
-                   struct plex_err *err)
+broker_wire_answer(const struct broker_action *action, struct plex_arena *arena,
+                   struct plex_buf *out, struct plex_err *err)
 {
     /* AckReply and NackReply have the same field. */
     PB(AckReply) reply = PLEXSPACES__CHANNEL__V1__ACK_REPLY__INIT;
@@ -300,8 +271,8 @@ broker_wire_answer(const struct broker_action *action,
 }
 
 enum plex_status
-broker_wire_stats_reply(const struct broker_stats *stats,
-                        struct plex_buf *out, struct plex_err *err)
+broker_wire_stats_reply(const struct broker_stats *stats, struct plex_buf *out,
+                        struct plex_err *err)
 {
     PB(GetStatsReply) reply = PLEXSPACES__CHANNEL__V1__GET_STATS_REPLY__INIT;
 

@@ -9,25 +9,6 @@
 #define PB(name) Plexspaces__Journal__V1__##name
 #define TYPE(name) &plexspaces__journal__v1__##name##__descriptor
 
-static enum plex_status
-no_room(struct plex_err *err)
-{
-    return plex_err_set(err, PLEX_TOO_LARGE,
-                        "the message does not fit its memory limit");
-}
-
-static struct plex_bytes
-bytes_in(ProtobufCBinaryData data)
-{
-    return (struct plex_bytes){data.data, data.len};
-}
-
-static ProtobufCBinaryData
-bytes_out(struct plex_bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.data};
-}
-
 static void
 actor_out(const struct plex_actor_id *id, PB(ActorId) * out)
 {
@@ -71,7 +52,7 @@ settled_out(const struct journal_entry *entry, struct plex_arena *arena,
         return true;
     *out = plex_arena_alloc(arena, *n * sizeof **out);
     for (size_t i = 0; *out != NULL && i < *n; i++)
-        (*out)[i] = bytes_out(entry->settled[i]);
+        (*out)[i] = plex_wire_bytes(entry->settled[i]);
     return *out != NULL;
 }
 
@@ -90,9 +71,9 @@ pending_out(const struct journal_entry *entry, struct plex_arena *arena,
         return false;
     for (size_t i = 0; i < n; i++) {
         plexspaces__journal__v1__pending__init(&items[i]);
-        items[i].id = bytes_out(entry->pending[i].id);
+        items[i].id = plex_wire_bytes(entry->pending[i].id);
         items[i].due_ms = entry->pending[i].due_ms;
-        items[i].message = bytes_out(entry->pending[i].message);
+        items[i].message = plex_wire_bytes(entry->pending[i].message);
         out->pending[i] = &items[i];
     }
     out->n_pending = n;
@@ -112,15 +93,15 @@ turn_out(const struct journal_entry *entry, struct plex_arena *arena,
     turn->shard = entry->shard;
     turn->epoch = entry->epoch;
     turn->seq = entry->seq;
-    turn->message_id = bytes_out(entry->message_id);
+    turn->message_id = plex_wire_bytes(entry->message_id);
     turn->request_hash = entry->request_hash;
     turn->expires_ms = entry->expires_ms;
     turn->at_ms = entry->at_ms;
     turn->has_state = entry->has_state;
     turn->schema_version = entry->schema_version;
-    turn->reply = bytes_out(entry->reply);
+    turn->reply = plex_wire_bytes(entry->reply);
     if (entry->has_state)
-        turn->state = bytes_out(entry->state);
+        turn->state = plex_wire_bytes(entry->state);
     return pending_out(entry, arena, turn) &&
            settled_out(entry, arena, &turn->n_settled, &turn->settled);
 }
@@ -151,7 +132,7 @@ entry_out(const struct journal_entry *entry, struct plex_arena *arena,
     pb->u.snapshot.shard = entry->shard;
     pb->u.snapshot.epoch = entry->epoch;
     pb->u.snapshot.seq = entry->seq;
-    pb->u.snapshot.state = bytes_out(entry->state);
+    pb->u.snapshot.state = plex_wire_bytes(entry->state);
     pb->u.snapshot.schema_version = entry->schema_version;
     return true;
 }
@@ -166,10 +147,10 @@ append_out(const struct journal_entry *entries, size_t n,
     request.n_entries = n;
     request.entries = plex_arena_alloc(arena, n * sizeof *request.entries);
     if (pbs == NULL || request.entries == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < n; i++) {
         if (!entry_out(&entries[i], arena, &pbs[i]))
-            return no_room(err);
+            return plex_wire_no_room(err);
         request.entries[i] = &pbs[i].entry;
     }
     return plex_wire_pack(&request.base, out, err);
@@ -218,7 +199,7 @@ journal_pack_fence(const struct journal_fence *ranges, size_t n,
     items = plex_arena_alloc(&arena, n * sizeof *items);
     if (items == NULL || request.ranges == NULL) {
         plex_arena_fini(&arena);
-        return no_room(err);
+        return plex_wire_no_room(err);
     }
     for (size_t i = 0; i < n; i++) {
         plexspaces__journal__v1__fence_range__init(&items[i]);
@@ -239,7 +220,7 @@ journal_pack_lookup(const char *tenant, struct plex_bytes id,
     PB(LookupRequest) request = PLEXSPACES__JOURNAL__V1__LOOKUP_REQUEST__INIT;
 
     request.tenant = (char *)(uintptr_t)tenant;
-    request.message_id = bytes_out(id);
+    request.message_id = plex_wire_bytes(id);
     return plex_wire_pack(&request.base, out, err);
 }
 
@@ -252,7 +233,7 @@ journal_pack_pending(uint32_t first, uint32_t last, struct plex_bytes after,
 
     request.first_shard = first;
     request.last_shard = last;
-    request.after = bytes_out(after);
+    request.after = plex_wire_bytes(after);
     request.limit = limit;
     return plex_wire_pack(&request.base, out, err);
 }
@@ -277,7 +258,7 @@ journal_unpack_append(struct plex_bytes in, size_t n, struct plex_arena *arena,
                             reply->n_results, n);
     results = plex_arena_alloc(arena, n * sizeof *results + 1);
     if (results == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < n; i++) {
         const PB(EntryResult) *item = reply->results[i];
 
@@ -285,7 +266,7 @@ journal_unpack_append(struct plex_bytes in, size_t n, struct plex_arena *arena,
             .status = plex_status_from_wire(item->status),
             .newest_epoch = item->newest_epoch,
             .request_hash = item->request_hash,
-            .reply = bytes_in(item->reply),
+            .reply = plex_wire_bytes_in(item->reply),
         };
     }
     *out = results;
@@ -305,22 +286,22 @@ journal_unpack_load(struct plex_bytes in, struct plex_arena *arena,
     reply = (const void *)message;
     recent = plex_arena_alloc(arena, reply->n_recent * sizeof *recent + 1);
     if (recent == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < reply->n_recent; i++) {
         const PB(Recorded) *item = reply->recent[i];
 
         recent[i] = (struct journal_recorded){
-            .message_id = bytes_in(item->message_id),
+            .message_id = plex_wire_bytes_in(item->message_id),
             .request_hash = item->request_hash,
             .expires_ms = item->expires_ms,
-            .reply = bytes_in(item->reply),
+            .reply = plex_wire_bytes_in(item->reply),
             .seq = item->seq,
         };
     }
     *out = (struct journal_loaded){
         .last_seq = reply->last_seq,
         .has_state = reply->has_state != 0,
-        .state = bytes_in(reply->state),
+        .state = plex_wire_bytes_in(reply->state),
         .schema_version = reply->schema_version,
         .state_seq = reply->state_seq,
         .recent = recent,
@@ -358,7 +339,7 @@ journal_unpack_lookup(struct plex_bytes in, struct plex_arena *arena,
         .waiting = reply->waiting != 0,
         .due_ms = reply->due_ms,
         .at_ms = reply->at_ms,
-        .reply = bytes_in(reply->reply),
+        .reply = plex_wire_bytes_in(reply->reply),
     };
     return actor_in(reply->actor, &out->actor, err);
 }
@@ -377,7 +358,7 @@ journal_unpack_pending(struct plex_bytes in, struct plex_arena *arena,
     reply = (const void *)message;
     items = plex_arena_alloc(arena, reply->n_items * sizeof *items + 1);
     if (items == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < reply->n_items; i++) {
         const PB(Pending) *pending = reply->items[i]->pending;
 
@@ -385,11 +366,12 @@ journal_unpack_pending(struct plex_bytes in, struct plex_arena *arena,
             return plex_err_set(err, PLEX_INVALID,
                                 "items[%zu]: pending is missing", i);
         items[i].pending = (struct journal_pending){
-            bytes_in(pending->id), pending->due_ms, bytes_in(pending->message)};
+            plex_wire_bytes_in(pending->id), pending->due_ms,
+            plex_wire_bytes_in(pending->message)};
         if (actor_in(reply->items[i]->owner, &items[i].owner, err) != PLEX_OK)
             return plex_err_wrap(err, "items[%zu]", i);
     }
     *out = (struct journal_replied_page){items, reply->n_items,
-                                         bytes_in(reply->next)};
+                                         plex_wire_bytes_in(reply->next)};
     return PLEX_OK;
 }

@@ -23,25 +23,6 @@ SAME_METHOD(FENCE);
 SAME_METHOD(LOOKUP);
 SAME_METHOD(PENDING);
 
-static enum plex_status
-no_room(struct plex_err *err)
-{
-    return plex_err_set(err, PLEX_TOO_LARGE,
-                        "the message does not fit its memory limit");
-}
-
-static struct plex_bytes
-bytes_in(ProtobufCBinaryData data)
-{
-    return (struct plex_bytes){data.data, data.len};
-}
-
-static ProtobufCBinaryData
-bytes_out(struct plex_bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.data};
-}
-
 /* -- requests -------------------------------------------------------------- */
 
 static enum plex_status
@@ -65,9 +46,9 @@ settled_in(const ProtobufCBinaryData *in, size_t n, struct plex_arena *arena,
         return PLEX_OK;
     settled = plex_arena_alloc(arena, n * sizeof *settled);
     if (settled == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < n; i++)
-        settled[i] = bytes_in(in[i]);
+        settled[i] = plex_wire_bytes_in(in[i]);
     out->settled = settled;
     out->n_settled = n;
     return PLEX_OK;
@@ -83,12 +64,12 @@ pending_in(const PB(Turn) * in, struct plex_arena *arena,
         return PLEX_OK;
     pending = plex_arena_alloc(arena, in->n_pending * sizeof *pending);
     if (pending == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_pending; i++)
         pending[i] = (struct journal_pending){
-            .id = bytes_in(in->pending[i]->id),
+            .id = plex_wire_bytes_in(in->pending[i]->id),
             .due_ms = in->pending[i]->due_ms,
-            .message = bytes_in(in->pending[i]->message),
+            .message = plex_wire_bytes_in(in->pending[i]->message),
         };
     out->pending = pending;
     out->n_pending = in->n_pending;
@@ -104,13 +85,13 @@ turn_in(const PB(Turn) * in, struct plex_arena *arena,
         .shard = in->shard,
         .epoch = in->epoch,
         .seq = in->seq,
-        .message_id = bytes_in(in->message_id),
+        .message_id = plex_wire_bytes_in(in->message_id),
         .request_hash = in->request_hash,
         .expires_ms = in->expires_ms,
         .at_ms = in->at_ms,
-        .reply = bytes_in(in->reply),
+        .reply = plex_wire_bytes_in(in->reply),
         .has_state = in->has_state != 0,
-        .state = bytes_in(in->state),
+        .state = plex_wire_bytes_in(in->state),
         .schema_version = in->schema_version,
     };
     if (actor_in(in->actor, &out->actor, err) != PLEX_OK ||
@@ -144,7 +125,7 @@ entry_in(const PB(Entry) * in, struct plex_arena *arena,
                                    .epoch = snapshot->epoch,
                                    .seq = snapshot->seq,
                                    .has_state = true,
-                                   .state = bytes_in(snapshot->state),
+                                   .state = plex_wire_bytes_in(snapshot->state),
                                    .schema_version = snapshot->schema_version};
         return actor_in(snapshot->actor, &out->actor, err);
     }
@@ -166,7 +147,7 @@ append_in(const PB(AppendRequest) * in, struct plex_arena *arena,
     out->results =
         plex_arena_alloc(arena, in->n_entries * sizeof *out->results);
     if (entries == NULL || out->results == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_entries; i++)
         if (entry_in(in->entries[i], arena, &entries[i], err) != PLEX_OK)
             return plex_err_wrap(err, "entries[%zu]", i);
@@ -191,7 +172,7 @@ fence_in(const PB(FenceRequest) * in, struct plex_arena *arena,
                             in->n_ranges, JOURNAL_ENTRIES_MAX);
     ranges = plex_arena_alloc(arena, in->n_ranges * sizeof *ranges);
     if (ranges == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_ranges; i++)
         ranges[i] = (struct journal_fence){
             in->ranges[i]->first, in->ranges[i]->last, in->ranges[i]->epoch};
@@ -205,7 +186,7 @@ lookup_in(const PB(LookupRequest) * in, struct journal_request *out,
           struct plex_err *err)
 {
     out->tenant = in->tenant;
-    out->message_id = bytes_in(in->message_id);
+    out->message_id = plex_wire_bytes_in(in->message_id);
     return plex_name_tenant(in->tenant, strlen(in->tenant), err);
 }
 
@@ -258,8 +239,9 @@ journal_wire_request(enum journal_request_kind kind, struct plex_bytes in,
     case JOURNAL_PENDING: {
         const PB(PendingRequest) *page = pb;
 
-        out->page = (struct journal_page){page->first_shard, page->last_shard,
-                                          bytes_in(page->after), page->limit};
+        out->page =
+            (struct journal_page){page->first_shard, page->last_shard,
+                                  plex_wire_bytes_in(page->after), page->limit};
         return PLEX_OK;
     }
     }
@@ -280,13 +262,13 @@ journal_wire_results(const struct journal_result *results, size_t n,
     reply.results = plex_arena_alloc(arena, n * sizeof *reply.results);
     items = plex_arena_alloc(arena, n * sizeof *items);
     if (reply.results == NULL || items == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < n; i++) {
         plexspaces__journal__v1__entry_result__init(&items[i]);
         items[i].status = results[i].status;
         items[i].newest_epoch = results[i].newest_epoch;
         items[i].request_hash = results[i].request_hash;
-        items[i].reply = bytes_out(results[i].reply);
+        items[i].reply = plex_wire_bytes(results[i].reply);
         reply.results[i] = &items[i];
     }
     return plex_wire_pack(&reply.base, out, err);
@@ -303,22 +285,22 @@ journal_wire_loaded(const struct journal_loaded *loaded,
 
     reply.last_seq = loaded->last_seq;
     reply.has_state = loaded->has_state;
-    reply.state = bytes_out(loaded->state);
+    reply.state = plex_wire_bytes(loaded->state);
     reply.schema_version = loaded->schema_version;
     reply.state_seq = loaded->state_seq;
     reply.n_recent = n;
     reply.recent = plex_arena_alloc(arena, n * sizeof *reply.recent + 1);
     items = plex_arena_alloc(arena, n * sizeof *items + 1);
     if (reply.recent == NULL || items == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < n; i++) {
         const struct journal_recorded *r = &loaded->recent[i];
 
         plexspaces__journal__v1__recorded__init(&items[i]);
-        items[i].message_id = bytes_out(r->message_id);
+        items[i].message_id = plex_wire_bytes(r->message_id);
         items[i].request_hash = r->request_hash;
         items[i].expires_ms = r->expires_ms;
-        items[i].reply = bytes_out(r->reply);
+        items[i].reply = plex_wire_bytes(r->reply);
         items[i].seq = r->seq;
         reply.recent[i] = &items[i];
     }
@@ -357,7 +339,7 @@ journal_wire_lookup(const struct journal_lookup *found, struct plex_buf *out,
     reply.waiting = found->waiting;
     reply.due_ms = found->due_ms;
     reply.at_ms = found->at_ms;
-    reply.reply = bytes_out(found->reply);
+    reply.reply = plex_wire_bytes(found->reply);
     return plex_wire_pack(&reply.base, out, err);
 }
 
@@ -373,21 +355,21 @@ journal_wire_paged(const struct journal_paged *paged, struct plex_arena *arena,
         PB(Pending) pending;
     } * items;
 
-    reply.next = bytes_out(paged->next);
+    reply.next = plex_wire_bytes(paged->next);
     reply.n_items = n;
     reply.items = plex_arena_alloc(arena, n * sizeof *reply.items + 1);
     items = plex_arena_alloc(arena, n * sizeof *items + 1);
     if (reply.items == NULL || items == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < n; i++) {
         const struct journal_pending_item *from = &paged->items[i];
 
         plexspaces__journal__v1__pending_reply__item__init(&items[i].item);
         plexspaces__journal__v1__pending__init(&items[i].pending);
         actor_out(&from->owner, &items[i].owner);
-        items[i].pending.id = bytes_out(from->pending.id);
+        items[i].pending.id = plex_wire_bytes(from->pending.id);
         items[i].pending.due_ms = from->pending.due_ms;
-        items[i].pending.message = bytes_out(from->pending.message);
+        items[i].pending.message = plex_wire_bytes(from->pending.message);
         items[i].item.owner = &items[i].owner;
         items[i].item.pending = &items[i].pending;
         reply.items[i] = &items[i].item;

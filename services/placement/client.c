@@ -72,12 +72,6 @@ call_make(struct plex_link *link, const struct call *call)
     return id;
 }
 
-static char *
-text_out(const char *text)
-{
-    return (char *)(uintptr_t)(text == NULL ? "" : text);
-}
-
 /* -- heartbeats ------------------------------------------------------------ */
 
 struct heartbeat_call {
@@ -129,10 +123,10 @@ place_client_heartbeat(struct plex_link *link, const char *url,
         .arg = pending,
     };
 
-    request.node_id = text_out(heartbeat->node_id);
-    request.url = text_out(heartbeat->url);
+    request.node_id = plex_wire_text(heartbeat->node_id);
+    request.url = plex_wire_text(heartbeat->url);
     request.incarnation = heartbeat->incarnation;
-    request.pool = text_out(heartbeat->pool);
+    request.pool = plex_wire_text(heartbeat->pool);
     request.applied_version = heartbeat->applied_version;
     request.load = heartbeat->load;
     request.draining = heartbeat->draining;
@@ -176,7 +170,7 @@ place_client_leave(struct plex_link *link, const char *url, const char *node_id,
         .arg = pending,
     };
 
-    request.node_id = text_out(node_id);
+    request.node_id = plex_wire_text(node_id);
     request.incarnation = incarnation;
     pending->done = done;
     pending->arg = arg;

@@ -1,36 +1,20 @@
 #include "services/placement/client_wire.h"
 
+#include "common/wire.h"
+
 #include "services/placement/table.h"
 
 #include <string.h>
 
 #define PB(name) Plexspaces__Placement__V1__##name
 
-static enum plex_status
-no_room(struct plex_err *err)
-{
-    return plex_err_set(err, PLEX_TOO_LARGE,
-                        "the shard table does not fit its memory limit");
-}
-
-/* Zeroed; never of length 0. */
-static void *
-array(struct plex_arena *arena, size_t count, size_t size)
-{
-    void *memory = plex_arena_alloc(arena, (count + 1) * size);
-
-    if (memory != NULL)
-        memset(memory, 0, (count + 1) * size);
-    return memory;
-}
-
 static bool
 workers_out(const struct place_table *in, struct plex_arena *arena,
             PB(Table) * out)
 {
-    PB(WorkerRef) *refs = array(arena, in->n_workers, sizeof *refs);
+    PB(WorkerRef) *refs = plex_wire_array(arena, in->n_workers, sizeof *refs);
 
-    out->workers = array(arena, in->n_workers, sizeof *out->workers);
+    out->workers = plex_wire_array(arena, in->n_workers, sizeof *out->workers);
     if (refs == NULL || out->workers == NULL)
         return false;
     out->n_workers = in->n_workers;
@@ -49,9 +33,9 @@ static bool
 ranges_out(const struct place_table *in, struct plex_arena *arena,
            PB(Table) * out)
 {
-    PB(Range) *ranges = array(arena, in->n_ranges, sizeof *ranges);
+    PB(Range) *ranges = plex_wire_array(arena, in->n_ranges, sizeof *ranges);
 
-    out->ranges = array(arena, in->n_ranges, sizeof *out->ranges);
+    out->ranges = plex_wire_array(arena, in->n_ranges, sizeof *out->ranges);
     if (ranges == NULL || out->ranges == NULL)
         return false;
     out->n_ranges = in->n_ranges;
@@ -71,16 +55,16 @@ enum plex_status
 place_pb_table_out(const struct place_table *in, struct plex_arena *arena,
                    PB(Table) * *out, struct plex_err *err)
 {
-    PB(Table) *table = array(arena, 1, sizeof *table);
+    PB(Table) *table = plex_wire_array(arena, 1, sizeof *table);
 
     if (table == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     plexspaces__placement__v1__table__init(table);
     table->version = in->version;
     table->pool = in->pool;
     table->shard_bits = in->shard_bits;
     if (!workers_out(in, arena, table) || !ranges_out(in, arena, table))
-        return no_room(err);
+        return plex_wire_no_room(err);
     *out = table;
     return PLEX_OK;
 }
@@ -89,12 +73,14 @@ enum plex_status
 place_pb_table_in(const PB(Table) * in, struct plex_arena *arena,
                   struct place_table **out, struct plex_err *err)
 {
-    struct place_worker *workers = array(arena, in->n_workers, sizeof *workers);
-    struct place_range *ranges = array(arena, in->n_ranges, sizeof *ranges);
+    struct place_worker *workers =
+        plex_wire_array(arena, in->n_workers, sizeof *workers);
+    struct place_range *ranges =
+        plex_wire_array(arena, in->n_ranges, sizeof *ranges);
     struct place_table *table;
 
     if (workers == NULL || ranges == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_workers; i++)
         workers[i] = (struct place_worker){
             .node_id = in->workers[i]->node_id,

@@ -1,32 +1,10 @@
 #include "services/registry/client_wire.h"
 
+#include "common/wire.h"
+
 #include <string.h>
 
 #define APP(name) Plexspaces__Application__V1__##name
-
-static enum plex_status
-no_room(struct plex_err *err)
-{
-    return plex_err_set(err, PLEX_TOO_LARGE,
-                        "the message does not fit its memory limit");
-}
-
-static char *
-text_out(const char *text)
-{
-    return (char *)(uintptr_t)(text == NULL ? "" : text);
-}
-
-/* Zeroed; never of length 0. */
-static void *
-array(struct plex_arena *arena, size_t count, size_t size)
-{
-    void *memory = plex_arena_alloc(arena, (count + 1) * size);
-
-    if (memory != NULL)
-        memset(memory, 0, (count + 1) * size);
-    return memory;
-}
 
 /* -- nodes ----------------------------------------------------------------- */
 
@@ -34,17 +12,17 @@ void
 reg_pb_node_out(const struct reg_node *in, Plexspaces__Node__V1__Node *out)
 {
     plexspaces__node__v1__node__init(out);
-    out->node_id = text_out(in->node_id);
-    out->kind = text_out(in->kind);
+    out->node_id = plex_wire_text(in->node_id);
+    out->kind = plex_wire_text(in->kind);
     out->status = (Plexspaces__Node__V1__NodeStatus)in->status;
-    out->url = text_out(in->url);
-    out->admin_addr = text_out(in->admin_addr);
+    out->url = plex_wire_text(in->url);
+    out->admin_addr = plex_wire_text(in->admin_addr);
     out->incarnation = in->incarnation;
-    out->version = text_out(in->version);
+    out->version = plex_wire_text(in->version);
     out->started_ms = in->started_ms;
     out->heartbeat_age_ms = in->heartbeat_age_ms;
     out->lease_left_ms = in->lease_left_ms;
-    out->reason = text_out(in->reason);
+    out->reason = plex_wire_text(in->reason);
     out->shards = in->shards;
     out->activations = in->activations;
     out->resident_bytes = in->resident_bytes;
@@ -78,19 +56,19 @@ facet_out(const struct reg_facet *in, struct plex_arena *arena,
           APP(Facet) * out)
 {
     APP(Facet__ConfigEntry) *entries =
-        array(arena, in->n_config, sizeof *entries);
+        plex_wire_array(arena, in->n_config, sizeof *entries);
 
     plexspaces__application__v1__facet__init(out);
-    out->type = text_out(in->type);
+    out->type = plex_wire_text(in->type);
     out->priority = in->priority;
-    out->config = array(arena, in->n_config, sizeof *out->config);
+    out->config = plex_wire_array(arena, in->n_config, sizeof *out->config);
     if (entries == NULL || out->config == NULL)
         return false;
     out->n_config = in->n_config;
     for (size_t i = 0; i < in->n_config; i++) {
         plexspaces__application__v1__facet__config_entry__init(&entries[i]);
-        entries[i].key = text_out(in->config[i].key);
-        entries[i].value = text_out(in->config[i].value);
+        entries[i].key = plex_wire_text(in->config[i].key);
+        entries[i].value = plex_wire_text(in->config[i].value);
         out->config[i] = &entries[i];
     }
     return true;
@@ -100,9 +78,9 @@ static bool
 extra_out(const struct reg_type_extra *in, struct plex_arena *arena,
           APP(ActorType) * out)
 {
-    APP(Facet) *facets = array(arena, in->n_facets, sizeof *facets);
+    APP(Facet) *facets = plex_wire_array(arena, in->n_facets, sizeof *facets);
 
-    out->facets = array(arena, in->n_facets, sizeof *out->facets);
+    out->facets = plex_wire_array(arena, in->n_facets, sizeof *out->facets);
     if (facets == NULL || out->facets == NULL)
         return false;
     out->n_facets = in->n_facets;
@@ -112,7 +90,7 @@ extra_out(const struct reg_type_extra *in, struct plex_arena *arena,
         out->facets[i] = &facets[i];
     }
     if (in->cpu_cores > 0 || in->memory_bytes > 0) {
-        out->resources = array(arena, 1, sizeof *out->resources);
+        out->resources = plex_wire_array(arena, 1, sizeof *out->resources);
         if (out->resources == NULL)
             return false;
         plexspaces__application__v1__resources__init(out->resources);
@@ -126,15 +104,15 @@ static void
 type_out(const struct reg_actor_type *in, APP(ActorType) * out)
 {
     plexspaces__application__v1__actor_type__init(out);
-    out->name = text_out(in->name);
-    out->module = text_out(in->module);
-    out->behaviour = text_out(in->behaviour);
+    out->name = plex_wire_text(in->name);
+    out->module = plex_wire_text(in->module);
+    out->behaviour = plex_wire_text(in->behaviour);
     out->virtual_ = in->is_virtual;
     out->durable = in->durable;
     out->idle_timeout_ms = in->idle_timeout_ms;
     out->mailbox_max = in->mailbox_max;
     out->snapshot_every = in->snapshot_every;
-    out->pool = text_out(in->pool);
+    out->pool = plex_wire_text(in->pool);
 }
 
 static bool
@@ -142,9 +120,9 @@ types_out(const struct reg_app_full *in, struct plex_arena *arena,
           APP(Application) * out)
 {
     const size_t n = in->app.n_types;
-    APP(ActorType) *types = array(arena, n, sizeof *types);
+    APP(ActorType) *types = plex_wire_array(arena, n, sizeof *types);
 
-    out->actor_types = array(arena, n, sizeof *out->actor_types);
+    out->actor_types = plex_wire_array(arena, n, sizeof *out->actor_types);
     if (types == NULL || out->actor_types == NULL)
         return false;
     out->n_actor_types = n;
@@ -161,21 +139,21 @@ enum plex_status
 reg_pb_app_out(const struct reg_app_full *in, struct plex_arena *arena,
                APP(Application) * *out, struct plex_err *err)
 {
-    APP(Application) *app = array(arena, 1, sizeof *app);
+    APP(Application) *app = plex_wire_array(arena, 1, sizeof *app);
 
     if (app == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     plexspaces__application__v1__application__init(app);
-    app->name = text_out(in->app.name);
-    app->version = text_out(in->app.version);
-    app->namespace_ = text_out(in->app.ns);
-    app->description = text_out(in->app.description);
+    app->name = plex_wire_text(in->app.name);
+    app->version = plex_wire_text(in->app.version);
+    app->namespace_ = plex_wire_text(in->app.ns);
+    app->description = plex_wire_text(in->app.description);
     app->state = (APP(ApplicationState))in->app.state;
     app->deployed_ms = in->app.deployed_ms;
-    app->tenant = text_out(in->app.tenant);
+    app->tenant = plex_wire_text(in->app.tenant);
     app->revision = in->app.revision;
     if (!types_out(in, arena, app))
-        return no_room(err);
+        return plex_wire_no_room(err);
     *out = app;
     return PLEX_OK;
 }
@@ -192,9 +170,9 @@ facet_in(const APP(Facet) * in, struct plex_arena *arena, struct reg_facet *out,
         return plex_err_set(err, PLEX_INVALID,
                             "config has %zu entries, at most %d", in->n_config,
                             REG_CONFIG_MAX);
-    pairs = array(arena, in->n_config, sizeof *pairs);
+    pairs = plex_wire_array(arena, in->n_config, sizeof *pairs);
     if (pairs == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_config; i++) {
         pairs[i].key = in->config[i]->key;
         pairs[i].value = in->config[i]->value;
@@ -215,9 +193,9 @@ extra_in(const APP(ActorType) * in, struct plex_arena *arena,
     if (in->n_facets > REG_FACETS_MAX)
         return plex_err_set(err, PLEX_INVALID, "facets are %zu, at most %d",
                             in->n_facets, REG_FACETS_MAX);
-    facets = array(arena, in->n_facets, sizeof *facets);
+    facets = plex_wire_array(arena, in->n_facets, sizeof *facets);
     if (facets == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_facets; i++)
         if (facet_in(in->facets[i], arena, &facets[i], err) != PLEX_OK)
             return plex_err_wrap(err, "facets[%zu]", i);
@@ -257,10 +235,10 @@ reg_pb_app_in(const APP(Application) * in, struct plex_arena *arena,
         return plex_err_set(err, PLEX_INVALID,
                             "actor_types must be 1 to %d, not %zu",
                             REG_TYPES_MAX, in->n_actor_types);
-    types = array(arena, in->n_actor_types, sizeof *types);
-    extras = array(arena, in->n_actor_types, sizeof *extras);
+    types = plex_wire_array(arena, in->n_actor_types, sizeof *types);
+    extras = plex_wire_array(arena, in->n_actor_types, sizeof *extras);
     if (types == NULL || extras == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_actor_types; i++) {
         types[i] = type_in(in->actor_types[i]);
         if (extra_in(in->actor_types[i], arena, &extras[i], err) != PLEX_OK)
@@ -289,11 +267,12 @@ reg_pb_catalog_in(const Plexspaces__Registry__V1__WatchReply *in,
                   struct plex_arena *arena, struct reg_catalog **out,
                   struct plex_err *err)
 {
-    struct reg_node *nodes = array(arena, in->n_nodes, sizeof *nodes);
-    struct reg_app *apps = array(arena, in->n_applications, sizeof *apps);
+    struct reg_node *nodes = plex_wire_array(arena, in->n_nodes, sizeof *nodes);
+    struct reg_app *apps =
+        plex_wire_array(arena, in->n_applications, sizeof *apps);
 
     if (nodes == NULL || apps == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_nodes; i++)
         reg_pb_node_in(in->nodes[i], &nodes[i]);
     for (size_t i = 0; i < in->n_applications; i++) {

@@ -16,24 +16,6 @@
 
 enum { PAGE_DEFAULT = 50 };
 
-/* Zeroed; never of length 0; NULL past the ceiling. */
-static void *
-array(struct plex_arena *arena, size_t count, size_t size)
-{
-    void *memory = plex_arena_alloc(arena, (count + 1) * size);
-
-    if (memory != NULL)
-        memset(memory, 0, (count + 1) * size);
-    return memory;
-}
-
-static enum plex_status
-no_room(struct plex_err *err)
-{
-    return plex_err_set(err, PLEX_TOO_LARGE,
-                        "the answer does not fit its memory limit");
-}
-
 /* -- requests -------------------------------------------------------------- */
 
 static const ProtobufCMessageDescriptor *
@@ -204,13 +186,14 @@ reg_wire_catalog(const struct reg_core *core, uint64_t now_ns,
     REG(WatchReply) reply = PLEXSPACES__REGISTRY__V1__WATCH_REPLY__INIT;
     const size_t n_nodes = reg_core_nodes(core);
     const size_t n_apps = reg_core_apps(core);
-    NODE(Node) *nodes = array(arena, n_nodes, sizeof *nodes);
+    NODE(Node) *nodes = plex_wire_array(arena, n_nodes, sizeof *nodes);
 
     reply.version = reg_core_version(core);
-    reply.nodes = array(arena, n_nodes, sizeof *reply.nodes);
-    reply.applications = array(arena, n_apps, sizeof *reply.applications);
+    reply.nodes = plex_wire_array(arena, n_nodes, sizeof *reply.nodes);
+    reply.applications =
+        plex_wire_array(arena, n_apps, sizeof *reply.applications);
     if (nodes == NULL || reply.nodes == NULL || reply.applications == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = 0; i < n_nodes; i++) {
         const struct reg_node node = reg_core_node(core, i, now_ns);
 
@@ -233,12 +216,14 @@ reg_wire_nodes(const struct reg_core *core, const struct reg_request *request,
 {
     NODE(ListNodesResponse)
     reply = PLEXSPACES__NODE__V1__LIST_NODES_RESPONSE__INIT;
-    NODE(Node) *nodes = array(arena, request->page_size, sizeof *nodes);
+    NODE(Node) *nodes =
+        plex_wire_array(arena, request->page_size, sizeof *nodes);
     size_t n = 0;
 
-    reply.nodes = array(arena, request->page_size, sizeof *reply.nodes);
+    reply.nodes =
+        plex_wire_array(arena, request->page_size, sizeof *reply.nodes);
     if (nodes == NULL || reply.nodes == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (size_t i = reg_core_node_seek(core, request->page_token);
          i < reg_core_nodes(core); i++) {
         const struct reg_node node = reg_core_node(core, i, now_ns);
@@ -315,9 +300,9 @@ reg_wire_apps(const struct reg_core *core, const char *tenant,
     if (apps_begin(core, tenant, request, &i, err) != PLEX_OK)
         return err->status;
     reply.applications =
-        array(arena, request->page_size, sizeof *reply.applications);
+        plex_wire_array(arena, request->page_size, sizeof *reply.applications);
     if (reply.applications == NULL)
-        return no_room(err);
+        return plex_wire_no_room(err);
     for (; i < reg_core_apps(core); i++) {
         const struct reg_app_full *full = &reg_core_app(core, i)->full;
 
@@ -327,7 +312,7 @@ reg_wire_apps(const struct reg_core *core, const char *tenant,
         if (reply.n_applications == request->page_size) {
             reply.next_page_token = apps_token(&full->app, arena);
             if (reply.next_page_token == NULL)
-                return no_room(err);
+                return plex_wire_no_room(err);
             break;
         }
         if (reg_pb_app_out(full, arena,

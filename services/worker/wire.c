@@ -11,25 +11,6 @@ typedef Plexspaces__Worker__V1__InvokeReply pb_reply;
 typedef Plexspaces__Worker__V1__Header pb_header;
 typedef Plexspaces__Actor__V1__Actor pb_actor;
 
-/* protobuf-c has no const; packing changes nothing. */
-static char *
-text(const char *borrowed)
-{
-    return (char *)(uintptr_t)borrowed;
-}
-
-static ProtobufCBinaryData
-data(struct plex_bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.data};
-}
-
-static struct plex_bytes
-bytes(ProtobufCBinaryData from)
-{
-    return (struct plex_bytes){from.data, from.len};
-}
-
 static enum plex_status
 headers_out(const struct work_header *headers, size_t n, pb_header *space,
             pb_header **rows, struct plex_err *err)
@@ -40,8 +21,8 @@ headers_out(const struct work_header *headers, size_t n, pb_header *space,
                             WORK_HEADERS_MAX);
     for (size_t i = 0; i < n; i++) {
         plexspaces__worker__v1__header__init(&space[i]);
-        space[i].name = text(headers[i].name);
-        space[i].value = text(headers[i].value);
+        space[i].name = plex_wire_text(headers[i].name);
+        space[i].value = plex_wire_text(headers[i].value);
         rows[i] = &space[i];
     }
     return PLEX_OK;
@@ -81,28 +62,28 @@ work_message_pack(const struct work_message *m, struct plex_buf *out,
 
     if (headers_out(m->headers, m->n_headers, space, rows, err) != PLEX_OK)
         return err->status;
-    pb.tenant = text(m->to.tenant);
-    pb.namespace_ = text(m->to.ns);
-    pb.type = text(m->to.type);
-    pb.key = text(m->to.key);
+    pb.tenant = plex_wire_text(m->to.tenant);
+    pb.namespace_ = plex_wire_text(m->to.ns);
+    pb.type = plex_wire_text(m->to.type);
+    pb.key = plex_wire_text(m->to.key);
     pb.kind = (Plexspaces__Worker__V1__MessageKind)m->kind;
-    pb.message_id = data(m->id);
+    pb.message_id = plex_wire_bytes(m->id);
     pb.keyed = m->keyed;
     pb.request_hash = m->request_hash;
     pb.ttl_ms = m->ttl_ms;
     pb.delay_ms = m->delay_ms;
-    pb.method = text(m->method);
-    pb.path = text(m->path);
-    pb.subpath = text(m->subpath);
-    pb.query = text(m->query);
-    pb.content_type = text(m->content_type);
+    pb.method = plex_wire_text(m->method);
+    pb.path = plex_wire_text(m->path);
+    pb.subpath = plex_wire_text(m->subpath);
+    pb.query = plex_wire_text(m->query);
+    pb.content_type = plex_wire_text(m->content_type);
     pb.headers = rows;
     pb.n_headers = m->n_headers;
-    pb.payload = data(m->payload);
-    pb.sender = text(m->sender);
+    pb.payload = plex_wire_bytes(m->payload);
+    pb.sender = plex_wire_text(m->sender);
     pb.tag = m->tag;
     pb.reply_status = m->reply_status;
-    pb.timer = text(m->timer);
+    pb.timer = plex_wire_text(m->timer);
     return plex_wire_pack(&pb.base, out, err);
 }
 
@@ -140,7 +121,7 @@ work_message_unpack(struct plex_bytes in, struct plex_arena *arena,
     *out = (struct work_message){
         .to = {pb->tenant, pb->namespace_, pb->type, pb->key},
         .kind = (enum work_kind)pb->kind,
-        .id = bytes(pb->message_id),
+        .id = plex_wire_bytes_in(pb->message_id),
         .keyed = pb->keyed,
         .request_hash = pb->request_hash,
         .ttl_ms = pb->ttl_ms,
@@ -151,7 +132,7 @@ work_message_unpack(struct plex_bytes in, struct plex_arena *arena,
         .query = pb->query,
         .content_type = pb->content_type,
         .n_headers = pb->n_headers,
-        .payload = bytes(pb->payload),
+        .payload = plex_wire_bytes_in(pb->payload),
         .sender = pb->sender,
         .tag = pb->tag,
         .reply_status = plex_status_from_wire(pb->reply_status),
@@ -176,13 +157,13 @@ work_reply_pack(const struct work_reply *r, struct plex_buf *out,
     if (headers_out(r->headers, r->n_headers, space, rows, err) != PLEX_OK)
         return err->status;
     pb.http_status = r->http_status;
-    pb.content_type = text(r->content_type);
+    pb.content_type = plex_wire_text(r->content_type);
     pb.headers = rows;
     pb.n_headers = r->n_headers;
-    pb.payload = data(r->payload);
+    pb.payload = plex_wire_bytes(r->payload);
     pb.replayed = r->replayed;
     pb.failed = r->failed;
-    pb.error = text(r->error);
+    pb.error = plex_wire_text(r->error);
     pb.recorded = r->recorded;
     pb.due_ms = r->due_ms;
     pb.table_version = r->table_version;
@@ -204,7 +185,7 @@ work_reply_unpack(struct plex_bytes in, struct plex_arena *arena,
         .http_status = pb->http_status,
         .content_type = pb->content_type,
         .n_headers = pb->n_headers,
-        .payload = bytes(pb->payload),
+        .payload = plex_wire_bytes_in(pb->payload),
         .replayed = pb->replayed,
         .failed = pb->failed,
         .error = pb->error,
@@ -243,10 +224,10 @@ work_list_request_pack(const struct work_list_request *request,
     Plexspaces__Worker__V1__ListRequest pb =
         PLEXSPACES__WORKER__V1__LIST_REQUEST__INIT;
 
-    pb.tenant = text(request->tenant);
-    pb.namespace_ = text(request->ns);
-    pb.type = text(request->type);
-    pb.after = text(request->after);
+    pb.tenant = plex_wire_text(request->tenant);
+    pb.namespace_ = plex_wire_text(request->ns);
+    pb.type = plex_wire_text(request->type);
+    pb.after = plex_wire_text(request->after);
     pb.limit = request->limit;
     return plex_wire_pack(&pb.base, out, err);
 }
@@ -275,9 +256,9 @@ static void
 actor_out(const struct work_actor *actor, pb_actor *pb)
 {
     plexspaces__actor__v1__actor__init(pb);
-    pb->actor_id = text(actor->actor_id);
+    pb->actor_id = plex_wire_text(actor->actor_id);
     pb->state = (Plexspaces__Actor__V1__ActorState)actor->state;
-    pb->node_id = text(actor->node_id);
+    pb->node_id = plex_wire_text(actor->node_id);
     pb->shard = actor->shard;
     pb->epoch = actor->epoch;
     pb->durable = actor->durable;
@@ -364,10 +345,10 @@ work_inspect_request_pack(const struct plex_actor_id *actor,
     Plexspaces__Worker__V1__InspectRequest pb =
         PLEXSPACES__WORKER__V1__INSPECT_REQUEST__INIT;
 
-    pb.tenant = text(actor->tenant);
-    pb.namespace_ = text(actor->ns);
-    pb.type = text(actor->type);
-    pb.key = text(actor->key);
+    pb.tenant = plex_wire_text(actor->tenant);
+    pb.namespace_ = plex_wire_text(actor->ns);
+    pb.type = plex_wire_text(actor->type);
+    pb.key = plex_wire_text(actor->key);
     return plex_wire_pack(&pb.base, out, err);
 }
 
