@@ -154,9 +154,9 @@ pg_failed(struct pg_store *store, const PGresult *result, struct plex_err *err)
         status = PLEX_LIMIT; /* disk full */
     else if (state != NULL && strncmp(state, "XX", 2) == 0)
         status = PLEX_CORRUPT;
-    else if (state != NULL && (strcmp(state, "23505") == 0 ||
-                               strcmp(state, "40P01") == 0 ||
-                               strcmp(state, "PXJ01") == 0))
+    else if (state != NULL &&
+             (strcmp(state, "23505") == 0 || strcmp(state, "40P01") == 0 ||
+              strcmp(state, "PXJ01") == 0))
         status = PLEX_CONFLICT; /* unique violation, deadlock, see the schema */
     message_in(result && *PQresultErrorMessage(result)
                    ? PQresultErrorMessage(result)
@@ -270,8 +270,7 @@ turn_type(struct pg_store *store, struct plex_err *err)
     enum plex_status status = PLEX_OK;
 
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        store->turn_oid =
-            (uint32_t)strtoul(PQgetvalue(result, 0, 0), NULL, 10);
+        store->turn_oid = (uint32_t)strtoul(PQgetvalue(result, 0, 0), NULL, 10);
     else
         status = pg_failed(store, result, err);
     PQclear(result);

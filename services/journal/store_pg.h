@@ -66,8 +66,8 @@ struct pg_store {
     struct plex_buf replies; /* of the last commit's EXISTS results */
     struct plex_buf params[PG_PARAMS_MAX];
     int n_params;
-    size_t row_at;               /* row being built, in the newest array */
-    int n_sent;                  /* statements since the last collect */
+    size_t row_at; /* row being built, in the newest array */
+    int n_sent;    /* statements since the last collect */
     /* The server itself refused one of them: it wrote nothing of the batch. */
     bool refused;
     struct pg_expiry {

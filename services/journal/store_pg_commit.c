@@ -15,12 +15,13 @@ send_messages_get(struct work *w)
         const struct head *head = &w->heads[w->head_of[i]];
 
         /* Empty names and ids keep row numbers equal to entry numbers. */
-        pg_add_bytes(w->store, 1,
-                     (struct plex_bytes){(const uint8_t *)head->name,
-                                         work_has_id(entry) ? head->name_len : 0});
+        pg_add_bytes(
+            w->store, 1,
+            (struct plex_bytes){(const uint8_t *)head->name,
+                                work_has_id(entry) ? head->name_len : 0});
         pg_add_bytes(w->store, 0,
                      work_has_id(entry) ? entry->message_id
-                                   : (struct plex_bytes){0});
+                                        : (struct plex_bytes){0});
     }
     return pg_send(w->store, PG_MESSAGES_GET);
 }

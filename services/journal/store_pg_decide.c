@@ -229,8 +229,7 @@ work_decide(struct work *w)
 /* -- begin and end --------------------------------------------------------- */
 
 void
-work_init(struct work *w, struct pg_store *store,
-          struct journal_commit *commit)
+work_init(struct work *w, struct pg_store *store, struct journal_commit *commit)
 {
     *w = (struct work){.store = store, .commit = commit};
     plex_arena_init(&w->arena, (size_t)1 << 30);

@@ -168,9 +168,8 @@ load_head(struct loading *l, struct plex_err *err)
     if (!pg_send(l->store, PG_EPOCH_VERSION))
         return pg_failed(l->store, NULL, err);
     pg_array_text(l->store);
-    pg_add_bytes(
-        l->store, 0,
-        (struct plex_bytes){(const uint8_t *)l->name, l->name_len});
+    pg_add_bytes(l->store, 0,
+                 (struct plex_bytes){(const uint8_t *)l->name, l->name_len});
     if (!pg_send(l->store, PG_ACTORS_GET))
         return pg_failed(l->store, NULL, err);
     if (pg_collect(l->store, got, 2, err) != PLEX_OK)

@@ -21,9 +21,9 @@ work_param_names(struct work *w, bool unknown)
 
         if (unknown && head->id != 0)
             continue;
-        pg_add_bytes(w->store, 0,
-                     (struct plex_bytes){(const uint8_t *)head->name,
-                                         head->name_len});
+        pg_add_bytes(
+            w->store, 0,
+            (struct plex_bytes){(const uint8_t *)head->name, head->name_len});
         n++;
     }
     return n;
