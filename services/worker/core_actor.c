@@ -239,6 +239,7 @@ actor_wake(struct work_core *core, struct actor *actor)
         actor_activated(core, actor);
         return PLEX_OK;
     }
+    actor->check = NULL; /* asked for again once it is loaded */
     actor->state = ACTOR_LOADING;
     todo_push(core, TODO_LOAD, token_new(core, actor), NULL);
     return PLEX_OK;
@@ -255,7 +256,21 @@ loaded_ok(struct work_core *core, struct actor *actor,
     }
     for (size_t i = 0; i < loaded->n_recent; i++)
         id_record(core, actor, &loaded->recent[i], false);
-    actor_activated(core, actor);
+    /* What a turn of unknown fate left must be sent before what new turns
+     * send. Asked only now: it shows at least the turns just loaded. */
+    if (actor->suspect &&
+        (actor->check = shard_refresh(core, actor->shard)) != NULL)
+        return;
+    actor_checked(core, actor);
+}
+
+void
+actor_checked(struct work_core *core, struct actor *actor)
+{
+    actor->check = NULL;
+    actor->suspect = false;
+    if (actor->state == ACTOR_LOADING)
+        actor_activated(core, actor);
     actor_pump(core, actor);
 }
 
@@ -268,7 +283,8 @@ work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
 
     core->t = t;
     actor = actor_by_token(core, load);
-    if (actor == NULL || actor->state != ACTOR_LOADING)
+    if (actor == NULL || actor->state != ACTOR_LOADING ||
+        actor->check != NULL)
         return;
     if (status == PLEX_OK && loaded->has_state &&
         loaded->schema_version > actor->type->info.schema_version) {
@@ -278,7 +294,7 @@ work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
     } else if (status == PLEX_OK) {
         loaded_ok(core, actor, loaded);
     } else if (status == PLEX_FENCED) {
-        shard_fenced(core, actor->shard);
+        shard_fenced(core, actor->shard, actor->epoch);
     } else {
         actor_drop(core, actor, false,
                    status == PLEX_CORRUPT ? status : PLEX_UNAVAILABLE, text);
@@ -351,7 +367,8 @@ actor_settle_down(struct work_core *core, struct actor *actor)
     uint64_t idle_until;
 
     if (actor->state == ACTOR_COLD) {
-        if (TAILQ_EMPTY(&actor->pends) && actor->writing == 0)
+        if (TAILQ_EMPTY(&actor->pends) && actor->writing == 0 &&
+            actor->check == NULL)
             actor_destroy(core, actor);
         return;
     }
@@ -472,8 +489,6 @@ dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
         return;
     }
     if (write != NULL) {
-        if (unknown && write->n_made + write->n_ended > 0)
-            shard_refresh(core, actor->shard);
         turn_undo(core, item);
     }
     if (unknown) {
@@ -521,6 +536,7 @@ actor_drop_continue(struct work_core *core, struct actor *actor)
     ids_clear(core, actor);
     state_clear(actor);
     actor->state = ACTOR_COLD;
+    actor->check = NULL;
     core->stats.activations--;
     if (actor->mailbox_n > 0) {
         const struct shard *shard = shard_get(core, actor->shard);
@@ -540,5 +556,8 @@ actor_drop_continue(struct work_core *core, struct actor *actor)
         actor->drop_text = plex_strdup(text);
         mailbox_refuse(core, actor);
     }
+    if (actor->suspect &&
+        (actor->check = shard_refresh(core, actor->shard)) == NULL)
+        actor->suspect = false; /* the next owner looks anyway */
     actor_settle_down(core, actor);
 }

@@ -190,6 +190,13 @@ turn_result(struct work_core *core, struct write *write,
     case PLEX_CANCELLED:
         item->state = ITEM_UNKNOWN;
         break;
+    case PLEX_FENCED:
+    case PLEX_CONFLICT:
+        /* This attempt did nothing, but an earlier one of the link may have:
+         * the journal looks at epochs and order before ids. */
+        item->maybe_done = true;
+        item->state = ITEM_REFUSED;
+        break;
     default:
         item->state = ITEM_REFUSED;
         break;
@@ -217,15 +224,19 @@ settle_result(struct work_core *core, struct write *write,
 /* What one result means for its actor, besides the turn itself. */
 static void
 actor_result(struct work_core *core, struct actor *actor,
-             enum plex_status status, enum write_kind kind, const char *text)
+             enum plex_status status, const struct journal_entry *entry,
+             const char *text)
 {
     if (status == PLEX_FENCED) {
         core->stats.fenced_total++;
-        shard_fenced(core, actor->shard);
-    } else if (kind != WRITE_TURN) {
+        shard_fenced(core, actor->shard, entry->epoch);
+    } else if (entry->kind != JOURNAL_TURN) {
         return; /* a missing snapshot or settle harms nobody */
-    } else if (status != PLEX_OK && actor->state != ACTOR_DROPPED) {
-        actor_drop(core, actor, true, PLEX_UNAVAILABLE, text);
+    } else if (status != PLEX_OK) {
+        /* An earlier attempt may have been written, or will be yet. */
+        actor->suspect = true;
+        if (actor->state != ACTOR_DROPPED)
+            actor_drop(core, actor, true, PLEX_UNAVAILABLE, text);
     }
 }
 
@@ -245,11 +256,13 @@ write_result(struct work_core *core, struct write *write,
  * it has entries, and lives until its last one. */
 static void
 write_done(struct work_core *core, struct write *write, enum plex_status status,
-           enum write_kind kind, struct actor *actor, const char *text)
+           const struct journal_entry *entry, struct actor *actor,
+           const char *text)
 {
-    if (kind != WRITE_TURN)
+    /* The write, and with it the settled ids of the entry, goes. */
+    if (entry->kind != JOURNAL_TURN)
         write_free(core, write);
-    actor_result(core, actor, status, kind, text);
+    actor_result(core, actor, status, entry, text);
     actor->writing--;
     if (actor->state == ACTOR_DROPPED) {
         actor_drop_continue(core, actor);
@@ -289,16 +302,9 @@ work_core_appended(struct work_core *core, struct work_time t, uint64_t append,
         write_result(core, batch->writes[i],
                      status == PLEX_OK ? &results[i] : &all);
     for (size_t i = 0; i < batch->n; i++) {
-        struct journal_entry *entry = &batch->entries[i];
-        /* The write itself may be gone with its turn by now. */
-        const enum write_kind kind = entry->kind == JOURNAL_TURN ? WRITE_TURN
-                                     : entry->kind == JOURNAL_SETTLE
-                                         ? WRITE_SETTLE
-                                         : WRITE_SNAPSHOT;
-
         write_done(core, batch->writes[i],
-                   status == PLEX_OK ? results[i].status : status, kind,
-                   batch->actors[i],
+                   status == PLEX_OK ? results[i].status : status,
+                   &batch->entries[i], batch->actors[i],
                    status == PLEX_OK ? "the journal refused the turn" : text);
     }
     batch_free(batch);

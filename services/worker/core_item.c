@@ -145,6 +145,8 @@ item_finish(struct work_core *core, struct item *item, enum plex_status status,
 {
     struct pend *from = item->from;
 
+    if (status != PLEX_OK && item->maybe_done)
+        status = PLEX_UNKNOWN;
     id_leave(core, item);
     item->status = status;
     item->actor = NULL;

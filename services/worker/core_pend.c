@@ -4,6 +4,7 @@
 #include "common/mem.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -173,6 +174,47 @@ lane_retry(struct work_core *core, struct lane *lane)
                  core->t.now_ns + backoff_ms(lane->attempts++) * WORK_MS);
 }
 
+/* Ids of messages to others are "<actor>:<seq>:<n>": the order in which they
+ * were sent. Their due times are not, since wall clocks jump. */
+static bool
+sent_before(const struct pend *a, const struct pend *b)
+{
+    unsigned long long numbers[2][2] = {{0}};
+    const struct pend *pends[] = {a, b};
+
+    for (int i = 0; i < 2; i++) {
+        char text[JOURNAL_ID_MAX + 1];
+        const size_t len = pends[i]->id.len;
+
+        memcpy(text, pends[i]->id.data, len);
+        text[len] = '\0';
+        if (sscanf(text, "%*[^:]:%llu:%llu", &numbers[i][0],
+                   &numbers[i][1]) != 2)
+            return false;
+    }
+    return numbers[0][0] != numbers[1][0] ? numbers[0][0] < numbers[1][0]
+                                          : numbers[0][1] < numbers[1][1];
+}
+
+static void
+lane_join(struct work_core *core, struct pend *pend)
+{
+    struct lane *lane =
+        lane_get(core, pend->owner, plex_actor_hash(&pend->message->to));
+    struct pend *before = TAILQ_LAST(&lane->waiting, pend_list);
+
+    pend->state = PEND_LANE;
+    pend->lane = lane;
+    /* The first may be under way. */
+    while (before != NULL && sent_before(pend, before) &&
+           !(lane->busy && before == TAILQ_FIRST(&lane->waiting)))
+        before = TAILQ_PREV(before, pend_list, link);
+    if (before == NULL)
+        TAILQ_INSERT_HEAD(&lane->waiting, pend, link);
+    else
+        TAILQ_INSERT_AFTER(&lane->waiting, before, pend, link);
+}
+
 /* -- life
  * ---------------------------------------------------------------------------
  */
@@ -180,17 +222,13 @@ lane_retry(struct work_core *core, struct lane *lane)
 void
 pend_arm(struct work_core *core, struct pend *pend)
 {
-    struct actor *owner = pend->owner;
-
     assert(!pend->gone && pend->lane == NULL && pend->heap.heap == NULL);
     if (is_own(pend)) {
         pend->state = PEND_ARMED;
         heap_put(&core->due, &pend->heap, pend->due_ms);
         return;
     }
-    pend->state = PEND_LANE;
-    pend->lane = lane_get(core, owner, plex_actor_hash(&pend->message->to));
-    TAILQ_INSERT_TAIL(&pend->lane->waiting, pend, link);
+    lane_join(core, pend);
     lane_go(core, pend->lane);
 }
 
@@ -477,8 +515,10 @@ pend_load(struct work_core *core, const struct journal_pending_item *item,
     struct actor *owner = actor_get(core, &item->owner, hash);
     struct pend *pend = pend_find(core, owner, item->pending.id);
 
-    if (pend != NULL)
+    if (pend != NULL && pend->made)
         return;
+    if (pend != NULL)
+        pend_forget(core, pend); /* its turn's fate was not known: now it is */
     pend =
         pend_make(core, owner, item->pending.id, item->pending.due_ms, message);
     if (pend == NULL) {
@@ -487,5 +527,20 @@ pend_load(struct work_core *core, const struct journal_pending_item *item,
     }
     pend->durable = true;
     pend->made = true;
-    pend_arm(core, pend);
+    if (is_own(pend))
+        pend_arm(core, pend);
+    else
+        lane_join(core, pend); /* pends_go() sends it, once all are here */
+}
+
+void
+pends_go(struct work_core *core, const struct shard *shard)
+{
+    struct actor *actor;
+    struct pend *pend;
+
+    TAILQ_FOREACH(actor, &shard->actors, of_shard)
+    TAILQ_FOREACH(pend, &actor->pends, of_actor)
+    if (pend->lane != NULL)
+        lane_go(core, pend->lane);
 }

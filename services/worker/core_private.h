@@ -81,6 +81,7 @@ struct item {
     bool has_id;     /* in core.ids */
     bool accept;     /* a delayed cast: put away, not run */
     bool activation; /* the behaviour's `activated` */
+    bool maybe_done; /* nobody may be told that it was not */
     uint8_t attempts;
     uint64_t deadline; /* ns; 0: none */
     uint64_t arrived;
@@ -167,6 +168,8 @@ struct actor {
     bool drop_requeues; /* DROPPED: not finished messages are run again */
     enum plex_status drop_status;
     char *drop_text; /* owned */
+    bool suspect;       /* the journal may hold pends of it that we lack */
+    struct take *check; /* LOADING: these pends are awaited */
     struct item *running;
     struct item_list mailbox;
     size_t mailbox_n;
@@ -335,6 +338,7 @@ uint64_t actor_token(const struct actor *actor);
 /* Bring it into memory if it is not; LIMIT when nothing can make room. */
 PLEX_MUST_USE enum plex_status actor_wake(struct work_core *core,
                                           struct actor *actor);
+void actor_checked(struct work_core *core, struct actor *actor);
 void actor_pump(struct work_core *core, struct actor *actor);
 /* Throw the activation away. requeue: run what was not finished again, else
  * answer it with `status` and `text`. */
@@ -365,6 +369,7 @@ void batch_action(const struct batch *batch, struct work_action *out);
 struct pend *pend_make(struct work_core *core, struct actor *owner,
                        struct plex_bytes id, uint64_t due_ms,
                        const struct work_message *message);
+void pends_go(struct work_core *core, const struct shard *shard);
 void pend_arm(struct work_core *core, struct pend *pend);
 void pend_retry(struct work_core *core, struct pend *pend);
 /* Done with: out of every list. */
@@ -384,8 +389,8 @@ void pend_load(struct work_core *core, const struct journal_pending_item *item,
 
 /* core_shard.c */
 struct shard *shard_get(const struct work_core *core, uint32_t shard);
-void shard_fenced(struct work_core *core, uint32_t shard);
-void shard_refresh(struct work_core *core, uint32_t shard);
+void shard_fenced(struct work_core *core, uint32_t shard, uint64_t epoch);
+struct take *shard_refresh(struct work_core *core, uint32_t shard);
 void take_go(struct work_core *core, struct take *take);
 void take_free(struct work_core *core, struct take *take);
 bool take_action(const struct work_core *core, uint64_t token,

@@ -95,10 +95,12 @@ shard_lose(struct work_core *core, struct shard *shard)
 }
 
 void
-shard_fenced(struct work_core *core, uint32_t at)
+shard_fenced(struct work_core *core, uint32_t at, uint64_t epoch)
 {
     struct shard *shard = shard_get(core, at);
 
+    if (epoch < shard->epoch)
+        return; /* it was lost meanwhile, and given to us again */
     if (shard->state != SHARD_SERVING && shard->state != SHARD_TAKING)
         return;
     shard->state = SHARD_FENCED;
@@ -274,6 +276,8 @@ take_range_done(struct work_core *core, struct take *take)
             shard->state = SHARD_SERVING;
             shard->take = NULL;
         }
+        if (shard->state == SHARD_SERVING)
+            pends_go(core, shard);
     }
     take->after_len = 0;
     take->at++;
@@ -307,6 +311,19 @@ pendings_take(struct work_core *core, struct take *take,
     plex_arena_fini(&arena);
 }
 
+static void
+actors_checked(struct work_core *core, const struct take *take)
+{
+    struct shard *shard = shard_get(core, take->ranges[0].first);
+    struct actor *actor, *next;
+
+    for (actor = TAILQ_FIRST(&shard->actors); actor != NULL; actor = next) {
+        next = TAILQ_NEXT(actor, of_shard);
+        if (actor->check == take)
+            actor_checked(core, actor);
+    }
+}
+
 void
 work_core_pendings(struct work_core *core, struct work_time t,
                    uint64_t pendings, enum plex_status status,
@@ -330,30 +347,30 @@ work_core_pendings(struct work_core *core, struct work_time t,
         memcpy(take->after, next.data, next.len);
     else
         take_range_done(core, take);
-    if (take->at == take->n)
-        take_free(core, take);
-    else
+    if (take->at < take->n) {
         take_go(core, take);
+        return;
+    }
+    if (take->refresh)
+        actors_checked(core, take);
+    take_free(core, take);
 }
 
-void
+struct take *
 shard_refresh(struct work_core *core, uint32_t at)
 {
-    struct shard *shard = shard_get(core, at);
+    const struct shard *shard = shard_get(core, at);
     struct take *take;
 
     if (shard->state != SHARD_SERVING)
-        return;
-    TAILQ_FOREACH(take, &core->takes, link)
-    if (take->refresh && take->ranges[0].first == at && take->after_len == 0 &&
-        take->retry.heap != NULL)
-        return; /* it has not asked yet */
+        return NULL;
     take = take_make(core, 1);
     take->ranges[0] = (struct journal_fence){at, at, shard->epoch};
     take->n = 1;
     take->refresh = true;
     take->fenced = true;
-    take_retry(core, take);
+    take_go(core, take);
+    return take;
 }
 
 /* -- the table

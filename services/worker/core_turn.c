@@ -160,8 +160,8 @@ outputs_commit(struct work_core *core, struct actor *actor, struct write *write)
         plex_buf_free(&pend->packed);
         if (pend->gone)
             continue;
-        if (shard->state != SHARD_SERVING)
-            pend_forget(core, pend); /* the next owner will find it */
+        if (shard->state != SHARD_SERVING || actor->suspect)
+            pend_forget(core, pend); /* found in the journal, in order */
         else if (!pend->cancelled)
             pend_arm(core, pend);
     }
