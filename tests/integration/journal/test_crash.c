@@ -12,8 +12,9 @@
 /*
  * Kill -9 in the middle of commits: a child commits turns of a few actors and
  * reports each acknowledged commit over a pipe; it is killed at some moment;
- * what it reported must be in the file, with the right states, and at most
- * the one commit that was under way may be there besides.
+ * another takes over with a fence, as workers do. What the child reported must
+ * be there, with the right states, and at most the one commit that was under
+ * way besides, even if a database went on with it after the child was gone.
  */
 enum { ACTORS = 5, PER_COMMIT = 8, ROUNDS = 12, NOW = 1000 };
 
@@ -22,7 +23,8 @@ struct ack {
 };
 
 static char folder[64];
-static char dsn[128];
+static char dsn[512];
+static uint64_t epoch;
 
 static struct journal_store *
 store_open(void)
@@ -48,7 +50,7 @@ actor_of(unsigned i)
 static struct journal_loaded
 load(struct journal_store *store, unsigned actor, struct plex_arena *arena)
 {
-    const struct journal_load want = {actor_of(actor), 1, 1, 10};
+    const struct journal_load want = {actor_of(actor), 1, epoch, 10};
     struct journal_loaded loaded;
     struct plex_err err;
     uint64_t newest;
@@ -88,7 +90,7 @@ child_main(int out, struct ack ack)
                 .kind = JOURNAL_TURN,
                 .actor = actor_of(actor),
                 .shard = 1,
-                .epoch = 1,
+                .epoch = epoch,
                 .seq = seq,
                 .message_id = {(uint8_t *)ids[i], strlen(ids[i])},
                 .expires_ms = NOW + 1,
@@ -141,6 +143,20 @@ run_and_kill(struct ack from, useconds_t run_us)
     return last;
 }
 
+static void
+take_over(struct journal_store *store)
+{
+    const struct journal_fence range = {0, 9, ++epoch};
+    uint64_t newest = 0;
+    struct journal_commit commit = {
+        .fences = &range, .fence_newest = &newest, .n_fences = 1};
+    struct plex_err err = {0};
+
+    ck_assert_msg(journal_store_commit(store, &commit, &err) == PLEX_OK, "%s",
+                  err.text);
+    ck_assert_uint_eq(newest, 0);
+}
+
 static struct ack
 verify(const struct ack *acked)
 {
@@ -150,6 +166,7 @@ verify(const struct ack *acked)
     uint64_t more = 0;
 
     plex_arena_init(&arena, 16 << 20);
+    take_over(store);
     for (unsigned i = 0; i < ACTORS; i++) {
         const struct journal_loaded loaded = load(store, i, &arena);
         char state[32];
@@ -174,21 +191,51 @@ verify(const struct ack *acked)
     return found;
 }
 
-START_TEST(nothing_acknowledged_is_lost_by_kill_9)
+static void
+kill_many(void)
 {
     struct ack ack = {0};
-    char command[100];
 
-    (void)snprintf(folder, sizeof folder, "/tmp/plex-journal-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    (void)snprintf(dsn, sizeof dsn, "sqlite:%s/j.db", folder);
+    epoch = 1;
     for (useconds_t i = 0; i < ROUNDS; i++) {
         ack = run_and_kill(ack, 1000 + i * 7919 % 60000);
         ack = verify(&ack);
     }
     ck_assert_uint_gt(ack.last_seq[0], ROUNDS);
+}
+
+START_TEST(nothing_acknowledged_is_lost_by_kill_9)
+{
+    char command[100];
+
+    (void)snprintf(folder, sizeof folder, "/tmp/plex-journal-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    (void)snprintf(dsn, sizeof dsn, "sqlite:%s/j.db", folder);
+    kill_many();
     (void)snprintf(command, sizeof command, "rm -rf %s", folder);
     ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+START_TEST(nothing_acknowledged_on_postgres_is_lost_by_kill_9)
+{
+    const char *url = getenv("PLEX_TEST_PG");
+    char command[1024];
+
+    if (url == NULL) {
+        printf("SKIP: PLEX_TEST_PG is not set\n");
+        return;
+    }
+    (void)snprintf(command, sizeof command,
+                   "psql -q -d '%s' -c 'SET client_min_messages = warning; "
+                   "DROP SCHEMA IF EXISTS journal_crash CASCADE; "
+                   "CREATE SCHEMA journal_crash'",
+                   url);
+    ck_assert_int_eq(system(command), 0);
+    (void)snprintf(dsn, sizeof dsn,
+                   "%s%coptions=-csearch_path%%3Djournal_crash", url,
+                   strchr(url, '?') ? '&' : '?');
+    kill_many();
 }
 END_TEST
 
@@ -202,6 +249,7 @@ main(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_test(t, nothing_acknowledged_is_lost_by_kill_9);
+    tcase_add_test(t, nothing_acknowledged_on_postgres_is_lost_by_kill_9);
     suite_add_tcase(s, t);
     runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);
