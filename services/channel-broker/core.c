@@ -22,8 +22,8 @@ broker_core_create(const struct broker_config *config)
 /* -- outputs --------------------------------------------------------------- */
 
 struct output *
-output_add(struct broker_core *core, enum broker_action_kind kind,
-           const struct channel *channel)
+broker_output_add(struct broker_core *core, enum broker_action_kind kind,
+                  const struct channel *channel)
 {
     struct output *output = plex_calloc(1, sizeof *output);
 
@@ -36,10 +36,10 @@ output_add(struct broker_core *core, enum broker_action_kind kind,
 }
 
 void
-output_refuse(struct broker_core *core, void *call, enum plex_status status,
-              const char *text)
+broker_output_refuse(struct broker_core *core, void *call,
+                     enum plex_status status, const char *text)
 {
-    struct output *output = output_add(core, BROKER_REPLY, NULL);
+    struct output *output = broker_output_add(core, BROKER_REPLY, NULL);
 
     output->action.call = call;
     output->action.status = status;
@@ -52,9 +52,9 @@ output_free(struct output *output)
     if (output == NULL)
         return;
     if (output->held != NULL)
-        held_unref(output->held);
+        broker_held_unref(output->held);
     for (uint32_t i = 0; output->delivered != NULL && i < output->action.n; i++)
-        held_unref((struct held *)output->delivered[i].message);
+        broker_held_unref((struct held *)output->delivered[i].message);
     free(output->delivered);
     free(output);
 }
@@ -79,7 +79,7 @@ broker_core_next(struct broker_core *core, struct broker_action *out)
 /* -- messages -------------------------------------------------------------- */
 
 void
-held_unref(struct held *held)
+broker_held_unref(struct held *held)
 {
     if (--held->refs == 0)
         free(held);
@@ -140,7 +140,7 @@ held_add(struct broker_core *core, struct channel *channel, struct held *held)
     TAILQ_FOREACH(group, &channel->groups, next)
     {
         if (held->message.seq >= group->from_seq)
-            (void)delivery_add(group, held);
+            (void)broker_delivery_add(group, held);
     }
 }
 
@@ -155,9 +155,10 @@ held_forget(struct broker_core *core, struct held *held)
 }
 
 void
-held_remove(struct broker_core *core, struct held *held)
+broker_held_remove(struct broker_core *core, struct held *held)
 {
-    struct output *output = output_add(core, BROKER_REMOVE, held->channel);
+    struct output *output =
+        broker_output_add(core, BROKER_REMOVE, held->channel);
 
     output->held = held;
     held->refs++;
@@ -196,7 +197,8 @@ where_key(const struct broker_where *where, char key[NAME_BYTES_MAX])
 }
 
 struct channel *
-channel_find(const struct broker_core *core, const struct broker_where *where)
+broker_channel_find(const struct broker_core *core,
+                    const struct broker_where *where)
 {
     char key[NAME_BYTES_MAX];
     const size_t len = where_key(where, key);
@@ -207,9 +209,9 @@ channel_find(const struct broker_core *core, const struct broker_where *where)
 }
 
 struct channel *
-channel_get(struct broker_core *core, const struct broker_where *where)
+broker_channel_get(struct broker_core *core, const struct broker_where *where)
 {
-    struct channel *channel = channel_find(core, where);
+    struct channel *channel = broker_channel_find(core, where);
     char key[NAME_BYTES_MAX];
 
     if (channel != NULL)
@@ -220,8 +222,7 @@ channel_get(struct broker_core *core, const struct broker_where *where)
     memcpy(channel->name, key, channel->name_len);
     channel->where.tenant = channel->name;
     channel->where.ns = channel->name + strlen(channel->name) + 1;
-    channel->where.channel =
-        channel->where.ns + strlen(channel->where.ns) + 1;
+    channel->where.channel = channel->where.ns + strlen(channel->where.ns) + 1;
     TAILQ_INIT(&channel->messages);
     TAILQ_INIT(&channel->groups);
     HASH_ADD_KEYPTR(hh, core->channels, channel->name, channel->name_len,
@@ -231,13 +232,13 @@ channel_get(struct broker_core *core, const struct broker_where *where)
 }
 
 struct channel *
-channel_use(struct broker_core *core, const struct broker_where *where,
-            void *call)
+broker_channel_use(struct broker_core *core, const struct broker_where *where,
+                   void *call)
 {
     if (core->totals.channels < core->config.channels_max ||
-        channel_find(core, where) != NULL)
-        return channel_get(core, where);
-    output_refuse(core, call, PLEX_LIMIT, "there are too many channels");
+        broker_channel_find(core, where) != NULL)
+        return broker_channel_get(core, where);
+    broker_output_refuse(core, call, PLEX_LIMIT, "there are too many channels");
     return NULL;
 }
 
@@ -245,7 +246,7 @@ static void
 output_ids(struct broker_core *core, void *call,
            const uint8_t first_id[BROKER_ID_BYTES], uint32_t n)
 {
-    struct output *output = output_add(core, BROKER_REPLY, NULL);
+    struct output *output = broker_output_add(core, BROKER_REPLY, NULL);
 
     output->action.call = call;
     output->action.answer = BROKER_IDS;
@@ -267,27 +268,28 @@ void
 broker_core_send(struct broker_core *core, struct broker_now now, void *call,
                  const struct broker_send *send)
 {
-    struct channel *channel = channel_use(core, &send->where, call);
+    struct channel *channel = broker_channel_use(core, &send->where, call);
     struct request *known = NULL;
     struct group *group;
 
     if (channel == NULL)
         return;
     if (send->request_id.len > 0)
-        known = request_find(core, channel, send->request_id, now);
+        known = broker_request_find(core, channel, send->request_id, now);
     if (known != NULL) {
         output_ids(core, call, known->first_id, known->n);
         return;
     }
     if (core->totals.messages + send->n > core->config.messages_max ||
         core->totals.bytes + send_bytes(send) > core->config.bytes_max) {
-        output_refuse(core, call, PLEX_LIMIT,
-                      "the broker is full: receive and acknowledge first");
+        broker_output_refuse(
+            core, call, PLEX_LIMIT,
+            "the broker is full: receive and acknowledge first");
         return;
     }
     for (uint32_t i = 0; i < send->n; i++) {
         struct held *held = held_make(&send->messages[i]);
-        struct output *output = output_add(core, BROKER_PUT, channel);
+        struct output *output = broker_output_add(core, BROKER_PUT, channel);
 
         broker_id_at(send->first_id, i, held->message.id);
         held->message.seq = core->next_seq++;
@@ -298,17 +300,17 @@ broker_core_send(struct broker_core *core, struct broker_now now, void *call,
     }
     channel->sent_total += send->n;
     if (send->request_id.len > 0)
-        request_remember(core, channel, now, send);
+        broker_request_remember(core, channel, now, send);
     output_ids(core, call, send->first_id, send->n);
     TAILQ_FOREACH(group, &channel->groups, next)
-        group_serve(core, group, now);
+    broker_group_serve(core, group, now);
 }
 
 struct broker_stats
 broker_core_stats(const struct broker_core *core,
                   const struct broker_where *where, const char *name)
 {
-    const struct channel *channel = channel_find(core, where);
+    const struct channel *channel = broker_channel_find(core, where);
     const struct group *group;
     struct broker_stats stats = {0};
 
@@ -316,7 +318,7 @@ broker_core_stats(const struct broker_core *core,
         return stats;
     stats.sent_total = channel->sent_total;
     stats.acked_total = channel->acked_total;
-    group = group_find(channel, name);
+    group = broker_group_find(channel, name);
     if (group == NULL) {
         stats.waiting = channel->n_messages;
         return stats;
@@ -351,7 +353,8 @@ broker_core_restore_group(struct broker_core *core,
                           const struct broker_where *where, const char *group,
                           uint64_t from_seq)
 {
-    (void)group_make(core, channel_get(core, where), group, from_seq);
+    (void)broker_group_make(core, broker_channel_get(core, where), group,
+                            from_seq);
 }
 
 void
@@ -359,7 +362,7 @@ broker_core_restore_message(struct broker_core *core,
                             const struct broker_where *where,
                             const struct broker_message *message)
 {
-    held_add(core, channel_get(core, where), held_make(message));
+    held_add(core, broker_channel_get(core, where), held_make(message));
     if (message->seq >= core->next_seq)
         core->next_seq = message->seq + 1;
 }
@@ -378,7 +381,7 @@ broker_core_free(struct broker_core *core)
     if (core == NULL)
         return;
     while (!TAILQ_EMPTY(&core->by_age))
-        request_free(core, TAILQ_FIRST(&core->by_age));
+        broker_request_free(core, TAILQ_FIRST(&core->by_age));
     while (!STAILQ_EMPTY(&core->outputs)) {
         struct output *output = STAILQ_FIRST(&core->outputs);
 
@@ -389,12 +392,12 @@ broker_core_free(struct broker_core *core)
     HASH_ITER(hh, core->channels, channel, next)
     {
         while (!TAILQ_EMPTY(&channel->groups))
-            group_free(core, TAILQ_FIRST(&channel->groups));
+            broker_group_free(core, TAILQ_FIRST(&channel->groups));
         while (!TAILQ_EMPTY(&channel->messages)) {
             struct held *held = TAILQ_FIRST(&channel->messages);
 
             held_forget(core, held);
-            held_unref(held);
+            broker_held_unref(held);
         }
         HASH_DEL(core->channels, channel);
         free(channel->name);

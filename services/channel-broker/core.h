@@ -88,7 +88,7 @@ struct broker_send {
     struct broker_where where;
     const struct broker_message *messages; /* key, payload, headers */
     uint32_t n;
-    struct plex_bytes request_id; /* 16 bytes or empty */
+    struct plex_bytes request_id;      /* 16 bytes or empty */
     uint8_t first_id[BROKER_ID_BYTES]; /* message i: plus i, big endian */
 };
 void broker_core_send(struct broker_core *core, struct broker_now now,

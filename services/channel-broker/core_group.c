@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct group *
-group_find(const struct channel *channel, const char *name)
+broker_group_find(const struct channel *channel, const char *name)
 {
     struct group *group;
 
@@ -19,8 +19,8 @@ group_find(const struct channel *channel, const char *name)
 }
 
 struct group *
-group_make(struct broker_core *core, struct channel *channel, const char *name,
-           uint64_t from_seq)
+broker_group_make(struct broker_core *core, struct channel *channel,
+                  const char *name, uint64_t from_seq)
 {
     struct group *group = plex_calloc(1, sizeof *group);
     struct held *held;
@@ -37,7 +37,7 @@ group_make(struct broker_core *core, struct channel *channel, const char *name,
     TAILQ_FOREACH(held, &channel->messages, next)
     {
         if (held->message.seq >= from_seq)
-            (void)delivery_add(group, held);
+            (void)broker_delivery_add(group, held);
     }
     return group;
 }
@@ -101,7 +101,7 @@ list_insert(struct delivery_list *list, struct delivery *delivery)
 }
 
 struct delivery *
-delivery_add(struct group *group, struct held *held)
+broker_delivery_add(struct group *group, struct held *held)
 {
     struct delivery *delivery = plex_calloc(1, sizeof *delivery);
 
@@ -117,8 +117,8 @@ delivery_add(struct group *group, struct held *held)
 }
 
 void
-delivery_place(struct broker_core *core, struct delivery *delivery,
-               enum place place)
+broker_delivery_place(struct broker_core *core, struct delivery *delivery,
+                      enum place place)
 {
     struct group *group = delivery->group;
 
@@ -153,7 +153,7 @@ delivery_store(struct broker_core *core, const struct delivery *delivery,
                enum broker_delivery_state state)
 {
     struct output *output =
-        output_add(core, BROKER_DELIVERY, delivery->group->channel);
+        broker_output_add(core, BROKER_DELIVERY, delivery->group->channel);
 
     output->held = delivery->held;
     output->held->refs++;
@@ -163,19 +163,20 @@ delivery_store(struct broker_core *core, const struct delivery *delivery,
 }
 
 void
-delivery_done(struct broker_core *core, struct delivery *delivery, bool store)
+broker_delivery_done(struct broker_core *core, struct delivery *delivery,
+                     bool store)
 {
     struct held *held = delivery->held;
 
     assert(held->pending > 0);
     held->pending--;
     if (held->pending == 0)
-        held_remove(core, held);
+        broker_held_remove(core, held);
     else if (store)
         delivery_store(core, delivery, BROKER_ACKED);
     delivery_free(delivery);
     if (held->pending == 0)
-        held_unref(held);
+        broker_held_unref(held);
 }
 
 /* Not acknowledged: once more, or after the last time to the dead letters. */
@@ -184,7 +185,7 @@ delivery_return(struct broker_core *core, struct delivery *delivery)
 {
     const bool dead = delivery->count >= BROKER_DELIVERIES_MAX;
 
-    delivery_place(core, delivery, dead ? DEAD : READY);
+    broker_delivery_place(core, delivery, dead ? DEAD : READY);
     delivery_store(core, delivery, dead ? BROKER_DEAD : BROKER_WAITING);
 }
 
@@ -213,7 +214,7 @@ messages_collect(struct broker_core *core, struct group *group,
         delivery->until_ns = now.mono_ns + visibility_ms * 1000000U;
         if (delivery->until_ns < core->due_ns)
             core->due_ns = delivery->until_ns;
-        delivery_place(core, delivery, IN_FLIGHT);
+        broker_delivery_place(core, delivery, IN_FLIGHT);
         held->refs++;
         out[n++] = (struct broker_delivered){&held->message, delivery->count};
     }
@@ -240,7 +241,7 @@ group_deliver(struct broker_core *core, struct group *group,
         free(out);
         return false;
     }
-    output = output_add(core, BROKER_REPLY, group->channel);
+    output = broker_output_add(core, BROKER_REPLY, group->channel);
     output->delivered = out;
     output->action.call = call;
     output->action.answer = BROKER_MESSAGES;
@@ -258,8 +259,8 @@ waiter_free(struct broker_core *core, struct waiter *waiter)
 }
 
 void
-group_serve(struct broker_core *core, struct group *group,
-            struct broker_now now)
+broker_group_serve(struct broker_core *core, struct group *group,
+                   struct broker_now now)
 {
     struct waiter *waiter;
 
@@ -268,7 +269,8 @@ group_serve(struct broker_core *core, struct group *group,
             return;
         if (core->config.gone != NULL &&
             core->config.gone(core->config.arg, waiter->call))
-            output_refuse(core, waiter->call, PLEX_CANCELLED, "caller left");
+            broker_output_refuse(core, waiter->call, PLEX_CANCELLED,
+                                 "caller left");
         else if (!group_deliver(core, group, now, waiter->call, waiter->max,
                                 waiter->visibility_ms))
             return;
@@ -279,21 +281,21 @@ group_serve(struct broker_core *core, struct group *group,
 static void
 output_nothing(struct broker_core *core, void *call)
 {
-    struct output *output = output_add(core, BROKER_REPLY, NULL);
+    struct output *output = broker_output_add(core, BROKER_REPLY, NULL);
 
     output->action.call = call;
     output->action.answer = BROKER_MESSAGES;
 }
 
 static void
-waiter_add(struct broker_core *core, struct group *group,
-           struct broker_now now, void *call,
-           const struct broker_receive *receive)
+waiter_add(struct broker_core *core, struct group *group, struct broker_now now,
+           void *call, const struct broker_receive *receive)
 {
     struct waiter *waiter;
 
     if (core->totals.waiters >= core->config.waiters_max) {
-        output_refuse(core, call, PLEX_LIMIT, "too many callers are waiting");
+        broker_output_refuse(core, call, PLEX_LIMIT,
+                             "too many callers are waiting");
         return;
     }
     waiter = plex_calloc(1, sizeof *waiter);
@@ -309,26 +311,26 @@ waiter_add(struct broker_core *core, struct group *group,
 }
 
 void
-broker_core_receive(struct broker_core *core, struct broker_now now,
-                    void *call, const struct broker_receive *receive)
+broker_core_receive(struct broker_core *core, struct broker_now now, void *call,
+                    const struct broker_receive *receive)
 {
-    struct channel *channel = channel_use(core, &receive->where, call);
+    struct channel *channel = broker_channel_use(core, &receive->where, call);
     struct group *group;
 
     assert(receive->max > 0 && receive->max <= BROKER_RECEIVE_MAX);
     if (channel == NULL)
         return;
-    group = group_find(channel, receive->group);
+    group = broker_group_find(channel, receive->group);
     if (group == NULL) {
         struct output *output;
 
         if (channel->n_groups >= core->config.groups_max) {
-            output_refuse(core, call, PLEX_LIMIT,
-                          "the channel has too many groups");
+            broker_output_refuse(core, call, PLEX_LIMIT,
+                                 "the channel has too many groups");
             return;
         }
-        group = group_make(core, channel, receive->group, 0);
-        output = output_add(core, BROKER_GROUP, channel);
+        group = broker_group_make(core, channel, receive->group, 0);
+        output = broker_output_add(core, BROKER_GROUP, channel);
         output->action.group = group->name;
     }
     if (TAILQ_EMPTY(&group->waiters) &&
@@ -345,9 +347,9 @@ void
 broker_core_settle(struct broker_core *core, struct broker_now now, void *call,
                    const struct broker_settle *settle)
 {
-    struct channel *channel = channel_find(core, &settle->where);
+    struct channel *channel = broker_channel_find(core, &settle->where);
     struct group *group =
-        channel != NULL ? group_find(channel, settle->group) : NULL;
+        channel != NULL ? broker_group_find(channel, settle->group) : NULL;
     struct output *output;
     uint32_t count = 0;
 
@@ -361,17 +363,17 @@ broker_core_settle(struct broker_core *core, struct broker_now now, void *call,
         count++;
         if (settle->ack) {
             channel->acked_total++;
-            delivery_done(core, delivery, true);
+            broker_delivery_done(core, delivery, true);
         } else {
             delivery_return(core, delivery);
         }
     }
-    output = output_add(core, BROKER_REPLY, NULL);
+    output = broker_output_add(core, BROKER_REPLY, NULL);
     output->action.call = call;
     output->action.answer = BROKER_COUNT;
     output->action.count = count;
     if (group != NULL)
-        group_serve(core, group, now);
+        broker_group_serve(core, group, now);
 }
 
 /* -- time ------------------------------------------------------------------ */
@@ -384,8 +386,7 @@ due_keep(struct broker_core *core, uint64_t at_ns)
 }
 
 static void
-group_tick(struct broker_core *core, struct group *group,
-           struct broker_now now)
+group_tick(struct broker_core *core, struct group *group, struct broker_now now)
 {
     struct delivery *delivery, *next;
     struct waiter *waiter, *after;
@@ -398,7 +399,7 @@ group_tick(struct broker_core *core, struct group *group,
         else
             due_keep(core, delivery->until_ns);
     }
-    group_serve(core, group, now);
+    broker_group_serve(core, group, now);
     for (waiter = TAILQ_FIRST(&group->waiters); waiter != NULL;
          waiter = after) {
         after = TAILQ_NEXT(waiter, next);
@@ -419,13 +420,13 @@ broker_core_tick(struct broker_core *core, struct broker_now now)
 
     while (!TAILQ_EMPTY(&core->by_age) &&
            TAILQ_FIRST(&core->by_age)->expires_ms <= now.wall_ms)
-        request_forget(core, TAILQ_FIRST(&core->by_age));
+        broker_request_forget(core, TAILQ_FIRST(&core->by_age));
     if (core->due_ns > now.mono_ns)
         return;
     core->due_ns = UINT64_MAX;
     for (channel = core->channels; channel != NULL; channel = channel->hh.next)
         TAILQ_FOREACH(group, &channel->groups, next)
-            group_tick(core, group, now);
+    group_tick(core, group, now);
 }
 
 void
@@ -436,16 +437,16 @@ broker_core_fail_waiters(struct broker_core *core, const char *text)
 
     for (channel = core->channels; channel != NULL; channel = channel->hh.next)
         TAILQ_FOREACH(group, &channel->groups, next)
-            while (!TAILQ_EMPTY(&group->waiters)) {
-                struct waiter *waiter = TAILQ_FIRST(&group->waiters);
+    while (!TAILQ_EMPTY(&group->waiters)) {
+        struct waiter *waiter = TAILQ_FIRST(&group->waiters);
 
-                output_refuse(core, waiter->call, PLEX_UNAVAILABLE, text);
-                waiter_free(core, waiter);
-            }
+        broker_output_refuse(core, waiter->call, PLEX_UNAVAILABLE, text);
+        waiter_free(core, waiter);
+    }
 }
 
 void
-group_free(struct broker_core *core, struct group *group)
+broker_group_free(struct broker_core *core, struct group *group)
 {
     while (!TAILQ_EMPTY(&group->waiters))
         waiter_free(core, TAILQ_FIRST(&group->waiters));
@@ -467,15 +468,16 @@ broker_core_restore_delivery(struct broker_core *core, uint64_t seq,
     struct held *held;
 
     HASH_FIND(hh, core->by_seq, &seq, sizeof seq, held);
-    if (held == NULL || (group = group_find(held->channel, name)) == NULL)
+    if (held == NULL ||
+        (group = broker_group_find(held->channel, name)) == NULL)
         return false;
     HASH_FIND(hh, group->by_id, held->message.id, BROKER_ID_BYTES, delivery);
     if (delivery == NULL)
         return false;
     delivery->count = count;
     if (state == BROKER_DEAD)
-        delivery_place(core, delivery, DEAD);
+        broker_delivery_place(core, delivery, DEAD);
     else if (state == BROKER_ACKED)
-        delivery_done(core, delivery, false);
+        broker_delivery_done(core, delivery, false);
     return true;
 }

@@ -108,43 +108,48 @@ struct broker_core {
 };
 
 /* core.c */
-struct channel *channel_find(const struct broker_core *core,
-                             const struct broker_where *where);
-struct channel *channel_get(struct broker_core *core,
-                            const struct broker_where *where);
+struct channel *broker_channel_find(const struct broker_core *core,
+                                    const struct broker_where *where);
+struct channel *broker_channel_get(struct broker_core *core,
+                                   const struct broker_where *where);
 /* NULL, and the caller refused, when there would be too many. */
-struct channel *channel_use(struct broker_core *core,
-                            const struct broker_where *where, void *call);
-void held_unref(struct held *held);
+struct channel *broker_channel_use(struct broker_core *core,
+                                   const struct broker_where *where,
+                                   void *call);
+void broker_held_unref(struct held *held);
 /* Every group has acknowledged it. */
-void held_remove(struct broker_core *core, struct held *held);
-struct output *output_add(struct broker_core *core,
-                          enum broker_action_kind kind,
-                          const struct channel *channel);
-void output_refuse(struct broker_core *core, void *call,
-                   enum plex_status status, const char *text);
+void broker_held_remove(struct broker_core *core, struct held *held);
+struct output *broker_output_add(struct broker_core *core,
+                                 enum broker_action_kind kind,
+                                 const struct channel *channel);
+void broker_output_refuse(struct broker_core *core, void *call,
+                          enum plex_status status, const char *text);
 
 /* core_group.c */
-struct group *group_find(const struct channel *channel, const char *name);
-struct group *group_make(struct broker_core *core, struct channel *channel,
-                         const char *name, uint64_t from_seq);
-void group_free(struct broker_core *core, struct group *group);
-struct delivery *delivery_add(struct group *group, struct held *held);
-void delivery_place(struct broker_core *core, struct delivery *delivery,
-                    enum place place);
+struct group *broker_group_find(const struct channel *channel,
+                                const char *name);
+struct group *broker_group_make(struct broker_core *core,
+                                struct channel *channel, const char *name,
+                                uint64_t from_seq);
+void broker_group_free(struct broker_core *core, struct group *group);
+struct delivery *broker_delivery_add(struct group *group, struct held *held);
+void broker_delivery_place(struct broker_core *core, struct delivery *delivery,
+                           enum place place);
 /* Acknowledged: forget it, and the message when nobody else needs it. */
-void delivery_done(struct broker_core *core, struct delivery *delivery,
-                   bool store);
-void group_serve(struct broker_core *core, struct group *group,
-                 struct broker_now now);
+void broker_delivery_done(struct broker_core *core, struct delivery *delivery,
+                          bool store);
+void broker_group_serve(struct broker_core *core, struct group *group,
+                        struct broker_now now);
 
 /* core_request.c */
-struct request *request_find(const struct broker_core *core,
-                             const struct channel *channel,
-                             struct plex_bytes id, struct broker_now now);
-void request_remember(struct broker_core *core, struct channel *channel,
-                      struct broker_now now, const struct broker_send *send);
-void request_forget(struct broker_core *core, struct request *request);
-void request_free(struct broker_core *core, struct request *request);
+struct request *broker_request_find(const struct broker_core *core,
+                                    const struct channel *channel,
+                                    struct plex_bytes id,
+                                    struct broker_now now);
+void broker_request_remember(struct broker_core *core, struct channel *channel,
+                             struct broker_now now,
+                             const struct broker_send *send);
+void broker_request_forget(struct broker_core *core, struct request *request);
+void broker_request_free(struct broker_core *core, struct request *request);
 
 #endif

@@ -4,11 +4,11 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/name.h"
-#include "services/registry/client.h"
 #include "services/channel-broker/core.h"
 #include "services/channel-broker/service.h"
 #include "services/channel-broker/store.h"
 #include "services/channel-broker/wire.h"
+#include "services/registry/client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +37,10 @@ struct config {
     uint32_t waiters_max;
     uint32_t requests_max;
 };
-#define ROW(name, type, field, def, help, ...)                                 \
-    {name, type, offsetof(struct config, field), def, help, __VA_ARGS__}
+#define ROW(name, type, field, def, help, ...)                             \
+    {                                                                      \
+        name, type, offsetof(struct config, field), def, help, __VA_ARGS__ \
+    }
 static const struct plex_option options[] = {
     ROW("store_dsn", PLEX_OPTION_STRING, store_dsn,
         "sqlite:plexspaces-channel-broker.db",
@@ -133,16 +135,15 @@ store_open(struct state *state, struct plex_err *err)
     state->core = NULL;
     broker_store_close(state->store);
     state->store = NULL;
-    return plex_err_wrap(err, "could not load \"%s\"",
-                         state->config.store_dsn);
+    return plex_err_wrap(err, "could not load \"%s\"", state->config.store_dsn);
 }
 
 static void
 timer_arm(struct state *state)
 {
-    const uint64_t wait =
-        state->core == NULL ? REOPEN_MS
-                            : broker_core_wait_ms(state->core, now());
+    const uint64_t wait = state->core == NULL
+                              ? REOPEN_MS
+                              : broker_core_wait_ms(state->core, now());
 
     if (wait == UINT64_MAX)
         plex_timer_stop(state->timer);
@@ -165,8 +166,8 @@ reply_make(struct state *state, const struct broker_action *action,
     (void)plex_err_set(&err, action->status, "%s", action->text);
     if (action->status == PLEX_OK) {
         plex_arena_reset(&state->arena);
-        reply->status = broker_wire_answer(action, &state->arena,
-                                           &reply->payload, &err);
+        reply->status =
+            broker_wire_answer(action, &state->arena, &reply->payload, &err);
     }
     memcpy(reply->text, err.text, sizeof reply->text);
     STAILQ_INSERT_TAIL(replies, reply, next);
@@ -214,9 +215,9 @@ replies_send(struct reply_list *replies, const struct plex_err *lost)
             plex_call_fail(reply->call, reply->status, reply->text,
                            (struct plex_bytes){0});
         else
-            plex_call_reply(reply->call,
-                            (struct plex_bytes){reply->payload.data,
-                                                reply->payload.len});
+            plex_call_reply(
+                reply->call,
+                (struct plex_bytes){reply->payload.data, reply->payload.len});
         plex_buf_free(&reply->payload);
         free(reply);
     }
@@ -314,8 +315,7 @@ call_begin(struct state *state, struct plex_call *call,
     if (status == PLEX_OK)
         status = plex_name_namespace(context->ns, strlen(context->ns), &err);
     if (status == PLEX_OK && state->core == NULL)
-        status =
-            plex_err_set(&err, PLEX_UNAVAILABLE, "the store is lost");
+        status = plex_err_set(&err, PLEX_UNAVAILABLE, "the store is lost");
     if (status != PLEX_OK) {
         call_fail(call, &err);
         return false;
@@ -336,8 +336,8 @@ on_send(void *arg, struct plex_call *call)
 
     if (!call_begin(state, call, &where))
         return;
-    if (broker_wire_send(plex_call_payload(call), &state->arena, &send,
-                         &err) != PLEX_OK) {
+    if (broker_wire_send(plex_call_payload(call), &state->arena, &send, &err) !=
+        PLEX_OK) {
         call_fail(call, &err);
         return;
     }
@@ -442,18 +442,16 @@ metrics_make(struct state *state)
 {
     struct plex_metrics *metrics = state->host->metrics;
 
-    state->sent =
-        plex_metrics_counter(metrics, "plexspaces_channel_sent_total",
-                             "Messages stored", "");
+    state->sent = plex_metrics_counter(metrics, "plexspaces_channel_sent_total",
+                                       "Messages stored", "");
     state->removed =
         plex_metrics_counter(metrics, "plexspaces_channel_removed_total",
                              "Messages acknowledged by every group", "");
-    state->commits =
-        plex_metrics_counter(metrics, "plexspaces_channel_commits_total",
-                             "Transactions", "");
-    state->failures = plex_metrics_counter(
-        metrics, "plexspaces_channel_store_failures_total",
-        "Transactions that failed", "");
+    state->commits = plex_metrics_counter(
+        metrics, "plexspaces_channel_commits_total", "Transactions", "");
+    state->failures =
+        plex_metrics_counter(metrics, "plexspaces_channel_store_failures_total",
+                             "Transactions that failed", "");
     plex_metrics_observe(metrics, "plexspaces_channel_messages",
                          "Messages held", "", read_messages, state);
     plex_metrics_observe(metrics, "plexspaces_channel_waiters",

@@ -4,9 +4,9 @@
 #include "services/channel-broker/core.h"
 
 /*
- * What plex-channel-broker keeps across restarts: messages, groups and the answers to
- * request ids. `mem:` keeps nothing; `sqlite:/path/file.db` keeps what was
- * committed. Belongs to the loop thread; calls block.
+ * What plex-channel-broker keeps across restarts: messages, groups and the
+ * answers to request ids. `mem:` keeps nothing; `sqlite:/path/file.db` keeps
+ * what was committed. Belongs to the loop thread; calls block.
  */
 struct broker_store;
 

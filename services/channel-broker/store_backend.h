@@ -10,8 +10,7 @@ struct broker_store_ops {
     enum plex_status (*open)(struct broker_store **out, const char *rest,
                              struct plex_err *err);
     void (*close)(struct broker_store *store);
-    enum plex_status (*begin)(struct broker_store *store,
-                              struct plex_err *err);
+    enum plex_status (*begin)(struct broker_store *store, struct plex_err *err);
     enum plex_status (*apply)(struct broker_store *store,
                               const struct broker_action *action,
                               struct plex_err *err);

@@ -8,8 +8,7 @@ static enum plex_status
 mem_open(struct broker_store **out, const char *rest, struct plex_err *err)
 {
     if (rest[0] != '\0')
-        return plex_err_set(err, PLEX_INVALID,
-                            "\"mem:\" takes no parameters");
+        return plex_err_set(err, PLEX_INVALID, "\"mem:\" takes no parameters");
     *out = plex_calloc(1, sizeof **out);
     return PLEX_OK;
 }

@@ -30,12 +30,11 @@ PLEX_MUST_USE enum plex_status broker_wire_stats(struct plex_bytes in,
                                                  struct plex_err *err);
 
 /* Append the reply that a BROKER_REPLY asks for. */
-PLEX_MUST_USE enum plex_status
-broker_wire_answer(const struct broker_action *action,
-                   struct plex_arena *arena, struct plex_buf *out,
-                   struct plex_err *err);
-PLEX_MUST_USE enum plex_status
-broker_wire_stats_reply(const struct broker_stats *stats,
-                        struct plex_buf *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status broker_wire_answer(
+    const struct broker_action *action, struct plex_arena *arena,
+    struct plex_buf *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status broker_wire_stats_reply(
+    const struct broker_stats *stats, struct plex_buf *out,
+    struct plex_err *err);
 
 #endif

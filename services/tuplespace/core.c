@@ -21,7 +21,7 @@ tspace_core_create(const struct tspace_config *config)
 }
 
 void
-answer_unref(struct answer *answer)
+tspace_answer_unref(struct answer *answer)
 {
     if (answer == NULL || --answer->refs > 0)
         return;
@@ -38,7 +38,7 @@ output_free(struct output *output)
     if (output == NULL)
         return;
     tspace_held_unref(output->held);
-    answer_unref(output->answer);
+    tspace_answer_unref(output->answer);
     free(output);
 }
 
@@ -73,7 +73,7 @@ tspace_core_free(struct tspace_core *core)
     while (!TAILQ_EMPTY(&core->waiters))
         waiter_free(core, TAILQ_FIRST(&core->waiters));
     while (!TAILQ_EMPTY(&core->by_age))
-        request_free(core, TAILQ_FIRST(&core->by_age));
+        tspace_request_free(core, TAILQ_FIRST(&core->by_age));
     while (!STAILQ_EMPTY(&core->outputs)) {
         struct output *output = STAILQ_FIRST(&core->outputs);
 
@@ -95,8 +95,8 @@ tspace_core_free(struct tspace_core *core)
 /* -- outputs --------------------------------------------------------------- */
 
 struct output *
-output_add(struct tspace_core *core, enum tspace_action_kind kind,
-           struct space *space)
+tspace_output_add(struct tspace_core *core, enum tspace_action_kind kind,
+                  struct space *space)
 {
     struct output *output = plex_calloc(1, sizeof *output);
 
@@ -110,7 +110,7 @@ output_add(struct tspace_core *core, enum tspace_action_kind kind,
 static void
 output_reply(struct tspace_core *core, void *call, struct answer *answer)
 {
-    struct output *output = output_add(core, TSPACE_REPLY, NULL);
+    struct output *output = tspace_output_add(core, TSPACE_REPLY, NULL);
 
     output->call = call;
     output->answer = answer;
@@ -121,7 +121,7 @@ static void
 output_refusal(struct tspace_core *core, void *call, enum plex_status status,
                const char *text)
 {
-    struct output *output = output_add(core, TSPACE_REPLY, NULL);
+    struct output *output = tspace_output_add(core, TSPACE_REPLY, NULL);
 
     output->call = call;
     output->status = status;
@@ -183,7 +183,7 @@ space_find(const struct tspace_core *core, const struct tspace_where *where)
 }
 
 struct space *
-space_get(struct tspace_core *core, const struct tspace_where *where)
+tspace_space_get(struct tspace_core *core, const struct tspace_where *where)
 {
     struct space *space = space_find(core, where);
     char key[NAME_MAX_BYTES];
@@ -211,7 +211,7 @@ space_use(struct tspace_core *core, const struct tspace_where *where,
 {
     if (core->stats.spaces < core->config.spaces_max ||
         space_find(core, where) != NULL)
-        return space_get(core, where);
+        return tspace_space_get(core, where);
     output_refusal(core, call, PLEX_LIMIT, "there are too many spaces");
     return NULL;
 }
@@ -225,7 +225,7 @@ expired(const struct tspace_tuple *tuple, struct tspace_now now)
 /* -- waiting --------------------------------------------------------------- */
 
 struct answer *
-answer_make(uint32_t room)
+tspace_answer_make(uint32_t room)
 {
     struct answer *answer = plex_calloc(1, sizeof *answer);
 
@@ -237,7 +237,7 @@ answer_make(uint32_t room)
 }
 
 void
-answer_add(struct answer *answer, struct tspace_held *held)
+tspace_answer_add(struct answer *answer, struct tspace_held *held)
 {
     answer->pub.tuples[answer->pub.n++] = &tspace_held_ref(held)->tuple;
 }
@@ -279,9 +279,9 @@ waiter_replace(struct tspace_core *core, struct space *space,
         return;
     TAILQ_FOREACH(waiter, &space->waiters, next)
     {
-        if (!waiter->has_request_id || memcmp(waiter->request_id,
-                                              read->request_id.data,
-                                              TSPACE_ID_BYTES) != 0)
+        if (!waiter->has_request_id ||
+            memcmp(waiter->request_id, read->request_id.data,
+                   TSPACE_ID_BYTES) != 0)
             continue;
         output_refusal(core, waiter->call, PLEX_CANCELLED,
                        "the same request came again");
@@ -291,8 +291,8 @@ waiter_replace(struct tspace_core *core, struct space *space,
 }
 
 static void
-waiter_add(struct tspace_core *core, struct space *space,
-           struct tspace_now now, void *call, const struct tspace_read *read)
+waiter_add(struct tspace_core *core, struct space *space, struct tspace_now now,
+           void *call, const struct tspace_read *read)
 {
     struct waiter *waiter;
 
@@ -337,15 +337,15 @@ waiters_serve(struct tspace_core *core, struct space *space,
             waiter_free(core, waiter);
             continue;
         }
-        answer = answer_make(1);
-        answer_add(answer, held);
+        answer = tspace_answer_make(1);
+        tspace_answer_add(answer, held);
         if (waiter->has_request_id)
-            request_remember(
+            tspace_request_remember(
                 core, space,
                 (struct plex_bytes){waiter->request_id, TSPACE_ID_BYTES}, now,
                 answer);
         output_reply(core, waiter->call, answer);
-        answer_unref(answer);
+        tspace_answer_unref(answer);
         waiter_free(core, waiter);
         if (take)
             return true;
@@ -356,8 +356,8 @@ waiters_serve(struct tspace_core *core, struct space *space,
 /* -- requests -------------------------------------------------------------- */
 
 void
-entry_add(struct tspace_core *core, struct space *space,
-          struct tspace_held *held)
+tspace_entry_add(struct tspace_core *core, struct space *space,
+                 struct tspace_held *held)
 {
     struct entry *entry = plex_calloc(1, sizeof *entry);
 
@@ -379,8 +379,8 @@ tuple_write(struct tspace_core *core, struct space *space,
         tspace_held_unref(held); /* taken before it was ever stored */
         return;
     }
-    output_add(core, TSPACE_PUT, space)->held = tspace_held_ref(held);
-    entry_add(core, space, held);
+    tspace_output_add(core, TSPACE_PUT, space)->held = tspace_held_ref(held);
+    tspace_entry_add(core, space, held);
 }
 
 static size_t
@@ -406,7 +406,7 @@ tspace_core_write(struct tspace_core *core, struct tspace_now now, void *call,
     if (space == NULL)
         return;
     if (write->request_id.len > 0)
-        known = request_find(core, space, write->request_id, now);
+        known = tspace_request_find(core, space, write->request_id, now);
     if (known != NULL) {
         output_reply(core, call, known->answer);
         return;
@@ -416,7 +416,7 @@ tspace_core_write(struct tspace_core *core, struct tspace_now now, void *call,
         output_refusal(core, call, PLEX_LIMIT, "the tuple space is full");
         return;
     }
-    answer = answer_make(0);
+    answer = tspace_answer_make(0);
     answer->pub.is_write = true;
     answer->pub.n = write->n_tuples;
     memcpy(answer->pub.first_id, write->first_id, TSPACE_ID_BYTES);
@@ -424,14 +424,13 @@ tspace_core_write(struct tspace_core *core, struct tspace_now now, void *call,
         struct tspace_tuple tuple = write->tuples[i];
 
         tspace_id_at(write->first_id, i, tuple.id);
-        tuple.expires_ms =
-            write->ttl_ms == 0 ? 0 : now.wall_ms + write->ttl_ms;
+        tuple.expires_ms = write->ttl_ms == 0 ? 0 : now.wall_ms + write->ttl_ms;
         tuple_write(core, space, now, &tuple);
     }
     if (write->request_id.len > 0)
-        request_remember(core, space, write->request_id, now, answer);
+        tspace_request_remember(core, space, write->request_id, now, answer);
     output_reply(core, call, answer);
-    answer_unref(answer);
+    tspace_answer_unref(answer);
 }
 
 /* Collect up to `max` matching tuples; with take they leave the space. */
@@ -453,10 +452,10 @@ space_collect(struct tspace_core *core, struct space *space,
         bytes += entry->held->bytes;
         if (bytes > REPLY_BYTES_MAX && answer->pub.n > 0)
             return;
-        answer_add(answer, entry->held);
+        tspace_answer_add(answer, entry->held);
         if (!read->take)
             continue;
-        output_add(core, TSPACE_REMOVE, space)->held =
+        tspace_output_add(core, TSPACE_REMOVE, space)->held =
             tspace_held_ref(entry->held);
         entry_free(core, space, entry);
     }
@@ -474,21 +473,21 @@ tspace_core_read(struct tspace_core *core, struct tspace_now now, void *call,
         return;
     assert(read->max_results > 0 && read->max_results <= TSPACE_RESULTS_MAX);
     if (read->take && read->request_id.len > 0)
-        known = request_find(core, space, read->request_id, now);
+        known = tspace_request_find(core, space, read->request_id, now);
     if (known != NULL) {
         output_reply(core, call, known->answer);
         return;
     }
-    answer = answer_make(read->max_results);
+    answer = tspace_answer_make(read->max_results);
     space_collect(core, space, now, read, answer);
     if (answer->pub.n == 0 && read->timeout_ms > 0) {
         waiter_add(core, space, now, call, read);
     } else {
         if (read->take && read->request_id.len > 0 && answer->pub.n > 0)
-            request_remember(core, space, read->request_id, now, answer);
+            tspace_request_remember(core, space, read->request_id, now, answer);
         output_reply(core, call, answer);
     }
-    answer_unref(answer);
+    tspace_answer_unref(answer);
 }
 
 uint64_t
@@ -522,10 +521,10 @@ waits_end(struct tspace_core *core, struct tspace_now now)
     for (waiter = TAILQ_FIRST(&core->waiters); waiter != NULL; waiter = next) {
         next = TAILQ_NEXT(waiter, all_next);
         if (waiter->deadline_ns <= now.mono_ns) {
-            struct answer *answer = answer_make(0);
+            struct answer *answer = tspace_answer_make(0);
 
             output_reply(core, waiter->call, answer);
-            answer_unref(answer);
+            tspace_answer_unref(answer);
             waiter_free(core, waiter);
         } else if (waiter->deadline_ns < core->wait_until_ns) {
             core->wait_until_ns = waiter->deadline_ns;
@@ -549,7 +548,7 @@ tuples_expire(struct tspace_core *core, struct tspace_now now)
 
             next = TAILQ_NEXT(entry, next);
             if (expired(&entry->held->tuple, now)) {
-                output_add(core, TSPACE_REMOVE, space)->held =
+                tspace_output_add(core, TSPACE_REMOVE, space)->held =
                     tspace_held_ref(entry->held);
                 entry_free(core, space, entry);
             } else if (at != 0 && at < core->expiry_ms) {
@@ -568,7 +567,7 @@ tspace_core_tick(struct tspace_core *core, struct tspace_now now)
         tuples_expire(core, now);
     while (!TAILQ_EMPTY(&core->by_age) &&
            TAILQ_FIRST(&core->by_age)->expires_ms <= now.wall_ms)
-        request_forget(core, TAILQ_FIRST(&core->by_age));
+        tspace_request_forget(core, TAILQ_FIRST(&core->by_age));
 }
 
 uint64_t

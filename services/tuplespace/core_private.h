@@ -88,24 +88,26 @@ struct tspace_core {
 };
 
 /* core.c */
-struct space *space_get(struct tspace_core *core,
-                        const struct tspace_where *where);
-struct output *output_add(struct tspace_core *core,
-                          enum tspace_action_kind kind, struct space *space);
-struct answer *answer_make(uint32_t room);
-void answer_add(struct answer *answer, struct tspace_held *held);
-void answer_unref(struct answer *answer); /* accepts NULL */
-void entry_add(struct tspace_core *core, struct space *space,
-               struct tspace_held *held);
+struct space *tspace_space_get(struct tspace_core *core,
+                               const struct tspace_where *where);
+struct output *tspace_output_add(struct tspace_core *core,
+                                 enum tspace_action_kind kind,
+                                 struct space *space);
+struct answer *tspace_answer_make(uint32_t room);
+void tspace_answer_add(struct answer *answer, struct tspace_held *held);
+void tspace_answer_unref(struct answer *answer); /* accepts NULL */
+void tspace_entry_add(struct tspace_core *core, struct space *space,
+                      struct tspace_held *held);
 
 /* core_request.c: answers by request id */
-struct request *request_find(const struct tspace_core *core,
-                             const struct space *space, struct plex_bytes id,
-                             struct tspace_now now);
-void request_remember(struct tspace_core *core, struct space *space,
-                      struct plex_bytes id, struct tspace_now now,
-                      struct answer *answer);
-void request_forget(struct tspace_core *core, struct request *request);
-void request_free(struct tspace_core *core, struct request *request);
+struct request *tspace_request_find(const struct tspace_core *core,
+                                    const struct space *space,
+                                    struct plex_bytes id,
+                                    struct tspace_now now);
+void tspace_request_remember(struct tspace_core *core, struct space *space,
+                             struct plex_bytes id, struct tspace_now now,
+                             struct answer *answer);
+void tspace_request_forget(struct tspace_core *core, struct request *request);
+void tspace_request_free(struct tspace_core *core, struct request *request);
 
 #endif

@@ -6,12 +6,12 @@
 #include <string.h>
 
 void
-request_free(struct tspace_core *core, struct request *request)
+tspace_request_free(struct tspace_core *core, struct request *request)
 {
     HASH_DEL(core->requests, request);
     TAILQ_REMOVE(&core->by_age, request, next);
     core->stats.requests--;
-    answer_unref(request->answer);
+    tspace_answer_unref(request->answer);
     free(request);
 }
 
@@ -25,8 +25,8 @@ request_key(const struct space *space, struct plex_bytes id, uint8_t *key)
 }
 
 struct request *
-request_find(const struct tspace_core *core, const struct space *space,
-             struct plex_bytes id, struct tspace_now now)
+tspace_request_find(const struct tspace_core *core, const struct space *space,
+                    struct plex_bytes id, struct tspace_now now)
 {
     uint8_t key[NAME_MAX_BYTES + TSPACE_ID_BYTES];
     const size_t len = request_key(space, id, key);
@@ -34,22 +34,23 @@ request_find(const struct tspace_core *core, const struct space *space,
 
     HASH_FIND(hh, core->requests, key, len, request);
     return request != NULL && request->expires_ms > now.wall_ms ? request
-                                                                 : NULL;
+                                                                : NULL;
 }
 
 void
-request_forget(struct tspace_core *core, struct request *request)
+tspace_request_forget(struct tspace_core *core, struct request *request)
 {
-    struct output *output = output_add(core, TSPACE_FORGET, request->space);
+    struct output *output =
+        tspace_output_add(core, TSPACE_FORGET, request->space);
 
     memcpy(output->request_id,
            request->key + request->key_len - TSPACE_ID_BYTES, TSPACE_ID_BYTES);
-    request_free(core, request);
+    tspace_request_free(core, request);
 }
 
 static struct request *
-request_add(struct tspace_core *core, struct space *space,
-            struct plex_bytes id, uint64_t expires_ms, struct answer *answer)
+request_add(struct tspace_core *core, struct space *space, struct plex_bytes id,
+            uint64_t expires_ms, struct answer *answer)
 {
     struct request *request = plex_calloc(1, sizeof *request), *old;
 
@@ -60,7 +61,7 @@ request_add(struct tspace_core *core, struct space *space,
     answer->refs++;
     HASH_FIND(hh, core->requests, request->key, request->key_len, old);
     if (old != NULL)
-        request_free(core, old);
+        tspace_request_free(core, old);
     HASH_ADD(hh, core->requests, key, request->key_len, request);
     TAILQ_INSERT_TAIL(&core->by_age, request, next);
     core->stats.requests++;
@@ -68,17 +69,17 @@ request_add(struct tspace_core *core, struct space *space,
 }
 
 void
-request_remember(struct tspace_core *core, struct space *space,
-                 struct plex_bytes id, struct tspace_now now,
-                 struct answer *answer)
+tspace_request_remember(struct tspace_core *core, struct space *space,
+                        struct plex_bytes id, struct tspace_now now,
+                        struct answer *answer)
 {
     const uint64_t expires_ms = now.wall_ms + TSPACE_REMEMBER_MS;
     struct output *output;
 
     if (core->stats.requests >= core->config.requests_max)
-        request_forget(core, TAILQ_FIRST(&core->by_age));
+        tspace_request_forget(core, TAILQ_FIRST(&core->by_age));
     (void)request_add(core, space, id, expires_ms, answer);
-    output = output_add(core, TSPACE_REMEMBER, space);
+    output = tspace_output_add(core, TSPACE_REMEMBER, space);
     memcpy(output->request_id, id.data, TSPACE_ID_BYTES);
     output->expires_ms = expires_ms;
     output->answer = answer;
@@ -92,7 +93,8 @@ tspace_core_restore_tuple(struct tspace_core *core,
                           const struct tspace_where *where,
                           const struct tspace_tuple *tuple)
 {
-    entry_add(core, space_get(core, where), tspace_held_make(tuple));
+    tspace_entry_add(core, tspace_space_get(core, where),
+                     tspace_held_make(tuple));
 }
 
 void
@@ -101,7 +103,7 @@ tspace_core_restore_request(struct tspace_core *core,
                             struct plex_bytes request_id, uint64_t expires_ms,
                             const struct tspace_answer *answer)
 {
-    struct answer *copy = answer_make(answer->is_write ? 0 : answer->n);
+    struct answer *copy = tspace_answer_make(answer->is_write ? 0 : answer->n);
 
     copy->pub.is_write = answer->is_write;
     memcpy(copy->pub.first_id, answer->first_id, TSPACE_ID_BYTES);
@@ -111,10 +113,10 @@ tspace_core_restore_request(struct tspace_core *core,
         for (uint32_t i = 0; i < answer->n; i++) {
             struct tspace_held *held = tspace_held_make(answer->tuples[i]);
 
-            answer_add(copy, held);
+            tspace_answer_add(copy, held);
             tspace_held_unref(held);
         }
-    (void)request_add(core, space_get(core, where), request_id, expires_ms,
-                      copy);
-    answer_unref(copy);
+    (void)request_add(core, tspace_space_get(core, where), request_id,
+                      expires_ms, copy);
+    tspace_answer_unref(copy);
 }

@@ -30,8 +30,10 @@ struct config {
     uint32_t waiters_max;
     uint32_t requests_max;
 };
-#define ROW(name, type, field, def, help, ...)                                 \
-    {name, type, offsetof(struct config, field), def, help, __VA_ARGS__}
+#define ROW(name, type, field, def, help, ...)                             \
+    {                                                                      \
+        name, type, offsetof(struct config, field), def, help, __VA_ARGS__ \
+    }
 static const struct plex_option options[] = {
     ROW("store_dsn", PLEX_OPTION_STRING, store_dsn,
         "sqlite:plexspaces-tuplespace.db",
@@ -123,16 +125,15 @@ store_open(struct state *state, struct plex_err *err)
     state->core = NULL;
     tspace_store_close(state->store);
     state->store = NULL;
-    return plex_err_wrap(err, "could not load \"%s\"",
-                         state->config.store_dsn);
+    return plex_err_wrap(err, "could not load \"%s\"", state->config.store_dsn);
 }
 
 static void
 timer_arm(struct state *state)
 {
-    const uint64_t wait =
-        state->core == NULL ? REOPEN_MS
-                            : tspace_core_wait_ms(state->core, now());
+    const uint64_t wait = state->core == NULL
+                              ? REOPEN_MS
+                              : tspace_core_wait_ms(state->core, now());
 
     if (wait == UINT64_MAX)
         plex_timer_stop(state->timer);
@@ -204,9 +205,9 @@ replies_send(struct reply_list *replies, const struct plex_err *lost)
             plex_call_fail(reply->call, reply->status, reply->text,
                            (struct plex_bytes){0});
         else
-            plex_call_reply(reply->call,
-                            (struct plex_bytes){reply->payload.data,
-                                                reply->payload.len});
+            plex_call_reply(
+                reply->call,
+                (struct plex_bytes){reply->payload.data, reply->payload.len});
         plex_buf_free(&reply->payload);
         free(reply);
     }
@@ -304,8 +305,7 @@ call_begin(struct state *state, struct plex_call *call,
     if (status == PLEX_OK)
         status = plex_name_namespace(context->ns, strlen(context->ns), &err);
     if (status == PLEX_OK && state->core == NULL)
-        status =
-            plex_err_set(&err, PLEX_UNAVAILABLE, "the store is lost");
+        status = plex_err_set(&err, PLEX_UNAVAILABLE, "the store is lost");
     if (status != PLEX_OK) {
         call_fail(call, &err);
         return false;
@@ -412,20 +412,18 @@ metrics_make(struct state *state)
 {
     struct plex_metrics *metrics = state->host->metrics;
 
-    state->written =
-        plex_metrics_counter(metrics, "plexspaces_tuplespace_written_total",
-                             "Tuples stored", "");
+    state->written = plex_metrics_counter(
+        metrics, "plexspaces_tuplespace_written_total", "Tuples stored", "");
     state->taken =
         plex_metrics_counter(metrics, "plexspaces_tuplespace_removed_total",
                              "Tuples taken or expired", "");
-    state->commits =
-        plex_metrics_counter(metrics, "plexspaces_tuplespace_commits_total",
-                             "Transactions", "");
+    state->commits = plex_metrics_counter(
+        metrics, "plexspaces_tuplespace_commits_total", "Transactions", "");
     state->failures = plex_metrics_counter(
         metrics, "plexspaces_tuplespace_store_failures_total",
         "Transactions that failed", "");
-    plex_metrics_observe(metrics, "plexspaces_tuplespace_tuples",
-                         "Tuples held", "", read_tuples, state);
+    plex_metrics_observe(metrics, "plexspaces_tuplespace_tuples", "Tuples held",
+                         "", read_tuples, state);
     plex_metrics_observe(metrics, "plexspaces_tuplespace_waiters",
                          "Callers waiting", "", read_waiters, state);
 }

@@ -10,8 +10,7 @@ struct tspace_store_ops {
     enum plex_status (*open)(struct tspace_store **out, const char *rest,
                              struct plex_err *err);
     void (*close)(struct tspace_store *store);
-    enum plex_status (*begin)(struct tspace_store *store,
-                              struct plex_err *err);
+    enum plex_status (*begin)(struct tspace_store *store, struct plex_err *err);
     enum plex_status (*apply)(struct tspace_store *store,
                               const struct tspace_action *action,
                               struct plex_err *err);

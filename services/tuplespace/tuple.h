@@ -18,16 +18,16 @@ void tspace_held_unref(struct tspace_held *held); /* accepts NULL */
 
 /* The stored form: little endian, never changes. Errors: PLEX_TOO_LARGE past
  * out's maximum; PLEX_CORRUPT. Decoded into `arena`. */
-PLEX_MUST_USE enum plex_status
-tspace_tuple_encode(const struct tspace_tuple *tuple, struct plex_buf *out,
-                    struct plex_err *err);
+PLEX_MUST_USE enum plex_status tspace_tuple_encode(
+    const struct tspace_tuple *tuple, struct plex_buf *out,
+    struct plex_err *err);
 PLEX_MUST_USE enum plex_status tspace_tuple_decode(struct plex_bytes in,
                                                    struct plex_arena *arena,
                                                    struct tspace_tuple *out,
                                                    struct plex_err *err);
-PLEX_MUST_USE enum plex_status
-tspace_answer_encode(const struct tspace_answer *answer, struct plex_buf *out,
-                     struct plex_err *err);
+PLEX_MUST_USE enum plex_status tspace_answer_encode(
+    const struct tspace_answer *answer, struct plex_buf *out,
+    struct plex_err *err);
 PLEX_MUST_USE enum plex_status tspace_answer_decode(struct plex_bytes in,
                                                     struct plex_arena *arena,
                                                     struct tspace_answer *out,

@@ -13,8 +13,7 @@ PLEX_MUST_USE enum plex_status tspace_wire_write(struct plex_bytes in,
                                                  struct plex_arena *arena,
                                                  struct tspace_write *out,
                                                  struct plex_err *err);
-PLEX_MUST_USE enum plex_status tspace_wire_read(struct plex_bytes in,
-                                                bool take,
+PLEX_MUST_USE enum plex_status tspace_wire_read(struct plex_bytes in, bool take,
                                                 struct plex_arena *arena,
                                                 struct tspace_read *out,
                                                 struct plex_err *err);
@@ -25,10 +24,9 @@ PLEX_MUST_USE enum plex_status tspace_wire_count(struct plex_bytes in,
                                                  struct plex_err *err);
 
 /* Append a WriteReply or a ReadReply; `answer` NULL is an empty ReadReply. */
-PLEX_MUST_USE enum plex_status
-tspace_wire_answer(const struct tspace_answer *answer,
-                   struct plex_arena *arena, struct plex_buf *out,
-                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status tspace_wire_answer(
+    const struct tspace_answer *answer, struct plex_arena *arena,
+    struct plex_buf *out, struct plex_err *err);
 PLEX_MUST_USE enum plex_status tspace_wire_count_reply(uint64_t count,
                                                        struct plex_buf *out,
                                                        struct plex_err *err);

@@ -45,8 +45,8 @@ items_free(struct work_core *core, struct item_list *items)
 
     while ((item = TAILQ_FIRST(items)) != NULL) {
         TAILQ_REMOVE(items, item, link);
-        id_leave(core, item);
-        item_free(core, item);
+        work_id_leave(core, item);
+        work_item_free(core, item);
     }
 }
 
@@ -54,15 +54,15 @@ static void
 actor_free(struct work_core *core, struct actor *actor)
 {
     if (actor->running != NULL) {
-        id_leave(core, actor->running);
-        item_free(core, actor->running);
+        work_id_leave(core, actor->running);
+        work_item_free(core, actor->running);
         actor->running = NULL;
     }
     items_free(core, &actor->mailbox);
     items_free(core, &actor->unreleased);
     while (!TAILQ_EMPTY(&actor->pends))
-        pend_forget(core, TAILQ_FIRST(&actor->pends));
-    actor_destroy(core, actor);
+        work_pend_forget(core, TAILQ_FIRST(&actor->pends));
+    work_actor_destroy(core, actor);
 }
 
 static void
@@ -75,13 +75,13 @@ writes_free(struct work_core *core)
         TAILQ_REMOVE(&core->batches, batch, link);
         for (size_t i = 0; i < batch->n; i++)
             if (batch->entries[i].kind != JOURNAL_TURN)
-                write_free(core, batch->writes[i]);
-        batch_free(batch);
+                work_write_free(core, batch->writes[i]);
+        work_batch_free(batch);
     }
     while ((write = TAILQ_FIRST(&core->unwritten)) != NULL) {
         TAILQ_REMOVE(&core->unwritten, write, link);
         if (write->kind != WRITE_TURN)
-            write_free(core, write);
+            work_write_free(core, write);
     }
 }
 
@@ -89,13 +89,13 @@ static void
 todo_free(struct work_core *core)
 {
     if (core->popped != NULL)
-        item_free(core, core->popped);
+        work_item_free(core, core->popped);
     for (; core->todo_n > 0; core->todo_n--) {
         struct todo *todo =
             &core->todo[core->todo_head++ & (core->todo_cap - 1)];
 
         if (todo->kind == TODO_ANSWER)
-            item_free(core, todo->what);
+            work_item_free(core, todo->what);
     }
     free(core->todo);
 }
@@ -107,8 +107,8 @@ sent_free(struct work_core *core)
         struct hnode *node;
 
         while ((node = core->pends_by_token.rows[i]) != NULL) {
-            htab_take(&core->pends_by_token, node);
-            pend_unref(plex_container_of(node, struct pend, by_token));
+            work_htab_take(&core->pends_by_token, node);
+            work_pend_unref(plex_container_of(node, struct pend, by_token));
         }
     }
 }
@@ -125,21 +125,21 @@ work_core_free(struct work_core *core)
     todo_free(core);
     sent_free(core);
     while (!TAILQ_EMPTY(&core->takes))
-        take_free(core, TAILQ_FIRST(&core->takes));
-    types_free(core);
+        work_take_free(core, TAILQ_FIRST(&core->takes));
+    work_types_free(core);
     for (size_t i = 0; i < core->n_urls; i++)
         free(core->urls[i]);
     free(core->urls);
     free(core->shards);
     free(core->slots);
     free(core->free_slots);
-    htab_fini(&core->actors);
-    htab_fini(&core->ids);
-    htab_fini(&core->pends_by_id);
-    htab_fini(&core->pends_by_token);
-    htab_fini(&core->lanes);
-    heap_fini(&core->due);
-    heap_fini(&core->retry);
+    work_htab_fini(&core->actors);
+    work_htab_fini(&core->ids);
+    work_htab_fini(&core->pends_by_id);
+    work_htab_fini(&core->pends_by_token);
+    work_htab_fini(&core->lanes);
+    work_heap_fini(&core->due);
+    work_heap_fini(&core->retry);
     free(core->node_id);
     free(core);
 }
@@ -148,8 +148,8 @@ work_core_free(struct work_core *core)
  * --------------------------------------------------------------------- */
 
 void
-todo_push(struct work_core *core, enum todo_kind kind, uint64_t token,
-          void *what)
+work_todo_push(struct work_core *core, enum todo_kind kind, uint64_t token,
+               void *what)
 {
     if (core->todo_n == core->todo_cap) {
         const size_t cap = core->todo_cap == 0 ? 256 : core->todo_cap * 2;
@@ -169,7 +169,7 @@ todo_push(struct work_core *core, enum todo_kind kind, uint64_t token,
 static bool
 run_action(struct work_core *core, uint64_t token, struct work_action *out)
 {
-    struct actor *actor = actor_by_token(core, token);
+    struct actor *actor = work_actor_by_token(core, token);
     const struct work_outcome nothing = {0};
 
     if (actor == NULL || actor->running == NULL)
@@ -196,7 +196,7 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
 static bool
 load_action(struct work_core *core, uint64_t token, struct work_action *out)
 {
-    const struct actor *actor = actor_by_token(core, token);
+    const struct actor *actor = work_actor_by_token(core, token);
 
     if (actor == NULL || actor->state != ACTOR_LOADING)
         return false;
@@ -223,7 +223,7 @@ answer_inside(struct work_core *core, struct item *item)
     struct work_reply reply;
     struct plex_err err;
 
-    if (status == PLEX_OK && item->needs_lease && !lease_holds(core))
+    if (status == PLEX_OK && item->needs_lease && !work_lease_holds(core))
         status = PLEX_UNAVAILABLE;
     plex_arena_init(&arena, PLEX_LINK_FRAME_MAX);
     if (status == PLEX_OK)
@@ -231,7 +231,7 @@ answer_inside(struct work_core *core, struct item *item)
     work_core_sent(core, core->t, token, status,
                    status == PLEX_OK ? &reply : NULL);
     plex_arena_fini(&arena);
-    item_free(core, item);
+    work_item_free(core, item);
 }
 
 static bool
@@ -268,21 +268,21 @@ todo_action(struct work_core *core, const struct todo *todo,
     case TODO_ANSWER:
         return answer_action(core, todo->what, out);
     case TODO_BATCH:
-        batch_action(todo->what, out);
+        work_batch_action(todo->what, out);
         return true;
     case TODO_TAKE:
-        return take_action(core, todo->token, out);
+        return work_take_action(core, todo->token, out);
     case TODO_SEND:
         break;
     }
-    return pend_action(core, todo->token, out);
+    return work_pend_action(core, todo->token, out);
 }
 
 bool
 work_core_next(struct work_core *core, struct work_action *out)
 {
     if (core->popped != NULL) {
-        item_free(core, core->popped);
+        work_item_free(core, core->popped);
         core->popped = NULL;
     }
     while (core->todo_n > 0) {
@@ -304,8 +304,8 @@ void
 work_core_tick(struct work_core *core, struct work_time t)
 {
     core->t = t;
-    pends_due(core);
-    actors_passivate(core);
+    work_pends_due(core);
+    work_actors_passivate(core);
 }
 
 static uint64_t
@@ -318,8 +318,8 @@ uint64_t
 work_core_due_in(const struct work_core *core, struct work_time t)
 {
     const uint64_t wall_max = 60000; /* the wall clock may be set */
-    const struct heap_node *retry = heap_top(&core->retry);
-    const struct heap_node *due = heap_top(&core->due);
+    const struct heap_node *retry = work_heap_top(&core->retry);
+    const struct heap_node *due = work_heap_top(&core->due);
     uint64_t ns = UINT64_MAX;
 
     if (core->idle_next != UINT64_MAX)

@@ -11,12 +11,12 @@
  */
 
 struct actor *
-actor_find(const struct work_core *core, const struct plex_actor_id *id,
-           uint64_t hash)
+work_actor_find(const struct work_core *core, const struct plex_actor_id *id,
+                uint64_t hash)
 {
-    struct hnode *node = htab_first(&core->actors, hash);
+    struct hnode *node = work_htab_first(&core->actors, hash);
 
-    for (; node != NULL; node = htab_next(node)) {
+    for (; node != NULL; node = work_htab_next(node)) {
         struct actor *actor = plex_container_of(node, struct actor, node);
 
         if (plex_actor_equal(&actor->id, id))
@@ -44,10 +44,11 @@ slot_take(struct work_core *core, struct actor *actor)
 }
 
 struct actor *
-actor_get(struct work_core *core, const struct plex_actor_id *id, uint64_t hash)
+work_actor_get(struct work_core *core, const struct plex_actor_id *id,
+               uint64_t hash)
 {
     const char *const from[] = {id->tenant, id->ns, id->type, id->key};
-    struct actor *actor = actor_find(core, id, hash);
+    struct actor *actor = work_actor_find(core, id, hash);
     const char *part[4];
     size_t size = 0;
     char *at;
@@ -70,14 +71,15 @@ actor_get(struct work_core *core, const struct plex_actor_id *id, uint64_t hash)
     TAILQ_INIT(&actor->pends);
     TAILQ_INIT(&actor->recents);
     slot_take(core, actor);
-    htab_put(&core->actors, &actor->node, hash);
-    TAILQ_INSERT_TAIL(&shard_get(core, actor->shard)->actors, actor, of_shard);
+    work_htab_put(&core->actors, &actor->node, hash);
+    TAILQ_INSERT_TAIL(&work_shard_get(core, actor->shard)->actors, actor,
+                      of_shard);
     return actor;
 }
 
 /* A token names one LOAD or RUN: a late answer to another finds nothing. */
 uint64_t
-actor_token(const struct actor *actor)
+work_actor_token(const struct actor *actor)
 {
     return (uint64_t)actor->generation << 32 | actor->slot;
 }
@@ -86,30 +88,30 @@ static uint64_t
 token_new(struct work_core *core, struct actor *actor)
 {
     actor->generation = (uint32_t)++core->tokens;
-    return actor_token(actor);
+    return work_actor_token(actor);
 }
 
 struct actor *
-actor_by_token(const struct work_core *core, uint64_t token)
+work_actor_by_token(const struct work_core *core, uint64_t token)
 {
     const uint32_t slot = (uint32_t)token;
     struct actor *actor = slot < core->n_slots ? core->slots[slot] : NULL;
 
-    return actor != NULL && actor_token(actor) == token ? actor : NULL;
+    return actor != NULL && work_actor_token(actor) == token ? actor : NULL;
 }
 
 void
-actor_destroy(struct work_core *core, struct actor *actor)
+work_actor_destroy(struct work_core *core, struct actor *actor)
 {
     assert(TAILQ_EMPTY(&actor->mailbox) && TAILQ_EMPTY(&actor->unreleased));
     assert(TAILQ_EMPTY(&actor->pends) && actor->running == NULL);
-    ids_clear(core, actor);
+    work_ids_clear(core, actor);
     if (actor->is_idle)
         TAILQ_REMOVE(&actor->type->idle, actor, idle);
     if (actor->type != NULL)
         TAILQ_REMOVE(&actor->type->actors, actor, of_type);
-    TAILQ_REMOVE(&shard_get(core, actor->shard)->actors, actor, of_shard);
-    htab_take(&core->actors, &actor->node);
+    TAILQ_REMOVE(&work_shard_get(core, actor->shard)->actors, actor, of_shard);
+    work_htab_take(&core->actors, &actor->node);
     core->slots[actor->slot] = NULL;
     core->free_slots[core->n_free_slots++] = actor->slot;
     free(actor->data);
@@ -121,7 +123,7 @@ actor_destroy(struct work_core *core, struct actor *actor)
  */
 
 void
-actor_state_set(struct actor *actor, struct plex_bytes state)
+work_actor_state_set(struct actor *actor, struct plex_bytes state)
 {
     if (state.len > actor->data_cap || actor->data == NULL) {
         actor->data_cap = state.len + 16;
@@ -161,10 +163,10 @@ passivate(struct work_core *core, struct actor *actor)
     actor->state = ACTOR_COLD;
     core->stats.activations--;
     core->stats.passivated_total++;
-    ids_clear(core, actor);
+    work_ids_clear(core, actor);
     state_clear(actor);
     if (TAILQ_EMPTY(&actor->pends))
-        actor_destroy(core, actor);
+        work_actor_destroy(core, actor);
 }
 
 /* The least recently used idle actor goes. */
@@ -203,7 +205,7 @@ activation_turn(struct work_core *core, struct actor *actor)
         .sender = "",
         .timer = "",
     };
-    struct item *item = item_make(core, &plex_context_none, &nothing);
+    struct item *item = work_item_make(core, &plex_context_none, &nothing);
 
     item->actor = actor;
     item->activation = true;
@@ -223,7 +225,7 @@ actor_activated(struct work_core *core, struct actor *actor)
 }
 
 enum plex_status
-actor_wake(struct work_core *core, struct actor *actor)
+work_actor_wake(struct work_core *core, struct actor *actor)
 {
     if (actor->state != ACTOR_COLD)
         return PLEX_OK;
@@ -233,7 +235,7 @@ actor_wake(struct work_core *core, struct actor *actor)
     core->stats.activations++;
     actor->durable = actor->type->info.durable;
     actor->schema_version = actor->type->info.schema_version;
-    actor->epoch = shard_get(core, actor->shard)->epoch;
+    actor->epoch = work_shard_get(core, actor->shard)->epoch;
     actor->last_used = core->t.now_ns;
     if (!actor->durable) {
         actor_activated(core, actor);
@@ -241,7 +243,7 @@ actor_wake(struct work_core *core, struct actor *actor)
     }
     actor->check = NULL; /* asked for again once it is loaded */
     actor->state = ACTOR_LOADING;
-    todo_push(core, TODO_LOAD, token_new(core, actor), NULL);
+    work_todo_push(core, TODO_LOAD, token_new(core, actor), NULL);
     return PLEX_OK;
 }
 
@@ -251,27 +253,27 @@ loaded_ok(struct work_core *core, struct actor *actor,
 {
     actor->seq = actor->committed = loaded->last_seq;
     if (loaded->has_state) {
-        actor_state_set(actor, loaded->state);
+        work_actor_state_set(actor, loaded->state);
         actor->schema_version = loaded->schema_version;
     }
     for (size_t i = 0; i < loaded->n_recent; i++)
-        id_record(core, actor, &loaded->recent[i], false);
+        work_id_record(core, actor, &loaded->recent[i], false);
     /* What a turn of unknown fate left must be sent before what new turns
      * send. Asked only now: it shows at least the turns just loaded. */
     if (actor->suspect &&
-        (actor->check = shard_refresh(core, actor->shard)) != NULL)
+        (actor->check = work_shard_refresh(core, actor->shard)) != NULL)
         return;
-    actor_checked(core, actor);
+    work_actor_checked(core, actor);
 }
 
 void
-actor_checked(struct work_core *core, struct actor *actor)
+work_actor_checked(struct work_core *core, struct actor *actor)
 {
     actor->check = NULL;
     actor->suspect = false;
     if (actor->state == ACTOR_LOADING)
         actor_activated(core, actor);
-    actor_pump(core, actor);
+    work_actor_pump(core, actor);
 }
 
 void
@@ -282,22 +284,22 @@ work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
     struct actor *actor;
 
     core->t = t;
-    actor = actor_by_token(core, load);
-    if (actor == NULL || actor->state != ACTOR_LOADING ||
-        actor->check != NULL)
+    actor = work_actor_by_token(core, load);
+    if (actor == NULL || actor->state != ACTOR_LOADING || actor->check != NULL)
         return;
     if (status == PLEX_OK && loaded->has_state &&
         loaded->schema_version > actor->type->info.schema_version) {
-        actor_drop(core, actor, false, PLEX_UNSUPPORTED,
-                   "the stored state has a newer schema version than the "
-                   "module");
+        work_actor_drop(core, actor, false, PLEX_UNSUPPORTED,
+                        "the stored state has a newer schema version than the "
+                        "module");
     } else if (status == PLEX_OK) {
         loaded_ok(core, actor, loaded);
     } else if (status == PLEX_FENCED) {
-        shard_fenced(core, actor->shard, actor->epoch);
+        work_shard_fenced(core, actor->shard, actor->epoch);
     } else {
-        actor_drop(core, actor, false,
-                   status == PLEX_CORRUPT ? status : PLEX_UNAVAILABLE, text);
+        work_actor_drop(core, actor, false,
+                        status == PLEX_CORRUPT ? status : PLEX_UNAVAILABLE,
+                        text);
     }
 }
 
@@ -311,7 +313,7 @@ run(struct work_core *core, struct actor *actor, struct item *item)
     item->state = ITEM_RUNNING;
     item->attempts++;
     actor->messages++;
-    todo_push(core, TODO_RUN, token_new(core, actor), NULL);
+    work_todo_push(core, TODO_RUN, token_new(core, actor), NULL);
 }
 
 /* The first message of the mailbox: run it, or answer it without. */
@@ -326,26 +328,26 @@ pump_one(struct work_core *core, struct actor *actor, struct item *item)
         item->from = NULL;
         if (!pend->gone)
             pend->state = PEND_IDLE;
-        pend_unref(pend);
-        item_finish(core, item, PLEX_CANCELLED, NULL);
+        work_pend_unref(pend);
+        work_item_finish(core, item, PLEX_CANCELLED, NULL);
     } else if (item->deadline != 0 && item->deadline <= core->t.now_ns) {
-        item_finish(core, item, PLEX_TIMEOUT,
-                    "the deadline passed in the mailbox; not done");
-    } else if (!lease_holds(core)) {
-        item_finish(core, item, PLEX_UNAVAILABLE,
-                    "the worker's lease has lapsed");
+        work_item_finish(core, item, PLEX_TIMEOUT,
+                         "the deadline passed in the mailbox; not done");
+    } else if (!work_lease_holds(core)) {
+        work_item_finish(core, item, PLEX_UNAVAILABLE,
+                         "the worker's lease has lapsed");
     } else if (item->arrived <= actor->activated_at &&
-               item_replays(core, actor, item)) {
+               work_item_replays(core, actor, item)) {
         return; /* it came before its recorded answers were loaded */
     } else if (item->accept) {
-        turn_accept(core, actor, item);
+        work_turn_accept(core, actor, item);
     } else {
         run(core, actor, item);
     }
 }
 
 void
-actor_pump(struct work_core *core, struct actor *actor)
+work_actor_pump(struct work_core *core, struct actor *actor)
 {
     struct item *item;
 
@@ -357,19 +359,19 @@ actor_pump(struct work_core *core, struct actor *actor)
         actor->mailbox_n--;
         pump_one(core, actor, item);
     }
-    actor_settle_down(core, actor);
+    work_actor_settle_down(core, actor);
 }
 
 /* Idle, or not worth keeping at all. */
 void
-actor_settle_down(struct work_core *core, struct actor *actor)
+work_actor_settle_down(struct work_core *core, struct actor *actor)
 {
     uint64_t idle_until;
 
     if (actor->state == ACTOR_COLD) {
         if (TAILQ_EMPTY(&actor->pends) && actor->writing == 0 &&
             actor->check == NULL)
-            actor_destroy(core, actor);
+            work_actor_destroy(core, actor);
         return;
     }
     if (actor->state != ACTOR_ACTIVE || actor->running != NULL ||
@@ -389,7 +391,7 @@ actor_settle_down(struct work_core *core, struct actor *actor)
 }
 
 void
-actors_passivate(struct work_core *core)
+work_actors_passivate(struct work_core *core)
 {
     const uint64_t now = core->t.now_ns;
     struct type *type;
@@ -425,7 +427,7 @@ mailbox_refuse(struct work_core *core, struct actor *actor)
     actor->mailbox_n = 0;
     while ((item = TAILQ_FIRST(&mailbox)) != NULL) {
         TAILQ_REMOVE(&mailbox, item, link);
-        item_finish(core, item, actor->drop_status, actor->drop_text);
+        work_item_finish(core, item, actor->drop_status, actor->drop_text);
     }
 }
 
@@ -448,13 +450,13 @@ unwritten_undo(struct work_core *core, struct actor *actor)
             continue;
         TAILQ_REMOVE(&core->unwritten, write, link);
         actor->writing--;
-        write_free(core, write);
+        work_write_free(core, write);
     }
 }
 
 void
-actor_drop(struct work_core *core, struct actor *actor, bool requeue,
-           enum plex_status status, const char *text)
+work_actor_drop(struct work_core *core, struct actor *actor, bool requeue,
+                enum plex_status status, const char *text)
 {
     const bool again = actor->state == ACTOR_DROPPED;
 
@@ -472,7 +474,7 @@ actor_drop(struct work_core *core, struct actor *actor, bool requeue,
     }
     if (!actor->drop_requeues)
         mailbox_refuse(core, actor);
-    actor_drop_continue(core, actor);
+    work_actor_drop_continue(core, actor);
 }
 
 /* One turn of a dropped activation, oldest first. */
@@ -484,24 +486,25 @@ dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
     const bool unknown = item->state == ITEM_UNKNOWN;
 
     if (item->state == ITEM_EXISTED) {
-        turn_undo(core, item);
-        item_finish(core, item, item->status, item->text);
+        work_turn_undo(core, item);
+        work_item_finish(core, item, item->status, item->text);
         return;
     }
     if (write != NULL) {
-        turn_undo(core, item);
+        work_turn_undo(core, item);
     }
     if (unknown) {
-        item_finish(core, item, PLEX_UNKNOWN,
-                    "the journal did not say whether the turn was written");
+        work_item_finish(
+            core, item, PLEX_UNKNOWN,
+            "the journal did not say whether the turn was written");
     } else if (item->activation) {
-        item_finish(core, item, PLEX_CANCELLED, NULL);
+        work_item_finish(core, item, PLEX_CANCELLED, NULL);
     } else if (actor->drop_requeues && item->attempts < WORK_ATTEMPTS_MAX) {
         item->state = ITEM_WAITING;
         TAILQ_INSERT_TAIL(again, item, link);
         actor->mailbox_n++;
     } else {
-        item_finish(core, item, actor->drop_status, actor->drop_text);
+        work_item_finish(core, item, actor->drop_status, actor->drop_text);
     }
 }
 
@@ -525,30 +528,30 @@ dropped_turns(struct work_core *core, struct actor *actor)
 }
 
 void
-actor_drop_continue(struct work_core *core, struct actor *actor)
+work_actor_drop_continue(struct work_core *core, struct actor *actor)
 {
     if (actor->state != ACTOR_DROPPED)
         return;
-    turns_release(core, actor); /* what was written is true all the same */
+    work_turns_release(core, actor); /* what was written is true all the same */
     if (actor->writing > 0 || actor->running != NULL)
         return;
     dropped_turns(core, actor);
-    ids_clear(core, actor);
+    work_ids_clear(core, actor);
     state_clear(actor);
     actor->state = ACTOR_COLD;
     actor->check = NULL;
     core->stats.activations--;
     if (actor->mailbox_n > 0) {
-        const struct shard *shard = shard_get(core, actor->shard);
+        const struct shard *shard = work_shard_get(core, actor->shard);
         const char *text = "the actor was dropped";
-        enum plex_status status = type_check(actor->type, &text);
+        enum plex_status status = work_type_check(actor->type, &text);
 
         if (status == PLEX_OK && shard->state != SHARD_SERVING)
             status = PLEX_NOT_OWNER;
         if (status == PLEX_OK)
-            status = actor_wake(core, actor);
+            status = work_actor_wake(core, actor);
         if (status == PLEX_OK) {
-            actor_pump(core, actor);
+            work_actor_pump(core, actor);
             return;
         }
         actor->drop_status = status;
@@ -557,7 +560,7 @@ actor_drop_continue(struct work_core *core, struct actor *actor)
         mailbox_refuse(core, actor);
     }
     if (actor->suspect &&
-        (actor->check = shard_refresh(core, actor->shard)) == NULL)
+        (actor->check = work_shard_refresh(core, actor->shard)) == NULL)
         actor->suspect = false; /* the next owner looks anyway */
-    actor_settle_down(core, actor);
+    work_actor_settle_down(core, actor);
 }

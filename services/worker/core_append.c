@@ -8,14 +8,14 @@
 #include <string.h>
 
 void
-write_queue(struct work_core *core, struct write *write)
+work_write_queue(struct work_core *core, struct write *write)
 {
     write->actor->writing++;
     TAILQ_INSERT_TAIL(&core->unwritten, write, link);
 }
 
 void
-snapshot_queue(struct work_core *core, struct actor *actor)
+work_snapshot_queue(struct work_core *core, struct actor *actor)
 {
     struct write *write =
         plex_reallocarray(NULL, 1, sizeof *write + actor->data_len);
@@ -38,7 +38,7 @@ snapshot_queue(struct work_core *core, struct actor *actor)
         .schema_version = actor->schema_version,
     };
     core->stats.bytes += write->bytes;
-    write_queue(core, write);
+    work_write_queue(core, write);
 }
 
 /* -- settles ----------------------------------------------------------------
@@ -71,12 +71,12 @@ settle_write(struct work_core *core)
         .kind = JOURNAL_SETTLE,
         .actor = owner->id,
         .shard = owner->shard,
-        .epoch = shard_get(core, owner->shard)->epoch,
+        .epoch = work_shard_get(core, owner->shard)->epoch,
         .settled = settled,
         .n_settled = write->n_ended,
     };
     core->stats.bytes += write->bytes;
-    write_queue(core, write);
+    work_write_queue(core, write);
 }
 
 /* -- batches
@@ -119,7 +119,7 @@ batch_make(struct work_core *core)
     }
     TAILQ_INSERT_TAIL(&core->batches, batch, link);
     core->stats.appends++;
-    todo_push(core, TODO_BATCH, batch->token, batch);
+    work_todo_push(core, TODO_BATCH, batch->token, batch);
 }
 
 void
@@ -133,7 +133,7 @@ work_core_flush(struct work_core *core)
 }
 
 void
-batch_action(const struct batch *batch, struct work_action *out)
+work_batch_action(const struct batch *batch, struct work_action *out)
 {
     out->kind = WORK_DO_APPEND;
     out->token = batch->token;
@@ -142,7 +142,7 @@ batch_action(const struct batch *batch, struct work_action *out)
 }
 
 void
-batch_free(struct batch *batch)
+work_batch_free(struct batch *batch)
 {
     free(batch->entries);
     free(batch->writes);
@@ -167,7 +167,7 @@ turn_existed(struct work_core *core, struct item *item,
     core->stats.replays_total++;
     item->status = PLEX_OK;
     item->replayed = true;
-    item_reply_set(core, item, result->reply);
+    work_item_reply_set(core, item, result->reply);
 }
 
 static void
@@ -215,9 +215,10 @@ settle_result(struct work_core *core, struct write *write,
         if (pend->gone)
             continue;
         if (status == PLEX_OK)
-            pend_forget(core, pend);
+            work_pend_forget(core, pend);
         else
-            heap_put(&core->retry, &pend->heap, core->t.now_ns + 200 * WORK_MS);
+            work_heap_put(&core->retry, &pend->heap,
+                          core->t.now_ns + 200 * WORK_MS);
     }
 }
 
@@ -229,14 +230,14 @@ actor_result(struct work_core *core, struct actor *actor,
 {
     if (status == PLEX_FENCED) {
         core->stats.fenced_total++;
-        shard_fenced(core, actor->shard, entry->epoch);
+        work_shard_fenced(core, actor->shard, entry->epoch);
     } else if (entry->kind != JOURNAL_TURN) {
         return; /* a missing snapshot or settle harms nobody */
     } else if (status != PLEX_OK) {
         /* An earlier attempt may have been written, or will be yet. */
         actor->suspect = true;
         if (actor->state != ACTOR_DROPPED)
-            actor_drop(core, actor, true, PLEX_UNAVAILABLE, text);
+            work_actor_drop(core, actor, true, PLEX_UNAVAILABLE, text);
     }
 }
 
@@ -261,15 +262,15 @@ write_done(struct work_core *core, struct write *write, enum plex_status status,
 {
     /* The write, and with it the settled ids of the entry, goes. */
     if (entry->kind != JOURNAL_TURN)
-        write_free(core, write);
+        work_write_free(core, write);
     actor_result(core, actor, status, entry, text);
     actor->writing--;
     if (actor->state == ACTOR_DROPPED) {
-        actor_drop_continue(core, actor);
+        work_actor_drop_continue(core, actor);
         return;
     }
-    turns_release(core, actor);
-    actor_pump(core, actor);
+    work_turns_release(core, actor);
+    work_actor_pump(core, actor);
 }
 
 static struct batch *
@@ -307,5 +308,5 @@ work_core_appended(struct work_core *core, struct work_time t, uint64_t append,
                    &batch->entries[i], batch->actors[i],
                    status == PLEX_OK ? "the journal refused the turn" : text);
     }
-    batch_free(batch);
+    work_batch_free(batch);
 }

@@ -49,7 +49,7 @@ shard_check(const struct work_core *core, const struct shard *shard,
         *text = "the worker is taking over the actor's shard";
         return PLEX_UNAVAILABLE;
     }
-    if (!lease_holds(core)) {
+    if (!work_lease_holds(core)) {
         *text = "the worker's lease has lapsed";
         return PLEX_UNAVAILABLE;
     }
@@ -68,18 +68,19 @@ keep_volatile(struct work_core *core, struct actor *actor, struct item *item)
     struct plex_err err;
     struct pend *pend;
 
-    pend = pend_make(core, actor, m->id, due, m);
+    pend = work_pend_make(core, actor, m->id, due, m);
     if (pend == NULL || work_reply_pack(&reply, &packed, &err) != PLEX_OK) {
-        item_finish(core, item, PLEX_LIMIT,
-                    "the worker keeps as many timers as it may");
+        work_item_finish(core, item, PLEX_LIMIT,
+                         "the worker keeps as many timers as it may");
         return;
     }
     pend->message->delay_ms = 0;
     pend->made = true;
-    pend_arm(core, pend);
-    item_reply_set(core, item, (struct plex_bytes){packed.data, packed.len});
+    work_pend_arm(core, pend);
+    work_item_reply_set(core, item,
+                        (struct plex_bytes){packed.data, packed.len});
     plex_buf_free(&packed);
-    item_finish(core, item, PLEX_OK, NULL);
+    work_item_finish(core, item, PLEX_OK, NULL);
 }
 
 /* A delayed cast is put away under an id of its own, so that the delivery
@@ -109,62 +110,62 @@ actor_deliver(struct work_core *core, struct actor *actor, struct item *item)
         item->from == NULL) {
         if (!type->info.durable) {
             keep_volatile(core, actor, item);
-            actor_settle_down(core, actor);
+            work_actor_settle_down(core, actor);
             return;
         }
         item->accept = true;
         accept_id(item);
     }
     if (actor->mailbox_n >= type->info.mailbox_max) {
-        item_finish(core, item, PLEX_LIMIT, "the actor's mailbox is full");
+        work_item_finish(core, item, PLEX_LIMIT, "the actor's mailbox is full");
         return;
     }
     item->actor = actor;
-    if (item_replays(core, actor, item)) {
-        actor_settle_down(core, actor);
+    if (work_item_replays(core, actor, item)) {
+        work_actor_settle_down(core, actor);
         return;
     }
-    status = actor_wake(core, actor);
+    status = work_actor_wake(core, actor);
     if (status != PLEX_OK) {
-        item_finish(core, item, status,
-                    "the worker holds as many actors as it may");
-        actor_settle_down(core, actor);
+        work_item_finish(core, item, status,
+                         "the worker holds as many actors as it may");
+        work_actor_settle_down(core, actor);
         return;
     }
-    id_enter(core, item);
+    work_id_enter(core, item);
     item->state = ITEM_WAITING;
     TAILQ_INSERT_TAIL(&actor->mailbox, item, link);
     actor->mailbox_n++;
-    actor_pump(core, actor);
+    work_actor_pump(core, actor);
 }
 
 void
-item_deliver(struct work_core *core, struct item *item,
-             const struct plex_actor_id *to)
+work_item_deliver(struct work_core *core, struct item *item,
+                  const struct plex_actor_id *to)
 {
     const uint64_t hash = plex_actor_hash(to);
     struct shard *shard =
-        shard_get(core, plex_shard_of(hash, core->shard_bits));
+        work_shard_get(core, plex_shard_of(hash, core->shard_bits));
     struct actor *actor;
     struct type *type;
     const char *text = "";
     enum plex_status status = shard_check(core, shard, &text);
 
     if (status != PLEX_OK) {
-        item_finish(core, item, status, text);
+        work_item_finish(core, item, status, text);
         return;
     }
-    actor = actor_find(core, to, hash);
+    actor = work_actor_find(core, to, hash);
     type = actor != NULL && actor->type != NULL
                ? actor->type
-               : type_find(core, to->tenant, to->ns, to->type);
-    status = type_check(type, &text);
+               : work_type_find(core, to->tenant, to->ns, to->type);
+    status = work_type_check(type, &text);
     if (status != PLEX_OK) {
-        item_finish(core, item, status, text);
+        work_item_finish(core, item, status, text);
         return;
     }
     if (actor == NULL)
-        actor = actor_get(core, to, hash);
+        actor = work_actor_get(core, to, hash);
     if (actor->type == NULL) {
         actor->type = type;
         TAILQ_INSERT_TAIL(&type->actors, actor, of_type);
@@ -193,10 +194,11 @@ work_core_deliver(struct work_core *core, struct work_time t, uint64_t call,
 
     core->t = t;
     status = message_check(core, context, message, &text);
-    item = item_make(core, context, status == PLEX_OK ? message : &nothing);
+    item =
+        work_item_make(core, context, status == PLEX_OK ? message : &nothing);
     item->call = call;
     if (status != PLEX_OK)
-        item_finish(core, item, status, text);
+        work_item_finish(core, item, status, text);
     else
-        item_deliver(core, item, &item->message.to);
+        work_item_deliver(core, item, &item->message.to);
 }

@@ -79,7 +79,7 @@ message_flatten(struct work_message *out, const struct work_message *m,
 }
 
 struct work_message *
-message_copy(const struct work_message *message)
+work_message_copy(const struct work_message *message)
 {
     struct work_message *copy =
         plex_calloc(1, sizeof *copy + message_bytes(message));
@@ -89,8 +89,8 @@ message_copy(const struct work_message *message)
 }
 
 struct item *
-item_make(struct work_core *core, const struct plex_context *context,
-          const struct work_message *message)
+work_item_make(struct work_core *core, const struct plex_context *context,
+               const struct work_message *message)
 {
     const size_t text = strlen(context->request_id) + 1;
     const size_t size = sizeof(struct item) + message_bytes(message) + text;
@@ -110,14 +110,14 @@ item_make(struct work_core *core, const struct plex_context *context,
 }
 
 void
-item_free(struct work_core *core, struct item *item)
+work_item_free(struct work_core *core, struct item *item)
 {
     if (item->write != NULL)
-        write_free(core, item->write);
+        work_write_free(core, item->write);
     if (item->from != NULL)
-        pend_unref(item->from);
+        work_pend_unref(item->from);
     if (item->carries != NULL)
-        pend_unref(item->carries);
+        work_pend_unref(item->carries);
     core->stats.bytes -= item->bytes;
     core->stats.messages--;
     free(item->reply);
@@ -127,8 +127,8 @@ item_free(struct work_core *core, struct item *item)
 }
 
 void
-item_reply_set(struct work_core *core, struct item *item,
-               struct plex_bytes reply)
+work_item_reply_set(struct work_core *core, struct item *item,
+                    struct plex_bytes reply)
 {
     free(item->reply);
     item->reply = plex_reallocarray(NULL, 1, reply.len + 1);
@@ -140,36 +140,36 @@ item_reply_set(struct work_core *core, struct item *item,
 }
 
 void
-item_finish(struct work_core *core, struct item *item, enum plex_status status,
-            const char *text)
+work_item_finish(struct work_core *core, struct item *item,
+                 enum plex_status status, const char *text)
 {
     struct pend *from = item->from;
 
     if (status != PLEX_OK && item->maybe_done)
         status = PLEX_UNKNOWN;
-    id_leave(core, item);
+    work_id_leave(core, item);
     item->status = status;
     item->actor = NULL;
     if (from != NULL) {
         item->from = NULL;
         if (status != PLEX_OK)
-            pend_retry(core, from);
+            work_pend_retry(core, from);
         else if (!from->gone)
-            pend_forget(core, from);
-        pend_unref(from);
+            work_pend_forget(core, from);
+        work_pend_unref(from);
     }
     if (item->write != NULL) {
-        write_free(core, item->write);
+        work_write_free(core, item->write);
         item->write = NULL;
     }
     if (item->call == 0 && item->carries == NULL) {
-        item_free(core, item);
+        work_item_free(core, item);
         return;
     }
     if (status != PLEX_OK && text != NULL && text != item->text)
         item->text = plex_strdup(text);
     item->state = ITEM_ANSWERED;
-    todo_push(core, TODO_ANSWER, item->call, item);
+    work_todo_push(core, TODO_ANSWER, item->call, item);
 }
 
 /* -- ids --------------------------------------------------------------------
@@ -184,12 +184,12 @@ id_hash(const struct work_core *core, const struct actor *actor,
 }
 
 struct idrec *
-id_find(struct work_core *core, const struct actor *actor, struct plex_bytes id,
-        const struct item *except)
+work_id_find(struct work_core *core, const struct actor *actor,
+             struct plex_bytes id, const struct item *except)
 {
-    struct hnode *node = htab_first(&core->ids, id_hash(core, actor, id));
+    struct hnode *node = work_htab_first(&core->ids, id_hash(core, actor, id));
 
-    for (; node != NULL; node = htab_next(node)) {
+    for (; node != NULL; node = work_htab_next(node)) {
         struct idrec *rec = plex_container_of(node, struct idrec, node);
 
         if (rec->actor == actor && rec->id.len == id.len &&
@@ -201,7 +201,7 @@ id_find(struct work_core *core, const struct actor *actor, struct plex_bytes id,
 }
 
 void
-id_enter(struct work_core *core, struct item *item)
+work_id_enter(struct work_core *core, struct item *item)
 {
     if (item->has_id || item->message.id.len == 0 ||
         core->config.unsafe_no_dedup)
@@ -211,17 +211,17 @@ id_enter(struct work_core *core, struct item *item)
     item->id.item = item;
     item->id.id = item->message.id;
     item->id.request_hash = item->message.request_hash;
-    htab_put(&core->ids, &item->id.node,
-             id_hash(core, item->actor, item->id.id));
+    work_htab_put(&core->ids, &item->id.node,
+                  id_hash(core, item->actor, item->id.id));
 }
 
 void
-id_leave(struct work_core *core, struct item *item)
+work_id_leave(struct work_core *core, struct item *item)
 {
     if (!item->has_id)
         return;
     item->has_id = false;
-    htab_take(&core->ids, &item->id.node);
+    work_htab_take(&core->ids, &item->id.node);
 }
 
 static void
@@ -229,13 +229,13 @@ recent_free(struct work_core *core, struct idrec *rec)
 {
     TAILQ_REMOVE(&rec->actor->recents, rec, recent);
     rec->actor->recents_n--;
-    htab_take(&core->ids, &rec->node);
+    work_htab_take(&core->ids, &rec->node);
     free(rec);
 }
 
 void
-id_record(struct work_core *core, struct actor *actor,
-          const struct journal_recorded *recorded, bool newest)
+work_id_record(struct work_core *core, struct actor *actor,
+               const struct journal_recorded *recorded, bool newest)
 {
     struct idrec *rec;
     char *at;
@@ -261,11 +261,11 @@ id_record(struct work_core *core, struct actor *actor,
     else
         TAILQ_INSERT_TAIL(&actor->recents, rec, recent);
     actor->recents_n++;
-    htab_put(&core->ids, &rec->node, id_hash(core, actor, rec->id));
+    work_htab_put(&core->ids, &rec->node, id_hash(core, actor, rec->id));
 }
 
 void
-ids_clear(struct work_core *core, struct actor *actor)
+work_ids_clear(struct work_core *core, struct actor *actor)
 {
     struct idrec *rec;
 
@@ -280,30 +280,32 @@ item_joins(struct work_core *core, struct item *first, struct item *item)
     const uint64_t call = first->call;
 
     if (first->message.request_hash != item->message.request_hash) {
-        item_finish(core, item, PLEX_MISMATCH,
-                    "the message id is in use by another request");
+        work_item_finish(core, item, PLEX_MISMATCH,
+                         "the message id is in use by another request");
     } else if (call == 0 || item->call == 0 ||
                strcmp(first->request_id, item->request_id) != 0) {
-        item_finish(core, item, PLEX_IN_FLIGHT,
-                    "a request with this message id is being worked on");
+        work_item_finish(core, item, PLEX_IN_FLIGHT,
+                         "a request with this message id is being worked on");
     } else {
         /* The same request, sent again: whoever sent it last is listening. */
         first->call = item->call;
         item->call = call;
         if (first->deadline != 0 && item->deadline > first->deadline)
             first->deadline = item->deadline;
-        item_finish(core, item, PLEX_CANCELLED, "the request was sent again");
+        work_item_finish(core, item, PLEX_CANCELLED,
+                         "the request was sent again");
     }
 }
 
 bool
-item_replays(struct work_core *core, struct actor *actor, struct item *item)
+work_item_replays(struct work_core *core, struct actor *actor,
+                  struct item *item)
 {
     struct idrec *rec;
 
     if (item->message.id.len == 0 || core->config.unsafe_no_dedup)
         return false;
-    rec = id_find(core, actor, item->message.id, item);
+    rec = work_id_find(core, actor, item->message.id, item);
     if (rec == NULL)
         return false;
     if (rec->item != NULL) {
@@ -315,14 +317,14 @@ item_replays(struct work_core *core, struct actor *actor, struct item *item)
         return false;
     }
     if (rec->request_hash != item->message.request_hash) {
-        item_finish(core, item, PLEX_MISMATCH,
-                    "the message id was used by another request");
+        work_item_finish(core, item, PLEX_MISMATCH,
+                         "the message id was used by another request");
         return true;
     }
     core->stats.replays_total++;
-    item_reply_set(core, item, rec->reply);
+    work_item_reply_set(core, item, rec->reply);
     item->replayed = true;
     item->recorded = true;
-    item_finish(core, item, PLEX_OK, NULL);
+    work_item_finish(core, item, PLEX_OK, NULL);
     return true;
 }

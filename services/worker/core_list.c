@@ -119,7 +119,7 @@ work_core_inspect(const struct work_core *core, struct work_time t,
                   const struct plex_actor_id *id, struct plex_arena *arena,
                   struct work_actor *out)
 {
-    const struct actor *actor = actor_find(core, id, plex_actor_hash(id));
+    const struct actor *actor = work_actor_find(core, id, plex_actor_hash(id));
 
     return actor != NULL && actor->state != ACTOR_COLD &&
            describe(core, t, actor, arena, out);

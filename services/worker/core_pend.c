@@ -32,8 +32,9 @@ is_own(const struct pend *pend)
 }
 
 struct pend *
-pend_make(struct work_core *core, struct actor *owner, struct plex_bytes id,
-          uint64_t due_ms, const struct work_message *message)
+work_pend_make(struct work_core *core, struct actor *owner,
+               struct plex_bytes id, uint64_t due_ms,
+               const struct work_message *message)
 {
     struct pend *pend;
 
@@ -45,7 +46,7 @@ pend_make(struct work_core *core, struct actor *owner, struct plex_bytes id,
     pend->state = PEND_IDLE;
     pend->durable = owner->type == NULL || owner->type->info.durable;
     pend->due_ms = due_ms;
-    pend->message = message_copy(message);
+    pend->message = work_message_copy(message);
     pend->message->id = (struct plex_bytes){0};
     pend->heap.kind = NODE_PEND;
     pend->id_copy = plex_reallocarray(NULL, 1, id.len + 1);
@@ -53,15 +54,15 @@ pend_make(struct work_core *core, struct actor *owner, struct plex_bytes id,
         memcpy(pend->id_copy, id.data, id.len);
     pend->id = (struct plex_bytes){pend->id_copy, id.len};
     pend->message->id = pend->id;
-    htab_put(&core->pends_by_id, &pend->by_id,
-             XXH3_64bits_withSeed(id.data, id.len, owner->node.hash));
+    work_htab_put(&core->pends_by_id, &pend->by_id,
+                  XXH3_64bits_withSeed(id.data, id.len, owner->node.hash));
     TAILQ_INSERT_TAIL(&owner->pends, pend, of_actor);
     core->stats.pendings++;
     return pend;
 }
 
 void
-pend_unref(struct pend *pend)
+work_pend_unref(struct pend *pend)
 {
     if (--pend->refs > 0)
         return;
@@ -74,8 +75,8 @@ pend_unref(struct pend *pend)
 }
 
 struct pend *
-pend_timer(const struct actor *actor, const char *name,
-           const struct pend *except)
+work_pend_timer(const struct actor *actor, const char *name,
+                const struct pend *except)
 {
     struct pend *pend;
 
@@ -91,11 +92,11 @@ static struct pend *
 pend_find(const struct work_core *core, const struct actor *owner,
           struct plex_bytes id)
 {
-    struct hnode *node =
-        htab_first(&core->pends_by_id,
-                   XXH3_64bits_withSeed(id.data, id.len, owner->node.hash));
+    struct hnode *node = work_htab_first(
+        &core->pends_by_id,
+        XXH3_64bits_withSeed(id.data, id.len, owner->node.hash));
 
-    for (; node != NULL; node = htab_next(node)) {
+    for (; node != NULL; node = work_htab_next(node)) {
         struct pend *pend = plex_container_of(node, struct pend, by_id);
 
         if (pend->owner == owner && pend->id.len == id.len &&
@@ -112,10 +113,10 @@ static struct lane *
 lane_get(struct work_core *core, struct actor *owner, uint64_t to_hash)
 {
     const uint64_t hash = owner->node.hash ^ (to_hash * 31 + 1);
-    struct hnode *node = htab_first(&core->lanes, hash);
+    struct hnode *node = work_htab_first(&core->lanes, hash);
     struct lane *lane;
 
-    for (; node != NULL; node = htab_next(node)) {
+    for (; node != NULL; node = work_htab_next(node)) {
         lane = plex_container_of(node, struct lane, node);
         if (lane->owner == owner && lane->to_hash == to_hash)
             return lane;
@@ -125,18 +126,18 @@ lane_get(struct work_core *core, struct actor *owner, uint64_t to_hash)
     lane->to_hash = to_hash;
     lane->retry.kind = NODE_LANE;
     TAILQ_INIT(&lane->waiting);
-    htab_put(&core->lanes, &lane->node, hash);
+    work_htab_put(&core->lanes, &lane->node, hash);
     return lane;
 }
 
 void
-lane_go(struct work_core *core, struct lane *lane)
+work_lane_go(struct work_core *core, struct lane *lane)
 {
     struct pend *pend = TAILQ_FIRST(&lane->waiting);
 
     if (pend == NULL) {
-        heap_take(&lane->retry);
-        htab_take(&core->lanes, &lane->node);
+        work_heap_take(&lane->retry);
+        work_htab_take(&core->lanes, &lane->node);
         free(lane);
         return;
     }
@@ -146,8 +147,8 @@ lane_go(struct work_core *core, struct lane *lane)
     pend->state = PEND_SENT;
     pend->refs++; /* until the outcome */
     pend->token = ++core->tokens;
-    htab_put(&core->pends_by_token, &pend->by_token, pend->token);
-    todo_push(core, TODO_SEND, pend->token, NULL);
+    work_htab_put(&core->pends_by_token, &pend->by_token, pend->token);
+    work_todo_push(core, TODO_SEND, pend->token, NULL);
 }
 
 static void
@@ -162,7 +163,7 @@ lane_leave(struct work_core *core, struct pend *pend)
     TAILQ_REMOVE(&lane->waiting, pend, link);
     pend->lane = NULL;
     lane->attempts = 0;
-    lane_go(core, lane);
+    work_lane_go(core, lane);
 }
 
 static void
@@ -170,8 +171,8 @@ lane_retry(struct work_core *core, struct lane *lane)
 {
     lane->busy = false;
     if (lane->retry.heap == NULL)
-        heap_put(&core->retry, &lane->retry,
-                 core->t.now_ns + backoff_ms(lane->attempts++) * WORK_MS);
+        work_heap_put(&core->retry, &lane->retry,
+                      core->t.now_ns + backoff_ms(lane->attempts++) * WORK_MS);
 }
 
 /* Ids of messages to others are "<actor>:<seq>:<n>": the order in which they
@@ -188,8 +189,8 @@ sent_before(const struct pend *a, const struct pend *b)
 
         memcpy(text, pends[i]->id.data, len);
         text[len] = '\0';
-        if (sscanf(text, "%*[^:]:%llu:%llu", &numbers[i][0],
-                   &numbers[i][1]) != 2)
+        if (sscanf(text, "%*[^:]:%llu:%llu", &numbers[i][0], &numbers[i][1]) !=
+            2)
             return false;
     }
     return numbers[0][0] != numbers[1][0] ? numbers[0][0] < numbers[1][0]
@@ -220,21 +221,21 @@ lane_join(struct work_core *core, struct pend *pend)
  */
 
 void
-pend_arm(struct work_core *core, struct pend *pend)
+work_pend_arm(struct work_core *core, struct pend *pend)
 {
     assert(!pend->gone && pend->lane == NULL && pend->heap.heap == NULL);
     if (is_own(pend)) {
         pend->state = PEND_ARMED;
-        heap_put(&core->due, &pend->heap, pend->due_ms);
+        work_heap_put(&core->due, &pend->heap, pend->due_ms);
         return;
     }
     lane_join(core, pend);
-    lane_go(core, pend->lane);
+    work_lane_go(core, pend->lane);
 }
 
 /* Its delivery to its own actor failed: once more, a little later. */
 void
-pend_retry(struct work_core *core, struct pend *pend)
+work_pend_retry(struct work_core *core, struct pend *pend)
 {
     if (pend->gone)
         return;
@@ -242,37 +243,37 @@ pend_retry(struct work_core *core, struct pend *pend)
     if (pend->cancelled)
         return; /* armed again if the turn that did it is undone */
     if (!pend->durable && pend->message->kind != WORK_TIMER) {
-        pend_forget(core, pend); /* best effort */
+        work_pend_forget(core, pend); /* best effort */
         return;
     }
     pend->state = PEND_ARMED;
-    heap_put(&core->retry, &pend->heap,
-             core->t.now_ns + backoff_ms(pend->attempts++) * WORK_MS);
+    work_heap_put(&core->retry, &pend->heap,
+                  core->t.now_ns + backoff_ms(pend->attempts++) * WORK_MS);
 }
 
 void
-pend_forget(struct work_core *core, struct pend *pend)
+work_pend_forget(struct work_core *core, struct pend *pend)
 {
     assert(!pend->gone);
     pend->gone = true;
-    heap_take(&pend->heap);
+    work_heap_take(&pend->heap);
     if (pend->in_settles) {
         TAILQ_REMOVE(&core->settles, pend, link);
         pend->in_settles = false;
     }
-    htab_take(&core->pends_by_id, &pend->by_id);
+    work_htab_take(&core->pends_by_id, &pend->by_id);
     TAILQ_REMOVE(&pend->owner->pends, pend, of_actor);
     core->stats.pendings--;
     lane_leave(core, pend);
-    pend_unref(pend);
+    work_pend_unref(pend);
 }
 
 void
-pend_settle(struct work_core *core, struct pend *pend)
+work_pend_settle(struct work_core *core, struct pend *pend)
 {
     lane_leave(core, pend);
     if (!pend->durable) {
-        pend_forget(core, pend);
+        work_pend_forget(core, pend);
         return;
     }
     pend->state = PEND_SETTLING;
@@ -316,10 +317,10 @@ result_set(struct work_core *core, struct pend *pend, enum plex_status status,
         m.content_type = reply->content_type;
     }
     free(pend->result);
-    pend->result = message_copy(&m);
+    pend->result = work_message_copy(&m);
     lane_leave(core, pend);
     pend->due_ms = core->t.wall_ms;
-    pend_arm(core, pend);
+    work_pend_arm(core, pend);
 }
 
 /* Milliseconds left of a call's time; others have no end. */
@@ -341,8 +342,8 @@ may_come_right(enum plex_status status)
 }
 
 void
-pend_outcome(struct work_core *core, struct pend *pend, enum plex_status status,
-             const struct work_reply *reply)
+work_pend_outcome(struct work_core *core, struct pend *pend,
+                  enum plex_status status, const struct work_reply *reply)
 {
     const bool is_call = pend->message->kind == WORK_CALL;
     struct lane *lane = pend->lane;
@@ -351,7 +352,7 @@ pend_outcome(struct work_core *core, struct pend *pend, enum plex_status status,
         if (is_call)
             result_set(core, pend, status, reply);
         else
-            pend_settle(core, pend);
+            work_pend_settle(core, pend);
     } else if (is_call && time_left(core, pend) == 0) {
         result_set(core, pend, PLEX_TIMEOUT, NULL);
     } else if (pend->durable ||
@@ -362,20 +363,20 @@ pend_outcome(struct work_core *core, struct pend *pend, enum plex_status status,
     } else if (is_call) {
         result_set(core, pend, status, NULL);
     } else {
-        pend_forget(core, pend);
+        work_pend_forget(core, pend);
     }
 }
 
 static struct pend *
 pend_sent(struct work_core *core, uint64_t token)
 {
-    struct hnode *node = htab_first(&core->pends_by_token, token);
+    struct hnode *node = work_htab_first(&core->pends_by_token, token);
     struct pend *pend;
 
     if (node == NULL)
         return NULL;
     pend = plex_container_of(node, struct pend, by_token);
-    htab_take(&core->pends_by_token, node);
+    work_htab_take(&core->pends_by_token, node);
     return pend;
 }
 
@@ -392,17 +393,18 @@ work_core_sent(struct work_core *core, struct work_time t, uint64_t send,
         return;
     owner = pend->owner;
     if (!pend->gone) {
-        pend_outcome(core, pend, status, reply);
-        actor_settle_down(core, owner);
+        work_pend_outcome(core, pend, status, reply);
+        work_actor_settle_down(core, owner);
     }
-    pend_unref(pend);
+    work_pend_unref(pend);
 }
 
 /* Fills a SEND. False when it went to an actor here, or cannot go now. */
 bool
-pend_action(struct work_core *core, uint64_t token, struct work_action *out)
+work_pend_action(struct work_core *core, uint64_t token,
+                 struct work_action *out)
 {
-    struct hnode *node = htab_first(&core->pends_by_token, token);
+    struct hnode *node = work_htab_first(&core->pends_by_token, token);
     struct plex_context context = plex_context_none;
     struct pend *pend;
     struct item *item;
@@ -431,10 +433,10 @@ pend_action(struct work_core *core, uint64_t token, struct work_action *out)
     }
     context.tenant = pend->message->to.tenant;
     context.deadline = core->t.now_ns + left * WORK_MS;
-    item = item_make(core, &context, &core->sending);
+    item = work_item_make(core, &context, &core->sending);
     item->carries = pend;
     pend->refs++;
-    item_deliver(core, item, &pend->message->to);
+    work_item_deliver(core, item, &pend->message->to);
     return false;
 }
 
@@ -447,25 +449,25 @@ deliver_own(struct work_core *core, struct pend *pend)
 {
     const struct work_message *message =
         pend->result != NULL ? pend->result : pend->message;
-    const struct shard *shard = shard_get(core, pend->owner->shard);
+    const struct shard *shard = work_shard_get(core, pend->owner->shard);
     struct item *item;
 
     if (pend->cancelled) {
         pend->state = PEND_IDLE;
         return;
     }
-    if (shard->state != SHARD_SERVING || !lease_holds(core) ||
+    if (shard->state != SHARD_SERVING || !work_lease_holds(core) ||
         core->stats.messages >= core->config.messages_max) {
         pend->state = PEND_ARMED;
-        heap_put(&core->retry, &pend->heap,
-                 core->t.now_ns + backoff_ms(2) * WORK_MS);
+        work_heap_put(&core->retry, &pend->heap,
+                      core->t.now_ns + backoff_ms(2) * WORK_MS);
         return;
     }
     pend->state = PEND_DELIVERED;
-    item = item_make(core, &plex_context_none, message);
+    item = work_item_make(core, &plex_context_none, message);
     item->from = pend;
     pend->refs++;
-    item_deliver(core, item, &pend->owner->id);
+    work_item_deliver(core, item, &pend->owner->id);
 }
 
 static void
@@ -473,68 +475,69 @@ retry_one(struct work_core *core, struct heap_node *node)
 {
     struct pend *pend;
 
-    heap_take(node);
+    work_heap_take(node);
     switch (node->kind) {
     case NODE_LANE:
-        lane_go(core, plex_container_of(node, struct lane, retry));
+        work_lane_go(core, plex_container_of(node, struct lane, retry));
         break;
     case NODE_PEND:
         pend = plex_container_of(node, struct pend, heap);
         if (pend->state == PEND_SETTLING)
-            pend_settle(core, pend);
+            work_pend_settle(core, pend);
         else
             deliver_own(core, pend);
         break;
     default:
-        take_go(core, plex_container_of(node, struct take, retry));
+        work_take_go(core, plex_container_of(node, struct take, retry));
         break;
     }
 }
 
 void
-pends_due(struct work_core *core)
+work_pends_due(struct work_core *core)
 {
     struct heap_node *node;
 
-    while ((node = heap_top(&core->retry)) != NULL &&
+    while ((node = work_heap_top(&core->retry)) != NULL &&
            node->key <= core->t.now_ns)
         retry_one(core, node);
-    while ((node = heap_top(&core->due)) != NULL &&
+    while ((node = work_heap_top(&core->due)) != NULL &&
            node->key <= core->t.wall_ms) {
-        heap_take(node);
+        work_heap_take(node);
         deliver_own(core, plex_container_of(node, struct pend, heap));
     }
 }
 
 /* From the journal: ours unless we know it already. */
 void
-pend_load(struct work_core *core, const struct journal_pending_item *item,
-          const struct work_message *message)
+work_pend_load(struct work_core *core, const struct journal_pending_item *item,
+               const struct work_message *message)
 {
     const uint64_t hash = plex_actor_hash(&item->owner);
-    struct actor *owner = actor_get(core, &item->owner, hash);
+    struct actor *owner = work_actor_get(core, &item->owner, hash);
     struct pend *pend = pend_find(core, owner, item->pending.id);
 
     if (pend != NULL && pend->made)
         return;
     if (pend != NULL)
-        pend_forget(core, pend); /* its turn's fate was not known: now it is */
-    pend =
-        pend_make(core, owner, item->pending.id, item->pending.due_ms, message);
+        work_pend_forget(core,
+                         pend); /* its turn's fate was not known: now it is */
+    pend = work_pend_make(core, owner, item->pending.id, item->pending.due_ms,
+                          message);
     if (pend == NULL) {
-        actor_settle_down(core, owner);
+        work_actor_settle_down(core, owner);
         return;
     }
     pend->durable = true;
     pend->made = true;
     if (is_own(pend))
-        pend_arm(core, pend);
+        work_pend_arm(core, pend);
     else
-        lane_join(core, pend); /* pends_go() sends it, once all are here */
+        lane_join(core, pend); /* work_pends_go() sends it, once all are here */
 }
 
 void
-pends_go(struct work_core *core, const struct shard *shard)
+work_pends_go(struct work_core *core, const struct shard *shard)
 {
     struct actor *actor;
     struct pend *pend;
@@ -542,5 +545,5 @@ pends_go(struct work_core *core, const struct shard *shard)
     TAILQ_FOREACH(actor, &shard->actors, of_shard)
     TAILQ_FOREACH(pend, &actor->pends, of_actor)
     if (pend->lane != NULL)
-        lane_go(core, pend->lane);
+        work_lane_go(core, pend->lane);
 }

@@ -167,7 +167,7 @@ struct actor {
     bool durable;
     bool drop_requeues; /* DROPPED: not finished messages are run again */
     enum plex_status drop_status;
-    char *drop_text; /* owned */
+    char *drop_text;    /* owned */
     bool suspect;       /* the journal may hold pends of it that we lack */
     struct take *check; /* LOADING: these pends are awaited */
     struct item *running;
@@ -301,111 +301,112 @@ struct work_core {
 };
 
 /* core.c */
-void todo_push(struct work_core *core, enum todo_kind kind, uint64_t token,
-               void *what);
-bool lease_holds(const struct work_core *core);
+void work_todo_push(struct work_core *core, enum todo_kind kind, uint64_t token,
+                    void *what);
+bool work_lease_holds(const struct work_core *core);
 
 /* core_item.c */
-struct item *item_make(struct work_core *core,
-                       const struct plex_context *context,
-                       const struct work_message *message);
-void item_free(struct work_core *core, struct item *item);
+struct item *work_item_make(struct work_core *core,
+                            const struct plex_context *context,
+                            const struct work_message *message);
+void work_item_free(struct work_core *core, struct item *item);
 /* Its way ends: the caller, if any, gets this. reply was set for PLEX_OK. */
-void item_finish(struct work_core *core, struct item *item,
-                 enum plex_status status, const char *text);
-void item_reply_set(struct work_core *core, struct item *item,
-                    struct plex_bytes reply);
+void work_item_finish(struct work_core *core, struct item *item,
+                      enum plex_status status, const char *text);
+void work_item_reply_set(struct work_core *core, struct item *item,
+                         struct plex_bytes reply);
 /* A block with a deep copy; free() it. The id's parts are copied too. */
-struct work_message *message_copy(const struct work_message *message);
-struct idrec *id_find(struct work_core *core, const struct actor *actor,
-                      struct plex_bytes id, const struct item *except);
-void id_enter(struct work_core *core, struct item *item);
-void id_leave(struct work_core *core, struct item *item);
-void id_record(struct work_core *core, struct actor *actor,
-               const struct journal_recorded *recorded, bool newest);
-void ids_clear(struct work_core *core, struct actor *actor);
+struct work_message *work_message_copy(const struct work_message *message);
+struct idrec *work_id_find(struct work_core *core, const struct actor *actor,
+                           struct plex_bytes id, const struct item *except);
+void work_id_enter(struct work_core *core, struct item *item);
+void work_id_leave(struct work_core *core, struct item *item);
+void work_id_record(struct work_core *core, struct actor *actor,
+                    const struct journal_recorded *recorded, bool newest);
+void work_ids_clear(struct work_core *core, struct actor *actor);
 /* True when the id was answered before: the item is finished then. */
-bool item_replays(struct work_core *core, struct actor *actor,
-                  struct item *item);
+bool work_item_replays(struct work_core *core, struct actor *actor,
+                       struct item *item);
 
 /* core_actor.c */
-struct actor *actor_find(const struct work_core *core,
-                         const struct plex_actor_id *id, uint64_t hash);
-struct actor *actor_get(struct work_core *core, const struct plex_actor_id *id,
-                        uint64_t hash);
-struct actor *actor_by_token(const struct work_core *core, uint64_t token);
-uint64_t actor_token(const struct actor *actor);
+struct actor *work_actor_find(const struct work_core *core,
+                              const struct plex_actor_id *id, uint64_t hash);
+struct actor *work_actor_get(struct work_core *core,
+                             const struct plex_actor_id *id, uint64_t hash);
+struct actor *work_actor_by_token(const struct work_core *core, uint64_t token);
+uint64_t work_actor_token(const struct actor *actor);
 /* Bring it into memory if it is not; LIMIT when nothing can make room. */
-PLEX_MUST_USE enum plex_status actor_wake(struct work_core *core,
-                                          struct actor *actor);
-void actor_checked(struct work_core *core, struct actor *actor);
-void actor_pump(struct work_core *core, struct actor *actor);
+PLEX_MUST_USE enum plex_status work_actor_wake(struct work_core *core,
+                                               struct actor *actor);
+void work_actor_checked(struct work_core *core, struct actor *actor);
+void work_actor_pump(struct work_core *core, struct actor *actor);
 /* Throw the activation away. requeue: run what was not finished again, else
  * answer it with `status` and `text`. */
-void actor_drop(struct work_core *core, struct actor *actor, bool requeue,
-                enum plex_status status, const char *text);
+void work_actor_drop(struct work_core *core, struct actor *actor, bool requeue,
+                     enum plex_status status, const char *text);
 /* After anything that may have been the last thing it waited for. */
-void actor_drop_continue(struct work_core *core, struct actor *actor);
-void actor_settle_down(struct work_core *core, struct actor *actor);
-void actors_passivate(struct work_core *core);
-void actor_destroy(struct work_core *core, struct actor *actor);
-void actor_state_set(struct actor *actor, struct plex_bytes state);
+void work_actor_drop_continue(struct work_core *core, struct actor *actor);
+void work_actor_settle_down(struct work_core *core, struct actor *actor);
+void work_actors_passivate(struct work_core *core);
+void work_actor_destroy(struct work_core *core, struct actor *actor);
+void work_actor_state_set(struct actor *actor, struct plex_bytes state);
 
 /* core_turn.c */
-void turn_accept(struct work_core *core, struct actor *actor,
-                 struct item *item);
-void turns_release(struct work_core *core, struct actor *actor);
+void work_turn_accept(struct work_core *core, struct actor *actor,
+                      struct item *item);
+void work_turns_release(struct work_core *core, struct actor *actor);
 /* Undo what a turn that was not written has set up. */
-void turn_undo(struct work_core *core, struct item *item);
-void write_free(struct work_core *core, struct write *write);
+void work_turn_undo(struct work_core *core, struct item *item);
+void work_write_free(struct work_core *core, struct write *write);
 
 /* core_append.c */
-void write_queue(struct work_core *core, struct write *write);
-void snapshot_queue(struct work_core *core, struct actor *actor);
-void batch_free(struct batch *batch);
-void batch_action(const struct batch *batch, struct work_action *out);
+void work_write_queue(struct work_core *core, struct write *write);
+void work_snapshot_queue(struct work_core *core, struct actor *actor);
+void work_batch_free(struct batch *batch);
+void work_batch_action(const struct batch *batch, struct work_action *out);
 
 /* core_pend.c */
-struct pend *pend_make(struct work_core *core, struct actor *owner,
-                       struct plex_bytes id, uint64_t due_ms,
-                       const struct work_message *message);
-void pends_go(struct work_core *core, const struct shard *shard);
-void pend_arm(struct work_core *core, struct pend *pend);
-void pend_retry(struct work_core *core, struct pend *pend);
+struct pend *work_pend_make(struct work_core *core, struct actor *owner,
+                            struct plex_bytes id, uint64_t due_ms,
+                            const struct work_message *message);
+void work_pends_go(struct work_core *core, const struct shard *shard);
+void work_pend_arm(struct work_core *core, struct pend *pend);
+void work_pend_retry(struct work_core *core, struct pend *pend);
 /* Done with: out of every list. */
-void pend_forget(struct work_core *core, struct pend *pend);
-void pend_unref(struct pend *pend);
-void pend_outcome(struct work_core *core, struct pend *pend,
-                  enum plex_status status, const struct work_reply *reply);
-struct pend *pend_timer(const struct actor *actor, const char *name,
-                        const struct pend *except);
-void pends_due(struct work_core *core);
-void lane_go(struct work_core *core, struct lane *lane);
-void pend_settle(struct work_core *core, struct pend *pend);
-bool pend_action(struct work_core *core, uint64_t token,
-                 struct work_action *out);
-void pend_load(struct work_core *core, const struct journal_pending_item *item,
-               const struct work_message *message);
+void work_pend_forget(struct work_core *core, struct pend *pend);
+void work_pend_unref(struct pend *pend);
+void work_pend_outcome(struct work_core *core, struct pend *pend,
+                       enum plex_status status, const struct work_reply *reply);
+struct pend *work_pend_timer(const struct actor *actor, const char *name,
+                             const struct pend *except);
+void work_pends_due(struct work_core *core);
+void work_lane_go(struct work_core *core, struct lane *lane);
+void work_pend_settle(struct work_core *core, struct pend *pend);
+bool work_pend_action(struct work_core *core, uint64_t token,
+                      struct work_action *out);
+void work_pend_load(struct work_core *core,
+                    const struct journal_pending_item *item,
+                    const struct work_message *message);
 
 /* core_shard.c */
-struct shard *shard_get(const struct work_core *core, uint32_t shard);
-void shard_fenced(struct work_core *core, uint32_t shard, uint64_t epoch);
-struct take *shard_refresh(struct work_core *core, uint32_t shard);
-void take_go(struct work_core *core, struct take *take);
-void take_free(struct work_core *core, struct take *take);
-bool take_action(const struct work_core *core, uint64_t token,
-                 struct work_action *out);
+struct shard *work_shard_get(const struct work_core *core, uint32_t shard);
+void work_shard_fenced(struct work_core *core, uint32_t shard, uint64_t epoch);
+struct take *work_shard_refresh(struct work_core *core, uint32_t shard);
+void work_take_go(struct work_core *core, struct take *take);
+void work_take_free(struct work_core *core, struct take *take);
+bool work_take_action(const struct work_core *core, uint64_t token,
+                      struct work_action *out);
 
 /* core_type.c */
-struct type *type_find(const struct work_core *core, const char *tenant,
-                       const char *ns, const char *name);
+struct type *work_type_find(const struct work_core *core, const char *tenant,
+                            const char *ns, const char *name);
 /* PLEX_OK, or why messages to it are refused. */
-enum plex_status type_check(const struct type *type, const char **text);
-void types_free(struct work_core *core);
+enum plex_status work_type_check(const struct type *type, const char **text);
+void work_types_free(struct work_core *core);
 
 /* core_deliver.c */
 /* Into the mailbox, or finished with the reason. */
-void item_deliver(struct work_core *core, struct item *item,
-                  const struct plex_actor_id *to);
+void work_item_deliver(struct work_core *core, struct item *item,
+                       const struct plex_actor_id *to);
 
 #endif

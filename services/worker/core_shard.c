@@ -8,13 +8,13 @@
 #include <string.h>
 
 struct shard *
-shard_get(const struct work_core *core, uint32_t shard)
+work_shard_get(const struct work_core *core, uint32_t shard)
 {
     return shard < core->n_shards ? &core->shards[shard] : NULL;
 }
 
 bool
-lease_holds(const struct work_core *core)
+work_lease_holds(const struct work_core *core)
 {
     return work_core_lease_holds(core, core->t.now_ns);
 }
@@ -48,7 +48,7 @@ work_core_owner(const struct work_core *core, const struct plex_actor_id *actor,
                 uint32_t *shard, uint64_t *epoch)
 {
     const uint32_t at = plex_shard_of(plex_actor_hash(actor), core->shard_bits);
-    const struct shard *s = shard_get(core, at);
+    const struct shard *s = work_shard_get(core, at);
 
     if (s == NULL)
         return NULL;
@@ -73,7 +73,7 @@ pends_forget(struct work_core *core, struct actor *actor)
     for (pend = TAILQ_FIRST(&actor->pends); pend != NULL; pend = next) {
         next = TAILQ_NEXT(pend, of_actor);
         if (pend->made)
-            pend_forget(core, pend);
+            work_pend_forget(core, pend);
     }
 }
 
@@ -87,17 +87,17 @@ shard_lose(struct work_core *core, struct shard *shard)
         next = TAILQ_NEXT(actor, of_shard);
         pends_forget(core, actor);
         if (actor->state == ACTOR_COLD)
-            actor_settle_down(core, actor);
+            work_actor_settle_down(core, actor);
         else
-            actor_drop(core, actor, false, PLEX_NOT_OWNER,
-                       "another worker owns the actor's shard now");
+            work_actor_drop(core, actor, false, PLEX_NOT_OWNER,
+                            "another worker owns the actor's shard now");
     }
 }
 
 void
-shard_fenced(struct work_core *core, uint32_t at, uint64_t epoch)
+work_shard_fenced(struct work_core *core, uint32_t at, uint64_t epoch)
 {
-    struct shard *shard = shard_get(core, at);
+    struct shard *shard = work_shard_get(core, at);
 
     if (epoch < shard->epoch)
         return; /* it was lost meanwhile, and given to us again */
@@ -122,10 +122,10 @@ take_make(struct work_core *core, size_t n)
 }
 
 void
-take_free(struct work_core *core, struct take *take)
+work_take_free(struct work_core *core, struct take *take)
 {
     TAILQ_REMOVE(&core->takes, take, link);
-    heap_take(&take->retry);
+    work_heap_take(&take->retry);
     free(take->ranges);
     free(take);
 }
@@ -133,7 +133,7 @@ take_free(struct work_core *core, struct take *take)
 static void
 take_add(struct work_core *core, struct take *take, uint32_t at)
 {
-    struct shard *shard = shard_get(core, at);
+    struct shard *shard = work_shard_get(core, at);
     struct journal_fence *last =
         take->n == 0 ? NULL : &take->ranges[take->n - 1];
 
@@ -164,17 +164,17 @@ take_trim(struct work_core *core, struct take *take)
 }
 
 void
-take_go(struct work_core *core, struct take *take)
+work_take_go(struct work_core *core, struct take *take)
 {
     if (!take->refresh && !take->fenced) {
         take_trim(core, take);
         if (take->n == 0) {
-            take_free(core, take);
+            work_take_free(core, take);
             return;
         }
     }
     take->token = ++core->tokens;
-    todo_push(core, TODO_TAKE, take->token, NULL);
+    work_todo_push(core, TODO_TAKE, take->token, NULL);
 }
 
 static void
@@ -184,7 +184,7 @@ take_retry(struct work_core *core, struct take *take)
                         << (take->attempts < 5 ? take->attempts : 5);
 
     take->attempts++;
-    heap_put(&core->retry, &take->retry, core->t.now_ns + ms * WORK_MS);
+    work_heap_put(&core->retry, &take->retry, core->t.now_ns + ms * WORK_MS);
 }
 
 static struct take *
@@ -199,8 +199,8 @@ take_find(const struct work_core *core, uint64_t token)
 }
 
 bool
-take_action(const struct work_core *core, uint64_t token,
-            struct work_action *out)
+work_take_action(const struct work_core *core, uint64_t token,
+                 struct work_action *out)
 {
     const struct take *take = take_find(core, token);
 
@@ -238,8 +238,8 @@ take_split(struct work_core *core, struct take *take)
            (take->n - half) * sizeof *other->ranges);
     other->n = take->n - half;
     take->n = half;
-    take_go(core, other);
-    take_go(core, take);
+    work_take_go(core, other);
+    work_take_go(core, take);
 }
 
 void
@@ -258,7 +258,7 @@ work_core_fenced(struct work_core *core, struct work_time t, uint64_t fence,
     } else if (status == PLEX_OK) {
         take->fenced = true;
         take->attempts = 0;
-        take_go(core, take);
+        work_take_go(core, take);
     } else {
         take_retry(core, take);
     }
@@ -277,7 +277,7 @@ take_range_done(struct work_core *core, struct take *take)
             shard->take = NULL;
         }
         if (shard->state == SHARD_SERVING)
-            pends_go(core, shard);
+            work_pends_go(core, shard);
     }
     take->after_len = 0;
     take->at++;
@@ -304,7 +304,7 @@ pendings_take(struct work_core *core, struct take *take,
             continue;
         if (work_message_unpack(items[i].pending.message, &arena, &message,
                                 &err) == PLEX_OK)
-            pend_load(core, &items[i], &message);
+            work_pend_load(core, &items[i], &message);
         else
             core->stats.corrupt_total++;
     }
@@ -314,13 +314,13 @@ pendings_take(struct work_core *core, struct take *take,
 static void
 actors_checked(struct work_core *core, const struct take *take)
 {
-    struct shard *shard = shard_get(core, take->ranges[0].first);
+    struct shard *shard = work_shard_get(core, take->ranges[0].first);
     struct actor *actor, *next;
 
     for (actor = TAILQ_FIRST(&shard->actors); actor != NULL; actor = next) {
         next = TAILQ_NEXT(actor, of_shard);
         if (actor->check == take)
-            actor_checked(core, actor);
+            work_actor_checked(core, actor);
     }
 }
 
@@ -348,18 +348,18 @@ work_core_pendings(struct work_core *core, struct work_time t,
     else
         take_range_done(core, take);
     if (take->at < take->n) {
-        take_go(core, take);
+        work_take_go(core, take);
         return;
     }
     if (take->refresh)
         actors_checked(core, take);
-    take_free(core, take);
+    work_take_free(core, take);
 }
 
 struct take *
-shard_refresh(struct work_core *core, uint32_t at)
+work_shard_refresh(struct work_core *core, uint32_t at)
 {
-    const struct shard *shard = shard_get(core, at);
+    const struct shard *shard = work_shard_get(core, at);
     struct take *take;
 
     if (shard->state != SHARD_SERVING)
@@ -369,7 +369,7 @@ shard_refresh(struct work_core *core, uint32_t at)
     take->n = 1;
     take->refresh = true;
     take->fenced = true;
-    take_go(core, take);
+    work_take_go(core, take);
     return take;
 }
 
@@ -454,7 +454,7 @@ work_core_table(struct work_core *core, struct work_time t,
             shard_apply(core, take, at, range);
     }
     if (take->n > 0)
-        take_go(core, take);
+        work_take_go(core, take);
     else
-        take_free(core, take);
+        work_take_free(core, take);
 }

@@ -10,12 +10,12 @@
 #include <string.h>
 
 void
-write_free(struct work_core *core, struct write *write)
+work_write_free(struct work_core *core, struct write *write)
 {
     for (size_t i = 0; i < write->n_made; i++)
-        pend_unref(write->made[i]);
+        work_pend_unref(write->made[i]);
     for (size_t i = 0; i < write->n_ended; i++)
-        pend_unref(write->ended[i]);
+        work_pend_unref(write->ended[i]);
     core->stats.bytes -= write->bytes;
     free(write->made);
     free(write->ended);
@@ -88,16 +88,16 @@ output_pend(struct work_core *core, struct actor *actor, uint64_t seq, size_t n,
         len = snprintf(id, sizeof id, "v%" PRIx64 ":%" PRIu64,
                        core->config.incarnation, ++core->tokens);
     message.id = (struct plex_bytes){(const uint8_t *)id, (size_t)len};
-    pend = pend_make(core, actor, message.id,
-                     core->t.wall_ms +
-                         (out->kind == WORK_OUT_TIMER_SET ? out->delay_ms : 0),
-                     &message);
+    pend = work_pend_make(
+        core, actor, message.id,
+        core->t.wall_ms + (out->kind == WORK_OUT_TIMER_SET ? out->delay_ms : 0),
+        &message);
     if (pend == NULL)
         return NULL;
     pend->packed.max = WORK_TURN_BYTES_MAX;
     if (actor->durable &&
         work_message_pack(&message, &pend->packed, &err) != PLEX_OK) {
-        pend_forget(core, pend);
+        work_pend_forget(core, pend);
         return NULL;
     }
     return pend;
@@ -115,7 +115,7 @@ outputs_take(struct work_core *core, struct actor *actor, struct item *item,
 
         if (out->kind == WORK_OUT_TIMER_SET ||
             out->kind == WORK_OUT_TIMER_CANCEL)
-            pend = pend_timer(actor, out->timer, item->from);
+            pend = work_pend_timer(actor, out->timer, item->from);
         if (pend != NULL)
             ended_add(write, pend);
         if (out->kind == WORK_OUT_TIMER_CANCEL)
@@ -135,24 +135,24 @@ outputs_undo(struct work_core *core, struct write *write)
 {
     for (size_t i = 0; i < write->n_made; i++)
         if (!write->made[i]->gone)
-            pend_forget(core, write->made[i]);
+            work_pend_forget(core, write->made[i]);
     for (size_t i = 0; i < write->n_ended; i++) {
         struct pend *pend = write->ended[i];
 
         pend->cancelled = false;
         if (!pend->gone && pend->made && pend->state == PEND_IDLE)
-            pend_arm(core, pend);
+            work_pend_arm(core, pend);
     }
 }
 
 static void
 outputs_commit(struct work_core *core, struct actor *actor, struct write *write)
 {
-    const struct shard *shard = shard_get(core, actor->shard);
+    const struct shard *shard = work_shard_get(core, actor->shard);
 
     for (size_t i = 0; i < write->n_ended; i++)
         if (!write->ended[i]->gone)
-            pend_forget(core, write->ended[i]);
+            work_pend_forget(core, write->ended[i]);
     for (size_t i = 0; i < write->n_made; i++) {
         struct pend *pend = write->made[i];
 
@@ -161,19 +161,19 @@ outputs_commit(struct work_core *core, struct actor *actor, struct write *write)
         if (pend->gone)
             continue;
         if (shard->state != SHARD_SERVING || actor->suspect)
-            pend_forget(core, pend); /* found in the journal, in order */
+            work_pend_forget(core, pend); /* found in the journal, in order */
         else if (!pend->cancelled)
-            pend_arm(core, pend);
+            work_pend_arm(core, pend);
     }
 }
 
 void
-turn_undo(struct work_core *core, struct item *item)
+work_turn_undo(struct work_core *core, struct item *item)
 {
     if (item->write == NULL)
         return;
     outputs_undo(core, item->write);
-    write_free(core, item->write);
+    work_write_free(core, item->write);
     item->write = NULL;
 }
 
@@ -253,12 +253,12 @@ answer_too_early(struct work_core *core, struct item *item)
 
     if (!core->config.unsafe_reply_before_commit || item->call == 0)
         return;
-    early = item_make(core, &plex_context_none, &item->message);
+    early = work_item_make(core, &plex_context_none, &item->message);
     early->call = item->call;
     item->call = 0;
-    item_reply_set(core, early,
-                   (struct plex_bytes){item->reply, item->reply_len});
-    item_finish(core, early, PLEX_OK, NULL);
+    work_item_reply_set(core, early,
+                        (struct plex_bytes){item->reply, item->reply_len});
+    work_item_finish(core, early, PLEX_OK, NULL);
 }
 
 static void
@@ -274,7 +274,7 @@ turn_queue(struct work_core *core, struct actor *actor, struct item *item,
     item->state = ITEM_UNWRITTEN;
     TAILQ_INSERT_TAIL(&actor->unreleased, item, link);
     actor->unreleased_n++;
-    write_queue(core, write);
+    work_write_queue(core, write);
     answer_too_early(core, item);
 }
 
@@ -313,7 +313,7 @@ turn_failed_reply(struct work_core *core, struct item *item, const char *text)
     struct plex_err err;
 
     if (work_reply_pack(&reply, &buf, &err) == PLEX_OK)
-        item_reply_set(core, item, (struct plex_bytes){buf.data, buf.len});
+        work_item_reply_set(core, item, (struct plex_bytes){buf.data, buf.len});
     plex_buf_free(&buf);
 }
 
@@ -338,8 +338,8 @@ turn_durable(struct work_core *core, struct actor *actor, struct item *item,
         const struct work_outcome failed = {.failed = true};
 
         outputs_undo(core, write);
-        core->stats.bytes += write->bytes; /* write_free takes it off */
-        write_free(core, write);
+        core->stats.bytes += write->bytes; /* work_write_free takes it off */
+        work_write_free(core, write);
         turn_failed_reply(core, item,
                           "the turn's state, messages and timers are more "
                           "than the journal takes");
@@ -347,14 +347,14 @@ turn_durable(struct work_core *core, struct actor *actor, struct item *item,
         return;
     }
     if (changed) {
-        actor_state_set(actor, outcome->state);
+        work_actor_state_set(actor, outcome->state);
         actor->schema_version = write->entry.schema_version;
         actor->since_snapshot++;
     }
     turn_queue(core, actor, item, write);
     if (changed && actor->since_snapshot >= actor->type->info.snapshot_every) {
         actor->since_snapshot = 0;
-        snapshot_queue(core, actor);
+        work_snapshot_queue(core, actor);
     }
 }
 
@@ -363,7 +363,7 @@ turn_volatile(struct work_core *core, struct actor *actor, struct item *item,
               const struct work_outcome *outcome)
 {
     if (!outcome->failed && outcome->state_changed) {
-        actor_state_set(actor, outcome->state);
+        work_actor_state_set(actor, outcome->state);
         actor->schema_version = actor->type->info.schema_version;
     }
     if (!outcome->failed && outcome->n_outputs > 0) {
@@ -373,7 +373,7 @@ turn_volatile(struct work_core *core, struct actor *actor, struct item *item,
         core->stats.bytes += write->bytes;
         (void)outputs_take(core, actor, item, outcome, write);
         outputs_commit(core, actor, write);
-        write_free(core, write);
+        work_write_free(core, write);
     }
     turn_ready(actor, item);
 }
@@ -386,7 +386,7 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
     struct item *item;
 
     core->t = t;
-    actor = actor_by_token(core, token);
+    actor = work_actor_by_token(core, token);
     if (actor == NULL || actor->running == NULL)
         return;
     item = actor->running;
@@ -394,28 +394,28 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
     core->stats.turns_total++;
     if (actor->state == ACTOR_DROPPED) {
         turn_ready(actor, item);
-        actor_drop_continue(core, actor);
+        work_actor_drop_continue(core, actor);
         return;
     }
     if (item->activation && outcome->failed) {
-        item_finish(core, item, PLEX_CANCELLED, NULL);
-        actor_drop(core, actor, false, PLEX_FAILED,
-                   "the actor could not be activated");
+        work_item_finish(core, item, PLEX_CANCELLED, NULL);
+        work_actor_drop(core, actor, false, PLEX_FAILED,
+                        "the actor could not be activated");
         return;
     }
-    item_reply_set(core, item, outcome->reply);
+    work_item_reply_set(core, item, outcome->reply);
     if (actor->durable)
         turn_durable(core, actor, item, outcome);
     else
         turn_volatile(core, actor, item, outcome);
-    turns_release(core, actor);
-    actor_pump(core, actor);
+    work_turns_release(core, actor);
+    work_actor_pump(core, actor);
 }
 
 /* A delayed cast to a durable actor: one turn keeps it, a later one, when it
  * is due, handles it. */
 void
-turn_accept(struct work_core *core, struct actor *actor, struct item *item)
+work_turn_accept(struct work_core *core, struct actor *actor, struct item *item)
 {
     struct work_message message = item->message;
     struct write *write = turn_begin(core, actor, item, (struct plex_bytes){0});
@@ -431,12 +431,12 @@ turn_accept(struct work_core *core, struct actor *actor, struct item *item)
     if (item->accept_id != NULL)
         message.id =
             (struct plex_bytes){item->accept_id + 2, item->message.id.len - 2};
-    pend = pend_make(core, actor, message.id, accepted.due_ms, &message);
+    pend = work_pend_make(core, actor, message.id, accepted.due_ms, &message);
     if (pend == NULL || work_reply_pack(&accepted, &reply, &err) != PLEX_OK) {
         core->stats.bytes += write->bytes;
-        write_free(core, write);
-        item_finish(core, item, PLEX_LIMIT,
-                    "the worker keeps as many delayed casts as it may");
+        work_write_free(core, write);
+        work_item_finish(core, item, PLEX_LIMIT,
+                         "the worker keeps as many delayed casts as it may");
         return;
     }
     pend->packed.max = WORK_TURN_BYTES_MAX;
@@ -447,7 +447,7 @@ turn_accept(struct work_core *core, struct actor *actor, struct item *item)
     write->made = plex_calloc(1, sizeof(struct pend *));
     write->made[write->n_made++] = pend;
     write->bytes += pend->packed.len;
-    item_reply_set(core, item, (struct plex_bytes){reply.data, reply.len});
+    work_item_reply_set(core, item, (struct plex_bytes){reply.data, reply.len});
     plex_buf_free(&reply);
     turn_queue(core, actor, item, write);
 }
@@ -469,7 +469,7 @@ turn_record(struct work_core *core, struct actor *actor,
     };
 
     if (entry->message_id.len > 0 && actor->state == ACTOR_ACTIVE)
-        id_record(core, actor, &recorded, true);
+        work_id_record(core, actor, &recorded, true);
 }
 
 static void
@@ -483,11 +483,11 @@ release_one(struct work_core *core, struct actor *actor, struct item *item)
     } else {
         item->needs_lease = true; /* nothing but the lease vouches for it */
     }
-    item_finish(core, item, PLEX_OK, NULL);
+    work_item_finish(core, item, PLEX_OK, NULL);
 }
 
 void
-turns_release(struct work_core *core, struct actor *actor)
+work_turns_release(struct work_core *core, struct actor *actor)
 {
     struct item *item, *next;
 

@@ -20,13 +20,13 @@ type_hash(const struct work_core *core, const char *tenant, const char *ns,
 }
 
 struct type *
-type_find(const struct work_core *core, const char *tenant, const char *ns,
-          const char *name)
+work_type_find(const struct work_core *core, const char *tenant, const char *ns,
+               const char *name)
 {
-    struct hnode *node =
-        htab_first(&core->types_by_name, type_hash(core, tenant, ns, name));
+    struct hnode *node = work_htab_first(&core->types_by_name,
+                                         type_hash(core, tenant, ns, name));
 
-    for (; node != NULL; node = htab_next(node)) {
+    for (; node != NULL; node = work_htab_next(node)) {
         struct type *type = plex_container_of(node, struct type, node);
 
         if (strcmp(type->info.name, name) == 0 &&
@@ -38,7 +38,7 @@ type_find(const struct work_core *core, const char *tenant, const char *ns,
 }
 
 enum plex_status
-type_check(const struct type *type, const char **text)
+work_type_check(const struct type *type, const char **text)
 {
     if (type == NULL) {
         /* The gateway has checked its own catalogue: ours may be older. */
@@ -88,24 +88,24 @@ type_add(struct work_core *core, const struct work_type *info)
     TAILQ_INIT(&type->actors);
     TAILQ_INIT(&type->idle);
     TAILQ_INSERT_TAIL(&core->types, type, link);
-    htab_put(&core->types_by_name, &type->node,
-             type_hash(core, info->tenant, info->ns, info->name));
+    work_htab_put(&core->types_by_name, &type->node,
+                  type_hash(core, info->tenant, info->ns, info->name));
     return type;
 }
 
-/* Every activation of the type goes. The texts of type_check are literals or
- * belong to the type, which stays. */
+/* Every activation of the type goes. The texts of work_type_check are literals
+ * or belong to the type, which stays. */
 static void
 type_drop(struct work_core *core, struct type *type)
 {
     const char *text = "";
-    const enum plex_status status = type_check(type, &text);
+    const enum plex_status status = work_type_check(type, &text);
     struct actor *actor, *next;
 
     for (actor = TAILQ_FIRST(&type->actors); actor != NULL; actor = next) {
         next = TAILQ_NEXT(actor, of_type);
         if (actor->state != ACTOR_COLD)
-            actor_drop(core, actor, status == PLEX_OK, status, text);
+            work_actor_drop(core, actor, status == PLEX_OK, status, text);
     }
 }
 
@@ -139,7 +139,8 @@ work_core_types(struct work_core *core, struct work_time t,
     TAILQ_FOREACH(type, &core->types, link)
     type->seen = false;
     for (size_t i = 0; i < n; i++) {
-        type = type_find(core, types[i].tenant, types[i].ns, types[i].name);
+        type =
+            work_type_find(core, types[i].tenant, types[i].ns, types[i].name);
         if (type == NULL)
             type = type_add(core, &types[i]);
         else
@@ -156,7 +157,7 @@ work_core_types(struct work_core *core, struct work_time t,
 }
 
 void
-types_free(struct work_core *core)
+work_types_free(struct work_core *core)
 {
     struct type *type;
 
@@ -165,5 +166,5 @@ types_free(struct work_core *core)
         info_free(&type->info);
         free(type);
     }
-    htab_fini(&core->types_by_name);
+    work_htab_fini(&core->types_by_name);
 }

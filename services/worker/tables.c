@@ -26,7 +26,7 @@ htab_grow(struct htab *tab)
 }
 
 void
-htab_put(struct htab *tab, struct hnode *node, uint64_t hash)
+work_htab_put(struct htab *tab, struct hnode *node, uint64_t hash)
 {
     struct hnode **row;
 
@@ -40,7 +40,7 @@ htab_put(struct htab *tab, struct hnode *node, uint64_t hash)
 }
 
 void
-htab_take(struct htab *tab, struct hnode *node)
+work_htab_take(struct htab *tab, struct hnode *node)
 {
     struct hnode **at = &tab->rows[node->hash & (tab->cap - 1)];
 
@@ -61,7 +61,7 @@ same_hash(struct hnode *node, uint64_t hash)
 }
 
 struct hnode *
-htab_first(const struct htab *tab, uint64_t hash)
+work_htab_first(const struct htab *tab, uint64_t hash)
 {
     if (tab->n == 0)
         return NULL;
@@ -69,13 +69,13 @@ htab_first(const struct htab *tab, uint64_t hash)
 }
 
 struct hnode *
-htab_next(const struct hnode *node)
+work_htab_next(const struct hnode *node)
 {
     return same_hash(node->next, node->hash);
 }
 
 void
-htab_fini(struct htab *tab)
+work_htab_fini(struct htab *tab)
 {
     free(tab->rows);
     *tab = (struct htab){0};
@@ -119,7 +119,7 @@ sift_down(struct heap *heap, struct heap_node *node, size_t pos)
 }
 
 void
-heap_put(struct heap *heap, struct heap_node *node, uint64_t key)
+work_heap_put(struct heap *heap, struct heap_node *node, uint64_t key)
 {
     assert(node->heap == NULL);
     if (heap->n == heap->cap) {
@@ -135,7 +135,7 @@ heap_put(struct heap *heap, struct heap_node *node, uint64_t key)
 }
 
 void
-heap_take(struct heap_node *node)
+work_heap_take(struct heap_node *node)
 {
     struct heap *heap = node->heap;
     const size_t pos = node->pos;
@@ -155,13 +155,13 @@ heap_take(struct heap_node *node)
 }
 
 struct heap_node *
-heap_top(const struct heap *heap)
+work_heap_top(const struct heap *heap)
 {
     return heap->n == 0 ? NULL : heap->nodes[0];
 }
 
 void
-heap_fini(struct heap *heap)
+work_heap_fini(struct heap *heap)
 {
     free(heap->nodes);
     *heap = (struct heap){0};

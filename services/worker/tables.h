@@ -18,12 +18,12 @@ struct htab {
     size_t cap; /* a power of two, or 0 */
     size_t n;
 };
-void htab_put(struct htab *tab, struct hnode *node, uint64_t hash);
-void htab_take(struct htab *tab, struct hnode *node);
+void work_htab_put(struct htab *tab, struct hnode *node, uint64_t hash);
+void work_htab_take(struct htab *tab, struct hnode *node);
 /* First and next node with exactly this hash. */
-struct hnode *htab_first(const struct htab *tab, uint64_t hash);
-struct hnode *htab_next(const struct hnode *node);
-void htab_fini(struct htab *tab);
+struct hnode *work_htab_first(const struct htab *tab, uint64_t hash);
+struct hnode *work_htab_next(const struct hnode *node);
+void work_htab_fini(struct htab *tab);
 
 /* Smallest key first; equal keys in the order they were put in. */
 struct heap;
@@ -39,10 +39,10 @@ struct heap {
     size_t n, cap;
     uint64_t orders;
 };
-void heap_put(struct heap *heap, struct heap_node *node, uint64_t key);
+void work_heap_put(struct heap *heap, struct heap_node *node, uint64_t key);
 /* Ignores a node that is in no heap. */
-void heap_take(struct heap_node *node);
-struct heap_node *heap_top(const struct heap *heap); /* NULL: empty */
-void heap_fini(struct heap *heap);
+void work_heap_take(struct heap_node *node);
+struct heap_node *work_heap_top(const struct heap *heap); /* NULL: empty */
+void work_heap_fini(struct heap *heap);
 
 #endif
