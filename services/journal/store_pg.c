@@ -38,11 +38,13 @@ static const char *const texts[PG_STATEMENTS] = {
         "journal_actor a ON a.name = k.name LEFT JOIN LATERAL (SELECT t.seq, "
         "t.state_seq FROM journal_turn t WHERE t.actor = a.id ORDER BY t.seq "
         "DESC LIMIT 1) h ON true",
+    /* OFFSET keeps the order of the joins: many actors may have that id. */
     [PG_MESSAGES_GET] =
         "SELECT k.ord, t.request_hash, t.expires_ms, t.reply FROM "
         "unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS k(name, id, ord) "
-        "JOIN journal_actor a ON a.name = k.name JOIN journal_turn t ON "
-        "t.message_id = k.id AND t.actor = a.id AND t.remembered",
+        "JOIN journal_actor a ON a.name = k.name JOIN LATERAL (SELECT * FROM "
+        "journal_turn m WHERE m.message_id = k.id AND m.actor = a.id AND "
+        "m.remembered OFFSET 0) t ON true",
     [PG_MESSAGES_FORGET] =
         "UPDATE journal_turn t SET remembered = false FROM "
         "unnest($1::bytea[], $2::bigint[]) AS k(id, actor) WHERE t.message_id "
