@@ -340,3 +340,13 @@ plex_call_fail(struct plex_call *call, enum plex_status status,
     assert(status != PLEX_OK);
     call_answer(call, &envelope);
 }
+
+void
+plex_call_answer(struct plex_call *call, enum plex_status status,
+                 const struct plex_buf *out, const struct plex_err *err)
+{
+    if (status == PLEX_OK)
+        plex_call_reply(call, (struct plex_bytes){out->data, out->len});
+    else
+        plex_call_fail(call, status, err->text, (struct plex_bytes){0});
+}

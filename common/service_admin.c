@@ -182,11 +182,10 @@ serve_metrics(void *state, struct plex_call *call)
     struct plex_instance *instance = service_of_state(state);
     struct plex_buf out = {.max = ADMIN_PAGE_MAX + 16};
     struct plex_err err;
+    const enum plex_status status =
+        pack_metrics(instance->host.metrics, &out, &err);
 
-    if (pack_metrics(instance->host.metrics, &out, &err) == PLEX_OK)
-        plex_call_reply(call, (struct plex_bytes){out.data, out.len});
-    else
-        plex_call_fail(call, err.status, err.text, (struct plex_bytes){0});
+    plex_call_answer(call, status, &out, &err);
     plex_buf_free(&out);
 }
 

@@ -234,10 +234,7 @@ answer(struct state *state, const struct place_action *action)
     struct plex_err err = {0};
     const enum plex_status status = answer_pack(state, action, &out, &err);
 
-    if (status == PLEX_OK)
-        plex_call_reply(action->call, (struct plex_bytes){out.data, out.len});
-    else
-        plex_call_fail(action->call, status, err.text, (struct plex_bytes){0});
+    plex_call_answer(action->call, status, &out, &err);
     plex_buf_free(&out);
 }
 

@@ -130,16 +130,6 @@ answer_pack(struct state *state, const struct reg_action *action,
 }
 
 static void
-reply(struct plex_call *call, enum plex_status status,
-      const struct plex_buf *payload, const struct plex_err *err)
-{
-    if (status == PLEX_OK)
-        plex_call_reply(call, (struct plex_bytes){payload->data, payload->len});
-    else
-        plex_call_fail(call, status, err->text, (struct plex_bytes){0});
-}
-
-static void
 answer(struct state *state, const struct reg_action *action)
 {
     struct plex_buf out = {.max = REPLY_MAX};
@@ -148,11 +138,11 @@ answer(struct state *state, const struct reg_action *action)
 
     if (action->kind == REG_ACTION_CATALOG && !action->unchanged) {
         status = catalog_pack(state, &err);
-        reply(action->call, status, &state->catalog, &err);
+        plex_call_answer(action->call, status, &state->catalog, &err);
         return;
     }
     status = answer_pack(state, action, &out, &err);
-    reply(action->call, status, &out, &err);
+    plex_call_answer(action->call, status, &out, &err);
     plex_buf_free(&out);
 }
 
@@ -279,7 +269,7 @@ on_list_nodes(void *arg, struct plex_call *call)
         return;
     status = reg_wire_nodes(state->core, &request, plex_now(), &state->arena,
                             &out, &err);
-    reply(call, status, &out, &err);
+    plex_call_answer(call, status, &out, &err);
     plex_buf_free(&out);
 }
 
@@ -309,7 +299,8 @@ on_get_node(void *arg, struct plex_call *call)
 
     if (!decode(state, call, REG_METHOD_GET_NODE, &request))
         return;
-    reply(call, get_node(state, request.node_id, &out, &err), &out, &err);
+    plex_call_answer(call, get_node(state, request.node_id, &out, &err), &out,
+                     &err);
     plex_buf_free(&out);
 }
 
@@ -340,7 +331,7 @@ on_list_apps(void *arg, struct plex_call *call)
         return;
     status = reg_wire_apps(state->core, tenant_of(call), &request,
                            &state->arena, &out, &err);
-    reply(call, status, &out, &err);
+    plex_call_answer(call, status, &out, &err);
     plex_buf_free(&out);
 }
 
@@ -378,7 +369,7 @@ on_get_app(void *arg, struct plex_call *call)
     if (!decode(state, call, REG_METHOD_GET_APP, &request))
         return;
     status = get_app(state, tenant_of(call), &request, &out, &err);
-    reply(call, status, &out, &err);
+    plex_call_answer(call, status, &out, &err);
     plex_buf_free(&out);
 }
 
