@@ -1,0 +1,300 @@
+#ifndef SERVICES_WORKER_CORE_TYPES_H
+#define SERVICES_WORKER_CORE_TYPES_H
+
+#include "services/worker/core.h"
+#include "services/worker/tables.h"
+
+#include <sys/queue.h>
+
+/*
+ * Shared by the core's own files only.
+ *
+ * An item is one message on its way through an actor: mailbox, run, turn,
+ * answer. A pend is something kept for later in the journal (or, for actors
+ * that are not durable, in memory): a timer, a delayed cast, a message to
+ * another actor.
+ */
+enum {
+    WORK_ID_MAX = JOURNAL_ID_MAX - 2, /* room for "a:" and "r:" */
+    WORK_TURN_BYTES_MAX = 14 << 20,   /* one entry, so that it fits a frame */
+    WORK_BATCH_BYTES_MAX = 8 << 20,   /* then the batch is closed */
+    WORK_ATTEMPTS_MAX = 2,            /* runs of one item */
+    WORK_PENDS_MAX = 4 << 20,
+    WORK_PENDINGS_PAGE = 1000,
+};
+#define WORK_MS UINT64_C(1000000)    /* ns */
+#define WORK_TTL_MS UINT64_C(600000) /* where a message names none */
+
+enum item_state {
+    ITEM_WAITING,   /* in the mailbox */
+    ITEM_RUNNING,   /* RUN is out */
+    ITEM_READY,     /* nothing to write; waits for the turns before it */
+    ITEM_UNWRITTEN, /* its turn waits for a flush */
+    ITEM_WRITING,   /* its turn is in a batch */
+    ITEM_WRITTEN,   /* durable; waits for the turns before it */
+    ITEM_REFUSED,   /* surely not written */
+    ITEM_UNKNOWN,   /* perhaps written */
+    ITEM_EXISTED,   /* an earlier attempt was written: its reply is ours */
+    ITEM_ANSWERED,  /* in the action queue */
+};
+
+/* A message id that this worker knows: under way (item) or answered. */
+struct idrec {
+    struct hnode node;
+    struct actor *actor;
+    struct item *item; /* NULL: recorded */
+    struct plex_bytes id;
+    uint64_t request_hash;
+    uint64_t expires_ms;
+    struct plex_bytes reply;
+    TAILQ_ENTRY(idrec) recent;
+};
+TAILQ_HEAD(idrec_list, idrec);
+
+enum write_kind { WRITE_TURN, WRITE_SNAPSHOT, WRITE_SETTLE };
+/* One entry for the journal. */
+struct write {
+    TAILQ_ENTRY(write) link; /* of core.unwritten */
+    enum write_kind kind;
+    struct actor *actor;
+    struct item *item; /* turns */
+    struct journal_entry entry;
+    size_t bytes;
+    struct pend **made; /* by this turn; set up when it is written */
+    size_t n_made;
+    struct pend **ended; /* by this turn or settle */
+    size_t n_ended;
+};
+TAILQ_HEAD(write_list, write);
+
+struct item {
+    TAILQ_ENTRY(item) link; /* of the mailbox or the unreleased turns */
+    struct actor *actor;    /* NULL: refused before it had one */
+    enum item_state state;
+    uint64_t call;        /* to answer; 0: nobody outside */
+    struct pend *from;    /* what this delivers to its own actor */
+    struct pend *carries; /* what this delivers for another actor here */
+    struct idrec id;
+    bool has_id;     /* in core.ids */
+    bool accept;     /* a delayed cast: put away, not run */
+    bool activation; /* the behaviour's `activated` */
+    bool maybe_done; /* nobody may be told that it was not */
+    uint8_t attempts;
+    uint64_t deadline; /* ns; 0: none */
+    uint64_t arrived;
+    struct work_message message;
+    uint8_t *accept_id; /* owned; what message.id is then */
+    const char *request_id;
+    size_t bytes; /* counted in core.bytes */
+    struct write *write;
+    /* the answer */
+    uint8_t *reply; /* owned */
+    size_t reply_len;
+    enum plex_status status;
+    char *text; /* owned; NULL: "" */
+    bool replayed;
+    bool recorded;
+    bool needs_lease;
+};
+TAILQ_HEAD(item_list, item);
+
+enum pend_state {
+    PEND_IDLE,      /* made or ended by a turn that is not yet durable */
+    PEND_ARMED,     /* in the heap of due times */
+    PEND_LANE,      /* waits in its lane */
+    PEND_SENT,      /* SEND is out, or in a mailbox here */
+    PEND_DELIVERED, /* in its own actor's mailbox or turn */
+    PEND_SETTLING,  /* waits to be settled, or is */
+};
+struct pend {
+    TAILQ_ENTRY(pend) of_actor;
+    TAILQ_ENTRY(pend) link; /* of a lane or core.settles */
+    struct hnode by_id;
+    struct hnode by_token;
+    struct heap_node heap;
+    struct actor *owner;
+    unsigned refs;
+    enum pend_state state;
+    bool gone;      /* not its actor's any more */
+    bool made;      /* its turn is durable (or needs not be) */
+    bool cancelled; /* by a turn that is not durable yet */
+    bool durable;
+    bool in_settles;
+    uint32_t attempts;
+    uint64_t token; /* of SEND */
+    struct plex_bytes id;
+    uint8_t *id_copy; /* owned; what id points to */
+    uint64_t due_ms;
+    struct work_message *message; /* owned */
+    struct plex_buf packed;       /* its wire form, until it is written */
+    struct work_message *result;  /* of a call: to be delivered */
+    struct lane *lane;
+};
+TAILQ_HEAD(pend_list, pend);
+
+/* Messages of one durable actor to one other, one under way at a time: that
+ * keeps them in order through every retry. */
+struct lane {
+    struct hnode node;
+    struct heap_node retry;
+    struct pend_list waiting; /* the first is under way when busy */
+    struct actor *owner;
+    uint64_t to_hash;
+    bool busy;
+    uint32_t attempts;
+};
+
+enum actor_state {
+    ACTOR_COLD,    /* nothing in memory but its pends */
+    ACTOR_LOADING, /* LOAD is out */
+    ACTOR_ACTIVE,
+    ACTOR_DROPPED, /* waits for what is under way, then is rebuilt or goes */
+};
+struct actor {
+    struct hnode node;
+    TAILQ_ENTRY(actor) of_shard;
+    TAILQ_ENTRY(actor) of_type;
+    TAILQ_ENTRY(actor) idle;
+    struct plex_actor_id id;
+    uint32_t slot, generation; /* together: the token of LOAD and RUN */
+    uint32_t shard;
+    enum actor_state state;
+    struct type *type; /* NULL: known by its pends only */
+    bool is_idle;      /* in the type's idle list */
+    bool durable;
+    bool drop_requeues; /* DROPPED: not finished messages are run again */
+    enum plex_status drop_status;
+    char *drop_text;    /* owned */
+    bool suspect;       /* the journal may hold pends of it that we lack */
+    struct take *check; /* LOADING: these pends are awaited */
+    struct item *running;
+    struct item_list mailbox;
+    size_t mailbox_n;
+    struct item_list unreleased; /* turns, oldest first */
+    size_t unreleased_n;
+    size_t writing; /* entries queued or in batches */
+    uint64_t epoch;
+    uint64_t seq;       /* last given out */
+    uint64_t committed; /* last durable */
+    uint32_t since_snapshot;
+    uint8_t *data; /* the state */
+    size_t data_len, data_cap;
+    bool has_data;
+    uint32_t schema_version;
+    struct pend_list pends;
+    struct idrec_list recents; /* newest first */
+    uint32_t recents_n;
+    uint64_t last_used;
+    uint64_t activated_at;
+    uint64_t messages;
+};
+TAILQ_HEAD(actor_list, actor);
+
+struct type {
+    struct hnode node;
+    TAILQ_ENTRY(type) link;
+    struct work_type info; /* strings owned */
+    bool gone;
+    bool seen;
+    struct actor_list actors;
+    struct actor_list idle; /* least recently used first */
+};
+TAILQ_HEAD(type_list, type);
+
+enum { NODE_LANE = 1, NODE_TAKE, NODE_PEND }; /* heap_node.kind */
+
+enum shard_state { SHARD_OTHERS, SHARD_TAKING, SHARD_SERVING, SHARD_FENCED };
+struct shard {
+    enum shard_state state;
+    uint64_t epoch;
+    int32_t owner; /* index of core.urls; -1 none */
+    struct take *take;
+    struct actor_list actors;
+};
+
+/* Taking over some shards: fence them, then load their pends. A refresh loads
+ * the pends of a shard that is being served. */
+struct take {
+    TAILQ_ENTRY(take) link;
+    struct heap_node retry;
+    uint64_t token;
+    struct journal_fence *ranges;
+    size_t n;
+    size_t at; /* range whose pends are being loaded */
+    bool fenced;
+    bool refresh;
+    uint32_t attempts;
+    uint8_t after[4096];
+    size_t after_len;
+};
+TAILQ_HEAD(take_list, take);
+
+struct batch {
+    TAILQ_ENTRY(batch) link;
+    uint64_t token;
+    struct journal_entry *entries;
+    struct write **writes;
+    struct actor **actors; /* live as long as they have entries here */
+    size_t n;
+};
+TAILQ_HEAD(batch_list, batch);
+
+enum todo_kind {
+    TODO_RUN,
+    TODO_LOAD,
+    TODO_ANSWER,
+    TODO_BATCH,
+    TODO_TAKE,
+    TODO_SEND
+};
+struct todo {
+    enum todo_kind kind;
+    uint64_t token;
+    void *what;
+};
+
+struct work_core {
+    struct work_core_config config;
+    char *node_id;
+    struct work_time t; /* of the last input */
+    uint64_t tokens;
+
+    uint64_t version; /* of the table */
+    unsigned shard_bits;
+    struct shard *shards;
+    size_t n_shards;
+    char **urls;
+    size_t n_urls;
+    int32_t self; /* index of our own url; -1 */
+    uint64_t lease_until;
+    uint64_t lease_version;
+    struct take_list takes;
+
+    struct htab actors;
+    struct actor **slots;
+    uint32_t n_slots, slots_cap;
+    uint32_t *free_slots;
+    uint32_t n_free_slots;
+    struct htab types_by_name;
+    struct type_list types;
+    uint64_t idle_next; /* ns: nobody is due earlier */
+
+    struct htab ids;
+    struct htab pends_by_id;
+    struct htab pends_by_token;
+    struct htab lanes;
+    struct heap due;   /* wall_ms: pends */
+    struct heap retry; /* now_ns: lanes, takes, pends to settle */
+
+    struct write_list unwritten;
+    struct pend_list settles;
+    struct batch_list batches;
+
+    struct todo *todo; /* a ring */
+    size_t todo_head, todo_n, todo_cap;
+    struct item *popped;         /* freed at the next pop */
+    struct work_message sending; /* what the last SEND points to */
+    struct work_core_stats stats;
+};
+
+#endif
