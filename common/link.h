@@ -43,6 +43,7 @@ bool plex_call_abandoned(const struct plex_call *call);
 void plex_call_reply(struct plex_call *call, struct plex_bytes payload);
 void plex_call_fail(struct plex_call *call, enum plex_status status,
                     const char *text, struct plex_bytes payload);
+void plex_call_refuse(struct plex_call *call, const struct plex_err *err);
 /* With what was packed into `out`, or, when that or what came before it was
  * not PLEX_OK, with `err`. */
 void plex_call_answer(struct plex_call *call, enum plex_status status,

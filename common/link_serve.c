@@ -342,6 +342,12 @@ plex_call_fail(struct plex_call *call, enum plex_status status,
 }
 
 void
+plex_call_refuse(struct plex_call *call, const struct plex_err *err)
+{
+    plex_call_fail(call, err->status, err->text, (struct plex_bytes){0});
+}
+
+void
 plex_call_answer(struct plex_call *call, enum plex_status status,
                  const struct plex_buf *out, const struct plex_err *err)
 {

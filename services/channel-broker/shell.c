@@ -2,17 +2,15 @@
  * the loop asked for is stored in one transaction and answered after it. */
 #include "common/arena.h"
 #include "common/log.h"
-#include "common/mem.h"
 #include "common/name.h"
+#include "common/replies.h"
 #include "services/channel-broker/core.h"
 #include "services/channel-broker/service.h"
 #include "services/channel-broker/store.h"
 #include "services/channel-broker/wire.h"
 #include "services/registry/client.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 enum {
     ARENA_MAX = 256 << 20,
@@ -59,16 +57,6 @@ static const struct plex_option options[] = {
         "request ids remembered for ten minutes", 1, 0),
     {0},
 };
-
-/* An answer that leaves once the transaction before it is durable. */
-struct reply {
-    STAILQ_ENTRY(reply) next;
-    struct plex_call *call;
-    enum plex_status status;
-    char text[PLEX_ERR_TEXT_MAX];
-    struct plex_buf payload;
-};
-STAILQ_HEAD(reply_list, reply);
 
 struct state {
     const struct plex_host *host;
@@ -155,22 +143,16 @@ timer_arm(struct state *state)
 
 static void
 reply_make(struct state *state, const struct broker_action *action,
-           struct reply_list *replies)
+           struct plex_replies *replies)
 {
-    struct reply *reply = plex_calloc(1, sizeof *reply);
-    struct plex_err err = {0};
+    struct plex_reply *reply = plex_replies_add(
+        replies, action->call, action->status, action->text, REPLY_MAX);
 
-    reply->call = action->call;
-    reply->status = action->status;
-    reply->payload.max = REPLY_MAX;
-    (void)plex_err_set(&err, action->status, "%s", action->text);
-    if (action->status == PLEX_OK) {
-        plex_arena_reset(&state->arena);
-        reply->status =
-            broker_wire_answer(action, &state->arena, &reply->payload, &err);
-    }
-    memcpy(reply->text, err.text, sizeof reply->text);
-    STAILQ_INSERT_TAIL(replies, reply, next);
+    if (action->status != PLEX_OK)
+        return;
+    plex_arena_reset(&state->arena);
+    reply->status =
+        broker_wire_answer(action, &state->arena, &reply->payload, &reply->err);
 }
 
 static void
@@ -183,7 +165,7 @@ count_action(struct state *state, const struct broker_action *action)
 }
 
 static enum plex_status
-actions_apply(struct state *state, struct reply_list *replies,
+actions_apply(struct state *state, struct plex_replies *replies,
               struct plex_err *err)
 {
     enum plex_status status = PLEX_OK;
@@ -201,31 +183,9 @@ actions_apply(struct state *state, struct reply_list *replies,
     return status;
 }
 
-static void
-replies_send(struct reply_list *replies, const struct plex_err *lost)
-{
-    struct reply *reply;
-
-    while ((reply = STAILQ_FIRST(replies)) != NULL) {
-        STAILQ_REMOVE_HEAD(replies, next);
-        if (lost != NULL)
-            plex_call_fail(reply->call, PLEX_UNAVAILABLE, lost->text,
-                           (struct plex_bytes){0});
-        else if (reply->status != PLEX_OK)
-            plex_call_fail(reply->call, reply->status, reply->text,
-                           (struct plex_bytes){0});
-        else
-            plex_call_reply(
-                reply->call,
-                (struct plex_bytes){reply->payload.data, reply->payload.len});
-        plex_buf_free(&reply->payload);
-        free(reply);
-    }
-}
-
 /* What the core holds was not stored: forget it and start from the store. */
 static void
-store_lost(struct state *state, struct reply_list *replies,
+store_lost(struct state *state, struct plex_replies *replies,
            const struct plex_err *err)
 {
     struct broker_action action;
@@ -237,7 +197,7 @@ store_lost(struct state *state, struct reply_list *replies,
     while (broker_core_next(state->core, &action))
         if (action.kind == BROKER_REPLY)
             reply_make(state, &action, replies);
-    replies_send(replies, err);
+    plex_replies_send(replies, err);
     broker_core_free(state->core);
     state->core = NULL;
     broker_store_close(state->store);
@@ -249,7 +209,7 @@ static void
 commit_run(struct plex_task *task)
 {
     struct state *state = plex_container_of(task, struct state, commit);
-    struct reply_list replies = STAILQ_HEAD_INITIALIZER(replies);
+    struct plex_replies replies = {0};
     struct plex_err err = {0};
     enum plex_status status;
 
@@ -261,7 +221,7 @@ commit_run(struct plex_task *task)
         status = broker_store_commit(state->store, &err);
     state->commits->value++;
     if (status == PLEX_OK)
-        replies_send(&replies, NULL);
+        plex_replies_send(&replies, NULL);
     else
         store_lost(state, &replies, &err);
     timer_arm(state);
@@ -296,12 +256,6 @@ on_timer(void *arg)
 
 /* -- methods --------------------------------------------------------------- */
 
-static void
-call_fail(struct plex_call *call, const struct plex_err *err)
-{
-    plex_call_fail(call, err->status, err->text, (struct plex_bytes){0});
-}
-
 /* Readies the arena; false when the call was answered already. */
 static bool
 call_begin(struct state *state, struct plex_call *call,
@@ -317,7 +271,7 @@ call_begin(struct state *state, struct plex_call *call,
     if (status == PLEX_OK && state->core == NULL)
         status = plex_err_set(&err, PLEX_UNAVAILABLE, "the store is lost");
     if (status != PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return false;
     }
     plex_arena_reset(&state->arena);
@@ -338,7 +292,7 @@ on_send(void *arg, struct plex_call *call)
         return;
     if (broker_wire_send(plex_call_payload(call), &state->arena, &send, &err) !=
         PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return;
     }
     send.where.tenant = where.tenant;
@@ -360,7 +314,7 @@ on_receive(void *arg, struct plex_call *call)
         return;
     if (broker_wire_receive(plex_call_payload(call), &state->arena, &receive,
                             &err) != PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return;
     }
     receive.where.tenant = where.tenant;
@@ -380,7 +334,7 @@ settle(struct state *state, struct plex_call *call, bool ack)
         return;
     if (broker_wire_settle(plex_call_payload(call), ack, &state->arena,
                            &request, &err) != PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return;
     }
     request.where.tenant = where.tenant;
@@ -415,14 +369,12 @@ on_get_stats(void *arg, struct plex_call *call)
         return;
     if (broker_wire_stats(plex_call_payload(call), &state->arena, &where,
                           &group, &err) != PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return;
     }
     stats = broker_core_stats(state->core, &where, group);
-    if (broker_wire_stats_reply(&stats, &reply, &err) == PLEX_OK)
-        plex_call_reply(call, (struct plex_bytes){reply.data, reply.len});
-    else
-        call_fail(call, &err);
+    plex_call_answer(call, broker_wire_stats_reply(&stats, &reply, &err),
+                     &reply, &err);
     plex_buf_free(&reply);
 }
 

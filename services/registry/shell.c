@@ -200,7 +200,7 @@ decode(struct state *state, struct plex_call *call, enum reg_method method,
     if (reg_wire_request(method, plex_call_payload(call), &state->arena,
                          request, &err) == PLEX_OK)
         return true;
-    plex_call_fail(call, err.status, err.text, (struct plex_bytes){0});
+    plex_call_refuse(call, &err);
     return false;
 }
 

@@ -2,17 +2,15 @@
  * the loop asked for is stored in one transaction and answered after it. */
 #include "common/arena.h"
 #include "common/log.h"
-#include "common/mem.h"
 #include "common/name.h"
+#include "common/replies.h"
 #include "services/registry/client.h"
 #include "services/tuplespace/core.h"
 #include "services/tuplespace/service.h"
 #include "services/tuplespace/store.h"
 #include "services/tuplespace/wire.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 enum {
     ARENA_MAX = 256 << 20,
@@ -50,16 +48,6 @@ static const struct plex_option options[] = {
         "request ids remembered for ten minutes", 1, 0),
     {0},
 };
-
-/* An answer that leaves once the transaction before it is durable. */
-struct reply {
-    STAILQ_ENTRY(reply) next;
-    struct plex_call *call;
-    enum plex_status status;
-    char text[PLEX_ERR_TEXT_MAX];
-    struct plex_buf payload;
-};
-STAILQ_HEAD(reply_list, reply);
 
 struct state {
     const struct plex_host *host;
@@ -145,22 +133,16 @@ timer_arm(struct state *state)
 
 static void
 reply_make(struct state *state, const struct tspace_action *action,
-           struct reply_list *replies)
+           struct plex_replies *replies)
 {
-    struct reply *reply = plex_calloc(1, sizeof *reply);
-    struct plex_err err = {0};
+    struct plex_reply *reply = plex_replies_add(
+        replies, action->call, action->status, action->text, REPLY_MAX);
 
-    reply->call = action->call;
-    reply->status = action->status;
-    reply->payload.max = REPLY_MAX;
-    (void)plex_err_set(&err, action->status, "%s", action->text);
-    if (action->status == PLEX_OK) {
-        plex_arena_reset(&state->arena);
-        reply->status = tspace_wire_answer(action->answer, &state->arena,
-                                           &reply->payload, &err);
-    }
-    memcpy(reply->text, err.text, sizeof reply->text);
-    STAILQ_INSERT_TAIL(replies, reply, next);
+    if (action->status != PLEX_OK)
+        return;
+    plex_arena_reset(&state->arena);
+    reply->status = tspace_wire_answer(action->answer, &state->arena,
+                                       &reply->payload, &reply->err);
 }
 
 static void
@@ -173,7 +155,7 @@ count_action(struct state *state, const struct tspace_action *action)
 }
 
 static enum plex_status
-actions_apply(struct state *state, struct reply_list *replies,
+actions_apply(struct state *state, struct plex_replies *replies,
               struct plex_err *err)
 {
     enum plex_status status = PLEX_OK;
@@ -191,31 +173,9 @@ actions_apply(struct state *state, struct reply_list *replies,
     return status;
 }
 
-static void
-replies_send(struct reply_list *replies, const struct plex_err *lost)
-{
-    struct reply *reply;
-
-    while ((reply = STAILQ_FIRST(replies)) != NULL) {
-        STAILQ_REMOVE_HEAD(replies, next);
-        if (lost != NULL)
-            plex_call_fail(reply->call, PLEX_UNAVAILABLE, lost->text,
-                           (struct plex_bytes){0});
-        else if (reply->status != PLEX_OK)
-            plex_call_fail(reply->call, reply->status, reply->text,
-                           (struct plex_bytes){0});
-        else
-            plex_call_reply(
-                reply->call,
-                (struct plex_bytes){reply->payload.data, reply->payload.len});
-        plex_buf_free(&reply->payload);
-        free(reply);
-    }
-}
-
 /* What the core holds was not stored: forget it and start from the store. */
 static void
-store_lost(struct state *state, struct reply_list *replies,
+store_lost(struct state *state, struct plex_replies *replies,
            const struct plex_err *err)
 {
     struct tspace_action action;
@@ -227,7 +187,7 @@ store_lost(struct state *state, struct reply_list *replies,
     while (tspace_core_next(state->core, &action))
         if (action.kind == TSPACE_REPLY)
             reply_make(state, &action, replies);
-    replies_send(replies, err);
+    plex_replies_send(replies, err);
     tspace_core_free(state->core);
     state->core = NULL;
     tspace_store_close(state->store);
@@ -239,7 +199,7 @@ static void
 commit_run(struct plex_task *task)
 {
     struct state *state = plex_container_of(task, struct state, commit);
-    struct reply_list replies = STAILQ_HEAD_INITIALIZER(replies);
+    struct plex_replies replies = {0};
     struct plex_err err = {0};
     enum plex_status status;
 
@@ -251,7 +211,7 @@ commit_run(struct plex_task *task)
         status = tspace_store_commit(state->store, &err);
     state->commits->value++;
     if (status == PLEX_OK)
-        replies_send(&replies, NULL);
+        plex_replies_send(&replies, NULL);
     else
         store_lost(state, &replies, &err);
     timer_arm(state);
@@ -286,12 +246,6 @@ on_timer(void *arg)
 
 /* -- methods --------------------------------------------------------------- */
 
-static void
-call_fail(struct plex_call *call, const struct plex_err *err)
-{
-    plex_call_fail(call, err->status, err->text, (struct plex_bytes){0});
-}
-
 /* Readies the arena; false when the call was answered already. */
 static bool
 call_begin(struct state *state, struct plex_call *call,
@@ -307,7 +261,7 @@ call_begin(struct state *state, struct plex_call *call,
     if (status == PLEX_OK && state->core == NULL)
         status = plex_err_set(&err, PLEX_UNAVAILABLE, "the store is lost");
     if (status != PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return false;
     }
     plex_arena_reset(&state->arena);
@@ -328,7 +282,7 @@ on_write(void *arg, struct plex_call *call)
         return;
     if (tspace_wire_write(plex_call_payload(call), &state->arena, &write,
                           &err) != PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return;
     }
     write.where.tenant = where.tenant;
@@ -349,7 +303,7 @@ read_or_take(struct state *state, struct plex_call *call, bool take)
         return;
     if (tspace_wire_read(plex_call_payload(call), take, &state->arena, &read,
                          &err) != PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return;
     }
     read.where.tenant = where.tenant;
@@ -384,16 +338,14 @@ on_count(void *arg, struct plex_call *call)
         return;
     if (tspace_wire_count(plex_call_payload(call), &state->arena, &read,
                           &err) != PLEX_OK) {
-        call_fail(call, &err);
+        plex_call_refuse(call, &err);
         return;
     }
     where.space = read.where.space;
     count = tspace_core_count(state->core, now(), &where, read.patterns,
                               read.n_patterns);
-    if (tspace_wire_count_reply(count, &reply, &err) == PLEX_OK)
-        plex_call_reply(call, (struct plex_bytes){reply.data, reply.len});
-    else
-        call_fail(call, &err);
+    plex_call_answer(call, tspace_wire_count_reply(count, &reply, &err), &reply,
+                     &err);
     plex_buf_free(&reply);
 }
 
