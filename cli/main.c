@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,18 +14,36 @@
 
 enum { OPTIONS_MAX = 32 };
 
+/* One command per process: whether its errors are JSON too. */
+static bool errors_json;
+
+static void
+fail_json(const struct plex_err *err, int code)
+{
+    json_t *json = json_pack("{s:{s:s, s:s%, s:i}}", "error", "status",
+                             plex_status_text(err->status), "text", err->text,
+                             strlen(err->text), "exit", code);
+
+    if (json == NULL) /* text that is not UTF-8 */
+        json = json_pack("{s:{s:s, s:i}}", "error", "status",
+                         plex_status_text(err->status), "exit", code);
+    (void)json_dumpf(json, stderr, JSON_COMPACT);
+    (void)fprintf(stderr, "\n");
+    json_decref(json);
+}
+
 int
 cli_fail(const struct plex_err *err)
 {
-    (void)fprintf(stderr, "error: %s\n", err->text);
-    switch (err->status) {
-    case PLEX_INVALID:
-        return CLI_EXIT_CONFIG;
-    case PLEX_UNAVAILABLE:
-        return CLI_EXIT_TEMPORARY;
-    default:
-        return CLI_EXIT_REFUSED;
-    }
+    const int code = err->status == PLEX_INVALID       ? CLI_EXIT_CONFIG
+                     : err->status == PLEX_UNAVAILABLE ? CLI_EXIT_TEMPORARY
+                                                       : CLI_EXIT_REFUSED;
+
+    if (errors_json)
+        fail_json(err, code);
+    else
+        (void)fprintf(stderr, "error: %s\n", err->text);
+    return code;
 }
 
 static void
@@ -207,6 +226,7 @@ command_run(const struct cli_command *command, int argc, char **argv)
         code = usage_error(command, "too many arguments");
     } else {
         cli.json = strcmp(cli.output, "json") == 0;
+        errors_json = cli.json;
         code = command->run(&cli, &args, config);
     }
     free(args.values);
@@ -240,6 +260,10 @@ main(int argc, char **argv)
         return help_all(), CLI_EXIT_USAGE;
     if (strcmp(argv[1], "help") == 0) {
         command = command_find(argc - 1, argv + 1);
+        if (command == NULL && argc > 2 && strcmp(argv[2], "dev") == 0)
+            return run_dev(2, (char *[]){argv[2], "--help", NULL});
+        if (command == NULL && argc > 2)
+            return command_unknown(argc - 1, argv + 1);
         return command != NULL ? help_command(command) : help_all();
     }
     if (strncmp(argv[1], "-", 1) == 0 && wants_help(argc, argv))

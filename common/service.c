@@ -31,6 +31,7 @@ exit_code(enum plex_status status)
     case PLEX_INVALID:
     case PLEX_UNSUPPORTED:
     case PLEX_DENIED:
+    case PLEX_CORRUPT: /* trying again does not mend a file */
         return PLEX_EXIT_CONFIG;
     default:
         return PLEX_EXIT_TEMPORARY;

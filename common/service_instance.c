@@ -122,6 +122,40 @@ service_free(struct plex_instance *instance)
     free(instance);
 }
 
+/* What --check can tell without opening anything. */
+static enum plex_status
+check_url(const char *option, const char *url, struct plex_err *err)
+{
+    static const char *const schemes[] = {"tcp://", "ipc://", "inproc://"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        const size_t len = strlen(schemes[i]);
+
+        if (strncmp(url, schemes[i], len) == 0 && url[len] != '\0')
+            return PLEX_OK;
+    }
+    return plex_err_set(err, PLEX_INVALID,
+                        "option %s is \"%.100s\", it must be tcp://HOST:PORT, "
+                        "ipc://PATH or inproc://NAME",
+                        option, url);
+}
+
+static enum plex_status
+check_addr(const char *option, const char *addr, struct plex_err *err)
+{
+    const char *port = strrchr(addr, ':');
+    char *end = NULL;
+
+    if (addr[0] == '\0' ||
+        (port != NULL && port[1] >= '0' && port[1] <= '9' &&
+         strtoul(port + 1, &end, 10) <= 65535 && *end == '\0'))
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_INVALID,
+                        "option %s is \"%.100s\", it must be HOST:PORT with a "
+                        "port from 0 to 65535",
+                        option, addr);
+}
+
 static enum plex_status
 check_base(struct plex_instance *instance, struct plex_err *err)
 {
@@ -132,6 +166,13 @@ check_base(struct plex_instance *instance, struct plex_err *err)
         base->node = instance->service->name;
     if (plex_name_plain("option node", base->node, strlen(base->node), err) !=
         PLEX_OK)
+        return err->status;
+    if (check_url("listen_url", base->listen_url, err) != PLEX_OK ||
+        check_url("registry_url", base->registry_url, err) != PLEX_OK ||
+        check_addr("admin_addr", base->admin_addr, err) != PLEX_OK)
+        return err->status;
+    if (strncmp(base->listen_url, "tcp://", 6) == 0 &&
+        check_addr("listen_url", base->listen_url + 6, err) != PLEX_OK)
         return err->status;
     if (plex_log_level_parse(base->log_level, &level, err) != PLEX_OK)
         return plex_err_wrap(err, "option log_level");

@@ -5,6 +5,8 @@
 #                                              PLEX_TEST_PG_DIR
 #   scripts/test-postgres.sh newdb NAME        an empty database; prints its DSN
 #   scripts/test-postgres.sh stop              stops PLEX_TEST_PG_DIR's server
+#   scripts/test-postgres.sh pause | resume    stops it, starts it again with
+#                                              the same data and port
 #   scripts/test-postgres.sh run COMMAND...    all of it around one command
 #
 # Where no Postgres is installed, `run` runs the command without PLEX_TEST_PG:
@@ -77,6 +79,22 @@ stop()
     rm -rf "$dir"
 }
 
+pause()
+{
+    find_bin || fail "Postgres is not installed"
+    as_postgres "$bin/pg_ctl" -D "${PLEX_TEST_PG_DIR:?set by start}/data" \
+        -m immediate -w -s stop >&2
+}
+
+# pg_ctl keeps the options of the last start.
+resume()
+{
+    find_bin || fail "Postgres is not installed"
+    dir=${PLEX_TEST_PG_DIR:?set by start}
+    as_postgres "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 30 -s \
+        start >&2
+}
+
 newdb()
 {
     local base=${PLEX_TEST_PG:?set by start}
@@ -114,7 +132,9 @@ command=${1:-}
 case $command in
 start) start ;;
 stop) stop ;;
+pause) pause ;;
+resume) resume ;;
 newdb) newdb "${1:?name of the database}" ;;
 run) run "$@" ;;
-*) fail "usage: start | stop | newdb NAME | run COMMAND..." ;;
+*) fail "usage: start | stop | pause | resume | newdb NAME | run COMMAND..." ;;
 esac
