@@ -12,10 +12,10 @@
  * Field meanings, units and limits: proto/internal/.../journal.proto.
  */
 enum {
-    JOURNAL_ID_MAX = 300,         /* bytes of a message or pending id */
-    JOURNAL_STATE_MAX = 8 << 20,  /* bytes */
-    JOURNAL_ENTRIES_MAX = 4096,   /* per append */
-    JOURNAL_RECENT_MAX = 1000,    /* recorded answers per load */
+    JOURNAL_ID_MAX = 300,        /* bytes of a message or pending id */
+    JOURNAL_STATE_MAX = 8 << 20, /* bytes */
+    JOURNAL_ENTRIES_MAX = 4096,  /* per append */
+    JOURNAL_RECENT_MAX = 1000,   /* recorded answers per load */
 };
 
 struct journal_pending {
@@ -57,9 +57,9 @@ struct journal_entry {
  * failure of the store that left nothing written. */
 struct journal_result {
     enum plex_status status;
-    uint64_t newest_epoch;     /* FENCED */
-    uint64_t request_hash;     /* EXISTS */
-    struct plex_bytes reply;   /* EXISTS */
+    uint64_t newest_epoch;   /* FENCED */
+    uint64_t request_hash;   /* EXISTS */
+    struct plex_bytes reply; /* EXISTS */
 };
 
 struct journal_load {

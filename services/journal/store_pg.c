@@ -134,7 +134,7 @@ disconnect(struct pg_store *store)
     store->conn = NULL;
     store->n_params = 0;
     store->n_sent = 0;
-    pg_heads_forget(store);
+    journal_pg_heads_forget(store);
 }
 
 /* libpq's messages end with a newline and may have several lines. */
@@ -146,7 +146,8 @@ message_in(const char *message, struct plex_err *err, enum plex_status status)
 }
 
 enum plex_status
-pg_failed(struct pg_store *store, const PGresult *result, struct plex_err *err)
+journal_pg_failed(struct pg_store *store, const PGresult *result,
+                  struct plex_err *err)
 {
     const char *state =
         result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
@@ -179,7 +180,7 @@ exec(struct pg_store *store, const char *text, struct plex_err *err)
         PQclear(result);
         return PLEX_OK;
     }
-    (void)pg_failed(store, result, err);
+    (void)journal_pg_failed(store, result, err);
     PQclear(result);
     return err->status;
 }
@@ -210,7 +211,7 @@ prepare_all(struct pg_store *store, struct plex_err *err)
         (void)snprintf(name, sizeof name, "journal_%02u", i);
         result = PQprepare(store->conn, name, texts[i], 0, NULL);
         if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-            (void)pg_failed(store, result, err);
+            (void)journal_pg_failed(store, result, err);
             PQclear(result);
             return plex_err_wrap(err, "statement %u", i);
         }
@@ -255,7 +256,7 @@ migrate(struct pg_store *store, struct plex_err *err)
     result = PQexec(store->conn, "SELECT COALESCE(max(version), 0) FROM "
                                  "plex_migration WHERE service = 'journal'");
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        (void)pg_failed(store, result, err);
+        (void)journal_pg_failed(store, result, err);
         PQclear(result);
         return err->status;
     }
@@ -274,13 +275,13 @@ turn_type(struct pg_store *store, struct plex_err *err)
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         store->turn_oid = (uint32_t)strtoul(PQgetvalue(result, 0, 0), NULL, 10);
     else
-        status = pg_failed(store, result, err);
+        status = journal_pg_failed(store, result, err);
     PQclear(result);
     return status;
 }
 
 enum plex_status
-pg_connect(struct pg_store *store, struct plex_err *err)
+journal_pg_connect(struct pg_store *store, struct plex_err *err)
 {
     static const char *const keys[] = {
         "connect_timeout",  "tcp_user_timeout",
@@ -355,7 +356,7 @@ collect(struct pg_store *store, PGresult **results, int n, struct plex_err *err)
                 store->refused =
                     good < sent &&
                     PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL;
-                (void)pg_failed(store, result, err);
+                (void)journal_pg_failed(store, result, err);
             }
             PQclear(result);
             if (store->conn == NULL)
@@ -374,14 +375,14 @@ collect(struct pg_store *store, PGresult **results, int n, struct plex_err *err)
 }
 
 enum plex_status
-pg_collect(struct pg_store *store, PGresult **results, int n,
-           struct plex_err *err)
+journal_pg_collect(struct pg_store *store, PGresult **results, int n,
+                   struct plex_err *err)
 {
     for (int i = 0; i < n; i++)
         results[i] = NULL;
     err->status = PLEX_OK;
     if (PQpipelineSync(store->conn) != 1) {
-        const enum plex_status status = pg_failed(store, NULL, err);
+        const enum plex_status status = journal_pg_failed(store, NULL, err);
 
         store->refused = false;
         if (store->conn != NULL)
@@ -398,9 +399,9 @@ pg_collect(struct pg_store *store, PGresult **results, int n,
 }
 
 enum plex_status
-pg_collect_commit(struct pg_store *store, struct plex_err *err)
+journal_pg_collect_commit(struct pg_store *store, struct plex_err *err)
 {
-    if (pg_collect(store, NULL, 0, err) == PLEX_OK)
+    if (journal_pg_collect(store, NULL, 0, err) == PLEX_OK)
         return PLEX_OK;
     if (store->conn == NULL && !store->refused)
         err->status = PLEX_UNKNOWN;
@@ -408,13 +409,13 @@ pg_collect_commit(struct pg_store *store, struct plex_err *err)
 }
 
 enum plex_status
-pg_query(struct pg_store *store, enum pg_statement which, PGresult **out,
-         struct plex_err *err)
+journal_pg_query(struct pg_store *store, enum pg_statement which,
+                 PGresult **out, struct plex_err *err)
 {
     *out = NULL;
-    if (!pg_send(store, which))
-        return pg_failed(store, NULL, err);
-    return pg_collect(store, out, 1, err);
+    if (!journal_pg_send(store, which))
+        return journal_pg_failed(store, NULL, err);
+    return journal_pg_collect(store, out, 1, err);
 }
 
 /* -- epochs ---------------------------------------------------------------- */
@@ -437,19 +438,21 @@ epochs_read_chunk(struct pg_store *store, uint64_t chunk,
 }
 
 enum plex_status
-pg_epochs_refresh(struct pg_store *store, uint64_t version,
-                  struct plex_err *err)
+journal_pg_epochs_refresh(struct pg_store *store, uint64_t version,
+                          struct plex_err *err)
 {
     PGresult *result;
 
     if (version == store->epoch_version)
         return PLEX_OK;
-    if (pg_query(store, PG_EPOCH_GET, &result, err) != PLEX_OK)
+    if (journal_pg_query(store, PG_EPOCH_GET, &result, err) != PLEX_OK)
         return err->status;
     journal_epochs_fini(&store->epochs);
-    pg_heads_forget(store); /* it may even be another database's version */
+    journal_pg_heads_forget(
+        store); /* it may even be another database's version */
     for (int i = 0; i < PQntuples(result); i++)
-        epochs_read_chunk(store, pg_u64(result, i, 0), pg_bytes(result, i, 1));
+        epochs_read_chunk(store, journal_pg_u64(result, i, 0),
+                          journal_pg_bytes(result, i, 1));
     PQclear(result);
     store->epoch_version = version;
     return PLEX_OK;
@@ -463,12 +466,12 @@ pg_epochs(struct journal_store *base, struct journal_epochs *out,
     PGresult *result;
     uint64_t version;
 
-    if (pg_connect(store, err) != PLEX_OK ||
-        pg_query(store, PG_EPOCH_VERSION, &result, err) != PLEX_OK)
+    if (journal_pg_connect(store, err) != PLEX_OK ||
+        journal_pg_query(store, PG_EPOCH_VERSION, &result, err) != PLEX_OK)
         return err->status;
-    version = pg_u64(result, 0, 0);
+    version = journal_pg_u64(result, 0, 0);
     PQclear(result);
-    if (pg_epochs_refresh(store, version, err) != PLEX_OK)
+    if (journal_pg_epochs_refresh(store, version, err) != PLEX_OK)
         return err->status;
     journal_epochs_copy(&store->epochs, out);
     return PLEX_OK;
@@ -482,11 +485,11 @@ retain_next(struct pg_store *store, uint64_t wall_ms,
 {
     PGresult *result;
 
-    pg_param_u64(store, wall_ms);
-    if (pg_query(store, PG_RETAIN_NEXT, &result, err) != PLEX_OK)
+    journal_pg_param_u64(store, wall_ms);
+    if (journal_pg_query(store, PG_RETAIN_NEXT, &result, err) != PLEX_OK)
         return err->status;
     if (PQntuples(result) > 0)
-        out->next_ms = pg_u64(result, 0, 0);
+        out->next_ms = journal_pg_u64(result, 0, 0);
     PQclear(result);
     return PLEX_OK;
 }
@@ -499,7 +502,7 @@ pg_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
     PGresult *got[2], *result;
     uint64_t seen;
 
-    if (pg_connect(store, err) != PLEX_OK)
+    if (journal_pg_connect(store, err) != PLEX_OK)
         return err->status;
     /* Turns that were an actor's newest are looked at again once an hour. */
     if (wall_ms - store->retain_began_ms > RETAIN_ROUND_MS) {
@@ -507,26 +510,27 @@ pg_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
         store->retain_after = (struct pg_expiry){0};
     }
     /* Appends trust that turns do not disappear under them. */
-    if (!pg_send(store, PG_LOCK))
-        return pg_failed(store, NULL, err);
-    pg_param_u64(store, wall_ms);
-    pg_param_u64(store, store->retain_after.ms);
-    pg_param_u64(store, store->retain_after.actor);
-    pg_param_u64(store, store->retain_after.seq);
-    pg_param_u64(store, limit);
-    if (!pg_send(store, PG_RETAIN))
-        return pg_failed(store, NULL, err);
-    if (pg_collect(store, got, 2, err) != PLEX_OK)
+    if (!journal_pg_send(store, PG_LOCK))
+        return journal_pg_failed(store, NULL, err);
+    journal_pg_param_u64(store, wall_ms);
+    journal_pg_param_u64(store, store->retain_after.ms);
+    journal_pg_param_u64(store, store->retain_after.actor);
+    journal_pg_param_u64(store, store->retain_after.seq);
+    journal_pg_param_u64(store, limit);
+    if (!journal_pg_send(store, PG_RETAIN))
+        return journal_pg_failed(store, NULL, err);
+    if (journal_pg_collect(store, got, 2, err) != PLEX_OK)
         return err->status;
     PQclear(got[0]);
     result = got[1];
-    seen = pg_u64(result, 0, 0);
-    out->removed = pg_u64(result, 0, 1);
+    seen = journal_pg_u64(result, 0, 0);
+    out->removed = journal_pg_u64(result, 0, 1);
     if (seen > 0)
-        store->retain_after = (struct pg_expiry){
-            pg_u64(result, 0, 2), pg_u64(result, 0, 3), pg_u64(result, 0, 4)};
+        store->retain_after = (struct pg_expiry){journal_pg_u64(result, 0, 2),
+                                                 journal_pg_u64(result, 0, 3),
+                                                 journal_pg_u64(result, 0, 4)};
     if (out->removed > 0)
-        store->removals = pg_u64(result, 0, 5);
+        store->removals = journal_pg_u64(result, 0, 5);
     PQclear(result);
     out->more = seen == limit;
     return out->more ? PLEX_OK : retain_next(store, wall_ms, out, err);
@@ -564,7 +568,7 @@ pg_open(struct journal_store **out, const struct journal_store_config *config,
     store->base.ops = &journal_store_pg;
     store->dsn = plex_strdup(config->dsn);
     store->replies.max = JOURNAL_EXISTS_BYTES_MAX;
-    if (pg_connect(store, err) != PLEX_OK) {
+    if (journal_pg_connect(store, err) != PLEX_OK) {
         pg_close(&store->base);
         return err->status;
     }
@@ -577,10 +581,10 @@ const struct journal_store_ops journal_store_pg = {
     .open = pg_open,
     .close = pg_close,
     .epochs = pg_epochs,
-    .commit = pg_commit,
-    .load = pg_load,
-    .lookup = pg_lookup,
-    .pending = pg_pending,
+    .commit = journal_pg_commit,
+    .load = journal_pg_load,
+    .lookup = journal_pg_lookup,
+    .pending = journal_pg_pending,
     .retain = pg_retain,
     .bytes = pg_store_bytes,
 };

@@ -78,72 +78,80 @@ struct pg_store {
 
 /* -- parameters (store_pg_param.c): built one after the other, then sent with
  * a statement, which copies and forgets them. */
-void pg_param_u64(struct pg_store *store, uint64_t value);
-void pg_param_bytes(struct pg_store *store, struct plex_bytes bytes);
-void pg_param_text(struct pg_store *store, const char *text, size_t len);
+void journal_pg_param_u64(struct pg_store *store, uint64_t value);
+void journal_pg_param_bytes(struct pg_store *store, struct plex_bytes bytes);
+void journal_pg_param_text(struct pg_store *store, const char *text,
+                           size_t len);
 /* Arrays: begin one, add to it, begin the next. */
-void pg_array_u64(struct pg_store *store);
-void pg_array_bytes(struct pg_store *store);
-void pg_array_text(struct pg_store *store);
+void journal_pg_array_u64(struct pg_store *store);
+void journal_pg_array_bytes(struct pg_store *store);
+void journal_pg_array_text(struct pg_store *store);
 /* To the array that is `back` before the newest (0: the newest). */
-void pg_add_u64(struct pg_store *store, int back, uint64_t value);
-void pg_add_bytes(struct pg_store *store, int back, struct plex_bytes bytes);
+void journal_pg_add_u64(struct pg_store *store, int back, uint64_t value);
+void journal_pg_add_bytes(struct pg_store *store, int back,
+                          struct plex_bytes bytes);
 /* An array of journal_turn and its rows, all columns in order. */
-void pg_array_turns(struct pg_store *store);
-void pg_row_begin(struct pg_store *store, uint32_t n_columns);
-void pg_row_u64(struct pg_store *store, uint64_t value);
-void pg_row_bool(struct pg_store *store, bool value);
-void pg_row_bytes(struct pg_store *store, struct plex_bytes bytes);
-void pg_row_end(struct pg_store *store);
+void journal_pg_array_turns(struct pg_store *store);
+void journal_pg_row_begin(struct pg_store *store, uint32_t n_columns);
+void journal_pg_row_u64(struct pg_store *store, uint64_t value);
+void journal_pg_row_bool(struct pg_store *store, bool value);
+void journal_pg_row_bytes(struct pg_store *store, struct plex_bytes bytes);
+void journal_pg_row_end(struct pg_store *store);
 /* Queue the statement in the pipeline. False when the connection is gone. */
-bool pg_send(struct pg_store *store, enum pg_statement which);
+bool journal_pg_send(struct pg_store *store, enum pg_statement which);
 
-uint64_t pg_u64(const PGresult *result, int row, int column);
-struct plex_bytes pg_bytes(const PGresult *result, int row, int column);
+uint64_t journal_pg_u64(const PGresult *result, int row, int column);
+struct plex_bytes journal_pg_bytes(const PGresult *result, int row, int column);
 
 /* -- connection (store_pg.c) */
-PLEX_MUST_USE enum plex_status pg_connect(struct pg_store *store,
-                                          struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pg_connect(struct pg_store *store,
+                                                  struct plex_err *err);
 /* Note the failure of what was sent; a lost connection is closed. */
-enum plex_status pg_failed(struct pg_store *store, const PGresult *result,
-                           struct plex_err *err);
+enum plex_status journal_pg_failed(struct pg_store *store,
+                                   const PGresult *result,
+                                   struct plex_err *err);
 /* End the pipeline's batch and read the results of `n` statements, the
  * caller's to PQclear (all of them, also after an error: NULL then). */
-PLEX_MUST_USE enum plex_status pg_collect(struct pg_store *store,
-                                          PGresult **results, int n,
-                                          struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pg_collect(struct pg_store *store,
+                                                  PGresult **results, int n,
+                                                  struct plex_err *err);
 /* The same for a batch that commits: PLEX_UNKNOWN when the connection was lost
  * and it may or may not have been done. */
-PLEX_MUST_USE enum plex_status pg_collect_commit(struct pg_store *store,
-                                                 struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pg_collect_commit(struct pg_store *store,
+                                                         struct plex_err *err);
 /* One statement, one round trip. */
-PLEX_MUST_USE enum plex_status pg_query(struct pg_store *store,
-                                        enum pg_statement which, PGresult **out,
-                                        struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pg_query(struct pg_store *store,
+                                                enum pg_statement which,
+                                                PGresult **out,
+                                                struct plex_err *err);
 /* Make epochs what the database says when its version is another one. */
-PLEX_MUST_USE enum plex_status pg_epochs_refresh(struct pg_store *store,
-                                                 uint64_t version,
-                                                 struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pg_epochs_refresh(struct pg_store *store,
+                                                         uint64_t version,
+                                                         struct plex_err *err);
 
 /* -- store_pg_fast.c */
-void pg_heads_forget(struct pg_store *store);
+void journal_pg_heads_forget(struct pg_store *store);
 
 /* -- store_pg_commit.c */
-enum plex_status pg_commit(struct journal_store *base,
-                           struct journal_commit *commit, struct plex_err *err);
+enum plex_status journal_pg_commit(struct journal_store *base,
+                                   struct journal_commit *commit,
+                                   struct plex_err *err);
 
 /* -- store_pg_read.c */
-enum plex_status pg_load(struct journal_store *base,
-                         const struct journal_load *load, uint64_t wall_ms,
-                         struct plex_arena *arena, struct journal_loaded *out,
-                         uint64_t *newest_epoch, struct plex_err *err);
-enum plex_status pg_lookup(struct journal_store *base, const char *tenant,
-                           struct plex_bytes id, uint64_t wall_ms,
-                           struct plex_arena *arena, struct journal_lookup *out,
-                           struct plex_err *err);
-enum plex_status pg_pending(struct journal_store *base,
-                            const struct journal_page *page,
-                            struct plex_arena *arena, struct journal_paged *out,
-                            struct plex_err *err);
+enum plex_status journal_pg_load(struct journal_store *base,
+                                 const struct journal_load *load,
+                                 uint64_t wall_ms, struct plex_arena *arena,
+                                 struct journal_loaded *out,
+                                 uint64_t *newest_epoch, struct plex_err *err);
+enum plex_status journal_pg_lookup(struct journal_store *base,
+                                   const char *tenant, struct plex_bytes id,
+                                   uint64_t wall_ms, struct plex_arena *arena,
+                                   struct journal_lookup *out,
+                                   struct plex_err *err);
+enum plex_status journal_pg_pending(struct journal_store *base,
+                                    const struct journal_page *page,
+                                    struct plex_arena *arena,
+                                    struct journal_paged *out,
+                                    struct plex_err *err);
 
 #endif

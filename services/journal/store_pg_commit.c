@@ -8,22 +8,24 @@
 static bool
 send_messages_get(struct work *w)
 {
-    pg_array_text(w->store);
-    pg_array_bytes(w->store);
+    journal_pg_array_text(w->store);
+    journal_pg_array_bytes(w->store);
     for (size_t i = 0; i < w->commit->n_entries; i++) {
         const struct journal_entry *entry = w->commit->entries[i];
         const struct head *head = &w->heads[w->head_of[i]];
 
         /* Empty names and ids keep row numbers equal to entry numbers. */
-        pg_add_bytes(
-            w->store, 1,
-            (struct plex_bytes){(const uint8_t *)head->name,
-                                work_has_id(entry) ? head->name_len : 0});
-        pg_add_bytes(w->store, 0,
-                     work_has_id(entry) ? entry->message_id
-                                        : (struct plex_bytes){0});
+        journal_pg_add_bytes(w->store, 1,
+                             (struct plex_bytes){(const uint8_t *)head->name,
+                                                 journal_work_has_id(entry)
+                                                     ? head->name_len
+                                                     : 0});
+        journal_pg_add_bytes(w->store, 0,
+                             journal_work_has_id(entry)
+                                 ? entry->message_id
+                                 : (struct plex_bytes){0});
     }
-    return pg_send(w->store, PG_MESSAGES_GET);
+    return journal_pg_send(w->store, PG_MESSAGES_GET);
 }
 
 enum { GOT_BEGIN, GOT_LOCK, GOT_VERSION, GOT_HEADS, GOT_MESSAGES, GOT_ALL };
@@ -33,13 +35,13 @@ first_trip(struct work *w, PGresult **got, struct plex_err *err)
 {
     struct pg_store *store = w->store;
 
-    if (!pg_send(store, PG_BEGIN) || !pg_send(store, PG_LOCK) ||
-        !pg_send(store, PG_EPOCH_VERSION))
-        return pg_failed(store, NULL, err);
-    (void)work_param_names(w, false);
-    if (!pg_send(store, PG_ACTORS_GET) || !send_messages_get(w))
-        return pg_failed(store, NULL, err);
-    return pg_collect(store, got, GOT_ALL, err);
+    if (!journal_pg_send(store, PG_BEGIN) || !journal_pg_send(store, PG_LOCK) ||
+        !journal_pg_send(store, PG_EPOCH_VERSION))
+        return journal_pg_failed(store, NULL, err);
+    (void)journal_work_param_names(w, false);
+    if (!journal_pg_send(store, PG_ACTORS_GET) || !send_messages_get(w))
+        return journal_pg_failed(store, NULL, err);
+    return journal_pg_collect(store, got, GOT_ALL, err);
 }
 
 /* All of them, or false. */
@@ -49,10 +51,10 @@ heads_read(struct work *w, const PGresult *result)
     const int n = PQntuples(result);
 
     for (int i = 0; i < n; i++) {
-        const size_t at = (size_t)pg_u64(result, i, 0) - 1;
+        const size_t at = (size_t)journal_pg_u64(result, i, 0) - 1;
 
         if (at < w->n_heads)
-            work_head_read(&w->heads[at], result, i);
+            journal_work_head_read(&w->heads[at], result, i);
     }
     return (size_t)n == w->n_heads;
 }
@@ -63,13 +65,13 @@ heads_add(struct work *w, struct plex_err *err)
 {
     PGresult *got[2];
 
-    (void)work_param_names(w, false);
-    if (!pg_send(w->store, PG_ACTORS_MAKE))
-        return pg_failed(w->store, NULL, err);
-    (void)work_param_names(w, false);
-    if (!pg_send(w->store, PG_ACTORS_GET))
-        return pg_failed(w->store, NULL, err);
-    if (pg_collect(w->store, got, 2, err) != PLEX_OK)
+    (void)journal_work_param_names(w, false);
+    if (!journal_pg_send(w->store, PG_ACTORS_MAKE))
+        return journal_pg_failed(w->store, NULL, err);
+    (void)journal_work_param_names(w, false);
+    if (!journal_pg_send(w->store, PG_ACTORS_GET))
+        return journal_pg_failed(w->store, NULL, err);
+    if (journal_pg_collect(w->store, got, 2, err) != PLEX_OK)
         return err->status;
     if (!heads_read(w, got[1]))
         (void)plex_err_set(err, PLEX_INTERNAL,
@@ -84,17 +86,17 @@ static void
 messages_read(struct work *w)
 {
     for (int i = 0; i < PQntuples(w->recorded); i++) {
-        const size_t at = (size_t)pg_u64(w->recorded, i, 0) - 1;
+        const size_t at = (size_t)journal_pg_u64(w->recorded, i, 0) - 1;
         struct mark *mark;
 
         if (at >= w->commit->n_entries)
             continue;
-        mark = work_mark(w, &w->messages, w->head_of[at],
-                         w->commit->entries[at]->message_id, true);
+        mark = journal_work_mark(w, &w->messages, w->head_of[at],
+                                 w->commit->entries[at]->message_id, true);
         mark->recorded = true;
-        mark->request_hash = pg_u64(w->recorded, i, 1);
-        mark->expires_ms = pg_u64(w->recorded, i, 2);
-        mark->reply = pg_bytes(w->recorded, i, 3);
+        mark->request_hash = journal_pg_u64(w->recorded, i, 1);
+        mark->expires_ms = journal_pg_u64(w->recorded, i, 2);
+        mark->reply = journal_pg_bytes(w->recorded, i, 3);
     }
 }
 
@@ -107,8 +109,8 @@ read_first(struct work *w, struct plex_err *err)
 
     if (first_trip(w, got, err) != PLEX_OK)
         return err->status;
-    version = pg_u64(got[GOT_VERSION], 0, 0);
-    w->store->removals = pg_u64(got[GOT_VERSION], 0, 1);
+    version = journal_pg_u64(got[GOT_VERSION], 0, 0);
+    w->store->removals = journal_pg_u64(got[GOT_VERSION], 0, 1);
     all = heads_read(w, got[GOT_HEADS]);
     w->recorded = got[GOT_MESSAGES];
     for (int i = 0; i < GOT_MESSAGES; i++)
@@ -116,7 +118,7 @@ read_first(struct work *w, struct plex_err *err)
     messages_read(w);
     if (!all && heads_add(w, err) != PLEX_OK)
         return err->status;
-    return pg_epochs_refresh(w->store, version, err);
+    return journal_pg_epochs_refresh(w->store, version, err);
 }
 
 /* -- second round trip ----------------------------------------------------- */
@@ -127,17 +129,17 @@ send_forget(struct work *w)
 {
     size_t n = 0;
 
-    pg_array_bytes(w->store);
-    pg_array_u64(w->store);
+    journal_pg_array_bytes(w->store);
+    journal_pg_array_u64(w->store);
     for (struct mark *m = w->messages; m != NULL; m = m->hh.next) {
         if (!m->recorded || m->seq == 0)
             continue;
-        pg_add_bytes(w->store, 1, m->id);
-        pg_add_u64(w->store, 0, w->heads[m->head].id);
+        journal_pg_add_bytes(w->store, 1, m->id);
+        journal_pg_add_u64(w->store, 0, w->heads[m->head].id);
         n++;
     }
     if (n > 0)
-        return pg_send(w->store, PG_MESSAGES_FORGET);
+        return journal_pg_send(w->store, PG_MESSAGES_FORGET);
     w->store->n_params = 0;
     return true;
 }
@@ -147,17 +149,18 @@ send_second(struct work *w)
 {
     if (!send_forget(w))
         return false;
-    (void)work_param_turns(w);
-    return pg_send(w->store, PG_TURNS_ADD) && work_send_others(w) &&
-           work_send_epochs(w) && pg_send(w->store, PG_COMMIT);
+    (void)journal_work_param_turns(w);
+    return journal_pg_send(w->store, PG_TURNS_ADD) &&
+           journal_work_send_others(w) && journal_work_send_epochs(w) &&
+           journal_pg_send(w->store, PG_COMMIT);
 }
 
 static enum plex_status
 second_trip(struct work *w, struct plex_err *err)
 {
-    const enum plex_status status = send_second(w)
-                                        ? pg_collect_commit(w->store, err)
-                                        : pg_failed(w->store, NULL, err);
+    const enum plex_status status =
+        send_second(w) ? journal_pg_collect_commit(w->store, err)
+                       : journal_pg_failed(w->store, NULL, err);
 
     if (status == PLEX_OK && w->raised)
         w->store->epoch_version++;
@@ -181,16 +184,17 @@ rollback(struct work *w)
     }
     if (store->conn != NULL &&
         PQtransactionStatus(store->conn) != PQTRANS_IDLE &&
-        pg_query(store, PG_ROLLBACK, &result, &err) == PLEX_OK)
+        journal_pg_query(store, PG_ROLLBACK, &result, &err) == PLEX_OK)
         PQclear(result);
 }
 
 static enum plex_status
 run(struct work *w, struct plex_err *err)
 {
-    if (pg_connect(w->store, err) != PLEX_OK || read_first(w, err) != PLEX_OK)
+    if (journal_pg_connect(w->store, err) != PLEX_OK ||
+        read_first(w, err) != PLEX_OK)
         return err->status;
-    work_decide(w);
+    journal_work_decide(w);
     return second_trip(w, err);
 }
 
@@ -213,17 +217,17 @@ commit_carefully(struct pg_store *store, struct journal_commit *commit,
     struct work w;
     enum plex_status status;
 
-    work_init(&w, store, commit);
+    journal_work_init(&w, store, commit);
     status = run(&w, err);
     if (status == PLEX_OK) {
         replies_place(&w);
         for (size_t i = 0; i < w.n_heads; i++)
             w.heads[i].verified = store->removals;
-        pg_heads_keep(&w);
+        journal_pg_heads_keep(&w);
     } else {
         rollback(&w);
     }
-    work_fini(&w);
+    journal_work_fini(&w);
     return status;
 }
 
@@ -239,14 +243,14 @@ notice_closed(struct pg_store *store)
         return;
     fd.fd = PQsocket(store->conn);
     if (poll(&fd, 1, 0) > 0 && PQconsumeInput(store->conn) == 0)
-        (void)pg_failed(store, NULL, &err);
+        (void)journal_pg_failed(store, NULL, &err);
 }
 
 static enum plex_status
 try_commit(struct pg_store *store, struct journal_commit *commit,
            struct plex_err *err)
 {
-    enum plex_status status = pg_commit_fast(store, commit, err);
+    enum plex_status status = journal_pg_commit_fast(store, commit, err);
 
     if (status == PLEX_CONFLICT)
         status = commit_carefully(store, commit, err);
@@ -254,8 +258,8 @@ try_commit(struct pg_store *store, struct journal_commit *commit,
 }
 
 enum plex_status
-pg_commit(struct journal_store *base, struct journal_commit *commit,
-          struct plex_err *err)
+journal_pg_commit(struct journal_store *base, struct journal_commit *commit,
+                  struct plex_err *err)
 {
     struct pg_store *store = (struct pg_store *)base;
     const bool connected = store->conn != NULL;

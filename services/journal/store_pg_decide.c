@@ -4,7 +4,7 @@
 #include <string.h>
 
 void *
-work_alloc(struct work *w, size_t size)
+journal_work_alloc(struct work *w, size_t size)
 {
     void *p = plex_arena_alloc(&w->arena, size ? size : 1);
 
@@ -13,7 +13,7 @@ work_alloc(struct work *w, size_t size)
 }
 
 bool
-work_has_id(const struct journal_entry *entry)
+journal_work_has_id(const struct journal_entry *entry)
 {
     return entry->kind == JOURNAL_TURN && entry->message_id.len > 0;
 }
@@ -39,22 +39,22 @@ static void
 heads_make(struct work *w)
 {
     const size_t n = w->commit->n_entries;
-    struct named *names = work_alloc(w, n * sizeof *names);
+    struct named *names = journal_work_alloc(w, n * sizeof *names);
 
     for (size_t i = 0; i < n; i++) {
         char name[PLEX_ACTOR_NAME_MAX + 1];
         const size_t len =
             journal_actor_name(&w->commit->entries[i]->actor, name);
 
-        names[i] = (struct named){work_alloc(w, len + 1), len, i};
+        names[i] = (struct named){journal_work_alloc(w, len + 1), len, i};
         memcpy(names[i].name, name, len + 1);
     }
     if (n > 0)
         qsort(names, n, sizeof *names, by_name);
-    w->heads = work_alloc(w, n * sizeof *w->heads);
-    w->head_of = work_alloc(w, n * sizeof *w->head_of);
-    w->order = work_alloc(w, n * sizeof *w->order);
-    w->ok = work_alloc(w, n * sizeof *w->ok);
+    w->heads = journal_work_alloc(w, n * sizeof *w->heads);
+    w->head_of = journal_work_alloc(w, n * sizeof *w->head_of);
+    w->order = journal_work_alloc(w, n * sizeof *w->order);
+    w->ok = journal_work_alloc(w, n * sizeof *w->ok);
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || strcmp(names[i].name, names[i - 1].name) != 0)
             w->heads[w->n_heads++] =
@@ -68,8 +68,8 @@ heads_make(struct work *w)
 /* -- marks ----------------------------------------------------------------- */
 
 struct mark *
-work_mark(struct work *w, struct mark **set, size_t head, struct plex_bytes id,
-          bool make)
+journal_work_mark(struct work *w, struct mark **set, size_t head,
+                  struct plex_bytes id, bool make)
 {
     uint8_t key[sizeof head + JOURNAL_ID_MAX];
     const size_t len = sizeof head + id.len;
@@ -81,7 +81,7 @@ work_mark(struct work *w, struct mark **set, size_t head, struct plex_bytes id,
     HASH_FIND(hh, *set, key, len, mark);
     if (mark != NULL || !make)
         return mark;
-    mark = work_alloc(w, sizeof *mark + len);
+    mark = journal_work_alloc(w, sizeof *mark + len);
     memset(mark, 0, sizeof *mark);
     mark->head = head;
     mark->id = id;
@@ -144,11 +144,11 @@ static void
 mark_pendings(struct work *w, const struct journal_entry *entry, size_t head)
 {
     for (size_t i = 0; i < entry->n_settled; i++)
-        work_mark(w, &w->pendings, head, entry->settled[i], true)->pending =
-            NULL;
+        journal_work_mark(w, &w->pendings, head, entry->settled[i], true)
+            ->pending = NULL;
     for (size_t i = 0; i < entry->n_pending; i++) {
-        struct mark *mark =
-            work_mark(w, &w->pendings, head, entry->pending[i].id, true);
+        struct mark *mark = journal_work_mark(w, &w->pendings, head,
+                                              entry->pending[i].id, true);
 
         mark->pending = &entry->pending[i];
         mark->shard = entry->shard;
@@ -162,9 +162,9 @@ decide_turn(struct work *w, size_t i, struct journal_result *result)
     struct head *head = &w->heads[w->head_of[i]];
     struct mark *mark = NULL;
 
-    if (work_has_id(entry)) {
-        mark =
-            work_mark(w, &w->messages, w->head_of[i], entry->message_id, true);
+    if (journal_work_has_id(entry)) {
+        mark = journal_work_mark(w, &w->messages, w->head_of[i],
+                                 entry->message_id, true);
         if (exists(w, mark, result))
             return;
     }
@@ -217,7 +217,7 @@ decide(struct work *w, size_t i)
 }
 
 void
-work_decide(struct work *w)
+journal_work_decide(struct work *w)
 {
     for (size_t i = 0; i < w->n_heads; i++)
         w->heads[i].first_seq = w->heads[i].last_seq;
@@ -229,7 +229,8 @@ work_decide(struct work *w)
 /* -- begin and end --------------------------------------------------------- */
 
 void
-work_init(struct work *w, struct pg_store *store, struct journal_commit *commit)
+journal_work_init(struct work *w, struct pg_store *store,
+                  struct journal_commit *commit)
 {
     *w = (struct work){.store = store, .commit = commit};
     plex_arena_init(&w->arena, (size_t)1 << 30);
@@ -238,7 +239,7 @@ work_init(struct work *w, struct pg_store *store, struct journal_commit *commit)
 }
 
 void
-work_fini(struct work *w)
+journal_work_fini(struct work *w)
 {
     HASH_CLEAR(hh, w->messages);
     HASH_CLEAR(hh, w->pendings);

@@ -9,7 +9,7 @@ enum { HEADS_MAX = 1 << 17 };
 /* -- memory of heads ------------------------------------------------------- */
 
 void
-pg_heads_forget(struct pg_store *store)
+journal_pg_heads_forget(struct pg_store *store)
 {
     struct pg_head *known, *next;
 
@@ -52,7 +52,7 @@ known_set(struct pg_store *store, const struct head *head)
 }
 
 void
-pg_heads_keep(struct work *w)
+journal_pg_heads_keep(struct work *w)
 {
     for (size_t i = 0; i < w->n_heads; i++)
         known_set(w->store, &w->heads[i]);
@@ -81,17 +81,17 @@ heads_recall(struct work *w)
 static enum plex_status
 heads_fetched(struct work *w, const PGresult *result, struct plex_err *err)
 {
-    struct head **asked = work_alloc(w, w->n_heads * sizeof *asked);
+    struct head **asked = journal_work_alloc(w, w->n_heads * sizeof *asked);
     size_t n = 0;
 
     for (size_t i = 0; i < w->n_heads; i++)
         if (w->heads[i].id == 0)
             asked[n++] = &w->heads[i];
     for (int i = 0; i < PQntuples(result); i++) {
-        const size_t at = (size_t)pg_u64(result, i, 0) - 1;
+        const size_t at = (size_t)journal_pg_u64(result, i, 0) - 1;
 
         if (at < n)
-            work_head_read(asked[at], result, i);
+            journal_work_head_read(asked[at], result, i);
     }
     for (size_t i = 0; i < n; i++)
         if (asked[i]->id == 0)
@@ -109,15 +109,15 @@ heads_fetch(struct work *w, struct plex_err *err)
     struct pg_store *store = w->store;
     PGresult *got[3];
 
-    if (!pg_send(store, PG_SYNC_OFF))
-        return pg_failed(store, NULL, err);
-    (void)work_param_names(w, true);
-    if (!pg_send(store, PG_ACTORS_MAKE))
-        return pg_failed(store, NULL, err);
-    (void)work_param_names(w, true);
-    if (!pg_send(store, PG_ACTORS_GET))
-        return pg_failed(store, NULL, err);
-    if (pg_collect(store, got, 3, err) != PLEX_OK)
+    if (!journal_pg_send(store, PG_SYNC_OFF))
+        return journal_pg_failed(store, NULL, err);
+    (void)journal_work_param_names(w, true);
+    if (!journal_pg_send(store, PG_ACTORS_MAKE))
+        return journal_pg_failed(store, NULL, err);
+    (void)journal_work_param_names(w, true);
+    if (!journal_pg_send(store, PG_ACTORS_GET))
+        return journal_pg_failed(store, NULL, err);
+    if (journal_pg_collect(store, got, 3, err) != PLEX_OK)
         return err->status;
     (void)heads_fetched(w, got[2], err);
     for (int i = 0; i < 3; i++)
@@ -158,21 +158,21 @@ send_append(struct work *w)
 {
     struct pg_store *store = w->store;
 
-    pg_param_u64(store, store->epoch_version);
-    pg_param_u64(store, store->removals);
-    pg_array_u64(store);
-    pg_array_u64(store);
+    journal_pg_param_u64(store, store->epoch_version);
+    journal_pg_param_u64(store, store->removals);
+    journal_pg_array_u64(store);
+    journal_pg_array_u64(store);
     for (size_t i = 0; i < w->n_heads; i++) {
         struct head *head = &w->heads[i];
 
         if (!head->moved || head->verified == store->removals)
             continue;
-        pg_add_u64(store, 1, head->id);
-        pg_add_u64(store, 0, head->first_seq);
+        journal_pg_add_u64(store, 1, head->id);
+        journal_pg_add_u64(store, 0, head->first_seq);
         head->verified = store->removals;
     }
-    (void)work_param_turns(w);
-    return pg_send(store, PG_APPEND) && work_send_others(w);
+    (void)journal_work_param_turns(w);
+    return journal_pg_send(store, PG_APPEND) && journal_work_send_others(w);
 }
 
 static enum plex_status
@@ -180,26 +180,26 @@ run(struct work *w, struct plex_err *err)
 {
     if (heads_recall(w) > 0 && heads_fetch(w, err) != PLEX_OK)
         return err->status;
-    work_decide(w);
+    journal_work_decide(w);
     if (!all_good(w))
         return PLEX_CONFLICT;
-    return send_append(w) ? pg_collect_commit(w->store, err)
-                          : pg_failed(w->store, NULL, err);
+    return send_append(w) ? journal_pg_collect_commit(w->store, err)
+                          : journal_pg_failed(w->store, NULL, err);
 }
 
 enum plex_status
-pg_commit_fast(struct pg_store *store, struct journal_commit *commit,
-               struct plex_err *err)
+journal_pg_commit_fast(struct pg_store *store, struct journal_commit *commit,
+                       struct plex_err *err)
 {
     struct work w;
     enum plex_status status;
 
     if (!is_plain(store, commit))
         return PLEX_CONFLICT;
-    work_init(&w, store, commit);
+    journal_work_init(&w, store, commit);
     status = run(&w, err);
     if (status == PLEX_OK)
-        pg_heads_keep(&w);
-    work_fini(&w);
+        journal_pg_heads_keep(&w);
+    journal_work_fini(&w);
     return status;
 }

@@ -53,19 +53,19 @@ param_next(struct pg_store *store)
 }
 
 void
-pg_param_u64(struct pg_store *store, uint64_t value)
+journal_pg_param_u64(struct pg_store *store, uint64_t value)
 {
     put_u64(param_next(store), value);
 }
 
 void
-pg_param_bytes(struct pg_store *store, struct plex_bytes bytes)
+journal_pg_param_bytes(struct pg_store *store, struct plex_bytes bytes)
 {
     put(param_next(store), bytes.data, bytes.len);
 }
 
 void
-pg_param_text(struct pg_store *store, const char *text, size_t len)
+journal_pg_param_text(struct pg_store *store, const char *text, size_t len)
 {
     put(param_next(store), text, len);
 }
@@ -85,19 +85,19 @@ array_begin(struct pg_store *store, uint32_t oid)
 }
 
 void
-pg_array_u64(struct pg_store *store)
+journal_pg_array_u64(struct pg_store *store)
 {
     array_begin(store, OID_INT8);
 }
 
 void
-pg_array_bytes(struct pg_store *store)
+journal_pg_array_bytes(struct pg_store *store)
 {
     array_begin(store, OID_BYTEA);
 }
 
 void
-pg_array_text(struct pg_store *store)
+journal_pg_array_text(struct pg_store *store)
 {
     array_begin(store, OID_TEXT);
 }
@@ -115,7 +115,7 @@ array_grow(struct pg_store *store, int back)
 }
 
 void
-pg_add_u64(struct pg_store *store, int back, uint64_t value)
+journal_pg_add_u64(struct pg_store *store, int back, uint64_t value)
 {
     struct plex_buf *buf = array_grow(store, back);
 
@@ -124,7 +124,7 @@ pg_add_u64(struct pg_store *store, int back, uint64_t value)
 }
 
 void
-pg_add_bytes(struct pg_store *store, int back, struct plex_bytes bytes)
+journal_pg_add_bytes(struct pg_store *store, int back, struct plex_bytes bytes)
 {
     struct plex_buf *buf = array_grow(store, back);
 
@@ -142,13 +142,13 @@ newest(struct pg_store *store)
 }
 
 void
-pg_array_turns(struct pg_store *store)
+journal_pg_array_turns(struct pg_store *store)
 {
     array_begin(store, store->turn_oid);
 }
 
 void
-pg_row_begin(struct pg_store *store, uint32_t n_columns)
+journal_pg_row_begin(struct pg_store *store, uint32_t n_columns)
 {
     struct plex_buf *buf = array_grow(store, 0);
 
@@ -158,7 +158,7 @@ pg_row_begin(struct pg_store *store, uint32_t n_columns)
 }
 
 void
-pg_row_u64(struct pg_store *store, uint64_t value)
+journal_pg_row_u64(struct pg_store *store, uint64_t value)
 {
     struct plex_buf *buf = newest(store);
 
@@ -168,7 +168,7 @@ pg_row_u64(struct pg_store *store, uint64_t value)
 }
 
 void
-pg_row_bool(struct pg_store *store, bool value)
+journal_pg_row_bool(struct pg_store *store, bool value)
 {
     struct plex_buf *buf = newest(store);
 
@@ -178,7 +178,7 @@ pg_row_bool(struct pg_store *store, bool value)
 }
 
 void
-pg_row_bytes(struct pg_store *store, struct plex_bytes bytes)
+journal_pg_row_bytes(struct pg_store *store, struct plex_bytes bytes)
 {
     struct plex_buf *buf = newest(store);
 
@@ -188,7 +188,7 @@ pg_row_bytes(struct pg_store *store, struct plex_bytes bytes)
 }
 
 void
-pg_row_end(struct pg_store *store)
+journal_pg_row_end(struct pg_store *store)
 {
     struct plex_buf *buf = newest(store);
     const uint32_t len =
@@ -198,7 +198,7 @@ pg_row_end(struct pg_store *store)
 }
 
 bool
-pg_send(struct pg_store *store, enum pg_statement which)
+journal_pg_send(struct pg_store *store, enum pg_statement which)
 {
     const char *values[PG_PARAMS_MAX];
     int lengths[PG_PARAMS_MAX], formats[PG_PARAMS_MAX];
@@ -221,7 +221,7 @@ pg_send(struct pg_store *store, enum pg_statement which)
 }
 
 uint64_t
-pg_u64(const PGresult *result, int row, int column)
+journal_pg_u64(const PGresult *result, int row, int column)
 {
     uint64_t be;
 
@@ -232,7 +232,7 @@ pg_u64(const PGresult *result, int row, int column)
 }
 
 struct plex_bytes
-pg_bytes(const PGresult *result, int row, int column)
+journal_pg_bytes(const PGresult *result, int row, int column)
 {
     return (struct plex_bytes){(const uint8_t *)PQgetvalue(result, row, column),
                                (size_t)PQgetlength(result, row, column)};

@@ -17,17 +17,19 @@ row_read(const PGresult *result, int i, const char *name, size_t name_len,
          struct journal_row *out, struct plex_err *err)
 {
     *out = (struct journal_row){
-        .seq = pg_u64(result, i, 0),
-        .at_ms = pg_u64(result, i, 1),
-        .expires_ms = pg_u64(result, i, 2),
-        .request_hash = pg_u64(result, i, 3),
-        .has_state = pg_u64(result, i, 4) == pg_u64(result, i, 0),
-        .schema_version = (uint32_t)pg_u64(result, i, 5),
-        .state_hash = pg_u64(result, i, 6),
-        .message_id = pg_bytes(result, i, 8),
-        .reply = pg_bytes(result, i, 9),
+        .seq = journal_pg_u64(result, i, 0),
+        .at_ms = journal_pg_u64(result, i, 1),
+        .expires_ms = journal_pg_u64(result, i, 2),
+        .request_hash = journal_pg_u64(result, i, 3),
+        .has_state =
+            journal_pg_u64(result, i, 4) == journal_pg_u64(result, i, 0),
+        .schema_version = (uint32_t)journal_pg_u64(result, i, 5),
+        .state_hash = journal_pg_u64(result, i, 6),
+        .message_id = journal_pg_bytes(result, i, 8),
+        .reply = journal_pg_bytes(result, i, 9),
     };
-    if (journal_row_checksum(out, name, name_len) != pg_u64(result, i, 7))
+    if (journal_row_checksum(out, name, name_len) !=
+        journal_pg_u64(result, i, 7))
         return corrupt("turn", name, out->seq, err);
     return PLEX_OK;
 }
@@ -47,21 +49,21 @@ load_snapshot(struct loading *l, struct plex_err *err)
 {
     PGresult *result;
 
-    pg_param_u64(l->store, l->id);
-    pg_param_u64(l->store, l->state_seq);
-    if (pg_query(l->store, PG_SNAPSHOT_GET, &result, err) != PLEX_OK)
+    journal_pg_param_u64(l->store, l->id);
+    journal_pg_param_u64(l->store, l->state_seq);
+    if (journal_pg_query(l->store, PG_SNAPSHOT_GET, &result, err) != PLEX_OK)
         return err->status;
     for (int i = 0; i < PQntuples(result); i++) {
-        const struct plex_bytes state = pg_bytes(result, i, 4);
+        const struct plex_bytes state = journal_pg_bytes(result, i, 4);
         const struct journal_row row = {
-            .seq = pg_u64(result, i, 0),
+            .seq = journal_pg_u64(result, i, 0),
             .has_state = 1,
-            .schema_version = (uint32_t)pg_u64(result, i, 1),
-            .state_hash = pg_u64(result, i, 2),
+            .schema_version = (uint32_t)journal_pg_u64(result, i, 1),
+            .state_hash = journal_pg_u64(result, i, 2),
         };
 
         if (journal_row_checksum(&row, l->name, l->name_len) !=
-                pg_u64(result, i, 3) ||
+                journal_pg_u64(result, i, 3) ||
             journal_state_hash(state) != row.state_hash)
             continue;
         l->out->has_state = true;
@@ -83,16 +85,16 @@ load_turn_state(struct loading *l, struct plex_err *err)
 
     if (l->state_seq == 0)
         return PLEX_OK;
-    pg_param_u64(l->store, l->id);
-    pg_param_u64(l->store, l->state_seq);
-    if (pg_query(l->store, PG_TURN_STATE, &result, err) != PLEX_OK)
+    journal_pg_param_u64(l->store, l->id);
+    journal_pg_param_u64(l->store, l->state_seq);
+    if (journal_pg_query(l->store, PG_TURN_STATE, &result, err) != PLEX_OK)
         return err->status;
     if (PQntuples(result) == 0) {
         status = plex_err_set(err, PLEX_CORRUPT,
                               "the state of actor %s at seq %llu is missing",
                               l->name, (unsigned long long)l->state_seq);
     } else {
-        const struct plex_bytes state = pg_bytes(result, 0, 10);
+        const struct plex_bytes state = journal_pg_bytes(result, 0, 10);
 
         status = row_read(result, 0, l->name, l->name_len, &row, err);
         if (status == PLEX_OK && journal_state_hash(state) != row.state_hash)
@@ -148,10 +150,10 @@ load_recent(struct loading *l, uint64_t wall_ms, struct plex_err *err)
         return plex_err_set(err, PLEX_TOO_LARGE, "no memory for %u answers",
                             max);
     l->out->recent = recent;
-    pg_param_u64(l->store, l->id);
-    pg_param_u64(l->store, wall_ms);
-    pg_param_u64(l->store, max);
-    if (pg_query(l->store, PG_TURNS_RECENT, &result, err) != PLEX_OK)
+    journal_pg_param_u64(l->store, l->id);
+    journal_pg_param_u64(l->store, wall_ms);
+    journal_pg_param_u64(l->store, max);
+    if (journal_pg_query(l->store, PG_TURNS_RECENT, &result, err) != PLEX_OK)
         return err->status;
     status = recent_read(l, result, recent, err);
     PQclear(result);
@@ -165,30 +167,32 @@ load_head(struct loading *l, struct plex_err *err)
     PGresult *got[2];
     uint64_t version;
 
-    if (!pg_send(l->store, PG_EPOCH_VERSION))
-        return pg_failed(l->store, NULL, err);
-    pg_array_text(l->store);
-    pg_add_bytes(l->store, 0,
-                 (struct plex_bytes){(const uint8_t *)l->name, l->name_len});
-    if (!pg_send(l->store, PG_ACTORS_GET))
-        return pg_failed(l->store, NULL, err);
-    if (pg_collect(l->store, got, 2, err) != PLEX_OK)
+    if (!journal_pg_send(l->store, PG_EPOCH_VERSION))
+        return journal_pg_failed(l->store, NULL, err);
+    journal_pg_array_text(l->store);
+    journal_pg_add_bytes(
+        l->store, 0,
+        (struct plex_bytes){(const uint8_t *)l->name, l->name_len});
+    if (!journal_pg_send(l->store, PG_ACTORS_GET))
+        return journal_pg_failed(l->store, NULL, err);
+    if (journal_pg_collect(l->store, got, 2, err) != PLEX_OK)
         return err->status;
-    version = pg_u64(got[0], 0, 0);
+    version = journal_pg_u64(got[0], 0, 0);
     if (PQntuples(got[1]) > 0) {
-        l->id = pg_u64(got[1], 0, 1);
-        l->out->last_seq = pg_u64(got[1], 0, 2);
-        l->state_seq = pg_u64(got[1], 0, 3);
+        l->id = journal_pg_u64(got[1], 0, 1);
+        l->out->last_seq = journal_pg_u64(got[1], 0, 2);
+        l->state_seq = journal_pg_u64(got[1], 0, 3);
     }
     PQclear(got[0]);
     PQclear(got[1]);
-    return pg_epochs_refresh(l->store, version, err);
+    return journal_pg_epochs_refresh(l->store, version, err);
 }
 
 enum plex_status
-pg_load(struct journal_store *base, const struct journal_load *load,
-        uint64_t wall_ms, struct plex_arena *arena, struct journal_loaded *out,
-        uint64_t *newest_epoch, struct plex_err *err)
+journal_pg_load(struct journal_store *base, const struct journal_load *load,
+                uint64_t wall_ms, struct plex_arena *arena,
+                struct journal_loaded *out, uint64_t *newest_epoch,
+                struct plex_err *err)
 {
     struct loading l = {.store = (struct pg_store *)base,
                         .load = load,
@@ -197,7 +201,8 @@ pg_load(struct journal_store *base, const struct journal_load *load,
     uint64_t newest;
 
     l.name_len = journal_actor_name(&load->actor, l.name);
-    if (pg_connect(l.store, err) != PLEX_OK || load_head(&l, err) != PLEX_OK)
+    if (journal_pg_connect(l.store, err) != PLEX_OK ||
+        load_head(&l, err) != PLEX_OK)
         return err->status;
     newest = journal_epochs_get(&l.store->epochs, load->shard);
     if (load->epoch < newest) {
@@ -233,18 +238,18 @@ lookup_turn(struct pg_store *store, const char *tenant, struct plex_bytes id,
     PGresult *result;
     enum plex_status status;
 
-    pg_param_bytes(store, id);
-    pg_param_u64(store, wall_ms);
-    pg_param_text(store, tenant, strlen(tenant));
-    if (pg_query(store, PG_MESSAGE_FIND, &result, err) != PLEX_OK)
+    journal_pg_param_bytes(store, id);
+    journal_pg_param_u64(store, wall_ms);
+    journal_pg_param_text(store, tenant, strlen(tenant));
+    if (journal_pg_query(store, PG_MESSAGE_FIND, &result, err) != PLEX_OK)
         return err->status;
     if (PQntuples(result) == 0) {
         status = plex_err_set(err, PLEX_NOT_FOUND,
                               "no message of that id is recorded");
     } else {
-        out->at_ms = pg_u64(result, 0, 0);
-        status =
-            journal_bytes_copy(pg_bytes(result, 0, 2), arena, &out->reply, err);
+        out->at_ms = journal_pg_u64(result, 0, 0);
+        status = journal_bytes_copy(journal_pg_bytes(result, 0, 2), arena,
+                                    &out->reply, err);
         if (status == PLEX_OK)
             status = actor_read(result, 0, 1, arena, &out->actor, err);
     }
@@ -253,23 +258,24 @@ lookup_turn(struct pg_store *store, const char *tenant, struct plex_bytes id,
 }
 
 enum plex_status
-pg_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
-          uint64_t wall_ms, struct plex_arena *arena,
-          struct journal_lookup *out, struct plex_err *err)
+journal_pg_lookup(struct journal_store *base, const char *tenant,
+                  struct plex_bytes id, uint64_t wall_ms,
+                  struct plex_arena *arena, struct journal_lookup *out,
+                  struct plex_err *err)
 {
     struct pg_store *store = (struct pg_store *)base;
     PGresult *result;
     enum plex_status status = PLEX_NOT_FOUND;
 
-    if (pg_connect(store, err) != PLEX_OK)
+    if (journal_pg_connect(store, err) != PLEX_OK)
         return err->status;
-    pg_param_bytes(store, id);
-    pg_param_text(store, tenant, strlen(tenant));
-    if (pg_query(store, PG_PENDING_FIND, &result, err) != PLEX_OK)
+    journal_pg_param_bytes(store, id);
+    journal_pg_param_text(store, tenant, strlen(tenant));
+    if (journal_pg_query(store, PG_PENDING_FIND, &result, err) != PLEX_OK)
         return err->status;
     if (PQntuples(result) > 0) {
         out->waiting = true;
-        out->due_ms = pg_u64(result, 0, 0);
+        out->due_ms = journal_pg_u64(result, 0, 0);
         status = actor_read(result, 0, 1, arena, &out->actor, err);
     }
     PQclear(result);
@@ -284,13 +290,14 @@ static enum plex_status
 pending_read(const PGresult *result, int i, struct plex_arena *arena,
              struct journal_pending_item *out, struct plex_err *err)
 {
-    const struct journal_pending pending = {.due_ms = pg_u64(result, i, 2),
-                                            .id = pg_bytes(result, i, 4),
-                                            .message = pg_bytes(result, i, 5)};
+    const struct journal_pending pending = {
+        .due_ms = journal_pg_u64(result, i, 2),
+        .id = journal_pg_bytes(result, i, 4),
+        .message = journal_pg_bytes(result, i, 5)};
 
-    if (journal_pending_checksum(&pending) != pg_u64(result, i, 3))
+    if (journal_pending_checksum(&pending) != journal_pg_u64(result, i, 3))
         return corrupt("a pending", PQgetvalue(result, i, 6),
-                       pg_u64(result, i, 0), err);
+                       journal_pg_u64(result, i, 0), err);
     out->pending.due_ms = pending.due_ms;
     if (journal_bytes_copy(pending.id, arena, &out->pending.id, err) !=
             PLEX_OK ||
@@ -304,10 +311,10 @@ static enum plex_status
 page_token(const PGresult *result, int last, struct plex_arena *arena,
            struct journal_paged *out, struct plex_err *err)
 {
-    const struct journal_cursor cursor = {.shard =
-                                              (uint32_t)pg_u64(result, last, 1),
-                                          .due_ms = pg_u64(result, last, 2),
-                                          .row = pg_u64(result, last, 0)};
+    const struct journal_cursor cursor = {
+        .shard = (uint32_t)journal_pg_u64(result, last, 1),
+        .due_ms = journal_pg_u64(result, last, 2),
+        .row = journal_pg_u64(result, last, 0)};
     uint8_t *token = plex_arena_alloc(arena, JOURNAL_TOKEN_BYTES);
 
     if (token == NULL)
@@ -342,9 +349,9 @@ page_read(const PGresult *result, uint32_t limit, struct plex_arena *arena,
 }
 
 enum plex_status
-pg_pending(struct journal_store *base, const struct journal_page *page,
-           struct plex_arena *arena, struct journal_paged *out,
-           struct plex_err *err)
+journal_pg_pending(struct journal_store *base, const struct journal_page *page,
+                   struct plex_arena *arena, struct journal_paged *out,
+                   struct plex_err *err)
 {
     struct pg_store *store = (struct pg_store *)base;
     struct journal_cursor after;
@@ -352,14 +359,14 @@ pg_pending(struct journal_store *base, const struct journal_page *page,
     enum plex_status status;
 
     if (journal_cursor_read(page->after, page->first, &after, err) != PLEX_OK ||
-        pg_connect(store, err) != PLEX_OK)
+        journal_pg_connect(store, err) != PLEX_OK)
         return err->status;
-    pg_param_u64(store, after.shard);
-    pg_param_u64(store, after.due_ms);
-    pg_param_u64(store, after.row);
-    pg_param_u64(store, page->last);
-    pg_param_u64(store, (uint64_t)page->limit + 1); /* is there more? */
-    if (pg_query(store, PG_PENDING_PAGE, &result, err) != PLEX_OK)
+    journal_pg_param_u64(store, after.shard);
+    journal_pg_param_u64(store, after.due_ms);
+    journal_pg_param_u64(store, after.row);
+    journal_pg_param_u64(store, page->last);
+    journal_pg_param_u64(store, (uint64_t)page->limit + 1); /* is there more? */
+    if (journal_pg_query(store, PG_PENDING_PAGE, &result, err) != PLEX_OK)
         return err->status;
     status = page_read(result, page->limit, arena, out, err);
     PQclear(result);

@@ -69,33 +69,33 @@ struct work {
 };
 
 /* -- store_pg_decide.c */
-void work_init(struct work *w, struct pg_store *store,
-               struct journal_commit *commit);
-void work_fini(struct work *w);
-void *work_alloc(struct work *w, size_t size);
-bool work_has_id(const struct journal_entry *entry);
-struct mark *work_mark(struct work *w, struct mark **set, size_t head,
-                       struct plex_bytes id, bool make);
+void journal_work_init(struct work *w, struct pg_store *store,
+                       struct journal_commit *commit);
+void journal_work_fini(struct work *w);
+void *journal_work_alloc(struct work *w, size_t size);
+bool journal_work_has_id(const struct journal_entry *entry);
+struct mark *journal_work_mark(struct work *w, struct mark **set, size_t head,
+                               struct plex_bytes id, bool make);
 /* Fill the results. */
-void work_decide(struct work *w);
+void journal_work_decide(struct work *w);
 
 /* -- store_pg_write.c: queue what was decided in the pipeline. */
 /* An array of their names, those with an id left out if `unknown`. */
-size_t work_param_names(struct work *w, bool unknown);
+size_t journal_work_param_names(struct work *w, bool unknown);
 /* The parameter of PG_APPEND and PG_TURNS_ADD. Returns their number. */
-size_t work_param_turns(struct work *w);
+size_t journal_work_param_turns(struct work *w);
 /* Everything but turns and epochs. */
-PLEX_MUST_USE bool work_send_others(struct work *w);
-PLEX_MUST_USE bool work_send_epochs(struct work *w);
+PLEX_MUST_USE bool journal_work_send_others(struct work *w);
+PLEX_MUST_USE bool journal_work_send_epochs(struct work *w);
 /* Columns of PG_ACTORS_GET. */
-void work_head_read(struct head *head, const PGresult *result, int row);
+void journal_work_head_read(struct head *head, const PGresult *result, int row);
 
 /* -- store_pg_fast.c: memory of heads, and the commit in one trip. */
 /* PLEX_CONFLICT: nothing was written, go the careful way. */
-PLEX_MUST_USE enum plex_status pg_commit_fast(struct pg_store *store,
-                                              struct journal_commit *commit,
-                                              struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pg_commit_fast(
+    struct pg_store *store, struct journal_commit *commit,
+    struct plex_err *err);
 /* Remember the actors of a commit that was made. */
-void pg_heads_keep(struct work *w);
+void journal_pg_heads_keep(struct work *w);
 
 #endif

@@ -3,25 +3,25 @@
 #include <string.h>
 
 void
-work_head_read(struct head *head, const PGresult *result, int row)
+journal_work_head_read(struct head *head, const PGresult *result, int row)
 {
-    head->id = pg_u64(result, row, 1);
-    head->last_seq = pg_u64(result, row, 2);
-    head->state_seq = pg_u64(result, row, 3);
+    head->id = journal_pg_u64(result, row, 1);
+    head->last_seq = journal_pg_u64(result, row, 2);
+    head->state_seq = journal_pg_u64(result, row, 3);
 }
 
 size_t
-work_param_names(struct work *w, bool unknown)
+journal_work_param_names(struct work *w, bool unknown)
 {
     size_t n = 0;
 
-    pg_array_text(w->store);
+    journal_pg_array_text(w->store);
     for (size_t i = 0; i < w->n_heads; i++) {
         const struct head *head = &w->heads[i];
 
         if (unknown && head->id != 0)
             continue;
-        pg_add_bytes(
+        journal_pg_add_bytes(
             w->store, 0,
             (struct plex_bytes){(const uint8_t *)head->name, head->name_len});
         n++;
@@ -39,32 +39,33 @@ turn_add(struct work *w, const struct journal_entry *entry, size_t at,
     struct pg_store *store = w->store;
     struct mark *mark = NULL;
 
-    if (work_has_id(entry))
-        mark = work_mark(w, &w->messages, at, entry->message_id, false);
-    pg_row_begin(store, 13);
-    pg_row_u64(store, head->id);
-    pg_row_u64(store, row.seq);
-    pg_row_u64(store, row.at_ms);
-    pg_row_u64(store, row.expires_ms);
-    pg_row_u64(store, row.request_hash);
-    pg_row_u64(store, state_seq);
-    pg_row_u64(store, row.schema_version);
-    pg_row_u64(store, row.state_hash);
-    pg_row_u64(store, journal_row_checksum(&row, head->name, head->name_len));
-    pg_row_bool(store, mark != NULL && mark->seq == row.seq);
-    pg_row_bytes(store, row.message_id);
-    pg_row_bytes(store, row.reply);
-    pg_row_bytes(store,
-                 entry->has_state ? entry->state : (struct plex_bytes){0});
-    pg_row_end(store);
+    if (journal_work_has_id(entry))
+        mark = journal_work_mark(w, &w->messages, at, entry->message_id, false);
+    journal_pg_row_begin(store, 13);
+    journal_pg_row_u64(store, head->id);
+    journal_pg_row_u64(store, row.seq);
+    journal_pg_row_u64(store, row.at_ms);
+    journal_pg_row_u64(store, row.expires_ms);
+    journal_pg_row_u64(store, row.request_hash);
+    journal_pg_row_u64(store, state_seq);
+    journal_pg_row_u64(store, row.schema_version);
+    journal_pg_row_u64(store, row.state_hash);
+    journal_pg_row_u64(store,
+                       journal_row_checksum(&row, head->name, head->name_len));
+    journal_pg_row_bool(store, mark != NULL && mark->seq == row.seq);
+    journal_pg_row_bytes(store, row.message_id);
+    journal_pg_row_bytes(store, row.reply);
+    journal_pg_row_bytes(store, entry->has_state ? entry->state
+                                                 : (struct plex_bytes){0});
+    journal_pg_row_end(store);
 }
 
 size_t
-work_param_turns(struct work *w)
+journal_work_param_turns(struct work *w)
 {
     size_t n = 0;
 
-    pg_array_turns(w->store);
+    journal_pg_array_turns(w->store);
     for (size_t k = 0; k < w->commit->n_entries; k++) {
         const size_t i = w->order[k];
         const struct journal_entry *entry = w->commit->entries[i];
@@ -85,7 +86,7 @@ static bool
 send_some(struct work *w, size_t n, enum pg_statement which)
 {
     if (n > 0)
-        return pg_send(w->store, which);
+        return journal_pg_send(w->store, which);
     w->store->n_params = 0;
     return true;
 }
@@ -95,13 +96,13 @@ send_settled(struct work *w)
 {
     size_t n = 0;
 
-    pg_array_bytes(w->store);
-    pg_array_u64(w->store);
+    journal_pg_array_bytes(w->store);
+    journal_pg_array_u64(w->store);
     for (struct mark *m = w->pendings; m != NULL; m = m->hh.next) {
         if (m->pending != NULL)
             continue;
-        pg_add_bytes(w->store, 1, m->id);
-        pg_add_u64(w->store, 0, w->heads[m->head].id);
+        journal_pg_add_bytes(w->store, 1, m->id);
+        journal_pg_add_u64(w->store, 0, w->heads[m->head].id);
         n++;
     }
     return send_some(w, n, PG_PENDING_DROP);
@@ -113,18 +114,18 @@ send_pendings(struct work *w)
     size_t n = 0;
 
     for (int i = 0; i < 4; i++)
-        pg_array_u64(w->store);
-    pg_array_bytes(w->store);
-    pg_array_bytes(w->store);
+        journal_pg_array_u64(w->store);
+    journal_pg_array_bytes(w->store);
+    journal_pg_array_bytes(w->store);
     for (struct mark *m = w->pendings; m != NULL; m = m->hh.next) {
         if (m->pending == NULL)
             continue;
-        pg_add_u64(w->store, 5, m->shard);
-        pg_add_u64(w->store, 4, m->pending->due_ms);
-        pg_add_u64(w->store, 3, w->heads[m->head].id);
-        pg_add_u64(w->store, 2, journal_pending_checksum(m->pending));
-        pg_add_bytes(w->store, 1, m->pending->id);
-        pg_add_bytes(w->store, 0, m->pending->message);
+        journal_pg_add_u64(w->store, 5, m->shard);
+        journal_pg_add_u64(w->store, 4, m->pending->due_ms);
+        journal_pg_add_u64(w->store, 3, w->heads[m->head].id);
+        journal_pg_add_u64(w->store, 2, journal_pending_checksum(m->pending));
+        journal_pg_add_bytes(w->store, 1, m->pending->id);
+        journal_pg_add_bytes(w->store, 0, m->pending->message);
         n++;
     }
     return send_some(w, n, PG_PENDING_ADD);
@@ -141,17 +142,17 @@ send_snapshots(struct work *w)
         if (!w->ok[i] || entry->kind != JOURNAL_SNAPSHOT)
             continue;
         row = journal_row_of(entry);
-        pg_param_u64(w->store, head->id);
-        pg_param_u64(w->store, row.seq);
-        pg_param_u64(w->store, row.schema_version);
-        pg_param_u64(w->store, row.state_hash);
-        pg_param_u64(w->store,
-                     journal_row_checksum(&row, head->name, head->name_len));
-        pg_param_bytes(w->store, entry->state);
-        if (!pg_send(w->store, PG_SNAPSHOT_ADD))
+        journal_pg_param_u64(w->store, head->id);
+        journal_pg_param_u64(w->store, row.seq);
+        journal_pg_param_u64(w->store, row.schema_version);
+        journal_pg_param_u64(w->store, row.state_hash);
+        journal_pg_param_u64(
+            w->store, journal_row_checksum(&row, head->name, head->name_len));
+        journal_pg_param_bytes(w->store, entry->state);
+        if (!journal_pg_send(w->store, PG_SNAPSHOT_ADD))
             return false;
-        pg_param_u64(w->store, head->id);
-        if (!pg_send(w->store, PG_SNAPSHOT_TRIM))
+        journal_pg_param_u64(w->store, head->id);
+        if (!journal_pg_send(w->store, PG_SNAPSHOT_TRIM))
             return false;
     }
     return true;
@@ -164,7 +165,7 @@ by_head(const struct mark *a, const struct mark *b)
 }
 
 bool
-work_send_others(struct work *w)
+journal_work_send_others(struct work *w)
 {
     HASH_SORT(w->pendings, by_head);
     return send_settled(w) && send_pendings(w) && send_snapshots(w);
@@ -172,7 +173,7 @@ work_send_others(struct work *w)
 
 /* The chunks that changed, and the version that tells the others. */
 bool
-work_send_epochs(struct work *w)
+journal_work_send_epochs(struct work *w)
 {
     const struct journal_epochs *now = &w->store->epochs;
     uint8_t blob[4096 * 8];
@@ -188,10 +189,11 @@ work_send_epochs(struct work *w)
         for (size_t i = 0; i < 4096; i++)
             for (size_t k = 0; k < 8; k++)
                 blob[i * 8 + k] = (uint8_t)(from[i] >> (56 - 8 * k));
-        pg_param_u64(w->store, chunk);
-        pg_param_bytes(w->store, (struct plex_bytes){blob, sizeof blob});
-        if (!pg_send(w->store, PG_EPOCH_SET))
+        journal_pg_param_u64(w->store, chunk);
+        journal_pg_param_bytes(w->store,
+                               (struct plex_bytes){blob, sizeof blob});
+        if (!journal_pg_send(w->store, PG_EPOCH_SET))
             return false;
     }
-    return pg_send(w->store, PG_EPOCH_BUMP);
+    return journal_pg_send(w->store, PG_EPOCH_BUMP);
 }

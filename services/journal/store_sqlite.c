@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-const char *const sql_texts[SQL_STATEMENTS] = {
+const char *const journal_sql_texts[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
@@ -73,7 +73,7 @@ const char *const sql_texts[SQL_STATEMENTS] = {
 /* -- statements ------------------------------------------------------------ */
 
 sqlite3_stmt *
-sql_get(struct sql_store *store, enum sql_statement which)
+journal_sql_get(struct sql_store *store, enum sql_statement which)
 {
     sqlite3_stmt *stmt = store->statements[which];
 
@@ -82,14 +82,16 @@ sql_get(struct sql_store *store, enum sql_statement which)
 }
 
 enum plex_status
-sql_error(struct sql_store *store, const char *what, struct plex_err *err)
+journal_sql_error(struct sql_store *store, const char *what,
+                  struct plex_err *err)
 {
     (void)plex_sqlite_failure(&store->sqlite, err);
     return plex_err_wrap(err, "%s %s", what, store->path);
 }
 
 enum plex_status
-sql_run(struct sql_store *store, sqlite3_stmt *stmt, struct plex_err *err)
+journal_sql_run(struct sql_store *store, sqlite3_stmt *stmt,
+                struct plex_err *err)
 {
     const int rc = sqlite3_step(stmt);
 
@@ -97,7 +99,7 @@ sql_run(struct sql_store *store, sqlite3_stmt *stmt, struct plex_err *err)
         sqlite3_reset(stmt);
         return PLEX_OK;
     }
-    (void)sql_error(store, "could not write", err);
+    (void)journal_sql_error(store, "could not write", err);
     sqlite3_reset(stmt);
     return err->status;
 }
@@ -188,7 +190,7 @@ recover_heads(struct sql_store *store, struct plex_err *err)
 static enum plex_status
 read_epochs(struct sql_store *store, struct plex_err *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, SQL_EPOCH_GET);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_EPOCH_GET);
     int rc;
 
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -209,7 +211,7 @@ read_epochs(struct sql_store *store, struct plex_err *err)
     }
     sqlite3_reset(stmt);
     return rc == SQLITE_DONE ? PLEX_OK
-                             : sql_error(store, "could not read", err);
+                             : journal_sql_error(store, "could not read", err);
 }
 
 static void
@@ -218,17 +220,17 @@ sql_close(struct journal_store *base)
     struct sql_store *store = (struct sql_store *)base;
     struct plex_err err;
 
-    sql_sync_stop(store->sync);
+    journal_sql_sync_stop(store->sync);
     /* Best effort: what is not written back now is recomputed on open. */
     if (store->n_dirty > 0 &&
         sqlite3_exec(store->sqlite.db, "BEGIN", NULL, NULL, NULL) ==
             SQLITE_OK &&
-        sql_heads_write(store, 0, 0, &err) == PLEX_OK)
+        journal_sql_heads_write(store, 0, 0, &err) == PLEX_OK)
         (void)sqlite3_exec(store->sqlite.db, "COMMIT", NULL, NULL, NULL);
     for (int i = 0; i < SQL_STATEMENTS; i++)
         (void)sqlite3_finalize(store->statements[i]);
     plex_sqlite_close(&store->sqlite);
-    sql_heads_fini(store);
+    journal_sql_heads_fini(store);
     journal_epochs_fini(&store->epochs);
     journal_epochs_fini(&store->epochs_before);
     plex_buf_free(&store->replies);
@@ -253,10 +255,11 @@ sql_open(struct journal_store **out, const struct journal_store_config *config,
     TAILQ_INIT(&store->dirty);
     if (open_db(store, config, err) != PLEX_OK ||
         recover_heads(store, err) != PLEX_OK ||
-        plex_sqlite_prepare_all(&store->sqlite, sql_texts, SQL_STATEMENTS,
-                                store->statements, err) != PLEX_OK ||
+        plex_sqlite_prepare_all(&store->sqlite, journal_sql_texts,
+                                SQL_STATEMENTS, store->statements,
+                                err) != PLEX_OK ||
         read_epochs(store, err) != PLEX_OK ||
-        sql_sync_start(store, err) != PLEX_OK) {
+        journal_sql_sync_start(store, err) != PLEX_OK) {
         sql_close(&store->base);
         return err->status;
     }
@@ -296,10 +299,10 @@ const struct journal_store_ops journal_store_sqlite = {
     .open = sql_open,
     .close = sql_close,
     .epochs = sql_epochs,
-    .commit = sql_commit,
-    .load = sql_load,
-    .lookup = sql_lookup,
-    .pending = sql_pending,
-    .retain = sql_retain,
+    .commit = journal_sql_commit,
+    .load = journal_sql_load,
+    .lookup = journal_sql_lookup,
+    .pending = journal_sql_pending,
+    .retain = journal_sql_retain,
     .bytes = sql_store_bytes,
 };

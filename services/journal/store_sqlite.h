@@ -78,7 +78,7 @@ enum sql_statement {
     SQL_EPOCH_GET,
     SQL_STATEMENTS, /* number of them */
 };
-extern const char *const sql_texts[SQL_STATEMENTS];
+extern const char *const journal_sql_texts[SQL_STATEMENTS];
 
 struct sql_store {
     struct journal_store base;
@@ -103,43 +103,47 @@ struct sql_store {
 
 /* -- store_sqlite.c */
 /* The prepared statement, reset, its bindings cleared. */
-sqlite3_stmt *sql_get(struct sql_store *store, enum sql_statement which);
+sqlite3_stmt *journal_sql_get(struct sql_store *store,
+                              enum sql_statement which);
 /* Step a statement that yields no rows. */
-PLEX_MUST_USE enum plex_status sql_run(struct sql_store *store,
-                                       sqlite3_stmt *stmt,
-                                       struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_sql_run(struct sql_store *store,
+                                               sqlite3_stmt *stmt,
+                                               struct plex_err *err);
 /* The connection's last error as a status, with `what` before it. */
-enum plex_status sql_error(struct sql_store *store, const char *what,
-                           struct plex_err *err);
+enum plex_status journal_sql_error(struct sql_store *store, const char *what,
+                                   struct plex_err *err);
 
 /* -- store_sqlite_commit.c */
-enum plex_status sql_commit(struct journal_store *base,
-                            struct journal_commit *commit,
-                            struct plex_err *err);
+enum plex_status journal_sql_commit(struct journal_store *base,
+                                    struct journal_commit *commit,
+                                    struct plex_err *err);
 /* *out is NULL for an actor that has no row. */
-PLEX_MUST_USE enum plex_status sql_head_find(struct sql_store *store,
-                                             const struct plex_actor_id *id,
-                                             struct sql_head **out,
-                                             struct plex_err *err);
-void sql_heads_fini(struct sql_store *store);
+PLEX_MUST_USE enum plex_status journal_sql_head_find(
+    struct sql_store *store, const struct plex_actor_id *id,
+    struct sql_head **out, struct plex_err *err);
+void journal_sql_heads_fini(struct sql_store *store);
 /* Write back heads until at most `keep` turns are behind; in a transaction. */
-PLEX_MUST_USE enum plex_status sql_heads_write(struct sql_store *store,
-                                               uint64_t keep, size_t min,
-                                               struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_sql_heads_write(struct sql_store *store,
+                                                       uint64_t keep,
+                                                       size_t min,
+                                                       struct plex_err *err);
 
 /* -- store_sqlite_read.c */
-enum plex_status sql_load(struct journal_store *base,
-                          const struct journal_load *load, uint64_t wall_ms,
-                          struct plex_arena *arena, struct journal_loaded *out,
-                          uint64_t *newest_epoch, struct plex_err *err);
-enum plex_status sql_lookup(struct journal_store *base, const char *tenant,
-                            struct plex_bytes id, uint64_t wall_ms,
-                            struct plex_arena *arena,
-                            struct journal_lookup *out, struct plex_err *err);
-enum plex_status sql_pending(struct journal_store *base,
-                             const struct journal_page *page,
-                             struct plex_arena *arena,
-                             struct journal_paged *out, struct plex_err *err);
+enum plex_status journal_sql_load(struct journal_store *base,
+                                  const struct journal_load *load,
+                                  uint64_t wall_ms, struct plex_arena *arena,
+                                  struct journal_loaded *out,
+                                  uint64_t *newest_epoch, struct plex_err *err);
+enum plex_status journal_sql_lookup(struct journal_store *base,
+                                    const char *tenant, struct plex_bytes id,
+                                    uint64_t wall_ms, struct plex_arena *arena,
+                                    struct journal_lookup *out,
+                                    struct plex_err *err);
+enum plex_status journal_sql_pending(struct journal_store *base,
+                                     const struct journal_page *page,
+                                     struct plex_arena *arena,
+                                     struct journal_paged *out,
+                                     struct plex_err *err);
 
 /* A row of SQL_TURN_GET. Bytes are borrowed until the statement moves. */
 struct sql_turn {
@@ -147,23 +151,22 @@ struct sql_turn {
     struct journal_row row;
 };
 /* Reads and verifies; PLEX_NOT_FOUND when retention has removed it. */
-PLEX_MUST_USE enum plex_status sql_turn_get(struct sql_store *store,
-                                            uint64_t id, const char *name,
-                                            size_t name_len,
-                                            struct sql_turn *out,
-                                            struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_sql_turn_get(
+    struct sql_store *store, uint64_t id, const char *name, size_t name_len,
+    struct sql_turn *out, struct plex_err *err);
 
 /* -- store_sqlite_retain.c */
-enum plex_status sql_retain(struct journal_store *base, uint64_t wall_ms,
-                            uint32_t limit, struct journal_retained *out,
-                            struct plex_err *err);
+enum plex_status journal_sql_retain(struct journal_store *base,
+                                    uint64_t wall_ms, uint32_t limit,
+                                    struct journal_retained *out,
+                                    struct plex_err *err);
 
 /* -- store_sqlite_sync.c: moves the log back into the database, on a thread
  * and connection of its own. */
-PLEX_MUST_USE enum plex_status sql_sync_start(struct sql_store *store,
-                                              struct plex_err *err);
-void sql_sync_stop(struct sql_sync *sync); /* accepts NULL */
+PLEX_MUST_USE enum plex_status journal_sql_sync_start(struct sql_store *store,
+                                                      struct plex_err *err);
+void journal_sql_sync_stop(struct sql_sync *sync); /* accepts NULL */
 /* After a commit that left `pages` in the log. */
-void sql_sync_note(struct sql_sync *sync, int pages);
+void journal_sql_sync_note(struct sql_sync *sync, int pages);
 
 #endif

@@ -8,7 +8,7 @@
 /* -- heads ----------------------------------------------------------------- */
 
 void
-sql_heads_fini(struct sql_store *store)
+journal_sql_heads_fini(struct sql_store *store)
 {
     struct sql_head *head, *next;
 
@@ -55,7 +55,7 @@ static enum plex_status
 head_read(struct sql_store *store, const char *name, size_t len,
           struct sql_head **out, struct plex_err *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, SQL_ACTOR_FIND);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_ACTOR_FIND);
     struct sql_head *head;
     int rc;
 
@@ -70,15 +70,15 @@ head_read(struct sql_store *store, const char *name, size_t len,
         head->now.state_turn = plex_sqlite_u64(stmt, 4);
         *out = head;
     } else if (rc != SQLITE_DONE) {
-        return sql_error(store, "could not read", err);
+        return journal_sql_error(store, "could not read", err);
     }
     sqlite3_reset(stmt);
     return PLEX_OK;
 }
 
 enum plex_status
-sql_head_find(struct sql_store *store, const struct plex_actor_id *id,
-              struct sql_head **out, struct plex_err *err)
+journal_sql_head_find(struct sql_store *store, const struct plex_actor_id *id,
+                      struct sql_head **out, struct plex_err *err)
 {
     char name[PLEX_ACTOR_NAME_MAX + 1];
     const size_t len = journal_actor_name(id, name);
@@ -108,12 +108,12 @@ head_find_or_make(struct sql_store *store, const struct plex_actor_id *id,
     sqlite3_stmt *stmt;
     size_t len;
 
-    if (sql_head_find(store, id, out, err) != PLEX_OK || *out != NULL)
+    if (journal_sql_head_find(store, id, out, err) != PLEX_OK || *out != NULL)
         return *out != NULL ? PLEX_OK : err->status;
     len = journal_actor_name(id, name);
-    stmt = sql_get(store, SQL_ACTOR_ADD);
+    stmt = journal_sql_get(store, SQL_ACTOR_ADD);
     (void)sqlite3_bind_text(stmt, 1, name, (int)len, SQLITE_STATIC);
-    if (sql_run(store, stmt, err) != PLEX_OK)
+    if (journal_sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     *out = head_make(store, name, len,
                      sqlite3_last_insert_rowid(store->sqlite.db));
@@ -143,19 +143,19 @@ head_dirty(struct sql_store *store, struct sql_head *head, uint64_t turn)
 static enum plex_status
 head_write(struct sql_store *store, struct sql_head *head, struct plex_err *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, SQL_ACTOR_HEAD);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_ACTOR_HEAD);
 
     (void)sqlite3_bind_int64(stmt, 1, head->id);
     plex_sqlite_bind_u64(stmt, 2, head->now.last_seq);
     plex_sqlite_bind_u64(stmt, 3, head->now.last_turn);
     plex_sqlite_bind_u64(stmt, 4, head->now.state_seq);
     plex_sqlite_bind_u64(stmt, 5, head->now.state_turn);
-    return sql_run(store, stmt, err);
+    return journal_sql_run(store, stmt, err);
 }
 
 enum plex_status
-sql_heads_write(struct sql_store *store, uint64_t keep, size_t min,
-                struct plex_err *err)
+journal_sql_heads_write(struct sql_store *store, uint64_t keep, size_t min,
+                        struct plex_err *err)
 {
     struct sql_head *head;
     uint64_t mark = store->next_turn;
@@ -173,9 +173,9 @@ sql_heads_write(struct sql_store *store, uint64_t keep, size_t min,
         mark = head->now.first_dirty;
     if (mark == store->mark)
         return PLEX_OK;
-    stmt = sql_get(store, SQL_MARK);
+    stmt = journal_sql_get(store, SQL_MARK);
     plex_sqlite_bind_u64(stmt, 1, mark);
-    if (sql_run(store, stmt, err) != PLEX_OK)
+    if (journal_sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     store->mark = mark;
     return PLEX_OK;
@@ -188,11 +188,11 @@ pendings_settle(struct sql_store *store, const struct sql_head *head,
                 const struct journal_entry *entry, struct plex_err *err)
 {
     for (size_t i = 0; i < entry->n_settled; i++) {
-        sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_DROP);
+        sqlite3_stmt *stmt = journal_sql_get(store, SQL_PENDING_DROP);
 
         plex_sqlite_bind_bytes(stmt, 1, entry->settled[i]);
         (void)sqlite3_bind_int64(stmt, 2, head->id);
-        if (sql_run(store, stmt, err) != PLEX_OK)
+        if (journal_sql_run(store, stmt, err) != PLEX_OK)
             return err->status;
     }
     return PLEX_OK;
@@ -204,7 +204,7 @@ pendings_add(struct sql_store *store, const struct sql_head *head,
 {
     for (size_t i = 0; i < entry->n_pending; i++) {
         const struct journal_pending *pending = &entry->pending[i];
-        sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_ADD);
+        sqlite3_stmt *stmt = journal_sql_get(store, SQL_PENDING_ADD);
 
         plex_sqlite_bind_u64(stmt, 1, entry->shard);
         plex_sqlite_bind_u64(stmt, 2, pending->due_ms);
@@ -212,7 +212,7 @@ pendings_add(struct sql_store *store, const struct sql_head *head,
         plex_sqlite_bind_u64(stmt, 4, journal_pending_checksum(pending));
         plex_sqlite_bind_bytes(stmt, 5, pending->id);
         plex_sqlite_bind_bytes(stmt, 6, pending->message);
-        if (sql_run(store, stmt, err) != PLEX_OK)
+        if (journal_sql_run(store, stmt, err) != PLEX_OK)
             return err->status;
     }
     return PLEX_OK;
@@ -222,7 +222,7 @@ static enum plex_status
 message_turn(struct sql_store *store, const struct sql_head *head,
              struct plex_bytes id, uint64_t *turn, struct plex_err *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, SQL_MESSAGE_GET);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_MESSAGE_GET);
     int rc;
 
     plex_sqlite_bind_bytes(stmt, 1, id);
@@ -230,7 +230,7 @@ message_turn(struct sql_store *store, const struct sql_head *head,
     rc = sqlite3_step(stmt);
     *turn = rc == SQLITE_ROW ? plex_sqlite_u64(stmt, 0) : 0;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return sql_error(store, "could not read", err);
+        return journal_sql_error(store, "could not read", err);
     sqlite3_reset(stmt);
     return PLEX_OK;
 }
@@ -253,8 +253,8 @@ message_known(struct sql_store *store, const struct sql_head *head,
         return err->status;
     if (at == 0)
         return PLEX_OK;
-    if (sql_turn_get(store, at, head->name, head->name_len, &turn, err) !=
-        PLEX_OK)
+    if (journal_sql_turn_get(store, at, head->name, head->name_len, &turn,
+                             err) != PLEX_OK)
         return err->status == PLEX_NOT_FOUND ? PLEX_OK : err->status;
     if (turn.row.expires_ms > wall_ms) {
         const size_t at_byte = store->replies.len;
@@ -270,7 +270,7 @@ message_known(struct sql_store *store, const struct sql_head *head,
             result->reply.data = (const uint8_t *)(uintptr_t)at_byte;
         }
     }
-    (void)sql_get(store, SQL_TURN_GET); /* ends the read */
+    (void)journal_sql_get(store, SQL_TURN_GET); /* ends the read */
     return PLEX_OK;
 }
 
@@ -279,7 +279,7 @@ message_add(struct sql_store *store, const struct sql_head *head,
             enum sql_statement how, struct plex_bytes id, bool *known,
             struct plex_err *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, how);
+    sqlite3_stmt *stmt = journal_sql_get(store, how);
     int rc;
 
     *known = false;
@@ -290,7 +290,7 @@ message_add(struct sql_store *store, const struct sql_head *head,
     if (rc == SQLITE_CONSTRAINT)
         *known = true;
     else if (rc != SQLITE_DONE)
-        (void)sql_error(store, "could not write", err);
+        (void)journal_sql_error(store, "could not write", err);
     sqlite3_reset(stmt);
     return rc == SQLITE_DONE || *known ? PLEX_OK : err->status;
 }
@@ -300,7 +300,7 @@ turn_add(struct sql_store *store, struct sql_head *head,
          const struct journal_entry *entry, struct plex_err *err)
 {
     const struct journal_row row = journal_row_of(entry);
-    sqlite3_stmt *stmt = sql_get(store, SQL_TURN_ADD);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_TURN_ADD);
 
     plex_sqlite_bind_u64(stmt, 1, store->next_turn);
     (void)sqlite3_bind_int64(stmt, 2, head->id);
@@ -318,7 +318,7 @@ turn_add(struct sql_store *store, struct sql_head *head,
     plex_sqlite_bind_bytes(stmt, 13, row.reply);
     plex_sqlite_bind_bytes(
         stmt, 14, entry->has_state ? entry->state : (struct plex_bytes){0});
-    if (sql_run(store, stmt, err) != PLEX_OK)
+    if (journal_sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     head_touch(store, head);
     head_dirty(store, head, store->next_turn);
@@ -375,7 +375,7 @@ apply_snapshot(struct sql_store *store, struct sql_head *head,
         result->status = PLEX_CONFLICT;
         return PLEX_OK;
     }
-    stmt = sql_get(store, SQL_SNAPSHOT_ADD);
+    stmt = journal_sql_get(store, SQL_SNAPSHOT_ADD);
     (void)sqlite3_bind_int64(stmt, 1, head->id);
     plex_sqlite_bind_u64(stmt, 2, row.seq);
     plex_sqlite_bind_u64(stmt, 3, row.schema_version);
@@ -383,11 +383,11 @@ apply_snapshot(struct sql_store *store, struct sql_head *head,
     plex_sqlite_bind_u64(
         stmt, 5, journal_row_checksum(&row, head->name, head->name_len));
     plex_sqlite_bind_bytes(stmt, 6, entry->state);
-    if (sql_run(store, stmt, err) != PLEX_OK)
+    if (journal_sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
-    stmt = sql_get(store, SQL_SNAPSHOT_TRIM);
+    stmt = journal_sql_get(store, SQL_SNAPSHOT_TRIM);
     (void)sqlite3_bind_int64(stmt, 1, head->id);
-    return sql_run(store, stmt, err);
+    return journal_sql_run(store, stmt, err);
 }
 
 /* -- epochs ---------------------------------------------------------------- */
@@ -426,10 +426,10 @@ epochs_write(struct sql_store *store, struct plex_err *err)
         for (size_t i = 0; i < 4096; i++)
             for (size_t k = 0; k < 8; k++)
                 blob[i * 8 + k] = (uint8_t)(from[i] >> (56 - 8 * k));
-        stmt = sql_get(store, SQL_EPOCH_SET);
+        stmt = journal_sql_get(store, SQL_EPOCH_SET);
         (void)sqlite3_bind_int64(stmt, 1, chunk);
         plex_sqlite_bind_bytes(stmt, 2, (struct plex_bytes){blob, sizeof blob});
-        if (sql_run(store, stmt, err) != PLEX_OK)
+        if (journal_sql_run(store, stmt, err) != PLEX_OK)
             return err->status;
         (void)sqlite3_clear_bindings(stmt);
     }
@@ -503,7 +503,8 @@ static enum plex_status
 apply_all(struct sql_store *store, struct journal_commit *commit,
           struct plex_err *err)
 {
-    if (sql_run(store, sql_get(store, SQL_BEGIN), err) != PLEX_OK)
+    if (journal_sql_run(store, journal_sql_get(store, SQL_BEGIN), err) !=
+        PLEX_OK)
         return err->status;
     apply_fences(store, commit);
     for (size_t i = 0; i < commit->n_entries; i++)
@@ -511,7 +512,7 @@ apply_all(struct sql_store *store, struct journal_commit *commit,
             return err->status;
     if (store->epochs_saved && epochs_write(store, err) != PLEX_OK)
         return err->status;
-    return sql_heads_write(store, SQL_HEAD_LAG, 0, err);
+    return journal_sql_heads_write(store, SQL_HEAD_LAG, 0, err);
 }
 
 /* Give back what memory had before the commit. The list of dirty heads must
@@ -583,8 +584,8 @@ commit_failed(struct sql_store *store, struct plex_err *err)
 }
 
 enum plex_status
-sql_commit(struct journal_store *base, struct journal_commit *commit,
-           struct plex_err *err)
+journal_sql_commit(struct journal_store *base, struct journal_commit *commit,
+                   struct plex_err *err)
 {
     struct sql_store *store = (struct sql_store *)base;
     const uint64_t mark = store->mark;
@@ -598,7 +599,8 @@ sql_commit(struct journal_store *base, struct journal_commit *commit,
     store->replies.len = 0;
     status = apply_all(store, commit, err);
     if (status == PLEX_OK &&
-        sql_run(store, sql_get(store, SQL_COMMIT), err) != PLEX_OK)
+        journal_sql_run(store, journal_sql_get(store, SQL_COMMIT), err) !=
+            PLEX_OK)
         status = commit_failed(store, err);
     if (status != PLEX_OK) {
         undo(store, mark);

@@ -13,10 +13,11 @@ corrupt(const struct sql_store *store, const char *what, const char *name,
 }
 
 enum plex_status
-sql_turn_get(struct sql_store *store, uint64_t id, const char *name,
-             size_t name_len, struct sql_turn *out, struct plex_err *err)
+journal_sql_turn_get(struct sql_store *store, uint64_t id, const char *name,
+                     size_t name_len, struct sql_turn *out,
+                     struct plex_err *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, SQL_TURN_GET);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_TURN_GET);
     int rc;
 
     plex_sqlite_bind_u64(stmt, 1, id);
@@ -27,7 +28,7 @@ sql_turn_get(struct sql_store *store, uint64_t id, const char *name,
                             (unsigned long long)id);
     }
     if (rc != SQLITE_ROW)
-        return sql_error(store, "could not read", err);
+        return journal_sql_error(store, "could not read", err);
     out->actor = plex_sqlite_u64(stmt, 0);
     out->prev = plex_sqlite_u64(stmt, 2);
     out->row = (struct journal_row){
@@ -59,7 +60,7 @@ load_snapshot(struct sql_store *store, const struct sql_head *head,
               struct plex_arena *arena, struct journal_loaded *out,
               struct plex_err *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, SQL_SNAPSHOT_GET);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_SNAPSHOT_GET);
     int rc;
 
     err->status = PLEX_OK;
@@ -86,7 +87,7 @@ load_snapshot(struct sql_store *store, const struct sql_head *head,
         break;
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        (void)sql_error(store, "could not read", err);
+        (void)journal_sql_error(store, "could not read", err);
     sqlite3_reset(stmt);
     return err->status;
 }
@@ -102,8 +103,8 @@ load_turn_state(struct sql_store *store, const struct sql_head *head,
 
     if (head->now.state_turn == 0)
         return PLEX_OK;
-    if (sql_turn_get(store, head->now.state_turn, head->name, head->name_len,
-                     &turn, err) != PLEX_OK) {
+    if (journal_sql_turn_get(store, head->now.state_turn, head->name,
+                             head->name_len, &turn, err) != PLEX_OK) {
         if (err->status != PLEX_NOT_FOUND)
             return err->status;
         return plex_err_set(err, PLEX_CORRUPT,
@@ -114,11 +115,11 @@ load_turn_state(struct sql_store *store, const struct sql_head *head,
     out->has_state = true;
     out->schema_version = turn.row.schema_version;
     out->state_seq = turn.row.seq;
-    stmt = sql_get(store, SQL_TURN_STATE);
+    stmt = journal_sql_get(store, SQL_TURN_STATE);
     plex_sqlite_bind_u64(stmt, 1, head->now.state_turn);
     err->status = PLEX_OK;
     if (sqlite3_step(stmt) != SQLITE_ROW) {
-        (void)sql_error(store, "could not read", err);
+        (void)journal_sql_error(store, "could not read", err);
     } else {
         state = plex_sqlite_bytes(stmt, 0);
         if (journal_state_hash(state) != turn.row.state_hash)
@@ -127,7 +128,7 @@ load_turn_state(struct sql_store *store, const struct sql_head *head,
             err->status = journal_bytes_copy(state, arena, &out->state, err);
     }
     sqlite3_reset(stmt);
-    (void)sql_get(store, SQL_TURN_GET);
+    (void)journal_sql_get(store, SQL_TURN_GET);
     return err->status;
 }
 
@@ -153,8 +154,8 @@ load_recent(struct sql_store *store, const struct sql_head *head,
          i++) {
         struct journal_recorded *r = &recent[out->n_recent];
         struct sql_turn turn;
-        enum plex_status status =
-            sql_turn_get(store, at, head->name, head->name_len, &turn, err);
+        enum plex_status status = journal_sql_turn_get(
+            store, at, head->name, head->name_len, &turn, err);
 
         if (status == PLEX_NOT_FOUND)
             break; /* retention has been here */
@@ -176,14 +177,15 @@ load_recent(struct sql_store *store, const struct sql_head *head,
             return err->status;
         out->n_recent++;
     }
-    (void)sql_get(store, SQL_TURN_GET);
+    (void)journal_sql_get(store, SQL_TURN_GET);
     return PLEX_OK;
 }
 
 enum plex_status
-sql_load(struct journal_store *base, const struct journal_load *load,
-         uint64_t wall_ms, struct plex_arena *arena, struct journal_loaded *out,
-         uint64_t *newest_epoch, struct plex_err *err)
+journal_sql_load(struct journal_store *base, const struct journal_load *load,
+                 uint64_t wall_ms, struct plex_arena *arena,
+                 struct journal_loaded *out, uint64_t *newest_epoch,
+                 struct plex_err *err)
 {
     struct sql_store *store = (struct sql_store *)base;
     const uint64_t newest = journal_epochs_get(&store->epochs, load->shard);
@@ -194,7 +196,7 @@ sql_load(struct journal_store *base, const struct journal_load *load,
         return plex_err_set(err, PLEX_FENCED, "shard %u is at epoch %llu",
                             load->shard, (unsigned long long)newest);
     }
-    if (sql_head_find(store, &load->actor, &head, err) != PLEX_OK)
+    if (journal_sql_head_find(store, &load->actor, &head, err) != PLEX_OK)
         return err->status;
     if (head == NULL)
         return PLEX_OK;
@@ -241,15 +243,15 @@ lookup_turn(struct sql_store *store, const char *tenant, struct plex_bytes id,
             struct journal_lookup *out, struct plex_err *err)
 {
     char name[PLEX_ACTOR_NAME_MAX + 1];
-    sqlite3_stmt *stmt = sql_get(store, SQL_MESSAGE_FIND);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_MESSAGE_FIND);
     enum plex_status status = PLEX_NOT_FOUND;
 
     plex_sqlite_bind_bytes(stmt, 1, id);
     while (next_of_tenant(stmt, tenant, name)) {
         struct sql_turn turn;
 
-        status = sql_turn_get(store, plex_sqlite_u64(stmt, 0), name,
-                              strlen(name), &turn, err);
+        status = journal_sql_turn_get(store, plex_sqlite_u64(stmt, 0), name,
+                                      strlen(name), &turn, err);
         if (status == PLEX_OK && turn.row.expires_ms <= wall_ms)
             status = PLEX_NOT_FOUND;
         if (status == PLEX_NOT_FOUND)
@@ -265,7 +267,7 @@ lookup_turn(struct sql_store *store, const char *tenant, struct plex_bytes id,
         break;
     }
     sqlite3_reset(stmt);
-    (void)sql_get(store, SQL_TURN_GET);
+    (void)journal_sql_get(store, SQL_TURN_GET);
     if (status == PLEX_NOT_FOUND)
         return plex_err_set(err, PLEX_NOT_FOUND,
                             "no message of that id is recorded");
@@ -273,13 +275,14 @@ lookup_turn(struct sql_store *store, const char *tenant, struct plex_bytes id,
 }
 
 enum plex_status
-sql_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
-           uint64_t wall_ms, struct plex_arena *arena,
-           struct journal_lookup *out, struct plex_err *err)
+journal_sql_lookup(struct journal_store *base, const char *tenant,
+                   struct plex_bytes id, uint64_t wall_ms,
+                   struct plex_arena *arena, struct journal_lookup *out,
+                   struct plex_err *err)
 {
     struct sql_store *store = (struct sql_store *)base;
     char name[PLEX_ACTOR_NAME_MAX + 1];
-    sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_FIND);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_PENDING_FIND);
     bool waiting;
 
     plex_sqlite_bind_bytes(stmt, 1, id);
@@ -360,16 +363,16 @@ page_read(struct sql_store *store, sqlite3_stmt *stmt,
         out->n++;
     }
     return rc == SQLITE_DONE ? PLEX_OK
-                             : sql_error(store, "could not read", err);
+                             : journal_sql_error(store, "could not read", err);
 }
 
 enum plex_status
-sql_pending(struct journal_store *base, const struct journal_page *page,
-            struct plex_arena *arena, struct journal_paged *out,
-            struct plex_err *err)
+journal_sql_pending(struct journal_store *base, const struct journal_page *page,
+                    struct plex_arena *arena, struct journal_paged *out,
+                    struct plex_err *err)
 {
     struct sql_store *store = (struct sql_store *)base;
-    sqlite3_stmt *stmt = sql_get(store, SQL_PENDING_PAGE);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_PENDING_PAGE);
     struct journal_cursor after;
     enum plex_status status;
 

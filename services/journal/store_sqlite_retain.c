@@ -33,7 +33,7 @@ static int
 superseded(struct sql_store *store, uint64_t turn, uint64_t actor,
            bool has_state)
 {
-    sqlite3_stmt *stmt = sql_get(store, SQL_ACTOR_NAME);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_ACTOR_NAME);
     int rc, answer = -1;
 
     plex_sqlite_bind_u64(stmt, 1, actor);
@@ -74,7 +74,7 @@ scan_rows(struct sql_store *store, sqlite3_stmt *stmt, uint64_t wall_ms,
         }
         gone = superseded(store, turn, actor, plex_sqlite_u64(stmt, 3) != 0);
         if (gone < 0)
-            return sql_error(store, "could not read", err);
+            return journal_sql_error(store, "could not read", err);
         if (gone == 0 || id.len > JOURNAL_ID_MAX)
             continue;
         drop->turn = turn;
@@ -90,19 +90,19 @@ scan_rows(struct sql_store *store, sqlite3_stmt *stmt, uint64_t wall_ms,
 static enum plex_status
 drop_one(struct sql_store *store, const struct drop *drop, struct plex_err *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, SQL_TURN_DROP);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_TURN_DROP);
 
     plex_sqlite_bind_u64(stmt, 1, drop->turn);
-    if (sql_run(store, stmt, err) != PLEX_OK)
+    if (journal_sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     if (drop->id_len == 0)
         return PLEX_OK;
-    stmt = sql_get(store, SQL_MESSAGE_DROP);
+    stmt = journal_sql_get(store, SQL_MESSAGE_DROP);
     plex_sqlite_bind_bytes(stmt, 1,
                            (struct plex_bytes){drop->id, drop->id_len});
     plex_sqlite_bind_u64(stmt, 2, drop->actor);
     plex_sqlite_bind_u64(stmt, 3, drop->turn);
-    return sql_run(store, stmt, err);
+    return journal_sql_run(store, stmt, err);
 }
 
 static enum plex_status
@@ -110,12 +110,14 @@ drop_all(struct sql_store *store, const struct scan *scan, struct plex_err *err)
 {
     if (scan->n == 0)
         return PLEX_OK;
-    if (sql_run(store, sql_get(store, SQL_BEGIN), err) != PLEX_OK)
+    if (journal_sql_run(store, journal_sql_get(store, SQL_BEGIN), err) !=
+        PLEX_OK)
         return err->status;
     for (size_t i = 0; i < scan->n; i++)
         if (drop_one(store, &scan->drops[i], err) != PLEX_OK)
             goto fail;
-    if (sql_run(store, sql_get(store, SQL_COMMIT), err) == PLEX_OK)
+    if (journal_sql_run(store, journal_sql_get(store, SQL_COMMIT), err) ==
+        PLEX_OK)
         return PLEX_OK;
 fail:
     if (!sqlite3_get_autocommit(store->sqlite.db))
@@ -124,12 +126,12 @@ fail:
 }
 
 enum plex_status
-sql_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
-           struct journal_retained *out, struct plex_err *err)
+journal_sql_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
+                   struct journal_retained *out, struct plex_err *err)
 {
     struct sql_store *store = (struct sql_store *)base;
     const uint64_t from = store->retain_at;
-    sqlite3_stmt *stmt = sql_get(store, SQL_TURN_SCAN);
+    sqlite3_stmt *stmt = journal_sql_get(store, SQL_TURN_SCAN);
     struct scan *scan = plex_calloc(1, sizeof *scan);
     enum plex_status status;
 

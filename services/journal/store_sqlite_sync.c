@@ -54,7 +54,7 @@ wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
 {
     (void)db;
     (void)name;
-    sql_sync_note(arg, pages);
+    journal_sql_sync_note(arg, pages);
     return SQLITE_OK;
 }
 
@@ -74,7 +74,7 @@ sync_begin(struct sql_sync *sync, bool wanted)
 }
 
 void
-sql_sync_note(struct sql_sync *sync, int pages)
+journal_sql_sync_note(struct sql_sync *sync, int pages)
 {
     const int new = pages - sync->pages_started;
 
@@ -92,7 +92,7 @@ sql_sync_note(struct sql_sync *sync, int pages)
 }
 
 enum plex_status
-sql_sync_start(struct sql_store *store, struct plex_err *err)
+journal_sql_sync_start(struct sql_store *store, struct plex_err *err)
 {
     struct sql_sync *sync = plex_calloc(1, sizeof *sync);
 
@@ -120,7 +120,7 @@ sql_sync_start(struct sql_store *store, struct plex_err *err)
 }
 
 void
-sql_sync_stop(struct sql_sync *sync)
+journal_sql_sync_stop(struct sql_sync *sync)
 {
     if (sync == NULL)
         return;
