@@ -1,6 +1,7 @@
 /* Start, stop and the wiring: HTTP in, catalogue and table into the core. */
 #include "common/log.h"
 #include "services/gateway/gate.h"
+#include "services/gateway/local.h"
 #include "services/gateway/service.h"
 
 #include <string.h>
@@ -35,19 +36,12 @@ static const struct plex_option options[] = {
 /* -- configuration ----------------------------------------------------------
  */
 
-static bool
-is_loopback(const char *addr)
-{
-    return strncmp(addr, "127.", 4) == 0 || strncmp(addr, "[::1]:", 6) == 0 ||
-           strncmp(addr, "localhost:", 10) == 0;
-}
-
 static enum plex_status
 check(const void *config, struct plex_err *err)
 {
     const struct gate_config *c = config;
 
-    if (!c->allow_open && !is_loopback(c->http_addr))
+    if (!c->allow_open && !gate_is_local(c->http_addr))
         return plex_err_set(
             err, PLEX_INVALID,
             "http_addr \"%.60s\" is not a loopback address, and clients do "
@@ -65,12 +59,40 @@ check(const void *config, struct plex_err *err)
 /* -- events -----------------------------------------------------------------
  */
 
+/* A browser that was sent here by somebody else's page. */
+static bool
+refuse_foreign(const struct gate *gate, struct plex_http_exchange *ex)
+{
+    const char *host = plex_http_request_header(ex, "Host");
+    const char *origin = plex_http_request_header(ex, "Origin");
+    struct plex_http_problem problem = {
+        .status = 403, .source = "gateway", .request_id = ""};
+
+    if (gate->config.allow_open)
+        return false;
+    if (origin != NULL && !gate_is_local(origin)) {
+        problem.code = "ORIGIN_REFUSED";
+        problem.detail = "development mode serves pages of this machine only, "
+                         "and Origin names another";
+    } else if (host != NULL && !gate_is_local(host)) {
+        problem.code = "HOST_REFUSED";
+        problem.detail = "development mode is addressed as localhost or by a "
+                         "loopback address, and Host says otherwise";
+    } else {
+        return false;
+    }
+    plex_http_respond_problem(ex, &problem, NULL);
+    return true;
+}
+
 static void
 on_request(void *arg, struct plex_http_exchange *ex)
 {
     struct gate *gate = arg;
     const char *path = plex_http_path(ex);
 
+    if (refuse_foreign(gate, ex))
+        return;
     if (gate_path_segments(path) >= 2)
         gate_call_begin(gate, ex);
     else if (strncmp(path, GATE_INVOCATIONS_PREFIX,
@@ -217,7 +239,7 @@ http_start(struct gate *gate, struct plex_err *err)
         return plex_err_wrap(err, "could not serve clients");
     plex_log(PLEX_LOG_INFO, "http", "serving clients at http://%s",
              plex_http_addr(gate->http));
-    if (!is_loopback(gate->config.http_addr))
+    if (!gate_is_local(gate->config.http_addr))
         plex_log(PLEX_LOG_WARN, "open",
                  "DEVELOPMENT MODE ON AN OPEN ADDRESS: everyone who can reach "
                  "%s may call, deploy and stop everything",

@@ -46,7 +46,7 @@ def send(data, half=False, until=None, wait=10):
 
 
 def request(method, target, headers=(), body=b"", close=True):
-    lines = [f"{method} {target} HTTP/1.1", "Host: x", *headers]
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *headers]
     if body:
         lines.append(f"Content-Length: {len(body)}")
     if close:
@@ -285,17 +285,17 @@ def garbage():
         ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" +
          bytes(range(200))),
         ("a request line of one word", b"HELLO\r\n\r\n"),
-        ("HTTP/9.9", b"GET / HTTP/9.9\r\nHost: x\r\n\r\n"),
+        ("HTTP/9.9", b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n"),
         ("HTTP/2 without upgrade", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         ("a header without colon", b"GET / HTTP/1.1\r\nHost x\r\n\r\n"),
         ("no Host", b"GET / HTTP/1.1\r\n\r\n"),
         ("a negative length", b"POST " + ACTOR.encode() + b" HTTP/1.1\r\n"
-         b"Host: x\r\nContent-Length: -2\r\n\r\n{}"),
+         b"Host: localhost\r\nContent-Length: -2\r\n\r\n{}"),
         ("a length past 64 bits", b"POST " + ACTOR.encode() + b" HTTP/1.1\r\n"
-         b"Host: x\r\nContent-Length: 99999999999999999999999\r\n\r\n{}"),
+         b"Host: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n{}"),
         ("a length of 10 GiB", b"POST " + ACTOR.encode() + b" HTTP/1.1\r\n"
-         b"Host: x\r\nContent-Length: 10737418240\r\n\r\n{}"),
-        ("a bad chunk", b"POST " + ACTOR.encode() + b" HTTP/1.1\r\nHost: x\r\n"
+         b"Host: localhost\r\nContent-Length: 10737418240\r\n\r\n{}"),
+        ("a bad chunk", b"POST " + ACTOR.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
          b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"),
         ("headers of 64 KiB", request("GET", ACTOR, ["X-Big: " + "x" * 65536])),
         ("a name of 64 KiB", request("GET", ACTOR, ["x" * 65536 + ": 1"])),
@@ -306,8 +306,8 @@ def garbage():
               status_of(answer) in (0, 400, 404, 405, 411, 413, 414, 431,
                                     501, 505)
               and b"<still open>" not in answer, answer)
-    start = b"POST " + ACTOR.encode() + b" HTTP/1.1\r\nHost: x\r\n"
-    hidden = b"GET /api/v1/nodes HTTP/1.1\r\nHost: x\r\n\r\n"
+    start = b"POST " + ACTOR.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
+    hidden = b"GET /api/v1/nodes HTTP/1.1\r\nHost: localhost\r\n\r\n"
     for sentence, lengths in (
         ("two lengths", b"Content-Length: 2\r\nContent-Length: 7\r\n"),
         ("a length and chunks",
@@ -340,7 +340,7 @@ def garbage():
         sock.close()
     problem("a body over the limit is 413", 413, "at most 5242880",
             request("POST", ACTOR, JSON, b" " * 5242881))
-    answer = send(b"POST " + ACTOR.encode() + b" HTTP/1.1\r\nHost: x\r\n"
+    answer = send(b"POST " + ACTOR.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
                   b"Content-Type: application/json\r\nConnection: close\r\n"
                   b"Transfer-Encoding: chunked\r\n\r\n" +
                   (b"10000\r\n" + b" " * 65536 + b"\r\n") * 81 +

@@ -57,7 +57,7 @@ http_do(const char *addr, const char *method, const char *target,
     char *end;
     int n;
 
-    n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: x\r\n", method,
+    n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: localhost\r\n", method,
                  target);
     n += snprintf(text + n, sizeof text - (size_t)n, "Connection: close\r\n%s",
                   headers);

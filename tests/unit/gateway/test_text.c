@@ -1,4 +1,5 @@
 #include "services/gateway/json_check.h"
+#include "services/gateway/local.h"
 #include "services/gateway/text.h"
 
 #include <check.h>
@@ -13,6 +14,31 @@ json(const char *text)
                (struct plex_bytes){(const uint8_t *)text, strlen(text)},
                &err) == PLEX_OK;
 }
+
+START_TEST(only_this_machine_is_local)
+{
+    static const char *const local[] = {
+        "localhost",
+        "LocalHost:8080",
+        "127.0.0.1:80",
+        "127.8.9.1",
+        "[::1]",
+        "[::1]:8080",
+        "http://localhost:80",
+        "https://127.0.0.1",
+    };
+    static const char *const foreign[] = {
+        "",          "null",           "localhost.evil.example", "10.0.0.1",
+        "[::1]evil", "127.evil:80",    "http://evil.example",    "[::2]:80",
+        "0.0.0.0:1", "http://[::1].x", "127.0.0.1.evil:80",
+    };
+
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
+        ck_assert_msg(gate_is_local(local[i]), "%s", local[i]);
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+        ck_assert_msg(!gate_is_local(foreign[i]), "%s", foreign[i]);
+}
+END_TEST
 
 START_TEST(json_texts_are_accepted)
 {
@@ -166,6 +192,7 @@ main(void)
     SRunner *runner;
     int failed;
 
+    tcase_add_test(tc, only_this_machine_is_local);
     tcase_add_test(tc, json_texts_are_accepted);
     tcase_add_test(tc, other_texts_are_refused);
     tcase_add_test(tc, deep_json_is_refused);
