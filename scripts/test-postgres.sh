@@ -92,7 +92,7 @@ resume()
     find_bin || fail "Postgres is not installed"
     dir=${PLEX_TEST_PG_DIR:?set by start}
     as_postgres "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 30 -s \
-        start >&2
+        restart >&2 2>/dev/null
 }
 
 newdb()
