@@ -10,7 +10,7 @@ libsqlite3-dev libpq-dev libcurl4-openssl-dev libxxhash-dev python3 curl"
 
 for argument in "$@"; do
     case $argument in
-    --test) packages="$packages postgresql-15" ;;
+    --test) packages="$packages postgresql-15 sqlite3" ;;
     --fuzz) packages="$packages clang libclang-rt-14-dev" ;;
     *)
         echo "setup.sh: unknown argument $argument (known: --test, --fuzz)" >&2
@@ -29,20 +29,26 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     exit 0
 fi
 
+# One question for all: a second run takes milliseconds. Words are meant to
+# split here, and further down.
+# shellcheck disable=SC2086
+installed=$(dpkg-query -W -f '${Package}:${db:Status-Status} ' $packages \
+    2>/dev/null) || true
 missing=
 for package in $packages; do
-    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) ||
-        state=
-    [ "$state" = installed ] || missing="$missing $package"
+    case " $installed " in
+    *" $package:installed "*) ;;
+    *) missing="$missing $package" ;;
+    esac
 done
 [ -n "$missing" ] || exit 0
 
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
-        echo "setup.sh: these packages are missing and there is no sudo." \
-            "As root, run:" >&2
-        echo "  apt-get install --no-install-recommends$missing" >&2
+        echo "setup.sh: these packages are missing and there is no sudo:" >&2
+        echo " $missing" >&2
+        echo "As root, run: $(cd "$(dirname "$0")" && pwd)/setup.sh $*" >&2
         exit 1
     fi
     as_root=sudo
@@ -58,11 +64,13 @@ case $missing in
     ;;
 esac
 echo "setup.sh: installing$missing"
-install="env DEBIAN_FRONTEND=noninteractive apt-get install -y -q
---no-install-recommends"
-# Words are meant to split here.
+# A machine that has just started may be upgrading itself: wait for the lock.
+apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q
+-o DPkg::Lock::Timeout=300"
+install="install -y --no-install-recommends $missing"
+# A fresh machine has no package lists, and old lists name files long gone.
 # shellcheck disable=SC2086
-$as_root $install $missing || {
-    $as_root apt-get update -q
-    $as_root $install $missing
-}
+if ! apt-get -qq -s $install >/dev/null 2>&1 || ! $apt $install; then
+    $apt update
+    $apt $install
+fi
