@@ -160,7 +160,7 @@ refuse_body(struct plex_http_exchange *ex)
         .status = 413,
         .code = "BODY_TOO_LARGE",
         .detail = detail,
-        .source = "http",
+        .source = ex->http->config.source,
         .request_id = "",
     };
 
@@ -179,7 +179,7 @@ refuse_framing(struct plex_http_exchange *ex)
         .code = "AMBIGUOUS_LENGTH",
         .detail = "the request says more than once how long its body is; send "
                   "one Content-Length, or Transfer-Encoding: chunked alone",
-        .source = "http",
+        .source = ex->http->config.source,
         .request_id = "",
     };
     static const struct plex_http_header close[] = {{"Connection", "close"},

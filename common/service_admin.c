@@ -137,6 +137,7 @@ service_admin_open(struct plex_instance *instance, struct plex_err *err)
         .header_max = ADMIN_HEADER_MAX,
         .connections_max = ADMIN_CONNECTIONS_MAX,
         .idle_s = ADMIN_IDLE_S,
+        .source = "admin",
         .handle = on_request,
         .arg = instance,
     };

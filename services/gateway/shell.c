@@ -231,6 +231,7 @@ http_start(struct gate *gate, struct plex_err *err)
         .header_max = GATE_HEADER_BYTES_MAX,
         .connections_max = gate->config.connections_max,
         .idle_s = gate->config.idle_s,
+        .source = "gateway",
         .handle = on_request,
         .arg = gate,
     };

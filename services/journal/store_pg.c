@@ -307,10 +307,14 @@ journal_pg_connect(struct pg_store *store, struct plex_err *err)
     }
     if (exec(store, session, err) != PLEX_OK ||
         migrate(store, err) != PLEX_OK || turn_type(store, err) != PLEX_OK ||
-        prepare_all(store, err) != PLEX_OK ||
-        PQenterPipelineMode(store->conn) != 1) {
+        prepare_all(store, err) != PLEX_OK) {
         if (store->conn != NULL)
             disconnect(store);
+        return err->status;
+    }
+    if (PQenterPipelineMode(store->conn) != 1) {
+        (void)journal_pg_failed(store, NULL, err);
+        disconnect(store);
         return err->status;
     }
     store->retry_ns = 0;

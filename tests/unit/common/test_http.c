@@ -146,6 +146,7 @@ start_at(const char *addr)
         .header_max = 4096,
         .connections_max = 64,
         .idle_s = 1,
+        .source = "http",
         .handle = on_request,
         .arg = &server,
     };
