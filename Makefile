@@ -7,6 +7,8 @@ CHAOS_SECONDS = $(or $(SECONDS),60)
 CTEST = ctest --output-on-failure --timeout 300 -j $(JOBS)
 
 .DEFAULT_GOAL := build
+# Each step is parallel in itself; two setups at once would fight over dpkg.
+.NOTPARALLEL:
 .PHONY: help setup configure build run test bench sim chaos fuzz asan tsan \
 	docs check install clean
 
@@ -79,4 +81,4 @@ install: build
 	cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(BUILD).log build-asan build-tsan build-fuzz
