@@ -62,13 +62,14 @@ fuzz:
 asan: setup-test
 	cmake -S . -B build-asan -G Ninja -DPLEX_SANITIZE=address,undefined
 	cmake --build build-asan -j $(JOBS)
-	ASAN_OPTIONS=detect_leaks=1 scripts/test-postgres.sh run \
+	scripts/test-postgres.sh run scripts/sanitized.sh build-asan \
 		$(CTEST) --test-dir build-asan
 
 tsan: setup-test
 	cmake -S . -B build-tsan -G Ninja -DPLEX_SANITIZE=thread
 	cmake --build build-tsan -j $(JOBS)
-	scripts/test-postgres.sh run $(CTEST) --test-dir build-tsan
+	scripts/test-postgres.sh run scripts/sanitized.sh build-tsan \
+		$(CTEST) --test-dir build-tsan
 
 docs: build
 	scripts/gen-operations.sh $(BUILD)/bin >docs/operations.md.new
