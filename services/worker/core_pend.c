@@ -175,6 +175,24 @@ lane_retry(struct work_core *core, struct lane *lane)
                       core->t.now_ns + backoff_ms(lane->attempts++) * WORK_MS);
 }
 
+void
+work_lanes_wake(struct work_core *core)
+{
+    struct lane **lanes = plex_calloc(core->retry.n + 1, sizeof *lanes);
+    size_t n = 0;
+
+    for (size_t i = 0; i < core->retry.n; i++)
+        if (core->retry.nodes[i]->kind == NODE_LANE)
+            lanes[n++] =
+                plex_container_of(core->retry.nodes[i], struct lane, retry);
+    for (size_t i = 0; i < n; i++) {
+        work_heap_take(&lanes[i]->retry);
+        lanes[i]->attempts = 0;
+        work_lane_go(core, lanes[i]);
+    }
+    free(lanes);
+}
+
 /* Ids of messages to others are "<actor>:<seq>:<n>": the order in which they
  * were sent. Their due times are not, since wall clocks jump. */
 static bool

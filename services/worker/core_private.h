@@ -86,6 +86,8 @@ struct pend *work_pend_timer(const struct actor *actor, const char *name,
                              const struct pend *except);
 void work_pends_due(struct work_core *core);
 void work_lane_go(struct work_core *core, struct lane *lane);
+/* A new table may know their receivers' owners: none waits any longer. */
+void work_lanes_wake(struct work_core *core);
 void work_pend_settle(struct work_core *core, struct pend *pend);
 bool work_pend_action(struct work_core *core, uint64_t token,
                       struct work_action *out);

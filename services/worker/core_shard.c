@@ -457,4 +457,5 @@ work_core_table(struct work_core *core, struct work_time t,
         work_take_go(core, take);
     else
         work_take_free(core, take);
+    work_lanes_wake(core);
 }
