@@ -76,24 +76,19 @@ load_snapshot(struct loading *l, struct plex_err *err)
     return err->status;
 }
 
+/* A row that is not there leaves l->out->has_state false. */
 static enum plex_status
 load_turn_state(struct loading *l, struct plex_err *err)
 {
     struct journal_row row;
     PGresult *result;
-    enum plex_status status;
+    enum plex_status status = PLEX_OK;
 
-    if (l->state_seq == 0)
-        return PLEX_OK;
     journal_pg_param_u64(l->store, l->id);
     journal_pg_param_u64(l->store, l->state_seq);
     if (journal_pg_query(l->store, PG_TURN_STATE, &result, err) != PLEX_OK)
         return err->status;
-    if (PQntuples(result) == 0) {
-        status = plex_err_set(err, PLEX_CORRUPT,
-                              "the state of actor %s at seq %llu is missing",
-                              l->name, (unsigned long long)l->state_seq);
-    } else {
+    if (PQntuples(result) > 0) {
         const struct plex_bytes state = journal_pg_bytes(result, 0, 10);
 
         status = row_read(result, 0, l->name, l->name_len, &row, err);
@@ -188,6 +183,52 @@ load_head(struct loading *l, struct plex_err *err)
     return journal_pg_epochs_refresh(l->store, version, err);
 }
 
+static enum plex_status
+load_unfenced_head(struct loading *l, uint64_t *newest_epoch,
+                   struct plex_err *err)
+{
+    const uint32_t shard = l->load->shard;
+    uint64_t newest;
+
+    if (load_head(l, err) != PLEX_OK)
+        return err->status;
+    newest = journal_epochs_get(&l->store->epochs, shard);
+    if (l->load->epoch >= newest)
+        return PLEX_OK;
+    *newest_epoch = newest;
+    return plex_err_set(err, PLEX_FENCED, "shard %u is at epoch %llu", shard,
+                        (unsigned long long)newest);
+}
+
+/* Where the state is missing that the head named, another journal may have
+ * written a newer one and removed it meanwhile: the head tells. */
+static enum plex_status
+load_state(struct loading *l, uint64_t *newest_epoch, struct plex_err *err)
+{
+    enum { TRIES = 8 };
+
+    for (int i = 0; i < TRIES; i++) {
+        const uint64_t state_seq = l->state_seq;
+
+        if (load_snapshot(l, err) != PLEX_OK)
+            return err->status;
+        if (l->out->has_state || state_seq == 0)
+            return PLEX_OK;
+        if (load_turn_state(l, err) != PLEX_OK)
+            return err->status;
+        if (l->out->has_state)
+            return PLEX_OK;
+        if (load_unfenced_head(l, newest_epoch, err) != PLEX_OK)
+            return err->status;
+        if (l->state_seq == state_seq)
+            return plex_err_set(err, PLEX_CORRUPT,
+                                "the state of actor %s at seq %llu is missing",
+                                l->name, (unsigned long long)state_seq);
+    }
+    return plex_err_set(err, PLEX_UNAVAILABLE,
+                        "other journals go on writing actor %s", l->name);
+}
+
 enum plex_status
 journal_pg_load(struct journal_store *base, const struct journal_load *load,
                 uint64_t wall_ms, struct plex_arena *arena,
@@ -198,23 +239,14 @@ journal_pg_load(struct journal_store *base, const struct journal_load *load,
                         .load = load,
                         .arena = arena,
                         .out = out};
-    uint64_t newest;
 
     l.name_len = journal_actor_name(&load->actor, l.name);
     if (journal_pg_connect(l.store, err) != PLEX_OK ||
-        load_head(&l, err) != PLEX_OK)
+        load_unfenced_head(&l, newest_epoch, err) != PLEX_OK)
         return err->status;
-    newest = journal_epochs_get(&l.store->epochs, load->shard);
-    if (load->epoch < newest) {
-        *newest_epoch = newest;
-        return plex_err_set(err, PLEX_FENCED, "shard %u is at epoch %llu",
-                            load->shard, (unsigned long long)newest);
-    }
     if (l.id == 0)
         return PLEX_OK;
-    if (load_snapshot(&l, err) != PLEX_OK)
-        return err->status;
-    if (!out->has_state && load_turn_state(&l, err) != PLEX_OK)
+    if (load_state(&l, newest_epoch, err) != PLEX_OK)
         return err->status;
     return load_recent(&l, wall_ms, err);
 }
