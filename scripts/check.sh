@@ -16,6 +16,10 @@ report() # report TEXT < places
 }
 
 mapfile -t sources < <(git ls-files '*.c' '*.h')
+if [ ${#sources[@]} -eq 0 ]; then
+    echo "check.sh: git lists no sources here; it wants a clone" >&2
+    exit 1
+fi
 
 foreign_includes()
 {
