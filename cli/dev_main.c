@@ -44,7 +44,10 @@ static const struct plex_option options[] = {
 static enum plex_status
 paths_find(struct dev *dev, struct plex_err *err)
 {
-    char self[PATH_MAX] = "", near[PATH_MAX + 32];
+    /* Of the program: in a build folder, and as installed. */
+    static const char *const beside[] = {"../modules",
+                                         "../lib/plexspaces/modules"};
+    char self[PATH_MAX] = "", near[PATH_MAX + 64];
     struct stat info;
 
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
@@ -57,10 +60,12 @@ paths_find(struct dev *dev, struct plex_err *err)
                                 dev->config.modules, strerror(errno));
         return PLEX_OK;
     }
-    (void)snprintf(near, sizeof near, "%s/../modules", dev->bin);
-    if (realpath(near, dev->modules) != NULL &&
-        stat(dev->modules, &info) == 0 && S_ISDIR(info.st_mode))
-        return PLEX_OK;
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
+        (void)snprintf(near, sizeof near, "%s/%s", dev->bin, beside[i]);
+        if (realpath(near, dev->modules) != NULL &&
+            stat(dev->modules, &info) == 0 && S_ISDIR(info.st_mode))
+            return PLEX_OK;
+    }
     if ((size_t)snprintf(dev->modules, sizeof dev->modules, "%.*s/modules",
                          PATH_MAX - 16, dev->data) >= sizeof dev->modules ||
         (mkdir(dev->modules, 0700) != 0 && errno != EEXIST))
