@@ -223,9 +223,9 @@ count_framing(void *arg, const char *name, const char *value)
 
 /* Headers are complete. Who forwards to us might have read another end of a
  * body whose length is said twice, and what follows would then be a request
- * that nobody checked: it is refused and the connection ends. A body that is announced too large is refused before
- * it is sent if the client waits for our word, or if it is not worth reading;
- * the connection ends then. */
+ * that nobody checked: it is refused and the connection ends. A body that is
+ * announced too large is refused before it is sent if the client waits for our
+ * word, or if it is not worth reading; the connection ends then. */
 static enum MHD_Result
 begin_reading(struct plex_http_exchange *ex, const char *method)
 {

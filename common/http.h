@@ -25,7 +25,7 @@ struct plex_http_config {
     size_t body_max;   /* bytes; more is answered 413 (problem+json) */
     size_t header_max; /* bytes of request line and headers, e.g. 32 KiB */
     uint32_t connections_max;
-    uint32_t idle_s; /* keep-alive and slow-request timeout */
+    uint32_t idle_s;    /* keep-alive and slow-request timeout */
     const char *source; /* of problems made here: the daemon's name; borrowed */
     plex_http_fn handle;
     void *arg;

@@ -35,7 +35,8 @@ struct plex_method {
 const struct plex_context *plex_call_context(const struct plex_call *call);
 /* Borrowed until the handler returns, then gone: decode at once. */
 struct plex_bytes plex_call_payload(const struct plex_call *call);
-/* True once the caller gave up (cancel, deadline, lost): work may be skipped. */
+/* True once the caller gave up (cancel, deadline, lost): work may be skipped.
+ */
 bool plex_call_abandoned(const struct plex_call *call);
 /* Answer, any time after the handler was called; the call is then gone.
  * `payload` is copied. A status but PLEX_OK carries `text` instead, and may
@@ -92,7 +93,8 @@ void plex_link_event(struct plex_link *link, const char *peer, uint32_t method,
 /* -- life ---------------------------------------------------------------- */
 
 enum {
-    PLEX_LINK_FRAME_MAX = 17 << 20, /* bytes; larger frames are dropped unread */
+    PLEX_LINK_FRAME_MAX = 17
+                          << 20, /* bytes; larger frames are dropped unread */
     PLEX_LINK_BATCH_BYTES = 256 << 10, /* an outbox flushes at this size */
     PLEX_LINK_INFLIGHT_MAX = 65536,    /* pending calls per peer */
     PLEX_LINK_QUEUE_MAX = 64 << 20,    /* bytes waiting per peer */

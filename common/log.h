@@ -28,10 +28,11 @@ struct plex_log_field {
     const char *text;
     uint64_t number;
 };
-#define PLEX_F_TEXT(k, v) ((struct plex_log_field){(k), PLEX_FIELD_TEXT, (v), 0})
-#define PLEX_F_U64(k, v)                                                       \
+#define PLEX_F_TEXT(k, v) \
+    ((struct plex_log_field){(k), PLEX_FIELD_TEXT, (v), 0})
+#define PLEX_F_U64(k, v) \
     ((struct plex_log_field){(k), PLEX_FIELD_U64, NULL, (uint64_t)(v)})
-#define PLEX_F_I64(k, v)                                                       \
+#define PLEX_F_I64(k, v) \
     ((struct plex_log_field){(k), PLEX_FIELD_I64, NULL, (uint64_t)(int64_t)(v)})
 
 /* For the calling thread; both strings are borrowed for the thread's life. */

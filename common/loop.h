@@ -23,8 +23,8 @@ struct plex_task {
     void (*run)(struct plex_task *task);
 };
 
-#define plex_container_of(ptr, type, member)                                   \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define plex_container_of(ptr, type, member) \
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 PLEX_MUST_USE enum plex_status plex_loop_create(struct plex_loop **out,
                                                 struct plex_err *err);

@@ -51,9 +51,9 @@ uint64_t plex_histogram_quantile(const struct plex_histogram *histogram,
                                  double q);
 
 /* Append the exposition to `out`; PLEX_TOO_LARGE past its maximum. */
-PLEX_MUST_USE enum plex_status
-plex_metrics_render(const struct plex_metrics *metrics, struct plex_buf *out,
-                    struct plex_err *err);
+PLEX_MUST_USE enum plex_status plex_metrics_render(
+    const struct plex_metrics *metrics, struct plex_buf *out,
+    struct plex_err *err);
 
 /* process_resident_memory_bytes, process_cpu_seconds_total, process_start_time
  * _seconds and process_open_fds of this process. */

@@ -38,25 +38,23 @@ struct plex_setting {
  * Errors: PLEX_INVALID naming where the value came from, the value, and what
  * would be right.
  */
-PLEX_MUST_USE enum plex_status
-plex_options_load(const struct plex_option *options, const char *service,
-                  const struct plex_setting *given, void *config,
-                  struct plex_err *err);
+PLEX_MUST_USE enum plex_status plex_options_load(
+    const struct plex_option *options, const char *service,
+    const struct plex_setting *given, void *config, struct plex_err *err);
 
 /* "--name value" and "--name=value", '-' or '_' inside names, into `given`
  * (room for `max` plus the end). Boolean options need no value. Unknown names
  * are PLEX_INVALID and name the nearest known one. `tables` is a
  * NULL-terminated list of option tables. */
-PLEX_MUST_USE enum plex_status
-plex_options_argv(const struct plex_option *const *tables, int argc,
-                  char **argv, struct plex_setting *given, size_t max,
-                  struct plex_err *err);
+PLEX_MUST_USE enum plex_status plex_options_argv(
+    const struct plex_option *const *tables, int argc, char **argv,
+    struct plex_setting *given, size_t max, struct plex_err *err);
 
 /* PLEX_INVALID, naming the nearest known one, if `given` (may be NULL) holds a
  * name that is in none of `tables`: plex_options_load() ignores such. */
-PLEX_MUST_USE enum plex_status
-plex_options_known(const struct plex_option *const *tables,
-                   const struct plex_setting *given, struct plex_err *err);
+PLEX_MUST_USE enum plex_status plex_options_known(
+    const struct plex_option *const *tables, const struct plex_setting *given,
+    struct plex_err *err);
 
 /* Print name, environment variable, default and help of each row. */
 void plex_options_help(const struct plex_option *options, const char *service);

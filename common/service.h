@@ -93,10 +93,9 @@ struct plex_instance;
 
 /* Start on a thread of its own; returns when start() has. `given` and its
  * strings must live as long as the instance. */
-PLEX_MUST_USE enum plex_status
-plex_instance_start(struct plex_instance **out,
-                    const struct plex_service *service,
-                    const struct plex_setting *given, struct plex_err *err);
+PLEX_MUST_USE enum plex_status plex_instance_start(
+    struct plex_instance **out, const struct plex_service *service,
+    const struct plex_setting *given, struct plex_err *err);
 /* Any thread. True once plex_service_ready(true) was called. Blocks until
  * ready, ended or `timeout_ms` passed. */
 bool plex_instance_wait_ready(struct plex_instance *instance,

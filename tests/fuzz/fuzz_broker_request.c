@@ -43,8 +43,8 @@ request(struct broker_core *core, unsigned kind, struct plex_bytes in,
                    PLEX_OK) {
         settle.where.tenant = settle.where.ns = "default";
         broker_core_settle(core, now, NULL, &settle);
-    } else if (kind == 4 && broker_wire_stats(in, arena, &where, &group,
-                                              &err) == PLEX_OK) {
+    } else if (kind == 4 &&
+               broker_wire_stats(in, arena, &where, &group, &err) == PLEX_OK) {
         (void)broker_core_stats(core, &where, group);
     }
 }
@@ -52,8 +52,8 @@ request(struct broker_core *core, unsigned kind, struct plex_bytes in,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct broker_config config = {100, 10, 2000, 1 << 24, 100, 100,
-                                         NULL, NULL};
+    const struct broker_config config = {100, 10,  2000, 1 << 24,
+                                         100, 100, NULL, NULL};
     struct broker_core *core;
     struct plex_arena arena;
 
@@ -61,8 +61,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     core = broker_core_create(&config);
     plex_arena_init(&arena, 16 << 20);
-    request(core, data[0] % 5, (struct plex_bytes){data + 1, size - 1},
-            &arena);
+    request(core, data[0] % 5, (struct plex_bytes){data + 1, size - 1}, &arena);
     carry_out(core, &arena);
     plex_arena_fini(&arena);
     broker_core_free(core);

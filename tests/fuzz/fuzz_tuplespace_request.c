@@ -27,8 +27,8 @@ carry_out(struct tspace_core *core, struct plex_arena *arena)
 static void
 request(unsigned kind, struct plex_bytes in, struct plex_arena *arena)
 {
-    const struct tspace_config config = {100, 20000, 1 << 24, 100, 100,
-                                         NULL, NULL};
+    const struct tspace_config config = {100, 20000, 1 << 24, 100,
+                                         100, NULL,  NULL};
     struct tspace_core *core = tspace_core_create(&config);
     struct tspace_write write;
     struct tspace_read read;
@@ -38,8 +38,7 @@ request(unsigned kind, struct plex_bytes in, struct plex_arena *arena)
         write.where.tenant = write.where.ns = "default";
         tspace_core_write(core, now, NULL, &write);
     } else if ((kind == 1 || kind == 2) &&
-               tspace_wire_read(in, kind == 2, arena, &read, &err) ==
-                   PLEX_OK) {
+               tspace_wire_read(in, kind == 2, arena, &read, &err) == PLEX_OK) {
         read.where.tenant = read.where.ns = "default";
         tspace_core_read(core, now, NULL, &read);
     } else if (kind == 3 &&

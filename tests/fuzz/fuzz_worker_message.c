@@ -24,8 +24,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (work_message_unpack((struct plex_bytes){data, size}, &arena, &m,
                             &err) == PLEX_OK) {
         if (work_message_pack(&m, &buf, &err) != PLEX_OK ||
-            work_message_unpack((struct plex_bytes){buf.data, buf.len},
-                                &second, &again, &err) != PLEX_OK ||
+            work_message_unpack((struct plex_bytes){buf.data, buf.len}, &second,
+                                &again, &err) != PLEX_OK ||
             !plex_actor_equal(&m.to, &again.to) ||
             m.payload.len != again.payload.len || m.id.len != again.id.len ||
             m.n_headers != again.n_headers || m.kind != again.kind)
@@ -33,8 +33,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (work_inspect_request_unpack((struct plex_bytes){data, size}, &arena,
                                     &id, &err) != PLEX_OK ||
-        work_list_request_unpack((struct plex_bytes){data, size}, &arena,
-                                 &list, &err) != PLEX_OK)
+        work_list_request_unpack((struct plex_bytes){data, size}, &arena, &list,
+                                 &err) != PLEX_OK)
         (void)0; /* refused with a reason, which is all that is asked */
     plex_buf_free(&buf);
     plex_arena_fini(&arena);

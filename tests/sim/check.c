@@ -13,7 +13,7 @@ struct op {
     int key;
     enum sim_what what;
     bool keyed;
-    bool refused;  /* the client was told: not carried out */
+    bool refused; /* the client was told: not carried out */
     bool acked;
     uint32_t floor; /* count that was finished when it began */
     uint32_t place; /* 1-based in its actor's history; 0: not there */
@@ -102,14 +102,13 @@ sim_check_begin(struct sim *sim, int key, enum sim_what what, bool keyed)
 
     if (check->n_ops > check->cap_ops) {
         check->cap_ops *= 2;
-        check->ops = plex_reallocarray(check->ops, check->cap_ops,
-                                       sizeof *check->ops);
+        check->ops =
+            plex_reallocarray(check->ops, check->cap_ops, sizeof *check->ops);
     }
-    check->ops[number] =
-        (struct op){.key = key,
-                    .what = what,
-                    .keyed = keyed,
-                    .floor = check->histories[key].finished};
+    check->ops[number] = (struct op){.key = key,
+                                     .what = what,
+                                     .keyed = keyed,
+                                     .floor = check->histories[key].finished};
     check->counts.ops++;
     return number;
 }
@@ -230,16 +229,18 @@ committed_op(struct sim *sim, int key, uint32_t number)
     uint32_t *place;
 
     if (number == 0 || number >= check->n_ops) {
-        sim_fail(sim, key, "the state names operation %" PRIu32
-                 ", which nobody asked for", number);
+        sim_fail(sim, key,
+                 "the state names operation %" PRIu32
+                 ", which nobody asked for",
+                 number);
         return;
     }
     op = &check->ops[number];
     place = sim_behaviour_of(key) == SIM_SINK ? &op->sink : &op->place;
     if (*place != 0)
         sim_fail(sim, key,
-                 "G1: operation %" PRIu32 " is applied twice, as number %"
-                 PRIu32 " and number %" PRIu32,
+                 "G1: operation %" PRIu32
+                 " is applied twice, as number %" PRIu32 " and number %" PRIu32,
                  number, *place, history->n);
     if (op->refused && place == &op->place)
         sim_fail(sim, key,
@@ -286,8 +287,8 @@ committed_state(struct sim *sim, int key, struct plex_bytes state,
     }
     if (snapshot ? n > expect : n != expect) {
         sim_fail(sim, key,
-                 "G3: a state of %" PRIu32 " operations was committed after %"
-                 PRIu32,
+                 "G3: a state of %" PRIu32
+                 " operations was committed after %" PRIu32,
                  n, history->n);
         return;
     }
@@ -321,8 +322,8 @@ committed_entry(struct sim *sim, const struct journal_entry *entry)
     sim_trace(sim, key, sim->journal,
               "committed %s/%s kind %d seq %" PRIu64 " epoch %" PRIu64
               "%s, %" PRIu32 " operations",
-              entry->actor.type, entry->actor.key, (int)entry->kind,
-              entry->seq, entry->epoch, entry->has_state ? " +state" : "",
+              entry->actor.type, entry->actor.key, (int)entry->kind, entry->seq,
+              entry->epoch, entry->has_state ? " +state" : "",
               check->histories[key].n);
 }
 
@@ -357,8 +358,8 @@ sim_check_store(struct sim *sim, struct journal_store *store)
         const struct plex_actor_id id = sim_actor(key);
         const uint32_t shard =
             plex_shard_of(plex_actor_hash(&id), PLACE_SHARD_BITS);
-        const struct journal_load load = {
-            id, shard, sim->check->epochs[shard], 10};
+        const struct journal_load load = {id, shard, sim->check->epochs[shard],
+                                          10};
         struct journal_loaded loaded;
         struct plex_err err = {0};
         uint64_t newest;
@@ -369,9 +370,8 @@ sim_check_store(struct sim *sim, struct journal_store *store)
             sim_fail(sim, key, "G4: %s/%s cannot be loaded: %s", id.type,
                      id.key, err.text);
         else if (loaded.state.len != history->n * sizeof(uint32_t) ||
-                 (history->n > 0 &&
-                  memcmp(loaded.state.data, history->numbers,
-                         loaded.state.len) != 0))
+                 (history->n > 0 && memcmp(loaded.state.data, history->numbers,
+                                           loaded.state.len) != 0))
             sim_fail(sim, key,
                      "G4: %s/%s was loaded with %zu operations, %" PRIu32
                      " are committed",
@@ -426,10 +426,9 @@ sim_check_end(struct sim *sim)
 
     for (uint32_t i = 1; i < check->n_ops; i++)
         if (check->ops[i].keyed && !check->ops[i].acked)
-            sim_fail(sim, check->ops[i].key,
-                     "stuck: keyed increment %" PRIu32
-                     " was never acknowledged",
-                     i);
+            sim_fail(
+                sim, check->ops[i].key,
+                "stuck: keyed increment %" PRIu32 " was never acknowledged", i);
     for (int key = SIM_ACTORS - SIM_SINKS; key < SIM_ACTORS; key++)
         if (check->histories[key].n != check->histories[key - SIM_SINKS].n)
             sim_fail(sim, key,

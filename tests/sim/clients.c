@@ -75,8 +75,8 @@ failed(struct sim *sim, struct client *client, const struct sim_msg *reply)
 }
 
 static void
-request_done(struct sim *sim, struct sim_node *node, void *arg,
-             uint64_t token, const struct sim_msg *reply)
+request_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
+             const struct sim_msg *reply)
 {
     struct client *client = arg;
     struct sim_count count;
@@ -99,8 +99,8 @@ request_done(struct sim *sim, struct sim_node *node, void *arg,
     sim_check_replied(sim, client->number, count.count);
     if (client->keyed && !client->again && sim_chance(sim, 15)) {
         client->again = true;
-        sim_after(sim, sim->world, sim_between(sim, 0, 300 * SIM_MS),
-                  on_retry, client, NULL);
+        sim_after(sim, sim->world, sim_between(sim, 0, 300 * SIM_MS), on_retry,
+                  client, NULL);
         return;
     }
     finish(sim, client);
@@ -109,8 +109,7 @@ request_done(struct sim *sim, struct sim_node *node, void *arg,
 static void
 message_fill(struct sim *sim, struct client *client, struct sim_msg *msg)
 {
-    const struct sim_payload payload = {(uint32_t)client->what,
-                                        client->number};
+    const struct sim_payload payload = {(uint32_t)client->what, client->number};
     struct plex_context context = plex_context_none;
     struct work_message message = {
         .to = sim_actor(client->key),
@@ -130,8 +129,8 @@ message_fill(struct sim *sim, struct client *client, struct sim_msg *msg)
     if (client->keyed) {
         message.keyed = true;
         message.ttl_ms = 24u * 3600 * 1000;
-        message.id.len = (size_t)snprintf(id, sizeof id, "kop-%" PRIu32,
-                                          client->number);
+        message.id.len =
+            (size_t)snprintf(id, sizeof id, "kop-%" PRIu32, client->number);
         message.id.data = (const uint8_t *)id;
     }
     (void)snprintf(request_id, sizeof request_id, "r%" PRIu64,
@@ -147,8 +146,7 @@ static void
 attempt(struct sim *sim, struct client *client)
 {
     struct sim_msg *msg = sim_msg_make();
-    const uint64_t gateway =
-        sim_between(sim, 0, (uint64_t)sim->n_gateways - 1);
+    const uint64_t gateway = sim_between(sim, 0, (uint64_t)sim->n_gateways - 1);
     const bool hasty = sim_chance(sim, 6);
 
     client->attempts++;
@@ -156,22 +154,21 @@ attempt(struct sim *sim, struct client *client)
         sim_check_again(sim, client->number);
     message_fill(sim, client, msg);
     sim_trace(sim, client->key, sim->world,
-              "client %d: %s %" PRIu32 "%s as request %s to %s",
-              client->index, client->what == SIM_GET ? "get" : "increment",
-              client->number, client->keyed ? " (keyed)" : "",
-              msg->context.request_id, sim->gateways[gateway]->name);
-    (void)sim_rpc(sim, &(struct sim_request){
-                           .from = sim->world,
-                           .url = sim->gateways[gateway]->url,
-                           .method = SIM_REQUEST,
-                           .msg = msg,
-                           .timeout_ns =
-                               (hasty ? sim_between(sim, 250, 900)
-                                      : TIMEOUT_MS) *
-                               SIM_MS,
-                           .done = request_done,
-                           .arg = client,
-                       });
+              "client %d: %s %" PRIu32 "%s as request %s to %s", client->index,
+              client->what == SIM_GET ? "get" : "increment", client->number,
+              client->keyed ? " (keyed)" : "", msg->context.request_id,
+              sim->gateways[gateway]->name);
+    (void)sim_rpc(
+        sim, &(struct sim_request){
+                 .from = sim->world,
+                 .url = sim->gateways[gateway]->url,
+                 .method = SIM_REQUEST,
+                 .msg = msg,
+                 .timeout_ns =
+                     (hasty ? sim_between(sim, 250, 900) : TIMEOUT_MS) * SIM_MS,
+                 .done = request_done,
+                 .arg = client,
+             });
 }
 
 static int

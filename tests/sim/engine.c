@@ -323,9 +323,8 @@ sim_fail(struct sim *sim, int key, const char *fmt, ...)
 void
 sim_print_trace(const struct sim *sim, int key, size_t most)
 {
-    const int relay = key >= 0 && sim_behaviour_of(key) == SIM_SINK
-                          ? key - SIM_SINKS
-                          : key;
+    const int relay =
+        key >= 0 && sim_behaviour_of(key) == SIM_SINK ? key - SIM_SINKS : key;
     size_t first = sim->n_lines, found = 0;
 
     while (first > 0 && found < most) {

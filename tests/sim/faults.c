@@ -68,8 +68,7 @@ halt(struct sim *sim, struct sim_node *node, uint64_t most_ms)
 
     if (!node->up || node == sim->world)
         return;
-    sim_trace(sim, -1, node, "is stopped for %" PRIu64 " ms",
-              for_ns / SIM_MS);
+    sim_trace(sim, -1, node, "is stopped for %" PRIu64 " ms", for_ns / SIM_MS);
     if (sim->now + for_ns > node->stopped_until)
         node->stopped_until = sim->now + for_ns;
 }
@@ -218,9 +217,7 @@ sim_faults_start(struct sim *sim)
         const uint64_t kind = sim_random(sim) % 4;
 
         /* Some runs see none of a kind, some see a lot. */
-        plan->weights[i] = usual[i] * (kind == 0   ? 0
-                                       : kind == 3 ? 3
-                                                   : 1);
+        plan->weights[i] = usual[i] * (kind == 0 ? 0 : kind == 3 ? 3 : 1);
         plan->sum += plan->weights[i];
     }
     plan->weights[BREAK]++;

@@ -124,9 +124,8 @@ unsafe_name(const struct sim_config *config)
         return " --unsafe no-fencing";
     if (config->unsafe_no_dedup)
         return " --unsafe no-dedup";
-    return config->unsafe_reply_before_commit
-               ? " --unsafe reply-before-commit"
-               : "";
+    return config->unsafe_reply_before_commit ? " --unsafe reply-before-commit"
+                                              : "";
 }
 
 /* The same again, now keeping what happens. */
@@ -142,8 +141,8 @@ explain(const struct sim_config *failed, const struct sim_outcome *first)
     printf("FAIL seed %" PRIu64 ": %s\n", config.seed, first->failure);
     if (again.digest != first->digest)
         printf("     the replay differs: the simulator is not deterministic\n");
-    printf("     replay: plex-sim --seeds %" PRIu64 "%s --trace\n",
-           config.seed, unsafe_name(&config));
+    printf("     replay: plex-sim --seeds %" PRIu64 "%s --trace\n", config.seed,
+           unsafe_name(&config));
 }
 
 static int
@@ -174,8 +173,8 @@ run_seeds(const struct options *options)
         commits += outcome.commits;
     }
     printf("ok: %" PRIu64 " seeds (from %" PRIu64 "), %" PRIu64
-           " events, %" PRIu64 " operations, %" PRIu64
-           " acknowledged, %" PRIu64 " commits, %.1f s\n",
+           " events, %" PRIu64 " operations, %" PRIu64 " acknowledged, %" PRIu64
+           " commits, %.1f s\n",
            done, options->first, steps, ops, acked, commits,
            (double)(clock_ms() - began) / 1000);
     return EXIT_SUCCESS;
@@ -202,8 +201,8 @@ bite(void)
                    BITE_SEEDS);
             result = EXIT_VIOLATION;
         } else {
-            printf("ok: %s is caught by seed %" PRIu64 ": %s\n",
-                   protections[i], config.seed, outcome.failure);
+            printf("ok: %s is caught by seed %" PRIu64 ": %s\n", protections[i],
+                   config.seed, outcome.failure);
         }
     }
     return result;

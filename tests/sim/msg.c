@@ -137,8 +137,7 @@ sim_put_loaded(struct sim_msg *msg, const struct journal_loaded *loaded)
 
     msg->loaded = sim_copy(msg, loaded, sizeof *loaded);
     msg->loaded->state = sim_copy_bytes(msg, loaded->state);
-    recent =
-        sim_copy(msg, loaded->recent, loaded->n_recent * sizeof *recent);
+    recent = sim_copy(msg, loaded->recent, loaded->n_recent * sizeof *recent);
     for (size_t i = 0; i < loaded->n_recent; i++) {
         recent[i].message_id = sim_copy_bytes(msg, recent[i].message_id);
         recent[i].reply = sim_copy_bytes(msg, recent[i].reply);

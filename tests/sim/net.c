@@ -58,7 +58,7 @@ struct served {
 };
 struct sim_net {
     uint64_t ids;
-    struct rpc *rpcs;       /* hash, in order of making */
+    struct rpc *rpcs;        /* hash, in order of making */
     struct served *servings; /* hash, in order of making */
     struct connection connections[SIM_NODES_MAX][SIM_NODES_MAX];
 };
@@ -83,9 +83,8 @@ static struct connection *
 connection_of(struct sim *sim, const struct sim_node *a,
               const struct sim_node *b)
 {
-    return a->index < b->index
-               ? &sim->net->connections[a->index][b->index]
-               : &sim->net->connections[b->index][a->index];
+    return a->index < b->index ? &sim->net->connections[a->index][b->index]
+                               : &sim->net->connections[b->index][a->index];
 }
 
 static struct lane *
@@ -294,8 +293,8 @@ on_ending(struct sim *sim, struct sim_node *node, void *arg)
 {
     struct ending *ending = arg;
 
-    ending->request.done(sim, node, ending->request.arg,
-                         ending->request.token, ending->reply);
+    ending->request.done(sim, node, ending->request.arg, ending->request.token,
+                         ending->reply);
     ending_drop(ending);
 }
 
@@ -469,9 +468,9 @@ sim_answer(struct sim *sim, uint64_t id, struct sim_msg *reply)
     if (call->from->up && call->from->life == call->from_life &&
         connection_of(sim, call->at, call->from)->generation ==
             call->connection)
-        packet_send(sim, call->at, call->from,
-                    &(struct packet){
-                        .is_reply = true, .rpc = call->rpc, .msg = reply});
+        packet_send(
+            sim, call->at, call->from,
+            &(struct packet){.is_reply = true, .rpc = call->rpc, .msg = reply});
     else
         sim_msg_unref(reply);
     served_free(sim, served);
@@ -512,9 +511,8 @@ sim_net_break(struct sim *sim, struct sim_node *a, struct sim_node *b)
     lane_clear(&c->lanes[1]);
     HASH_ITER(hh, sim->net->rpcs, rpc, next)
     {
-        const bool here =
-            (rpc->request.from == a && rpc->to == b) ||
-            (rpc->request.from == b && rpc->to == a);
+        const bool here = (rpc->request.from == a && rpc->to == b) ||
+                          (rpc->request.from == b && rpc->to == a);
 
         if (here && rpc->sent)
             rpc_lost(sim, rpc, delay);

@@ -47,17 +47,17 @@ invoke_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
 {
     struct gateway *gateway = node->state;
     struct request *request = arg;
-    const bool has_reply = reply->reply != NULL &&
-                           (reply->status == PLEX_OK ||
-                            reply->status == PLEX_NOT_OWNER);
+    const bool has_reply =
+        reply->reply != NULL &&
+        (reply->status == PLEX_OK || reply->status == PLEX_NOT_OWNER);
 
     if (request->attempt == token)
         request->rpc = 0;
     if (reply->status != PLEX_OK)
         sim_trace(sim, sim_key_of(&request->message.to), node,
-                  "request %s, attempt %u: %s %s",
-                  request->context.request_id, (unsigned)token,
-                  plex_status_name(reply->status), reply->text);
+                  "request %s, attempt %u: %s %s", request->context.request_id,
+                  (unsigned)token, plex_status_name(reply->status),
+                  reply->text);
     gate_core_result(gateway->core, &request->call, (uint32_t)token,
                      reply->status, reply->text,
                      has_reply ? reply->reply : NULL, sim_mono(sim, node));
@@ -65,8 +65,7 @@ invoke_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
 }
 
 static void
-invoke(struct sim *sim, struct sim_node *node,
-       const struct gate_action *action)
+invoke(struct sim *sim, struct sim_node *node, const struct gate_action *action)
 {
     struct request *request = (struct request *)action->call;
     const uint64_t mono = sim_mono(sim, node);
@@ -78,19 +77,19 @@ invoke(struct sim *sim, struct sim_node *node,
               "sends request %s, attempt %u, to %s",
               request->context.request_id, action->attempt, action->url);
     request->attempt = action->attempt;
-    request->rpc = sim_rpc(
-        sim, &(struct sim_request){
-                 .from = node,
-                 .url = action->url,
-                 .method = SIM_INVOKE,
-                 .msg = msg,
-                 .timeout_ns = request->context.deadline > mono
-                                   ? request->context.deadline - mono
-                                   : 1,
-                 .done = invoke_done,
-                 .arg = request,
-                 .token = action->attempt,
-             });
+    request->rpc =
+        sim_rpc(sim, &(struct sim_request){
+                         .from = node,
+                         .url = action->url,
+                         .method = SIM_INVOKE,
+                         .msg = msg,
+                         .timeout_ns = request->context.deadline > mono
+                                           ? request->context.deadline - mono
+                                           : 1,
+                         .done = invoke_done,
+                         .arg = request,
+                         .token = action->attempt,
+                     });
 }
 
 static void
@@ -157,8 +156,7 @@ pump(struct sim *sim, struct sim_node *node)
 static void
 wake(struct sim *sim, struct sim_node *node)
 {
-    gate_core_tick(((struct gateway *)node->state)->core,
-                   sim_mono(sim, node));
+    gate_core_tick(((struct gateway *)node->state)->core, sim_mono(sim, node));
     pump(sim, node);
 }
 

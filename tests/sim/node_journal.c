@@ -64,8 +64,7 @@ on_committed(struct sim *sim, struct sim_node *node, void *arg)
             status = plex_err_set(&err, PLEX_UNKNOWN, "disk was lost");
     }
     if (fault <= 1)
-        sim_trace(sim, -1, node, "commit ends as %s",
-                  plex_status_name(status));
+        sim_trace(sim, -1, node, "commit ends as %s", plex_status_name(status));
     journal->commit = NULL;
     journal_core_committed(journal->core, status, err.text);
     pump(sim, node);
@@ -81,9 +80,9 @@ read_store(struct sim *sim, struct sim_node *node,
     enum plex_status status;
 
     if (request->kind == JOURNAL_LOAD) {
-        status = journal_store_load(node->disk, &request->load,
-                                    sim_wall(sim, node), &reply->arena,
-                                    &loaded, &reply->epoch, err);
+        status =
+            journal_store_load(node->disk, &request->load, sim_wall(sim, node),
+                               &reply->arena, &loaded, &reply->epoch, err);
         if (status == PLEX_OK)
             sim_put_loaded(reply, &loaded);
         return status;

@@ -110,14 +110,13 @@ serve(struct sim *sim, struct sim_node *node, struct sim_call *call)
     const uint64_t now = sim_mono(sim, node);
 
     if (call->method == SIM_HEARTBEAT)
-        place_core_heartbeat(placement->core, token, &call->msg->heartbeat,
-                             now, sim_wall(sim, node));
+        place_core_heartbeat(placement->core, token, &call->msg->heartbeat, now,
+                             sim_wall(sim, node));
     else if (call->method == SIM_TABLE)
-        place_core_watch(placement->core, token, "default",
-                         call->msg->version, 2000, now);
+        place_core_watch(placement->core, token, "default", call->msg->version,
+                         2000, now);
     else
-        place_core_leave(placement->core, token,
-                         call->msg->heartbeat.node_id,
+        place_core_leave(placement->core, token, call->msg->heartbeat.node_id,
                          call->msg->heartbeat.incarnation, now,
                          sim_wall(sim, node));
     pump(sim, node);

@@ -29,8 +29,8 @@ disk_put(struct disk *disk, struct reg_app_rec *app)
 {
     size_t i = 0;
 
-    while (i < disk->n && strcmp(disk->apps[i]->full.app.name,
-                                 app->full.app.name) != 0)
+    while (i < disk->n &&
+           strcmp(disk->apps[i]->full.app.name, app->full.app.name) != 0)
         i++;
     assert(i < APPS_MAX);
     if (i == disk->n)
@@ -127,22 +127,42 @@ deploy(struct sim *sim, struct sim_node *node, struct sim_call *call)
     struct registry *registry = node->state;
     char version[16];
     const struct reg_actor_type types[] = {
-        {.name = "counter", .module = "counter", .behaviour = "counter",
-         .is_virtual = true, .durable = true, .idle_timeout_ms = 3000,
-         .mailbox_max = 100, .snapshot_every = 20},
-        {.name = "counter-volatile", .module = "counter",
-         .behaviour = "counter", .is_virtual = true, .idle_timeout_ms = 3000,
+        {.name = "counter",
+         .module = "counter",
+         .behaviour = "counter",
+         .is_virtual = true,
+         .durable = true,
+         .idle_timeout_ms = 3000,
+         .mailbox_max = 100,
+         .snapshot_every = 20},
+        {.name = "counter-volatile",
+         .module = "counter",
+         .behaviour = "counter",
+         .is_virtual = true,
+         .idle_timeout_ms = 3000,
          .mailbox_max = 100},
-        {.name = "relay", .module = "relay", .behaviour = "relay",
-         .is_virtual = true, .durable = true, .idle_timeout_ms = 3000,
+        {.name = "relay",
+         .module = "relay",
+         .behaviour = "relay",
+         .is_virtual = true,
+         .durable = true,
+         .idle_timeout_ms = 3000,
          .mailbox_max = 100},
-        {.name = "sink", .module = "sink", .behaviour = "sink",
-         .is_virtual = true, .durable = true, .idle_timeout_ms = 3000,
+        {.name = "sink",
+         .module = "sink",
+         .behaviour = "sink",
+         .is_virtual = true,
+         .durable = true,
+         .idle_timeout_ms = 3000,
          .mailbox_max = 100},
     };
     const struct reg_app_full app = {
-        .app = {.tenant = "default", .ns = "default", .name = "demo",
-                .version = version, .description = "", .types = types,
+        .app = {.tenant = "default",
+                .ns = "default",
+                .name = "demo",
+                .version = version,
+                .description = "",
+                .types = types,
                 .n_types = sizeof types / sizeof types[0]}};
 
     (void)snprintf(version, sizeof version, "1.0.%d", call->msg->app);

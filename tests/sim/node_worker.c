@@ -45,8 +45,7 @@ sim_worker_owns(const struct sim *sim, const struct sim_node *node,
     const struct worker *worker = node->state;
     const char *url;
 
-    if (!node->up ||
-        !work_core_lease_holds(worker->core, sim_mono(sim, node)))
+    if (!node->up || !work_core_lease_holds(worker->core, sim_mono(sim, node)))
         return false;
     url = work_core_owner(worker->core, actor, NULL, epoch);
     return url != NULL && url[0] == '\0';
@@ -70,8 +69,8 @@ handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
     struct plex_buf packed = {.max = 4096};
     struct plex_err err = {0};
     struct work_outcome outcome = {0};
-    struct work_output tell = {.kind = WORK_OUT_CAST, .type = "sink",
-                               .key = run->run.actor->key};
+    struct work_output tell = {
+        .kind = WORK_OUT_CAST, .type = "sink", .key = run->run.actor->key};
     enum plex_status status;
 
     assert(message != NULL && message->payload.len == sizeof payload);
@@ -103,8 +102,8 @@ handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
     assert(status == PLEX_OK);
     (void)status;
     outcome.reply = (struct plex_bytes){packed.data, packed.len};
-    sim_trace(sim, key, node, "runs %s %" PRIu32 " at %" PRIu32
-              " (epoch %" PRIu64 ")",
+    sim_trace(sim, key, node,
+              "runs %s %" PRIu32 " at %" PRIu32 " (epoch %" PRIu64 ")",
               payload.what == SIM_GET ? "get" : "increment", payload.number,
               count.count, run->run.epoch);
     work_core_ran(worker->core, now(sim, node), run->token, &outcome);
@@ -115,8 +114,7 @@ handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
 /* -- what the core wants --------------------------------------------------- */
 
 static void
-answer(struct sim *sim, struct sim_node *node,
-       const struct work_action *action)
+answer(struct sim *sim, struct sim_node *node, const struct work_action *action)
 {
     struct worker *worker = node->state;
     struct sim_msg *reply;
@@ -185,8 +183,8 @@ fence_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
 }
 
 static void
-pendings_done(struct sim *sim, struct sim_node *node, void *arg,
-              uint64_t token, const struct sim_msg *reply)
+pendings_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
+              const struct sim_msg *reply)
 {
     struct worker *worker = node->state;
 
@@ -303,8 +301,7 @@ on_flush(struct sim *sim, struct sim_node *node, void *arg)
     work_core_flush(worker->core);
     actions(sim, node);
     due = work_core_due_in(worker->core, now(sim, node));
-    sim_wake_at(sim, node,
-                due == UINT64_MAX ? due : sim_mono(sim, node) + due);
+    sim_wake_at(sim, node, due == UINT64_MAX ? due : sim_mono(sim, node) + due);
 }
 
 static void
@@ -472,10 +469,9 @@ heartbeat_done(struct sim *sim, struct sim_node *node, void *arg,
         return;
     }
     if (reply->lease_ms > LEASE_MARGIN_MS)
-        work_core_lease(
-            worker->core, now(sim, node),
-            token + (reply->lease_ms - LEASE_MARGIN_MS) * SIM_MS,
-            reply->version);
+        work_core_lease(worker->core, now(sim, node),
+                        token + (reply->lease_ms - LEASE_MARGIN_MS) * SIM_MS,
+                        reply->version);
     sim_watch_hint(sim, &worker->table, reply->version);
     sim_check_leases(sim);
     pump(sim, node);
@@ -560,8 +556,7 @@ start(struct sim *sim, struct sim_node *node)
     config.incarnation = node->incarnation;
     config.hash_seed = sim->config.seed;
     config.unsafe_no_dedup = sim->config.unsafe_no_dedup;
-    config.unsafe_reply_before_commit =
-        sim->config.unsafe_reply_before_commit;
+    config.unsafe_reply_before_commit = sim->config.unsafe_reply_before_commit;
     node->state = worker;
     worker->core = work_core_create(&config);
     worker->table = (struct sim_watch){.node = node,

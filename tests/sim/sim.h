@@ -30,7 +30,8 @@ enum {
 struct sim;
 struct sim_node;
 
-/* -- randomness (engine.c) -------------------------------------------------- */
+/* -- randomness (engine.c) --------------------------------------------------
+ */
 
 uint64_t sim_random(struct sim *sim);
 /* low <= result <= high */
@@ -38,16 +39,17 @@ uint64_t sim_between(struct sim *sim, uint64_t low, uint64_t high);
 /* True in `percent` of 100 cases; hundredths for `sim_rarely`. */
 bool sim_chance(struct sim *sim, unsigned percent);
 
-/* -- events (engine.c) ------------------------------------------------------- */
+/* -- events (engine.c) -------------------------------------------------------
+ */
 
-typedef void (*sim_event_fn)(struct sim *sim, struct sim_node *node,
-                             void *arg);
+typedef void (*sim_event_fn)(struct sim *sim, struct sim_node *node, void *arg);
 /* Run `fn` on `node` (NULL: the world) after `delay_ns`. Forgotten, after
  * `drop`, when the node has crashed by then; late when it is stopped. */
 void sim_after(struct sim *sim, struct sim_node *node, uint64_t delay_ns,
                sim_event_fn fn, void *arg, void (*drop)(void *arg));
 
-/* -- nodes (engine.c) ------------------------------------------------------- */
+/* -- nodes (engine.c) -------------------------------------------------------
+ */
 
 struct sim_call;
 /* What a kind of node does; `state` is freed by stop. */
@@ -68,7 +70,7 @@ struct sim_node {
     uint64_t life;        /* counts starts */
     uint64_t incarnation; /* random, new for each start */
     uint64_t stopped_until;
-    uint64_t mono_offset;  /* its monotonic clock is not ours */
+    uint64_t mono_offset; /* its monotonic clock is not ours */
     int64_t wall_offset_ms;
     uint64_t wake_at; /* world time of its next wake; UINT64_MAX none */
     void *state;
@@ -84,7 +86,8 @@ struct sim_node *sim_find(struct sim *sim, const char *url);
 void sim_start(struct sim *sim, struct sim_node *node);
 void sim_crash(struct sim *sim, struct sim_node *node);
 
-/* -- what travels (msg.c) ------------------------------------------------------ */
+/* -- what travels (msg.c)
+ * ------------------------------------------------------ */
 
 enum sim_method {
     SIM_ANNOUNCE = 1,
@@ -155,7 +158,8 @@ void sim_put_message(struct sim_msg *msg, const struct work_message *message);
 void sim_put_reply(struct sim_msg *msg, const struct work_reply *reply);
 void sim_put_context(struct sim_msg *msg, const struct plex_context *context);
 
-/* -- calls between nodes (net.c) ------------------------------------------------ */
+/* -- calls between nodes (net.c)
+ * ------------------------------------------------ */
 
 typedef void (*sim_done_fn)(struct sim *sim, struct sim_node *node, void *arg,
                             uint64_t token, const struct sim_msg *reply);
@@ -203,7 +207,8 @@ void sim_net_break(struct sim *sim, struct sim_node *a, struct sim_node *b);
 void sim_net_block(struct sim *sim, struct sim_node *a, struct sim_node *b,
                    uint64_t until);
 
-/* -- the world ------------------------------------------------------------------ */
+/* -- the world
+ * ------------------------------------------------------------------ */
 
 struct sim_config {
     uint64_t seed;
@@ -256,8 +261,7 @@ struct sim {
 void sim_trace(struct sim *sim, int key, const struct sim_node *node,
                const char *fmt, ...) PLEX_PRINTF(4, 5);
 /* A guarantee is violated: the run ends after this step. */
-void sim_fail(struct sim *sim, int key, const char *fmt, ...)
-    PLEX_PRINTF(3, 4);
+void sim_fail(struct sim *sim, int key, const char *fmt, ...) PLEX_PRINTF(3, 4);
 
 /* node_*.c */
 extern const struct sim_kind sim_kind_registry, sim_kind_placement,

@@ -16,7 +16,6 @@ struct sim_watch {
 };
 void sim_watch_start(struct sim *sim, struct sim_watch *watch);
 /* Somebody has seen `version`: ask at once if that is news. */
-void sim_watch_hint(struct sim *sim, struct sim_watch *watch,
-                    uint64_t version);
+void sim_watch_hint(struct sim *sim, struct sim_watch *watch, uint64_t version);
 
 #endif

@@ -82,8 +82,7 @@ apply(struct broker_core *core, struct broker_store *store)
             continue;
         n_received = action.n;
         for (uint32_t i = 0; i < action.n; i++) {
-            const struct broker_message *message =
-                action.delivered[i].message;
+            const struct broker_message *message = action.delivered[i].message;
 
             memcpy(received[i], message->id, BROKER_ID_BYTES);
             ck_assert_str_eq(message->key, "key");
@@ -103,26 +102,25 @@ send_some(struct broker_core *core, uint32_t n, const char *request_id)
     struct broker_send send = {.where = here, .messages = messages, .n = n};
 
     for (uint32_t i = 0; i < n; i++)
-        messages[i] = (struct broker_message){
-            .key = "key",
-            .payload = {(const uint8_t *)"a\0b", 3},
-            .headers = headers,
-            .n_headers = 1};
+        messages[i] =
+            (struct broker_message){.key = "key",
+                                    .payload = {(const uint8_t *)"a\0b", 3},
+                                    .headers = headers,
+                                    .n_headers = 1};
     send.first_id[0] = 1;
     if (request_id != NULL)
-        send.request_id = (struct plex_bytes){(const uint8_t *)request_id,
-                                              BROKER_ID_BYTES};
+        send.request_id =
+            (struct plex_bytes){(const uint8_t *)request_id, BROKER_ID_BYTES};
     broker_core_send(core, now, NULL, &send);
 }
 
 static void
 receive(struct broker_core *core, const char *group)
 {
-    broker_core_receive(core, now, NULL,
-                        &(struct broker_receive){.where = here,
-                                                 .group = group,
-                                                 .max = 8,
-                                                 .visibility_ms = 1000});
+    broker_core_receive(
+        core, now, NULL,
+        &(struct broker_receive){
+            .where = here, .group = group, .max = 8, .visibility_ms = 1000});
 }
 
 static void
@@ -202,8 +200,7 @@ START_TEST(interrupted_deliveries_do_not_count_but_refused_ones_do)
             broker_core_free(core);
             core = reopened(&store);
         }
-        ck_assert_uint_eq(broker_core_stats(core, &here, "g").dead_letters,
-                          1);
+        ck_assert_uint_eq(broker_core_stats(core, &here, "g").dead_letters, 1);
     }
     broker_core_free(core);
     broker_store_close(store);

@@ -93,8 +93,8 @@ write_some(struct tspace_core *core, uint8_t id, uint32_t n,
         tuples[i] = tuple;
     write.first_id[0] = id;
     if (request_id != NULL)
-        write.request_id = (struct plex_bytes){(const uint8_t *)request_id,
-                                               TSPACE_ID_BYTES};
+        write.request_id =
+            (struct plex_bytes){(const uint8_t *)request_id, TSPACE_ID_BYTES};
     tspace_core_write(core, now, NULL, &write);
 }
 
@@ -119,8 +119,8 @@ take_some(struct tspace_core *core, uint32_t n, const char *request_id)
                                .take = true};
 
     if (request_id != NULL)
-        read.request_id = (struct plex_bytes){(const uint8_t *)request_id,
-                                              TSPACE_ID_BYTES};
+        read.request_id =
+            (struct plex_bytes){(const uint8_t *)request_id, TSPACE_ID_BYTES};
     tspace_core_read(core, now, NULL, &read);
 }
 
@@ -203,8 +203,7 @@ START_TEST(unknown_schemes_are_refused)
 {
     struct tspace_store *store;
 
-    ck_assert_int_eq(tspace_store_open(&store, "redis:x", &err),
-                     PLEX_INVALID);
+    ck_assert_int_eq(tspace_store_open(&store, "redis:x", &err), PLEX_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "sqlite:FILE"));
     ck_assert_int_eq(tspace_store_check("sqlite:", &err), PLEX_INVALID);
 }

@@ -20,8 +20,11 @@ static struct caller *caller;
 static const char registry_url[] = "inproc://broker-registry";
 static const char url[] = "inproc://broker";
 static struct plex_setting registry_settings[] = {
-    {"listen_url", registry_url}, {"admin_addr", ""}, {"store_dsn", "mem:"},
-    {"log_level", "error"},       {0},
+    {"listen_url", registry_url},
+    {"admin_addr", ""},
+    {"store_dsn", "mem:"},
+    {"log_level", "error"},
+    {0},
 };
 static struct plex_setting settings[] = {
     {"listen_url", url}, {"registry_url", registry_url}, {"admin_addr", ""},
@@ -48,9 +51,9 @@ setup(void)
     (void)snprintf(folder, sizeof folder, "/tmp/plex-broker-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     (void)snprintf(dsn, sizeof dsn, "sqlite:%s/b.db", folder);
-    ck_assert_int_eq(plex_instance_start(&registry, &reg_service,
-                                         registry_settings, &err),
-                     PLEX_OK);
+    ck_assert_int_eq(
+        plex_instance_start(&registry, &reg_service, registry_settings, &err),
+        PLEX_OK);
     broker_start();
     caller = caller_start("inproc://broker-caller", registry_url);
 }
@@ -76,7 +79,7 @@ send_one(const char *text)
 {
     PB(SendRequest) request = PLEXSPACES__CHANNEL__V1__SEND_REQUEST__INIT;
     PB(Message) message = PLEXSPACES__CHANNEL__V1__MESSAGE__INIT;
-    PB(Message) *messages[] = {&message};
+    PB(Message) * messages[] = {&message};
     uint8_t payload[32];
 
     message.payload.len = strlen(text);
@@ -92,8 +95,7 @@ send_one(const char *text)
 static struct caller_call *
 receive_begin(uint64_t timeout_ms, uint64_t visibility_ms)
 {
-    PB(ReceiveRequest) request =
-        PLEXSPACES__CHANNEL__V1__RECEIVE_REQUEST__INIT;
+    PB(ReceiveRequest) request = PLEXSPACES__CHANNEL__V1__RECEIVE_REQUEST__INIT;
 
     request.channel = channel;
     request.timeout_ms = timeout_ms;

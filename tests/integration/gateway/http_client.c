@@ -57,8 +57,8 @@ http_do(const char *addr, const char *method, const char *target,
     char *end;
     int n;
 
-    n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: localhost\r\n", method,
-                 target);
+    n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: localhost\r\n",
+                 method, target);
     n += snprintf(text + n, sizeof text - (size_t)n, "Connection: close\r\n%s",
                   headers);
     if (body != NULL)

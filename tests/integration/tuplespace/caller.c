@@ -77,8 +77,8 @@ caller_start(const char *url, const char *registry_url)
     pthread_mutex_init(&caller->lock, NULL);
     pthread_cond_init(&caller->changed, NULL);
     starting = caller;
-    if (plex_instance_start(&caller->instance, &service, caller->given,
-                            &err) != PLEX_OK) {
+    if (plex_instance_start(&caller->instance, &service, caller->given, &err) !=
+        PLEX_OK) {
         (void)fprintf(stderr, "caller: %s\n", err.text);
         abort();
     }
@@ -166,8 +166,8 @@ caller_wait(struct caller_call *call, const ProtobufCMessageDescriptor *type,
     pthread_mutex_unlock(&caller->lock);
     status = call->status;
     if (status == PLEX_OK && type != NULL) {
-        *reply = protobuf_c_message_unpack(type, NULL, call->reply_len,
-                                           call->reply);
+        *reply =
+            protobuf_c_message_unpack(type, NULL, call->reply_len, call->reply);
         assert(*reply != NULL);
     }
     free(call->reply);

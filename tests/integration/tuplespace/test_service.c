@@ -20,8 +20,11 @@ static struct caller *caller;
 static const char registry_url[] = "inproc://tspace-registry";
 static const char url[] = "inproc://tspace";
 static struct plex_setting registry_settings[] = {
-    {"listen_url", registry_url}, {"admin_addr", ""}, {"store_dsn", "mem:"},
-    {"log_level", "error"},       {0},
+    {"listen_url", registry_url},
+    {"admin_addr", ""},
+    {"store_dsn", "mem:"},
+    {"log_level", "error"},
+    {0},
 };
 static struct plex_setting settings[] = {
     {"listen_url", url}, {"registry_url", registry_url}, {"admin_addr", ""},
@@ -47,9 +50,9 @@ setup(void)
     (void)snprintf(folder, sizeof folder, "/tmp/plex-tspace-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     (void)snprintf(dsn, sizeof dsn, "sqlite:%s/t.db", folder);
-    ck_assert_int_eq(plex_instance_start(&registry, &reg_service,
-                                         registry_settings, &err),
-                     PLEX_OK);
+    ck_assert_int_eq(
+        plex_instance_start(&registry, &reg_service, registry_settings, &err),
+        PLEX_OK);
     tuplespace_start();
     caller = caller_start("inproc://tspace-caller", registry_url);
 }
@@ -73,12 +76,11 @@ teardown(void)
 static enum plex_status
 write_one(int64_t value)
 {
-    PB(WriteRequest) request =
-        PLEXSPACES__TUPLESPACE__V1__WRITE_REQUEST__INIT;
+    PB(WriteRequest) request = PLEXSPACES__TUPLESPACE__V1__WRITE_REQUEST__INIT;
     PB(Tuple) tuple = PLEXSPACES__TUPLESPACE__V1__TUPLE__INIT;
-    PB(Tuple) *tuples[] = {&tuple};
+    PB(Tuple) * tuples[] = {&tuple};
     PB(Field) field = PLEXSPACES__TUPLESPACE__V1__FIELD__INIT;
-    PB(Field) *fields[] = {&field};
+    PB(Field) * fields[] = {&field};
     char space[] = "jobs";
 
     field.value_case = PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_INT;
@@ -98,7 +100,7 @@ take_begin(uint64_t timeout_ms)
     PB(ReadRequest) request = PLEXSPACES__TUPLESPACE__V1__READ_REQUEST__INIT;
     PB(Template) any = PLEXSPACES__TUPLESPACE__V1__TEMPLATE__INIT;
     PB(Pattern) pattern = PLEXSPACES__TUPLESPACE__V1__PATTERN__INIT;
-    PB(Pattern) *patterns[] = {&pattern};
+    PB(Pattern) * patterns[] = {&pattern};
     char space[] = "jobs";
 
     any.n_fields = 1;
@@ -171,8 +173,7 @@ END_TEST
 
 START_TEST(bad_requests_say_what_is_wrong)
 {
-    PB(CountRequest) request =
-        PLEXSPACES__TUPLESPACE__V1__COUNT_REQUEST__INIT;
+    PB(CountRequest) request = PLEXSPACES__TUPLESPACE__V1__COUNT_REQUEST__INIT;
     char space[] = "jobs/../other";
 
     request.space = space;

@@ -92,13 +92,13 @@ send_id(uintptr_t number, const char *text, const char *request_id)
     for (; text[2 * send.n] != '\0'; send.n++) {
         keys[send.n][0] = text[2 * send.n] == '-' ? '\0' : text[2 * send.n];
         messages[send.n].key = keys[send.n];
-        messages[send.n].payload = (struct plex_bytes){
-            (const uint8_t *)text + 2 * send.n + 1, 1};
+        messages[send.n].payload =
+            (struct plex_bytes){(const uint8_t *)text + 2 * send.n + 1, 1};
     }
     send.first_id[14] = (uint8_t)number;
     if (request_id != NULL)
-        send.request_id = (struct plex_bytes){(const uint8_t *)request_id,
-                                              BROKER_ID_BYTES};
+        send.request_id =
+            (struct plex_bytes){(const uint8_t *)request_id, BROKER_ID_BYTES};
     broker_core_send(core, now, (void *)number, &send);
     drain();
 }
@@ -121,9 +121,8 @@ settle(uintptr_t number, const char *group, uintptr_t from, uint32_t index,
 {
     const struct plex_bytes id = {answers[from].ids[index], BROKER_ID_BYTES};
 
-    broker_core_settle(
-        core, now, (void *)number,
-        &(struct broker_settle){here, group, &id, 1, ack});
+    broker_core_settle(core, now, (void *)number,
+                       &(struct broker_settle){here, group, &id, 1, ack});
     drain();
 }
 
@@ -266,8 +265,7 @@ START_TEST(restored_deliveries_go_on_where_they_were)
     for (message.seq = 7; message.seq < 10; message.seq++) {
         message.id[0] = (uint8_t)message.seq;
         message.payload =
-            (struct plex_bytes){(const uint8_t *)&"0123456789"[message.seq],
-                                1};
+            (struct plex_bytes){(const uint8_t *)&"0123456789"[message.seq], 1};
         broker_core_restore_message(core, &here, &message);
     }
     ck_assert(broker_core_restore_delivery(core, 7, "g", BROKER_DEAD, 5));

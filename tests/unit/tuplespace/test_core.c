@@ -54,8 +54,7 @@ drain(struct tspace_core *core)
         answers[number].is_write = action.answer->is_write;
         memcpy(answers[number].id, action.answer->first_id, TSPACE_ID_BYTES);
         if (!action.answer->is_write && action.answer->n > 0)
-            answers[number].first =
-                action.answer->tuples[0]->fields[1].integer;
+            answers[number].first = action.answer->tuples[0]->fields[1].integer;
     }
 }
 
@@ -73,20 +72,17 @@ write_id(struct tspace_core *core, uintptr_t number, const char *name,
          int64_t value, uint64_t ttl_ms, const char *request_id)
 {
     const struct tspace_field fields[] = {
-        {.type = TSPACE_STRING,
-         .bytes = {(const uint8_t *)name, strlen(name)}},
+        {.type = TSPACE_STRING, .bytes = {(const uint8_t *)name, strlen(name)}},
         {.type = TSPACE_INTEGER, .integer = value},
     };
     const struct tspace_tuple tuple = {.fields = fields, .n_fields = 2};
-    struct tspace_write write = {.where = here,
-                                 .tuples = &tuple,
-                                 .n_tuples = 1,
-                                 .ttl_ms = ttl_ms};
+    struct tspace_write write = {
+        .where = here, .tuples = &tuple, .n_tuples = 1, .ttl_ms = ttl_ms};
 
     write.first_id[15] = (uint8_t)number;
     if (request_id != NULL)
-        write.request_id = (struct plex_bytes){(const uint8_t *)request_id,
-                                               TSPACE_ID_BYTES};
+        write.request_id =
+            (struct plex_bytes){(const uint8_t *)request_id, TSPACE_ID_BYTES};
     tspace_core_write(core, now, call(number), &write);
     drain(core);
 }
@@ -116,8 +112,8 @@ find(struct tspace_core *core, uintptr_t number, const char *name, bool take,
                                .take = take};
 
     if (request_id != NULL)
-        read.request_id = (struct plex_bytes){(const uint8_t *)request_id,
-                                              TSPACE_ID_BYTES};
+        read.request_id =
+            (struct plex_bytes){(const uint8_t *)request_id, TSPACE_ID_BYTES};
     tspace_core_read(core, now, call(number), &read);
     drain(core);
 }

@@ -22,13 +22,12 @@ packed(const ProtobufCMessage *message)
 
 START_TEST(a_write_request_becomes_tuples)
 {
-    PB(WriteRequest) request =
-        PLEXSPACES__TUPLESPACE__V1__WRITE_REQUEST__INIT;
+    PB(WriteRequest) request = PLEXSPACES__TUPLESPACE__V1__WRITE_REQUEST__INIT;
     PB(Tuple) tuple = PLEXSPACES__TUPLESPACE__V1__TUPLE__INIT;
-    PB(Tuple) *tuples[] = {&tuple};
+    PB(Tuple) * tuples[] = {&tuple};
     PB(Field) text = PLEXSPACES__TUPLESPACE__V1__FIELD__INIT;
     PB(Field) nothing = PLEXSPACES__TUPLESPACE__V1__FIELD__INIT;
-    PB(Field) *fields[] = {&text, &nothing};
+    PB(Field) * fields[] = {&text, &nothing};
     struct tspace_write write;
     char space[] = "jobs", value[] = "hello";
 
@@ -68,7 +67,7 @@ START_TEST(limits_of_a_read_request_are_named)
     PB(ReadRequest) request = PLEXSPACES__TUPLESPACE__V1__READ_REQUEST__INIT;
     PB(Template) template_ = PLEXSPACES__TUPLESPACE__V1__TEMPLATE__INIT;
     PB(Pattern) any = PLEXSPACES__TUPLESPACE__V1__PATTERN__INIT;
-    PB(Pattern) *patterns[] = {&any};
+    PB(Pattern) * patterns[] = {&any};
     struct tspace_read read;
     char space[] = "jobs";
 

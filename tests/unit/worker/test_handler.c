@@ -45,11 +45,18 @@ setup(struct bench *b)
                      PLEX_OK);
     b->actor = (struct plex_actor_id){"acme", "default", "kitchen", "k"};
     b->header = (struct work_header){"x-test", "yes"};
-    b->message = (struct work_message){
-        .to = b->actor, .kind = WORK_CALL,
-        .id = {(const uint8_t *)"\x01\xab", 2}, .method = "POST", .path = "",
-        .subpath = "", .query = "", .content_type = "", .sender = "",
-        .timer = "", .headers = &b->header, .n_headers = 1};
+    b->message = (struct work_message){.to = b->actor,
+                                       .kind = WORK_CALL,
+                                       .id = {(const uint8_t *)"\x01\xab", 2},
+                                       .method = "POST",
+                                       .path = "",
+                                       .subpath = "",
+                                       .query = "",
+                                       .content_type = "",
+                                       .sender = "",
+                                       .timer = "",
+                                       .headers = &b->header,
+                                       .n_headers = 1};
     b->action.kind = WORK_DO_RUN;
     b->action.run.actor = &b->actor;
     b->action.run.message = &b->message;
@@ -235,14 +242,12 @@ START_TEST(bad_modules_are_refused_with_the_reason)
     unlink(path);
     ck_assert_int_eq(symlink("/etc/passwd", path), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const enum plex_status status =
-            work_modules_find(modules, cases[i].module, cases[i].behaviour,
-                              &behaviour, &err);
+        const enum plex_status status = work_modules_find(
+            modules, cases[i].module, cases[i].behaviour, &behaviour, &err);
 
         ck_assert_msg(status == cases[i].status, "%s: %s", cases[i].module,
                       err.text);
-        ck_assert_msg(strstr(err.text, cases[i].text) != NULL, "%s",
-                      err.text);
+        ck_assert_msg(strstr(err.text, cases[i].text) != NULL, "%s", err.text);
     }
     work_modules_free(modules);
 }
@@ -277,8 +282,8 @@ START_TEST(integers_may_be_decimal_strings_and_nothing_else)
         work_json_init(&json,
                        (struct plex_bytes){(const uint8_t *)cases[i].json,
                                            strlen(cases[i].json)});
-        ck_assert_msg(work_json_int(&json, "n", &value) == cases[i].found,
-                      "%s", cases[i].json);
+        ck_assert_msg(work_json_int(&json, "n", &value) == cases[i].found, "%s",
+                      cases[i].json);
         ck_assert_int_eq(value, cases[i].value);
         work_json_fini(&json);
     }

@@ -17,9 +17,10 @@ tell_self(struct plex_ctx *ctx, const struct plex_msg *msg)
     const char *header = plex_header(ctx, "X-Test");
 
     plex_reply_header(ctx, "x-made-by", "kitchen");
-    plex_reply_json(ctx, "{\"self\":\"%s/%s/%s/%s\",\"id\":\"%s\","
-                         "\"method\":\"%s\",\"header\":\"%s\",\"ms\":%llu,"
-                         "\"epoch\":%llu}",
+    plex_reply_json(ctx,
+                    "{\"self\":\"%s/%s/%s/%s\",\"id\":\"%s\","
+                    "\"method\":\"%s\",\"header\":\"%s\",\"ms\":%llu,"
+                    "\"epoch\":%llu}",
                     tenant, ns, type, key, msg->id, msg->method,
                     header == NULL ? "" : header,
                     (unsigned long long)plex_turn_ms(ctx),
