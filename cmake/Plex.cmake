@@ -4,7 +4,9 @@ add_compile_definitions(_GNU_SOURCE PLEX_VERSION="${PROJECT_VERSION}")
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes
     -Wmissing-prototypes -Wformat=2 -Wimplicit-fallthrough
     -Wno-missing-field-initializers -Werror -fno-common)
+set(PLEX_TEST_TIMEOUT 120)
 if(PLEX_SANITIZE)
+    set(PLEX_TEST_TIMEOUT 300) # everything is several times slower
     add_compile_options(-fsanitize=${PLEX_SANITIZE} -fno-omit-frame-pointer
         -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${PLEX_SANITIZE})
@@ -71,7 +73,7 @@ endfunction()
 function(plex_test_again name program)
     cmake_parse_arguments(T "" "" "ENV" ${ARGN})
     add_test(NAME ${name} COMMAND ${program})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 120
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${PLEX_TEST_TIMEOUT}
         ENVIRONMENT "CK_FORK=no;PLEX_BIN=${CMAKE_BINARY_DIR}/bin;${T_ENV}")
 endfunction()
 

@@ -15,7 +15,7 @@ enum {
     METHOD_NOTE = 4,  /* an event */
     METHOD_ORDER = 5, /* payload is a u32 that grows by one */
     METHOD_NONE = 99, /* not served */
-    WAIT_MS = 10000,  /* for anything that should happen at once */
+    WAIT_MS = 30000,  /* for anything that should happen at once */
 };
 
 struct node {
