@@ -2,14 +2,14 @@
 
 #include "common/loop.h"
 #include "common/mem.h"
-#include "journal_schema_postgres.h"
+#include "journal_postgres_schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SCHEMA_VERSION \
-    (sizeof journal_schema_postgres / sizeof *journal_schema_postgres)
+    (sizeof journal_postgres_schema / sizeof *journal_postgres_schema)
 /* Any number that others are unlikely to use: "journal" in ASCII. */
 #define EPOCH_LOCK "29959110190424428"
 #define MIGRATION_LOCK "29959110190424429"
@@ -234,7 +234,7 @@ migrate_from(struct pg_store *store, size_t version, struct plex_err *err)
         (void)snprintf(text, sizeof text,
                        "INSERT INTO plex_migration VALUES ('journal', %zu)",
                        i + 1);
-        if (exec(store, journal_schema_postgres[i], err) != PLEX_OK ||
+        if (exec(store, journal_postgres_schema[i], err) != PLEX_OK ||
             exec(store, text, err) != PLEX_OK)
             return err->status;
     }
