@@ -5,7 +5,7 @@
 # daemon's report counts, too, whose output no test looks at.
 set -u
 build=$(cd "${1:?build folder}" && pwd) || exit 1
-supp=$(cd "$(dirname "$0")/../tests/lib" && pwd)/tsan.supp
+lib=$(cd "$(dirname "$0")/../tests/lib" && pwd) || exit 1
 shift
 reports=$build/reports
 
@@ -13,7 +13,8 @@ rm -rf "$reports"
 mkdir "$reports" || exit 1
 export ASAN_OPTIONS="detect_leaks=1:log_path=$reports/asan"
 export UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/ubsan"
-export TSAN_OPTIONS="suppressions=$supp:log_path=$reports/tsan"
+export LSAN_OPTIONS="suppressions=$lib/lsan.supp:print_suppressions=0"
+export TSAN_OPTIONS="suppressions=$lib/tsan.supp:log_path=$reports/tsan"
 "$@"
 status=$?
 for report in "$reports"/*; do
