@@ -119,6 +119,8 @@ on_completed(void *arg, struct MHD_Connection *mhd, void **con_cls,
     *con_cls = NULL;
     if (ex->state >= EXCHANGE_HANDLING)
         http->pending--;
+    if (ex->stream != NULL)
+        http_stream_completed(ex);
     ex->connection->busy = false;
     exchange_recycle(ex);
 }
@@ -455,6 +457,9 @@ plex_http_drain(struct plex_http *http)
         if (!c->busy)
             (void)shutdown(c->fd, SHUT_RD);
     }
+    for (struct plex_http_exchange *ex = http->live; ex != NULL; ex = ex->next)
+        if (ex->stream != NULL)
+            http_stream_drain(ex);
     http_run_later(http);
 }
 
@@ -492,6 +497,8 @@ plex_http_close(struct plex_http *http)
     for (ex = http->live; ex != NULL; ex = ex->next) {
         if (ex->state == EXCHANGE_WAITING)
             MHD_resume_connection(ex->mhd);
+        else if (ex->stream != NULL)
+            http_stream_resume(ex);
         ex->state = EXCHANGE_DROPPED;
     }
     MHD_stop_daemon(http->mhd);

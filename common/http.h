@@ -35,7 +35,7 @@ PLEX_MUST_USE enum plex_status plex_http_open(struct plex_http **out,
                                               struct plex_loop *loop,
                                               const struct plex_http_config *c,
                                               struct plex_err *err);
-/* Refuse new connections and close idle ones; requests go on. */
+/* Refuse new connections and close idle ones; requests go on, streams end. */
 void plex_http_drain(struct plex_http *http);
 size_t plex_http_pending(const struct plex_http *http);
 /* Every exchange must have been answered or is dropped. Accepts NULL. */
@@ -79,6 +79,32 @@ struct plex_http_problem {
 void plex_http_respond_problem(struct plex_http_exchange *ex,
                                const struct plex_http_problem *problem,
                                const struct plex_http_header *headers);
+
+/*
+ * An answer without an end: what is written goes out as chunks at once, e.g.
+ * server-sent events. `closed` is called once, when the client has gone, the
+ * server drains or closes; from then on the stream is not to be used. A client
+ * that says nothing any more is noticed at a beat.
+ */
+struct plex_http_stream;
+struct plex_http_stream_config {
+    size_t buffer_max; /* bytes waiting for a slow client */
+    const char *beat;  /* written in silence, ":\n\n"; static; NULL: none */
+    uint32_t beat_ms;
+    void (*closed)(void *arg);
+    void *arg;
+};
+/* Instead of plex_http_respond(): the exchange is then gone. */
+struct plex_http_stream *plex_http_stream_begin(
+    struct plex_http_exchange *ex, unsigned status, const char *content_type,
+    const struct plex_http_header *headers,
+    const struct plex_http_stream_config *config);
+/* All of `bytes`, or false: the client is too slow, nothing was written. */
+bool plex_http_stream_write(struct plex_http_stream *stream,
+                            struct plex_bytes bytes);
+/* Send what was written and finish; closed() is not called, and the stream is
+ * gone. Not from inside closed(). */
+void plex_http_stream_end(struct plex_http_stream *stream);
 
 /* Percent-decode `len` bytes of `text` into `out` (room for len + 1), NUL
  * terminated. '+' stays '+' unless `plus_is_space`. PLEX_INVALID for a bad

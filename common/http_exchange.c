@@ -115,10 +115,10 @@ add_header(struct MHD_Response *response, const char *name, const char *value)
                  name);
 }
 
-static void
-respond(struct plex_http_exchange *ex, unsigned status,
-        const char *content_type, const struct plex_http_header *headers,
-        struct MHD_Response *response)
+void
+http_respond(struct plex_http_exchange *ex, unsigned status,
+             const char *content_type, const struct plex_http_header *headers,
+             struct MHD_Response *response)
 {
     if (content_type != NULL)
         add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
@@ -140,7 +140,7 @@ plex_http_respond(struct plex_http_exchange *ex, unsigned status,
 
     if (response == NULL)
         abort(); /* out of memory */
-    respond(ex, status, content_type, headers, response);
+    http_respond(ex, status, content_type, headers, response);
 }
 
 static size_t
@@ -189,5 +189,6 @@ plex_http_respond_problem(struct plex_http_exchange *ex,
         MHD_create_response_from_buffer(used, text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
         abort(); /* out of memory */
-    respond(ex, problem->status, "application/problem+json", headers, response);
+    http_respond(ex, problem->status, "application/problem+json", headers,
+                 response);
 }

@@ -35,8 +35,9 @@ struct plex_http_exchange {
     size_t uri_cap;
     const char *query; /* into uri */
     struct plex_buf body;
-    bool ambiguous;   /* the length of its body is said twice */
-    size_t discarded; /* bytes of a body that is too large */
+    bool ambiguous;                  /* the length of its body is said twice */
+    size_t discarded;                /* bytes of a body that is too large */
+    struct plex_http_stream *stream; /* while its answer goes on */
     void *user;
 };
 
@@ -65,5 +66,16 @@ void http_run_later(struct plex_http *http);
 /* A listening socket; `real` gets the address with its real port. */
 enum plex_status http_listen(const char *addr, int *fd, char *real,
                              size_t real_size, struct plex_err *err);
+
+/* Queue `response`, which is then libmicrohttpd's. */
+void http_respond(struct plex_http_exchange *ex, unsigned status,
+                  const char *content_type,
+                  const struct plex_http_header *headers,
+                  struct MHD_Response *response);
+/* -- http_stream.c: of an exchange that has a stream ---------------------- */
+void http_stream_drain(struct plex_http_exchange *ex);
+/* Not suspended from here on: the server is about to stop. */
+void http_stream_resume(struct plex_http_exchange *ex);
+void http_stream_completed(struct plex_http_exchange *ex);
 
 #endif
