@@ -6,11 +6,12 @@ set -eu
 packages="build-essential cmake ninja-build pkg-config libnng-dev libuv1-dev
 libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libprotobuf-dev
 libjansson-dev libcyaml-dev libyaml-dev libmicrohttpd-dev uthash-dev check
-libsqlite3-dev libpq-dev libcurl4-openssl-dev libxxhash-dev python3 curl"
+libsqlite3-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libxxhash-dev
+python3 curl"
 
 for argument in "$@"; do
     case $argument in
-    --test) packages="$packages postgresql-15 sqlite3" ;;
+    --test) packages="$packages postgresql-15 sqlite3 redis-server" ;;
     --fuzz) packages="$packages clang libclang-rt-14-dev" ;;
     *)
         echo "setup.sh: unknown argument $argument (known: --test, --fuzz)" >&2
