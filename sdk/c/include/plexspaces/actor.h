@@ -11,6 +11,10 @@
 
 #include "runtime.h"
 
+struct plex_fsm;
+struct plex_event_manager;
+struct plex_supervisor;
+
 /*
  * PlexSpaces SDK for C: the whole of what an actor module needs.
  *
@@ -30,7 +34,7 @@
  * so a module built against this header works with every runtime of the same
  * PLEX_ABI.
  */
-#define PLEX_ABI 1u
+#define PLEX_ABI 2u
 
 struct plex_ctx; /* the turn: valid during the callback only */
 
@@ -45,7 +49,12 @@ struct plex_msg {
     const char *content_type; /* of the payload */
     const void *payload;
     size_t len;
-    bool is_cast; /* nobody waits for a reply */
+    bool is_cast;      /* nobody waits for a reply */
+    uint32_t kind;     /* enum plex_msg_kind */
+    uint32_t priority; /* enum plex_priority */
+    uint64_t tag;      /* the sender's */
+    struct plex_ref from;
+    const char *reason; /* EXIT and DOWN: why; "" */
 };
 
 enum plex_result_status { /* outcome of a call this actor made */
@@ -76,6 +85,21 @@ struct plex_behaviour {
     int (*handle_reply)(struct plex_ctx *ctx, uint64_t tag,
                         enum plex_result_status status, const void *payload,
                         size_t len);
+
+    /* -- processes (process.h) -- */
+    /* First of all, with the arguments of plex_spawn(); failing: no start. */
+    int (*init)(struct plex_ctx *ctx, const void *args, size_t len);
+    /* Every message that is neither call nor cast. NULL: dropped. */
+    int (*handle_info)(struct plex_ctx *ctx, const struct plex_msg *msg);
+    /* Last of all, unless it was killed. It may still send. */
+    void (*terminate)(struct plex_ctx *ctx, const char *reason);
+    size_t data_size; /* of plex_data() */
+    bool trap_exit;   /* from the start */
+    struct plex_mailbox mailbox;
+    /* At most one; the callbacks above are then the engine's own. */
+    const struct plex_fsm *fsm;               /* fsm.h */
+    const struct plex_event_manager *events;  /* event.h */
+    const struct plex_supervisor *supervisor; /* supervisor.h */
 };
 
 struct plex_module {
@@ -89,7 +113,7 @@ struct plex_module {
     const struct plex_module plex_module         \
         __attribute__((visibility("default"))) = {PLEX_ABI, (table)}
 
-/* -- who and when ---------------------------------------------------------- */
+/* -- who and when -- */
 
 /* The key of this actor; the others may be NULL. */
 static inline const char *
@@ -104,8 +128,7 @@ plex_turn_ms(struct plex_ctx *ctx)
 {
     return ctx->ops->now_ms(ctx);
 }
-/* The epoch under which this actor runs: a fencing token for outside systems.
- */
+/* The epoch under which this actor runs: a fencing token for others. */
 static inline uint64_t
 plex_fencing_token(struct plex_ctx *ctx)
 {
@@ -117,8 +140,7 @@ plex_turn_random(struct plex_ctx *ctx, void *out, size_t len)
     ctx->ops->random(ctx, out, len);
 }
 
-/* -- state: bytes of at most 8 MiB, kept by the runtime ---------------------
- */
+/* -- state: bytes of at most 8 MiB, kept by the runtime -- */
 
 /* Borrowed until the next put or the end of the turn; NULL and 0 at first. */
 static inline const void *
@@ -146,8 +168,7 @@ plex_state_put(struct plex_ctx *ctx, const void *state, size_t len)
     ctx->ops->state_put(ctx, state, len);
 }
 
-/* -- answering ---------------------------------------------------------------
- */
+/* -- answering -- */
 
 /* At most once a turn; a second reply fails the turn. Copied. */
 static inline void
@@ -212,8 +233,7 @@ plex_fail(struct plex_ctx *ctx, const char *reason)
     return ctx->ops->fail(ctx, reason);
 }
 
-/* -- messages and timers: they leave when the turn takes effect --------------
- */
+/* -- messages and timers: they leave when the turn takes effect -- */
 
 /* To `key` of `type` in this actor's tenant and namespace. Copied. */
 static inline void
@@ -244,8 +264,7 @@ plex_timer_cancel(struct plex_ctx *ctx, const char *name)
     ctx->ops->timer_cancel(ctx, name);
 }
 
-/* -- reading the request
- * -------------------------------------------------------- */
+/* -- reading the request -- */
 
 /* 1 found, 0 absent, -1 not text. Borrowed until the callback returns. */
 static inline int

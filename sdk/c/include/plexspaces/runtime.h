@@ -43,8 +43,141 @@ struct plex_ctx_ops {
     void (*problem)(struct plex_ctx *ctx, uint32_t http_status,
                     const char *text);
 };
+
+/* -- processes (process.h) -- */
+
+/* Who a message goes to: plain data. A process on any worker, or a name as
+ * plex_whereis() gave it (that one is good on this worker only). All zero is
+ * nobody. `node` is the worker's incarnation. */
+struct plex_ref {
+    uint64_t node;
+    uint64_t id;
+};
+/* A caller that waits. */
+struct plex_from {
+    struct plex_ref ref;
+    uint64_t call;
+};
+struct plex_behaviour;
+struct plex_msg;
+struct plex_supervisor_request;
+
+enum plex_msg_kind {
+    PLEX_MSG_CALL = 1, /* handle_call */
+    PLEX_MSG_CAST,     /* handle_cast */
+    PLEX_MSG_INFO,     /* handle_info, as all below */
+    PLEX_MSG_EXIT,     /* of a linked process; this one traps exits */
+    PLEX_MSG_DOWN,     /* of a monitored process; tag: the monitor */
+    PLEX_MSG_TIMER,    /* plex_send_after(); tag */
+    PLEX_MSG_GROUP,    /* plex_group_monitor() */
+};
+enum plex_priority { /* bands of the mailbox; within one, order of arrival */
+                     PLEX_PRIORITY_NORMAL = 0,
+                     PLEX_PRIORITY_LOW,
+                     PLEX_PRIORITY_HIGH,
+                     PLEX_PRIORITY_SYSTEM,
+};
+struct plex_post {
+    uint32_t kind;     /* PLEX_MSG_CALL, CAST or INFO */
+    uint32_t priority; /* counts only where the mailbox has bands */
+    uint64_t tag;
+    const void *payload;
+    size_t len; /* at most 5 MiB */
+    /* NULL: the payload is copied. Else it is handed over: the receiver reads
+     * the very bytes, and release(payload, len) runs once, on any thread. */
+    void (*release)(void *payload, size_t len);
+    uint64_t ttl_ms; /* not handled when older; 0: no limit */
+    uint64_t id;     /* not 0: dropped when this sender sent it before */
+};
+enum plex_overflow {
+    PLEX_OVERFLOW_BLOCK = 0, /* the sender waits, at most 5 s */
+    PLEX_OVERFLOW_DROP_OLDEST,
+    PLEX_OVERFLOW_DROP_NEWEST,
+    PLEX_OVERFLOW_ERROR,
+};
+struct plex_mailbox {
+    uint32_t max;            /* messages; 0: unbounded */
+    enum plex_overflow full; /* what happens to one more */
+    bool bands;              /* higher priorities first */
+    uint32_t dedup;          /* ids remembered; 0: none */
+};
+struct plex_spawn {
+    const struct plex_behaviour *behaviour;
+    const void *args;
+    size_t args_len;
+    const char *name; /* registered before init; NULL: none */
+    const char *node; /* another worker; NULL: this one. The behaviour is then
+                         found there by its module's and its own name */
+    bool link;        /* to the caller, atomically */
+    bool monitor;     /* by the caller; *monitor_out */
+    bool wait;        /* for init */
+    uint64_t *monitor_out;
+    const struct plex_mailbox *mailbox; /* NULL: the behaviour's */
+};
+typedef bool (*plex_match_fn)(void *arg, const struct plex_msg *msg);
+
+struct plex_process_ops {
+    struct plex_ref (*self)(struct plex_ctx *ctx);
+    void *(*data)(struct plex_ctx *ctx);
+    uint64_t (*now_ns)(struct plex_ctx *ctx);
+    int (*spawn)(struct plex_ctx *ctx, const struct plex_spawn *how,
+                 struct plex_ref *out);
+    void (*exit_self)(struct plex_ctx *ctx, const char *reason);
+    void (*exit)(struct plex_ctx *ctx, struct plex_ref whom,
+                 const char *reason);
+    void (*link)(struct plex_ctx *ctx, struct plex_ref other);
+    void (*unlink)(struct plex_ctx *ctx, struct plex_ref other);
+    uint64_t (*monitor)(struct plex_ctx *ctx, struct plex_ref other);
+    void (*demonitor)(struct plex_ctx *ctx, uint64_t monitor);
+    void (*trap_exit)(struct plex_ctx *ctx, bool on);
+    int (*send)(struct plex_ctx *ctx, struct plex_ref to,
+                const struct plex_post *post);
+    int (*ask)(struct plex_ctx *ctx, struct plex_ref to,
+               const struct plex_post *post, uint64_t timeout_ms,
+               struct plex_msg *answer);
+    void (*call)(struct plex_ctx *ctx, struct plex_ref to,
+                 const struct plex_post *post, uint64_t timeout_ms);
+    struct plex_from (*reply_later)(struct plex_ctx *ctx);
+    int (*answer)(struct plex_ctx *ctx, const struct plex_from *to,
+                  const void *payload, size_t len);
+    int (*forward)(struct plex_ctx *ctx, struct plex_ref to);
+    int (*receive)(struct plex_ctx *ctx, plex_match_fn match, void *arg,
+                   uint64_t timeout_ms, struct plex_msg *out);
+    uint64_t (*send_after)(struct plex_ctx *ctx, struct plex_ref to,
+                           uint64_t delay_ms, uint64_t interval_ms,
+                           uint64_t tag);
+    bool (*cancel_timer)(struct plex_ctx *ctx, uint64_t timer);
+    int (*become)(struct plex_ctx *ctx, const struct plex_behaviour *next);
+    void (*hibernate)(struct plex_ctx *ctx);
+    int (*name_set)(struct plex_ctx *ctx, const char *name);
+    int (*name_clear)(struct plex_ctx *ctx, const char *name);
+    struct plex_ref (*whereis)(struct plex_ctx *ctx, const char *name);
+    int (*group_join)(struct plex_ctx *ctx, const char *group);
+    int (*group_leave)(struct plex_ctx *ctx, const char *group);
+    size_t (*group_members)(struct plex_ctx *ctx, const char *group,
+                            bool local_only, struct plex_ref *out, size_t max);
+    size_t (*group_publish)(struct plex_ctx *ctx, const char *group,
+                            const struct plex_post *post);
+    int (*group_monitor)(struct plex_ctx *ctx, const char *group, bool on);
+    size_t (*ref_text)(struct plex_ctx *ctx, struct plex_ref ref, char *out,
+                       size_t size);
+    /* fsm.h: verb is enum plex_fsm_verb. */
+    int (*fsm)(struct plex_ctx *ctx, int verb, const char *text,
+               uint64_t number, uint64_t tag);
+    /* event.h: 1 add, 2 add supervised, 3 remove, 4 swap */
+    int (*event)(struct plex_ctx *ctx, struct plex_ref manager, int verb,
+                 const char *handler, const char *id, const char *old_id);
+    int (*supervisor)(struct plex_ctx *ctx, struct plex_ref supervisor,
+                      const struct plex_supervisor_request *request);
+};
+
+/* What a callback gets. The worker makes one for each turn of a virtual actor,
+ * the runtime one for each process; `process` is NULL only where no process
+ * stands behind it (tests of single turns). */
 struct plex_ctx {
     const struct plex_ctx_ops *ops;
+    const struct plex_process_ops *process;
+    void *of; /* the runtime's */
 };
 
 #endif

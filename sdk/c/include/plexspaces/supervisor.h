@@ -1,0 +1,144 @@
+#ifndef PLEXSPACES_SUPERVISOR_H
+#define PLEXSPACES_SUPERVISOR_H
+
+#include "process.h"
+
+/*
+ * Supervisors with the semantics of OTP's supervisor. A behaviour whose
+ * `supervisor` points here is one: started with plex_spawn(.wait = true) it
+ * starts its children in order, each when the one before has finished its
+ * init; if one fails, those before it are stopped in reverse order and the
+ * start fails. Manifests declare the same as a tree (docs/supervision.md).
+ */
+enum plex_strategy {
+    PLEX_ONE_FOR_ONE = 1,
+    PLEX_ONE_FOR_ALL = 2,
+    PLEX_REST_FOR_ONE = 3,
+    PLEX_SIMPLE_ONE_FOR_ONE = 4, /* children[0] is the template */
+};
+enum plex_restart {
+    PLEX_PERMANENT = 0, /* always restarted */
+    PLEX_TRANSIENT = 1, /* unless it ended normal, shutdown, shutdown:... */
+    PLEX_TEMPORARY = 2, /* never */
+};
+enum { PLEX_BRUTAL_KILL = 0 };
+#define PLEX_SHUTDOWN_DEFAULT                      \
+    0xfffffffeu /* worker 5 s, supervisor infinity \
+                 */
+#define PLEX_SHUTDOWN_INFINITY 0xffffffffu
+
+enum plex_auto_shutdown {
+    PLEX_AUTO_NEVER = 0,
+    PLEX_AUTO_ANY_SIGNIFICANT = 1,
+    PLEX_AUTO_ALL_SIGNIFICANT = 2,
+};
+struct plex_child {
+    const char *id; /* a row without an id ends the table */
+    const struct plex_behaviour *behaviour;
+    const void *args;
+    size_t args_len;
+    const char *name; /* registered; NULL: none */
+    const char *node; /* NULL: where the supervisor is */
+    enum plex_restart restart;
+    uint32_t shutdown_ms; /* PLEX_BRUTAL_KILL, PLEX_SHUTDOWN_..., or ms */
+    bool significant;     /* not for permanent ones */
+};
+struct plex_supervisor {
+    enum plex_strategy strategy;
+    uint32_t intensity; /* restarts allowed within period_ms; 0: none */
+    uint32_t period_ms; /* 0: 5,000 */
+    enum plex_auto_shutdown auto_shutdown;
+    const struct plex_child *children;
+    /* Exponential back-off between restarts of one child; 0: at once. */
+    uint32_t backoff_initial_ms;
+    uint32_t backoff_max_ms;
+};
+struct plex_child_info {
+    char id[128];
+    struct plex_ref ref; /* none: not running */
+    enum plex_restart restart;
+    bool is_supervisor;
+    bool restarting; /* waits for its back-off, or its start failed */
+    bool significant;
+    uint32_t restarts;
+};
+struct plex_child_count {
+    uint32_t specs, active, supervisors, workers;
+};
+enum plex_supervisor_verb {
+    PLEX_SUP_START = 1, /* child; out: struct plex_ref */
+    PLEX_SUP_TERMINATE, /* id, or for simple_one_for_one ref */
+    PLEX_SUP_RESTART,   /* id; out: struct plex_ref */
+    PLEX_SUP_DELETE,    /* id */
+    PLEX_SUP_WHICH,     /* out: struct plex_child_info[out_max] */
+    PLEX_SUP_COUNT,     /* out: struct plex_child_count */
+};
+struct plex_supervisor_request {
+    enum plex_supervisor_verb verb;
+    const char *id;
+    struct plex_ref ref;
+    const struct plex_child *child;
+    void *out;
+    size_t out_max; /* elements */
+};
+
+/* All wait for the supervisor, without limit. Negative: -NOT_FOUND (child or
+ * supervisor), -EXISTS (id: running or not), -CONFLICT (running: terminate
+ * first; restarting), -INVALID (spec, or not for this strategy), -FAILED (the
+ * child's init). PLEX_SUP_WHICH gives the number of children. */
+static inline int
+plex_supervisor_call(struct plex_ctx *ctx, struct plex_ref supervisor,
+                     const struct plex_supervisor_request *request)
+{
+    return ctx->process->supervisor(ctx, supervisor, request);
+}
+static inline int
+plex_start_child(struct plex_ctx *ctx, struct plex_ref supervisor,
+                 const struct plex_child *child, struct plex_ref *out)
+{
+    const struct plex_supervisor_request request = {
+        .verb = PLEX_SUP_START, .child = child, .out = out, .out_max = 1};
+    return plex_supervisor_call(ctx, supervisor, &request);
+}
+static inline int
+plex_terminate_child(struct plex_ctx *ctx, struct plex_ref supervisor,
+                     const char *id)
+{
+    const struct plex_supervisor_request request = {.verb = PLEX_SUP_TERMINATE,
+                                                    .id = id};
+    return plex_supervisor_call(ctx, supervisor, &request);
+}
+static inline int
+plex_restart_child(struct plex_ctx *ctx, struct plex_ref supervisor,
+                   const char *id, struct plex_ref *out)
+{
+    const struct plex_supervisor_request request = {
+        .verb = PLEX_SUP_RESTART, .id = id, .out = out, .out_max = 1};
+    return plex_supervisor_call(ctx, supervisor, &request);
+}
+static inline int
+plex_delete_child(struct plex_ctx *ctx, struct plex_ref supervisor,
+                  const char *id)
+{
+    const struct plex_supervisor_request request = {.verb = PLEX_SUP_DELETE,
+                                                    .id = id};
+    return plex_supervisor_call(ctx, supervisor, &request);
+}
+static inline int
+plex_which_children(struct plex_ctx *ctx, struct plex_ref supervisor,
+                    struct plex_child_info *out, size_t max)
+{
+    const struct plex_supervisor_request request = {
+        .verb = PLEX_SUP_WHICH, .out = out, .out_max = max};
+    return plex_supervisor_call(ctx, supervisor, &request);
+}
+static inline int
+plex_count_children(struct plex_ctx *ctx, struct plex_ref supervisor,
+                    struct plex_child_count *out)
+{
+    const struct plex_supervisor_request request = {
+        .verb = PLEX_SUP_COUNT, .out = out, .out_max = 1};
+    return plex_supervisor_call(ctx, supervisor, &request);
+}
+
+#endif
