@@ -79,6 +79,7 @@ read_value(const struct json_pb_in *in, const struct json_pb_path *path,
            const json_t *json, void *member)
 {
     ProtobufCMessage *sub;
+    enum plex_status status;
 
     if (field->type != PROTOBUF_C_TYPE_MESSAGE)
         return json_pb_scalar_json(in, path, field, json, member);
@@ -86,6 +87,8 @@ read_value(const struct json_pb_in *in, const struct json_pb_path *path,
     if (sub == NULL)
         return json_pb_full(in);
     *(ProtobufCMessage **)member = sub;
+    if (json_form_read(in, path, json, sub, &status))
+        return status;
     return read_message(in, path, depth + 1, json, sub);
 }
 
@@ -255,11 +258,12 @@ read_message(const struct json_pb_in *in, const struct json_pb_path *path,
 }
 
 enum plex_status
-plex_json_to_pb(const json_t *json, const ProtobufCMessageDescriptor *type,
-                struct plex_arena *arena, ProtobufCMessage **out,
-                struct plex_err *err)
+plex_json_to_pb_as(const struct plex_json_form *form, const json_t *json,
+                   const ProtobufCMessageDescriptor *type,
+                   struct plex_arena *arena, ProtobufCMessage **out,
+                   struct plex_err *err)
 {
-    const struct json_pb_in in = {arena, err};
+    const struct json_pb_in in = {arena, err, form};
     ProtobufCMessage *message = make_message(&in, type);
 
     if (message == NULL)
@@ -268,6 +272,14 @@ plex_json_to_pb(const json_t *json, const ProtobufCMessageDescriptor *type,
         return err->status;
     *out = message;
     return PLEX_OK;
+}
+
+enum plex_status
+plex_json_to_pb(const json_t *json, const ProtobufCMessageDescriptor *type,
+                struct plex_arena *arena, ProtobufCMessage **out,
+                struct plex_err *err)
+{
+    return plex_json_to_pb_as(NULL, json, type, arena, out, err);
 }
 
 /* -- from parameters ------------------------------------------------------ */
@@ -301,8 +313,16 @@ set_text(const struct json_pb_in *in, const struct json_pb_path *path,
     const struct plex_bytes bytes = {(const uint8_t *)text, strlen(text)};
     void *member = member_of(message, field->offset);
 
-    if (field->type == PROTOBUF_C_TYPE_MESSAGE)
-        return json_pb_refuse(in, path, "cannot be given as a parameter");
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+        ProtobufCMessage *sub = make_message(in, field->descriptor);
+
+        if (in->form == NULL || field->label == PROTOBUF_C_LABEL_REPEATED)
+            return json_pb_refuse(in, path, "cannot be given as a parameter");
+        if (sub == NULL)
+            return json_pb_full(in);
+        *(ProtobufCMessage **)member = sub;
+        return json_form_read_text(in, path, text, sub);
+    }
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
         member = list_append(in, field, message);
         if (member == NULL)
@@ -333,10 +353,12 @@ enter(const struct json_pb_in *in, const ProtobufCFieldDescriptor *field,
 }
 
 enum plex_status
-plex_pb_set_text(ProtobufCMessage *message, const char *name, const char *text,
-                 struct plex_arena *arena, struct plex_err *err)
+plex_pb_set_text_as(const struct plex_json_form *form,
+                    ProtobufCMessage *message, const char *name,
+                    const char *text, struct plex_arena *arena,
+                    struct plex_err *err)
 {
-    const struct json_pb_in in = {arena, err};
+    const struct json_pb_in in = {arena, err, form};
     const struct json_pb_path path = {NULL, name, SIZE_MAX};
     const ProtobufCFieldDescriptor *field;
     char part[JSON_PB_NAME_MAX];
@@ -365,4 +387,11 @@ plex_pb_set_text(ProtobufCMessage *message, const char *name, const char *text,
         at = dot + 1;
     }
     return json_pb_refuse(&in, &path, "is nested too deep");
+}
+
+enum plex_status
+plex_pb_set_text(ProtobufCMessage *message, const char *name, const char *text,
+                 struct plex_arena *arena, struct plex_err *err)
+{
+    return plex_pb_set_text_as(NULL, message, name, text, arena, err);
 }

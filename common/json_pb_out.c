@@ -8,21 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static json_t *
-out_bytes(const ProtobufCBinaryData *bytes)
+json_t *
+plex_json_base64(struct plex_bytes bytes)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                  "abcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = plex_calloc(bytes->len / 3 + 2, 4);
+    char *text = plex_calloc(bytes.len / 3 + 2, 4);
     size_t used = 0;
     json_t *json;
 
-    for (size_t i = 0; i < bytes->len; i += 3) {
-        const size_t left = bytes->len - i;
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        const size_t left = bytes.len - i;
         const uint32_t bits =
-            (uint32_t)bytes->data[i] << 16 |
-            (left > 1 ? (uint32_t)bytes->data[i + 1] << 8 : 0) |
-            (left > 2 ? (uint32_t)bytes->data[i + 2] : 0);
+            (uint32_t)bytes.data[i] << 16 |
+            (left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0) |
+            (left > 2 ? (uint32_t)bytes.data[i + 2] : 0);
 
         text[used++] = digits[bits >> 18 & 63];
         text[used++] = digits[bits >> 12 & 63];
@@ -81,8 +81,19 @@ out_string(const char *text)
 }
 
 static json_t *
-out_value(const ProtobufCFieldDescriptor *field, const void *member)
+out_bytes(const ProtobufCBinaryData *bytes)
 {
+    return plex_json_base64((struct plex_bytes){bytes->data, bytes->len});
+}
+
+static json_t *
+out_value(const struct plex_json_form *form,
+          const ProtobufCFieldDescriptor *field, const void *member)
+{
+    json_t *json = form != NULL ? json_form_value(form, field, member) : NULL;
+
+    if (json != NULL)
+        return json;
     switch (field->type) {
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_SINT32:
@@ -111,7 +122,8 @@ out_value(const ProtobufCFieldDescriptor *field, const void *member)
     case PROTOBUF_C_TYPE_BYTES:
         return out_bytes(member);
     case PROTOBUF_C_TYPE_MESSAGE:
-        return plex_json_from_pb(*(const ProtobufCMessage *const *)member);
+        return plex_json_from_pb_as(form,
+                                    *(const ProtobufCMessage *const *)member);
     }
     return json_null();
 }
@@ -155,7 +167,8 @@ map_key(const ProtobufCFieldDescriptor *field, const void *member,
 }
 
 static json_t *
-out_map(const ProtobufCFieldDescriptor *field, size_t count,
+out_map(const struct plex_json_form *form,
+        const ProtobufCFieldDescriptor *field, size_t count,
         const ProtobufCMessage *const *entries)
 {
     const ProtobufCMessageDescriptor *type = field->descriptor;
@@ -168,27 +181,28 @@ out_map(const ProtobufCFieldDescriptor *field, size_t count,
                 number, &key);
         (void)json_object_set_new(
             object, key,
-            out_value(&type->fields[1],
+            out_value(form, &type->fields[1],
                       member_of(entries[i], type->fields[1].offset)));
     }
     return object;
 }
 
 static json_t *
-out_list(const ProtobufCFieldDescriptor *field, size_t count, const char *items)
+out_list(const struct plex_json_form *form,
+         const ProtobufCFieldDescriptor *field, size_t count, const char *items)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < count; i++)
         (void)json_array_append_new(
-            list,
-            out_value(field, items + i * json_pb_value_size(field->type)));
+            list, out_value(form, field,
+                            items + i * json_pb_value_size(field->type)));
     return list;
 }
 
 /* NULL: the field is not there. */
 static json_t *
-out_field(const ProtobufCMessage *message,
+out_field(const struct plex_json_form *form, const ProtobufCMessage *message,
           const ProtobufCFieldDescriptor *field)
 {
     const void *member = member_of(message, field->offset);
@@ -198,9 +212,9 @@ out_field(const ProtobufCMessage *message,
         const size_t count = *(const size_t *)quantifier;
 
         if (json_pb_is_map(message->descriptor, field))
-            return out_map(field, count,
+            return out_map(form, field, count,
                            *(const ProtobufCMessage *const *const *)member);
-        return out_list(field, count, *(const char *const *)member);
+        return out_list(form, field, count, *(const char *const *)member);
     }
     if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
         if (*(const uint32_t *)quantifier != field->id)
@@ -213,25 +227,35 @@ out_field(const ProtobufCMessage *message,
     if (field->type == PROTOBUF_C_TYPE_MESSAGE &&
         *(const ProtobufCMessage *const *)member == NULL)
         return NULL;
-    return out_value(field, member);
+    return out_value(form, field, member);
+}
+
+json_t *
+plex_json_from_pb_as(const struct plex_json_form *form,
+                     const ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *type = message->descriptor;
+    char camel[JSON_PB_NAME_MAX];
+    json_t *object = form != NULL ? form->write(message) : NULL;
+
+    if (object != NULL)
+        return object;
+    object = json_object();
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const char *name = type->fields[i].name;
+        json_t *value = out_field(form, message, &type->fields[i]);
+
+        if (value == NULL)
+            continue;
+        if (form == NULL && json_pb_camel(name, camel))
+            name = camel;
+        (void)json_object_set_new(object, name, value);
+    }
+    return object;
 }
 
 json_t *
 plex_json_from_pb(const ProtobufCMessage *message)
 {
-    const ProtobufCMessageDescriptor *type = message->descriptor;
-    char name[JSON_PB_NAME_MAX];
-    json_t *object = json_object();
-
-    for (unsigned i = 0; i < type->n_fields; i++) {
-        json_t *value = out_field(message, &type->fields[i]);
-
-        if (value == NULL)
-            continue;
-        if (json_pb_camel(type->fields[i].name, name))
-            (void)json_object_set_new(object, name, value);
-        else
-            json_decref(value);
-    }
-    return object;
+    return plex_json_from_pb_as(NULL, message);
 }

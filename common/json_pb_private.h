@@ -27,6 +27,7 @@ struct json_pb_path {
 struct json_pb_in {
     struct plex_arena *arena;
     struct plex_err *err;
+    const struct plex_json_form *form; /* NULL: canonical */
 };
 
 /* PLEX_INVALID: "<path> <text>". */
@@ -45,5 +46,26 @@ enum plex_status json_pb_scalar_json(const struct json_pb_in *in,
                                      const struct json_pb_path *path,
                                      const ProtobufCFieldDescriptor *field,
                                      const json_t *json, void *member);
+
+/* -- json_form.c: what differs where there is a form ----------------------- */
+
+/* False: nothing does, or the canonical mapping is to be tried. */
+bool json_form_text(const struct json_pb_in *in,
+                    const struct json_pb_path *path,
+                    const ProtobufCFieldDescriptor *field,
+                    struct plex_bytes text, void *member,
+                    enum plex_status *status);
+/* A message whose form is its own. */
+bool json_form_read(const struct json_pb_in *in,
+                    const struct json_pb_path *path, const json_t *json,
+                    ProtobufCMessage *message, enum plex_status *status);
+enum plex_status json_form_read_text(const struct json_pb_in *in,
+                                     const struct json_pb_path *path,
+                                     const char *text,
+                                     ProtobufCMessage *message);
+/* NULL: as in the canonical mapping. */
+json_t *json_form_value(const struct plex_json_form *form,
+                        const ProtobufCFieldDescriptor *field,
+                        const void *member);
 
 #endif

@@ -252,6 +252,18 @@ set_bytes(const struct json_pb_in *in, const struct json_pb_path *path,
     return PLEX_OK;
 }
 
+enum plex_status
+plex_json_unbase64(struct plex_bytes text, struct plex_arena *arena,
+                   struct plex_bytes *out, struct plex_err *err)
+{
+    const struct json_pb_in in = {.arena = arena, .err = err};
+    ProtobufCBinaryData data = {0};
+    const enum plex_status status = set_bytes(&in, NULL, text, &data);
+
+    *out = (struct plex_bytes){data.data, data.len};
+    return status;
+}
+
 static enum plex_status
 set_enum(const struct json_pb_in *in, const struct json_pb_path *path,
          const ProtobufCEnumDescriptor *type, const char *text, void *member)
@@ -306,7 +318,10 @@ json_pb_scalar_text(const struct json_pb_in *in,
 {
     char copy[NUMBER_TEXT_MAX];
     struct range range;
+    enum plex_status status;
 
+    if (json_form_text(in, path, field, text, member, &status))
+        return status;
     if (field->type == PROTOBUF_C_TYPE_STRING)
         return set_string(in, path, text, member);
     if (field->type == PROTOBUF_C_TYPE_BYTES)

@@ -11,7 +11,7 @@
  * of common/ that speak a protocol, include this.
  */
 enum {
-    PLEX_WIRE_DEPTH_MAX = 16,       /* nested messages */
+    PLEX_WIRE_DEPTH_MAX = 24,       /* nested messages */
     PLEX_WIRE_BYTES_MAX = 16 << 20, /* one message */
 };
 

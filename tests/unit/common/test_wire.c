@@ -307,7 +307,7 @@ START_TEST(nesting_is_bounded)
 {
     ck_assert_int_eq(unpack_nested(PLEX_WIRE_DEPTH_MAX), PLEX_OK);
     ck_assert_int_eq(unpack_nested(PLEX_WIRE_DEPTH_MAX + 1), PLEX_INVALID);
-    ck_assert_ptr_nonnull(strstr(err.text, "deeper than 16"));
+    ck_assert_ptr_nonnull(strstr(err.text, "deeper than 24"));
 }
 END_TEST
 
