@@ -51,6 +51,8 @@ field_in(const PB(Field) * in, struct tspace_field *out, struct plex_err *err)
         out->type = TSPACE_BINARY;
         out->bytes = (struct plex_bytes){in->bytes.data, in->bytes.len};
         break;
+    case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_TUPLE:
+        return plex_err_set(err, PLEX_UNSUPPORTED, "nested tuples");
     case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE__NOT_SET:
     default:
         break;
@@ -137,8 +139,10 @@ pattern_in(const PB(Pattern) * in, struct tspace_pattern *out,
         out->kind = TSPACE_EXACT;
         return field_in(in->exact, &out->field, err);
     }
-    if (in->kind_case != PLEXSPACES__TUPLESPACE__V1__PATTERN__KIND_TYPE)
+    if (in->kind_case == PLEXSPACES__TUPLESPACE__V1__PATTERN__KIND__NOT_SET)
         return PLEX_OK;
+    if (in->kind_case != PLEXSPACES__TUPLESPACE__V1__PATTERN__KIND_TYPE)
+        return plex_err_set(err, PLEX_UNSUPPORTED, "this matcher");
     if ((int)in->type < TSPACE_INTEGER || (int)in->type > TSPACE_NULL)
         return plex_err_set(err, PLEX_INVALID, "type %d is not a field type",
                             (int)in->type);
@@ -254,6 +258,17 @@ field_out(const struct tspace_field *in, struct plex_arena *arena,
     return true;
 }
 
+/* The end of it, which counts upwards. */
+static uint64_t
+id_out(const uint8_t id[TSPACE_ID_BYTES])
+{
+    uint64_t number = 0;
+
+    for (int i = TSPACE_ID_BYTES - 8; i < TSPACE_ID_BYTES; i++)
+        number = number << 8 | id[i];
+    return number;
+}
+
 static PB(Tuple) *
     tuple_out(const struct tspace_tuple *in, struct plex_arena *arena)
 {
@@ -264,7 +279,7 @@ static PB(Tuple) *
     if (out == NULL || fields == NULL || list == NULL)
         return NULL;
     plexspaces__tuplespace__v1__tuple__init(out);
-    out->id = plex_wire_bytes((struct plex_bytes){in->id, TSPACE_ID_BYTES});
+    out->id = id_out(in->id);
     out->expires_ms = in->expires_ms;
     out->n_fields = in->n_fields;
     out->fields = list;
@@ -287,13 +302,10 @@ ids_out(const struct tspace_answer *answer, struct plex_arena *arena,
     if (reply.ids == NULL)
         return plex_wire_no_room(err);
     for (uint32_t i = 0; i < answer->n; i++) {
-        uint8_t *id = plex_arena_alloc(arena, TSPACE_ID_BYTES);
+        uint8_t id[TSPACE_ID_BYTES];
 
-        if (id == NULL)
-            return plex_wire_no_room(err);
         tspace_id_at(answer->first_id, i, id);
-        reply.ids[i] =
-            plex_wire_bytes((struct plex_bytes){id, TSPACE_ID_BYTES});
+        reply.ids[i] = id_out(id);
     }
     return plex_wire_pack(&reply.base, out, err);
 }
