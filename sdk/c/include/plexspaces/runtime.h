@@ -11,6 +11,7 @@
  * are only ever added at the end, within one PLEX_ABI.
  */
 struct plex_ctx;
+struct plex_facet_request;
 
 struct plex_ctx_ops {
     uint32_t abi;
@@ -42,6 +43,8 @@ struct plex_ctx_ops {
     /* As reply, with an RFC 9457 problem made of `text`. */
     void (*problem)(struct plex_ctx *ctx, uint32_t http_status,
                     const char *text);
+    /* facet.h; NULL: no facets here. */
+    int (*facet)(struct plex_ctx *ctx, struct plex_facet_request *request);
 };
 
 /* -- processes (process.h) -- */
