@@ -38,6 +38,11 @@ struct plex_bytes plex_call_payload(const struct plex_call *call);
 /* True once the caller gave up (cancel, deadline, lost): work may be skipped.
  */
 bool plex_call_abandoned(const struct plex_call *call);
+/* Be told, once, when the caller cancels or is lost (not of its deadline, for
+ * which the handler has the context's). `fn` may answer; so must somebody. */
+void plex_call_on_abandon(struct plex_call *call,
+                          void (*fn)(void *arg, struct plex_call *call),
+                          void *arg);
 /* Answer, any time after the handler was called; the call is then gone.
  * `payload` is copied. A status but PLEX_OK carries `text` instead, and may
  * carry a payload too (e.g. the newer table version). */

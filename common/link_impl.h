@@ -142,6 +142,8 @@ struct plex_call {
     uint64_t incarnation; /* of the peer when it asked */
     bool event;
     bool abandoned;
+    void (*on_abandon)(void *arg, struct plex_call *call); /* or NULL */
+    void *on_abandon_arg;
     struct plex_bytes payload;
     struct plex_context context;
     char *long_strings; /* those that do not fit below */

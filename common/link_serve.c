@@ -77,6 +77,7 @@ served_add(struct link_peer *peer, uint64_t id)
     call->id = id;
     call->incarnation = peer->incarnation;
     call->abandoned = false;
+    call->on_abandon = NULL;
     bucket = served_bucket(link, peer, id);
     call->next_hash = link->served[bucket];
     link->served[bucket] = call;
@@ -235,20 +236,35 @@ link_serve_request(struct link_peer *peer, const struct plex_envelope *envelope)
     call_handle(call, envelope);
 }
 
+/* The call may be answered, and gone, when this returns. */
+static void
+call_abandon(struct plex_call *call)
+{
+    void (*const tell)(void *arg, struct plex_call *call) = call->on_abandon;
+
+    call->abandoned = true;
+    call->on_abandon = NULL;
+    if (tell != NULL)
+        tell(call->on_abandon_arg, call);
+}
+
 void
 link_serve_cancel(struct link_peer *peer, uint64_t id)
 {
     struct plex_call *call = served_find(peer, id);
 
     if (call != NULL)
-        call->abandoned = true;
+        call_abandon(call);
 }
 
 void
 link_served_abandon(struct link_peer *peer)
 {
-    for (struct plex_call *call = peer->served; call != NULL; call = call->next)
-        call->abandoned = true;
+    for (struct plex_call *call = peer->served, *next; call != NULL;
+         call = next) {
+        next = call->next;
+        call_abandon(call);
+    }
 }
 
 /* -- what a handler may do
@@ -272,6 +288,14 @@ plex_call_abandoned(const struct plex_call *call)
     return call->abandoned || call->incarnation != call->peer->incarnation ||
            (call->context.deadline != 0 &&
             call->context.deadline <= plex_now());
+}
+
+void
+plex_call_on_abandon(struct plex_call *call,
+                     void (*fn)(void *arg, struct plex_call *call), void *arg)
+{
+    call->on_abandon = fn;
+    call->on_abandon_arg = arg;
 }
 
 /* Cut to what fits, not inside a UTF-8 character. */

@@ -44,6 +44,15 @@ handle_echo(void *state, struct plex_call *call)
 }
 
 static void
+on_abandon(void *arg, struct plex_call *call)
+{
+    struct node *node = arg;
+
+    ck_assert(plex_call_abandoned(call));
+    node->told++;
+}
+
+static void
 handle_hold(void *state, struct plex_call *call)
 {
     struct node *node = state;
@@ -52,6 +61,7 @@ handle_hold(void *state, struct plex_call *call)
     if (node->held < 64)
         node->calls[node->held] = call;
     node->held++;
+    plex_call_on_abandon(call, on_abandon, node);
 }
 
 static void

@@ -33,6 +33,7 @@ struct node {
     atomic_uint notes;
     atomic_uint disorder;
     atomic_uint held;
+    atomic_uint told;      /* of held calls that were abandoned */
     atomic_uint abandoned; /* as of node_look */
     uint32_t next_order;
     struct plex_call *calls[64];

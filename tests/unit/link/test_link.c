@@ -157,6 +157,7 @@ START_TEST(a_cancelled_call_is_abandoned_at_the_server)
     wait_count(client, &out.done, 1);
     ck_assert_int_eq(out.status, PLEX_CANCELLED);
     ck_assert(all_abandoned(client, server, 1));
+    ck_assert_uint_eq(server->told, 1);
     node_do(server, node_release);
     run_ms(client, 20);
     ck_assert_uint_eq(out.done, 1);

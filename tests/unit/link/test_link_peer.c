@@ -192,6 +192,7 @@ START_TEST(a_lost_callers_request_is_abandoned)
     wait_atomic(client, &server->held, 1);
     node_stop(client);
     ck_assert(abandoned(idle, server));
+    ck_assert_uint_eq(server->told, 1);
     node_do(server, node_release); /* goes nowhere */
     node_stop(idle);
     node_stop(server);
