@@ -121,6 +121,8 @@ on_completed(void *arg, struct MHD_Connection *mhd, void **con_cls,
         http->pending--;
     if (ex->stream != NULL)
         http_stream_completed(ex);
+    if (ex->watch != NULL)
+        http_watch_end(ex);
     ex->connection->busy = false;
     exchange_recycle(ex);
 }
@@ -495,6 +497,8 @@ plex_http_close(struct plex_http *http)
     plex_timer_free(http->timer);
     /* libmicrohttpd may not be stopped while connections are suspended. */
     for (ex = http->live; ex != NULL; ex = ex->next) {
+        if (ex->watch != NULL)
+            http_watch_end(ex);
         if (ex->state == EXCHANGE_WAITING)
             MHD_resume_connection(ex->mhd);
         else if (ex->stream != NULL)

@@ -59,6 +59,10 @@ void plex_http_each_header(const struct plex_http_exchange *ex,
 struct plex_bytes plex_http_body(const struct plex_http_exchange *ex);
 /* True once the client is gone. */
 bool plex_http_gone(const struct plex_http_exchange *ex);
+/* Be told of it, once, as long as the exchange is not answered; which it must
+ * be, then too. At most once per exchange. */
+void plex_http_on_gone(struct plex_http_exchange *ex, void (*fn)(void *arg),
+                       void *arg);
 /* A word of the handler's own, NULL at first. */
 void **plex_http_user(struct plex_http_exchange *ex);
 

@@ -94,6 +94,8 @@ queue_response(struct plex_http_exchange *ex, unsigned status,
 
     assert(was_waiting || ex->state == EXCHANGE_HANDLING); /* answered once */
     ex->state = EXCHANGE_ANSWERED;
+    if (ex->watch != NULL)
+        http_watch_end(ex);
     if (MHD_queue_response(ex->mhd, status, response) != MHD_YES) {
         plex_log(PLEX_LOG_WARN, "http-response-refused",
                  "status %u could not be sent", status);

@@ -38,6 +38,7 @@ struct plex_http_exchange {
     bool ambiguous;                  /* the length of its body is said twice */
     size_t discarded;                /* bytes of a body that is too large */
     struct plex_http_stream *stream; /* while its answer goes on */
+    struct http_watch *watch;        /* for a client that leaves */
     void *user;
 };
 
@@ -72,6 +73,8 @@ void http_respond(struct plex_http_exchange *ex, unsigned status,
                   const char *content_type,
                   const struct plex_http_header *headers,
                   struct MHD_Response *response);
+/* -- http_gone.c: of an exchange that is watched -------------------------- */
+void http_watch_end(struct plex_http_exchange *ex);
 /* -- http_stream.c: of an exchange that has a stream ---------------------- */
 void http_stream_drain(struct plex_http_exchange *ex);
 /* Not suspended from here on: the server is about to stop. */

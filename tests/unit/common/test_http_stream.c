@@ -17,6 +17,8 @@ struct server {
     struct plex_task close_task, drain_task;
     struct plex_http_stream *stream; /* /stream, until it ended */
     atomic_int streams_closed;
+    struct plex_http_exchange *held; /* /hold, until its client leaves */
+    atomic_int held_begun, held_gone;
     pthread_t thread;
 };
 
@@ -81,13 +83,32 @@ stream_ask(struct server *s, struct plex_http_exchange *ex)
 }
 
 static void
+on_held_gone(void *arg)
+{
+    struct server *s = arg;
+
+    ck_assert(plex_http_gone(s->held));
+    plex_http_respond(s->held, 204, NULL, NULL, (struct plex_bytes){0});
+    s->held = NULL;
+    atomic_fetch_add(&s->held_gone, 1);
+}
+
+static void
 on_request(void *arg, struct plex_http_exchange *ex)
 {
     struct server *s = arg;
 
     if (strcmp(plex_http_path(ex), "/stream") == 0)
         stream_begin(s, ex);
-    else
+    else if (strcmp(plex_http_path(ex), "/hold") == 0) {
+        s->held = ex;
+        plex_http_on_gone(ex, on_held_gone, s);
+        atomic_fetch_add(&s->held_begun, 1);
+    } else if (strcmp(plex_http_path(ex), "/release") == 0) {
+        plex_http_respond(s->held, 200, NULL, NULL, bytes_of("released"));
+        s->held = NULL;
+        plex_http_respond(ex, 200, NULL, NULL, bytes_of("ok"));
+    } else
         stream_ask(s, ex);
 }
 
@@ -283,6 +304,56 @@ START_TEST(close_ends_streams)
 }
 END_TEST
 
+static int
+dial_hold(void)
+{
+    static const char request[] = "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n";
+    const int fd = dial(), begun = atomic_load(&server.held_begun);
+
+    http_client_send(fd, request, sizeof request - 1);
+    while (atomic_load(&server.held_begun) == begun)
+        (void)sched_yield();
+    return fd;
+}
+
+START_TEST(a_handler_is_told_at_once_when_its_client_leaves)
+{
+    const int other = dial();
+
+    for (int i = 0; i < 20; i++) {
+        (void)close(dial_hold());
+        while (atomic_load(&server.held_gone) <= i)
+            (void)sched_yield();
+    }
+    (void)ask(other, "GET /write?x HTTP/1.1\r\nHost: x\r\n\r\n");
+    (void)close(other);
+}
+END_TEST
+
+START_TEST(an_answered_client_is_not_watched_any_more)
+{
+    const int fd = dial_hold(), other = dial();
+
+    (void)ask(other, "GET /release HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(fd, "released");
+    (void)close(fd);
+    (void)ask(other, "GET /write?x HTTP/1.1\r\nHost: x\r\n\r\n");
+    ck_assert_int_eq(atomic_load(&server.held_gone), 0);
+    (void)close(other);
+}
+END_TEST
+
+START_TEST(a_watched_client_may_wait_while_the_server_closes)
+{
+    const int fd = dial_hold();
+
+    stop();
+    ck_assert_int_eq(atomic_load(&server.held_gone), 0);
+    (void)close(fd);
+    start();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -300,6 +371,9 @@ main(void)
     tcase_add_test(tcase, a_stream_answers_head_without_a_body);
     tcase_add_test(tcase, drain_ends_streams);
     tcase_add_test(tcase, close_ends_streams);
+    tcase_add_test(tcase, a_handler_is_told_at_once_when_its_client_leaves);
+    tcase_add_test(tcase, an_answered_client_is_not_watched_any_more);
+    tcase_add_test(tcase, a_watched_client_may_wait_while_the_server_closes);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
