@@ -18,6 +18,7 @@ enum field_type {
     FIELD_OBJECT, /* of `fields` */
     FIELD_LIST,   /* of objects of `fields` */
     FIELD_MAP,    /* of texts, free keys */
+    FIELD_JSON,   /* anything; its JSON, as a text */
 };
 
 struct field {
@@ -25,6 +26,7 @@ struct field {
     enum field_type type;
     bool required;
     const struct field *fields;
+    const char *as; /* the name it is another name of, or NULL */
 };
 
 static const struct field facet_fields[] = {
@@ -52,12 +54,43 @@ static const struct field type_fields[] = {
     {"resources", FIELD_OBJECT, false, resource_fields},
     {0},
 };
+/* A child may be a supervisor, and so on: the reader bounds the depth. */
+static const struct field supervisor_fields[10];
+static const struct field child_fields[] = {
+    {"id", FIELD_TEXT, true, NULL},
+    {"type", FIELD_TEXT, false, NULL},
+    {"module", FIELD_TEXT, false, NULL},
+    {"behaviour", FIELD_TEXT, false, NULL},
+    {"supervisor", FIELD_OBJECT, false, supervisor_fields},
+    {"name", FIELD_TEXT, false, NULL},
+    {"args", FIELD_JSON, false, NULL},
+    {"restart", FIELD_TEXT, false, NULL},
+    {"shutdown", FIELD_TEXT, false, NULL},
+    {"significant", FIELD_BOOL, false, NULL},
+    {"node", FIELD_TEXT, false, NULL},
+    {"child_id", FIELD_TEXT, false, NULL, "id"},
+    {"shutdown_timeout", FIELD_TEXT, false, NULL, "shutdown"},
+    {0},
+};
+static const struct field supervisor_fields[10] = {
+    {"strategy", FIELD_TEXT, false, NULL},
+    {"intensity", FIELD_INTEGER, false, NULL},
+    {"period_ms", FIELD_INTEGER, false, NULL},
+    {"auto_shutdown", FIELD_TEXT, false, NULL},
+    {"children", FIELD_LIST, false, child_fields},
+    {"backoff_initial_ms", FIELD_INTEGER, false, NULL},
+    {"backoff_max_ms", FIELD_INTEGER, false, NULL},
+    {"max_restarts", FIELD_INTEGER, false, NULL, "intensity"},
+    {"max_restart_window_ms", FIELD_INTEGER, false, NULL, "period_ms"},
+    {0},
+};
 static const struct field manifest_fields[] = {
     {"name", FIELD_TEXT, true, NULL},
     {"version", FIELD_TEXT, true, NULL},
     {"namespace", FIELD_TEXT, false, NULL},
     {"description", FIELD_TEXT, false, NULL},
-    {"actor_types", FIELD_LIST, true, type_fields},
+    {"actor_types", FIELD_LIST, false, type_fields},
+    {"supervisor", FIELD_OBJECT, false, supervisor_fields},
     {0},
 };
 
@@ -65,6 +98,7 @@ struct reader {
     const char *name;
     yaml_document_t document;
     unsigned visited;
+    unsigned depth;
 };
 
 static enum plex_status read_object(struct reader *reader, yaml_node_t *node,
@@ -245,6 +279,82 @@ read_list(struct reader *reader, yaml_node_t *node, const char *what,
     return status;
 }
 
+/* What YAML says as JSON: a plain scalar that is a JSON value is that. */
+static enum plex_status
+json_of(struct reader *reader, yaml_node_t *node, const char *what,
+        json_t **out, struct plex_err *err)
+{
+    enum plex_status status = PLEX_OK;
+    const char *text;
+    json_t *item;
+
+    *out = NULL;
+    if (++reader->visited > MANIFEST_NODES_MAX)
+        return offence(reader, node, err, "too many values, at ", what);
+    if (reader->depth > MANIFEST_DEPTH_MAX)
+        return offence(reader, node, err, "nested too deeply: ", what);
+    if (node->type == YAML_SCALAR_NODE) {
+        status = read_scalar(reader, node, what, "a text", &text, err);
+        if (status == PLEX_OK &&
+            node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+            *out = strcmp(text, "~") == 0 || text[0] == '\0'
+                       ? json_null()
+                       : json_loads(text, JSON_DECODE_ANY, NULL);
+        if (status == PLEX_OK && *out == NULL)
+            *out = json_string(text);
+        return status == PLEX_OK && *out == NULL
+                   ? offence(reader, node, err, "bad UTF-8 in ", what)
+                   : status;
+    }
+    reader->depth++;
+    *out = node->type == YAML_SEQUENCE_NODE ? json_array() : json_object();
+    for (yaml_node_item_t *i = node->data.sequence.items.start;
+         node->type == YAML_SEQUENCE_NODE && status == PLEX_OK &&
+         i < node->data.sequence.items.top;
+         i++) {
+        status = json_of(reader, yaml_document_get_node(&reader->document, *i),
+                         what, &item, err);
+        if (status == PLEX_OK)
+            (void)json_array_append_new(*out, item);
+    }
+    for (yaml_node_pair_t *i = node->data.mapping.pairs.start;
+         node->type == YAML_MAPPING_NODE && status == PLEX_OK &&
+         i < node->data.mapping.pairs.top;
+         i++) {
+        yaml_node_t *key = yaml_document_get_node(&reader->document, i->key);
+
+        status = read_scalar(reader, key, "a key", "a text", &text, err);
+        if (status == PLEX_OK && json_object_get(*out, text) != NULL)
+            status = offence(reader, key, err, "a second ", text);
+        if (status == PLEX_OK)
+            status = json_of(
+                reader, yaml_document_get_node(&reader->document, i->value),
+                what, &item, err);
+        if (status == PLEX_OK && json_object_set_new(*out, text, item) != 0)
+            status = offence(reader, key, err, "bad UTF-8 in ", what);
+    }
+    reader->depth--;
+    if (status != PLEX_OK)
+        json_decref(*out);
+    return status;
+}
+
+static enum plex_status
+read_json(struct reader *reader, yaml_node_t *node, const char *what,
+          json_t **out, struct plex_err *err)
+{
+    json_t *json;
+    char *text;
+
+    if (json_of(reader, node, what, &json, err) != PLEX_OK)
+        return err->status;
+    text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    *out = json_string(text);
+    free(text);
+    json_decref(json);
+    return PLEX_OK;
+}
+
 static enum plex_status
 read_field(struct reader *reader, yaml_node_t *node, const char *what,
            const struct field *field, json_t **out, struct plex_err *err)
@@ -264,6 +374,8 @@ read_field(struct reader *reader, yaml_node_t *node, const char *what,
         return read_list(reader, node, what, field->fields, out, err);
     case FIELD_MAP:
         return read_map(reader, node, what, out, err);
+    case FIELD_JSON:
+        return read_json(reader, node, what, out, err);
     }
     return PLEX_INTERNAL;
 }
@@ -303,6 +415,8 @@ read_pair(struct reader *reader, const yaml_node_pair_t *pair, const char *what,
         field++;
     if (field->name == NULL)
         return unknown_key(reader, key, name, fields, err);
+    if (field->as != NULL)
+        name = field->as;
     if (json_object_get(object, name) != NULL)
         return offence(reader, key, err, "a second ", name);
     (void)snprintf(path, sizeof path, "%.60s%s%s", what,
@@ -323,6 +437,8 @@ read_object(struct reader *reader, yaml_node_t *node, const char *what,
     if (node->type != YAML_MAPPING_NODE)
         return wrong_type(reader, node, what[0] != '\0' ? what : "the manifest",
                           "a mapping", err);
+    if (++reader->depth > MANIFEST_DEPTH_MAX)
+        return offence(reader, node, err, "nested too deeply: ", what);
     object = json_object();
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
          pair < node->data.mapping.pairs.top && status == PLEX_OK; pair++)
@@ -332,6 +448,7 @@ read_object(struct reader *reader, yaml_node_t *node, const char *what,
         if (f->required && json_object_get(object, f->name) == NULL)
             status = offence(reader, node, err, "missing key ", f->name);
     }
+    reader->depth--;
     if (status == PLEX_OK)
         *out = object;
     else
@@ -377,6 +494,11 @@ manifest_parse(struct plex_bytes text, const char *name, json_t **out,
                               name);
     else
         status = read_object(&reader, root, "", manifest_fields, out, err);
+    if (status == PLEX_OK && json_object_get(*out, "actor_types") == NULL &&
+        json_object_get(*out, "supervisor") == NULL) {
+        status = offence(&reader, root, err, "missing key ", "actor_types");
+        json_decref(*out);
+    }
     yaml_document_delete(&reader.document);
     yaml_parser_delete(&parser);
     return status;

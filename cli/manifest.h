@@ -11,8 +11,9 @@
  * line and column; what values may be is the registry's to say.
  */
 enum {
-    MANIFEST_BYTES_MAX = 1 << 20,
-    MANIFEST_NODES_MAX = 100000, /* also through aliases */
+    MANIFEST_BYTES_MAX = 4 << 20,
+    MANIFEST_NODES_MAX = 1000000, /* also through aliases */
+    MANIFEST_DEPTH_MAX = 100,     /* mappings and lists in each other */
 };
 
 /* PLEX_INVALID: "NAME:LINE:COLUMN: what is wrong; what would be right". */

@@ -11,7 +11,8 @@
  * of common/ that speak a protocol, include this.
  */
 enum {
-    PLEX_WIRE_DEPTH_MAX = 24,       /* nested messages */
+    PLEX_WIRE_DEPTH_MAX = 66,       /* nested messages: a catalogue with a tree
+                                       of 32 supervisors */
     PLEX_WIRE_BYTES_MAX = 16 << 20, /* one message */
 };
 

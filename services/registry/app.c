@@ -1,6 +1,7 @@
 /* Applications as objects: deep copies and comparison. app_check.c says which
  * are acceptable. */
 #include "services/registry/core_private.h"
+#include "services/registry/tree.h"
 
 #include "common/mem.h"
 
@@ -118,6 +119,8 @@ reg_app_copy(const struct reg_app_full *in)
     rec->full.app.version = text(rec->memory, in->app.version);
     rec->full.app.description = text(rec->memory, in->app.description);
     types_copy(rec->memory, &rec->full, in);
+    rec->full.app.supervisor = reg_tree_copy(rec->memory, in->app.supervisor);
+    rec->full.app.root = (struct reg_root){.node_id = ""};
     return rec;
 }
 
@@ -168,5 +171,5 @@ reg_app_same(const struct reg_app_rec *a, const struct reg_app_rec *b)
         if (!type_same(&x->types[i], &y->types[i]) ||
             !extra_same(&a->full.extras[i], &b->full.extras[i]))
             return false;
-    return true;
+    return reg_tree_same(x->supervisor, y->supervisor);
 }

@@ -2,6 +2,7 @@
  * right. */
 #include "services/registry/core_private.h"
 #include "services/registry/facet.h"
+#include "services/registry/tree.h"
 
 #include "common/name.h"
 
@@ -232,7 +233,8 @@ types_check(const struct reg_app_full *in, struct plex_err *err)
     uint16_t slots[2048] = {0};
 
     _Static_assert(REG_TYPES_MAX < 2048, "the hash above must have room");
-    if (in->app.n_types == 0 || in->app.n_types > REG_TYPES_MAX)
+    if ((in->app.n_types == 0 && in->app.supervisor == NULL) ||
+        in->app.n_types > REG_TYPES_MAX)
         return plex_err_set(err, PLEX_INVALID,
                             "actor_types must be 1 to %d, not %zu",
                             REG_TYPES_MAX, in->app.n_types);
@@ -305,6 +307,12 @@ reg_app_resolve(const struct reg_app_full *in, struct reg_app_rec **out,
     for (size_t i = 0; i < rec->full.app.n_types; i++)
         type_resolve((struct reg_actor_type *)&rec->full.app.types[i],
                      &rec->full.extras[i]);
+    /* Types are what they are only now: a facet may make them virtual. */
+    if (reg_tree_check(&rec->full.app, err) != PLEX_OK) {
+        reg_app_rec_unref(rec);
+        return err->status;
+    }
+    reg_tree_resolve(&rec->full.app);
     *out = rec;
     return PLEX_OK;
 }

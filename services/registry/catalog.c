@@ -1,5 +1,6 @@
 /* The catalogue as its readers hold it: immutable, with an index of types. */
 #include "services/registry/client.h"
+#include "services/registry/tree.h"
 
 #include "common/arena.h"
 #include "common/mem.h"
@@ -114,6 +115,8 @@ apps_copy(struct reg_catalog *catalog, const struct reg_app *apps, size_t n)
         app->version = text_copy(catalog, apps[i].version);
         app->description = text_copy(catalog, apps[i].description);
         types_copy(catalog, app, apps[i].types);
+        app->supervisor = reg_tree_copy(&catalog->memory, apps[i].supervisor);
+        app->root.node_id = text_copy(catalog, apps[i].root.node_id);
         n_types += app->n_types;
     }
     return n_types;

@@ -19,7 +19,7 @@ enum {
     REFUSED_MS_MAX = 10000,
     WATCH_MS = 30000,
     WATCH_TIMEOUT_MS = 40000,
-    ANNOUNCE_BYTES_MAX = 4096,
+    REQUEST_BYTES_MAX = 2 << 20, /* thousands of claims */
     CATALOG_ARENA_MAX = 256 << 20,
 };
 
@@ -63,7 +63,7 @@ call(struct reg_client *client, uint32_t method, uint64_t timeout_ms,
      const ProtobufCMessage *message, plex_link_fn done, uint64_t *id)
 {
     struct plex_context context = plex_context_none;
-    struct plex_buf payload = {.max = ANNOUNCE_BYTES_MAX};
+    struct plex_buf payload = {.max = REQUEST_BYTES_MAX};
     struct plex_err err;
     struct plex_link_request request = {
         .peer = client->url,
@@ -173,12 +173,34 @@ announce_done(void *arg, const struct plex_link_result *result)
         plex_timer_start(client->announce_timer, delay);
 }
 
+/* What it returns, and request->trees, is to be freed. */
+static Plexspaces__Registry__V1__TreeClaim *
+claims_out(const struct reg_node *node,
+           Plexspaces__Registry__V1__AnnounceRequest *request)
+{
+    Plexspaces__Registry__V1__TreeClaim *trees =
+        plex_calloc(node->n_claims + 1, sizeof *trees);
+
+    request->n_trees = node->n_claims;
+    request->trees = plex_calloc(node->n_claims + 1, sizeof *request->trees);
+    for (size_t i = 0; i < node->n_claims; i++) {
+        plexspaces__registry__v1__tree_claim__init(&trees[i]);
+        trees[i].tenant = plex_wire_text(node->claims[i].tenant);
+        trees[i].namespace_ = plex_wire_text(node->claims[i].ns);
+        trees[i].application = plex_wire_text(node->claims[i].app);
+        trees[i].epoch = node->claims[i].epoch;
+        request->trees[i] = &trees[i];
+    }
+    return trees;
+}
+
 static void
 announce_send(void *arg)
 {
     struct reg_client *client = arg;
     const struct plex_host *host = client->config.host;
     Plexspaces__Registry__V1__AnnounceRequest request;
+    Plexspaces__Registry__V1__TreeClaim *trees;
     Plexspaces__Node__V1__Node node_pb;
     struct reg_node node = {
         .node_id = host->base->node,
@@ -203,10 +225,13 @@ announce_send(void *arg)
     reg_pb_node_out(&node, &node_pb);
     plexspaces__registry__v1__announce_request__init(&request);
     request.node = &node_pb;
+    trees = claims_out(&node, &request);
     client->announce_sent = plex_now();
     call(client,
          PLEXSPACES__REGISTRY__V1__REGISTRY_METHOD__REGISTRY_METHOD_ANNOUNCE,
          ANNOUNCE_TIMEOUT_MS, &request.base, announce_done, &client->announce);
+    free(trees);
+    free(request.trees);
 }
 
 /* -- watching -------------------------------------------------------------- */
@@ -312,6 +337,18 @@ reg_client_status(struct reg_client *client, enum reg_node_status status,
     announce_send(client);
 }
 
+void
+reg_client_announce(struct reg_client *client)
+{
+    announce_send(client);
+}
+
+uint64_t
+reg_client_lease_end(const struct reg_client *client)
+{
+    return client->lease_end;
+}
+
 struct reg_catalog *
 reg_client_catalog(const struct reg_client *client)
 {
@@ -333,7 +370,7 @@ static void
 withdraw(struct reg_client *client)
 {
     const struct plex_host *host = client->config.host;
-    struct plex_buf payload = {.max = ANNOUNCE_BYTES_MAX};
+    struct plex_buf payload = {.max = REQUEST_BYTES_MAX};
     Plexspaces__Registry__V1__WithdrawRequest request;
     struct plex_err err;
 

@@ -15,6 +15,13 @@ enum reg_node_status {
     REG_NODE_DRAINING = 3,
     REG_NODE_LOST = 4,
 };
+/* Processes of an application that a node runs or still stops. */
+struct reg_claim {
+    const char *tenant;
+    const char *ns;
+    const char *app;
+    uint64_t epoch;
+};
 struct reg_node {
     const char *node_id;
     const char *kind;
@@ -30,6 +37,8 @@ struct reg_node {
     uint32_t shards;
     uint64_t activations;
     uint64_t resident_bytes;
+    const struct reg_claim *claims; /* announcements only */
+    size_t n_claims;
 };
 
 struct reg_actor_type {
@@ -43,6 +52,34 @@ struct reg_actor_type {
     uint32_t snapshot_every;
     const char *pool;
 };
+
+/* The processes of an application. Numbers as in plexspaces/supervisor.h. */
+struct reg_supervisor;
+struct reg_child {
+    const char *id;
+    const char *type;   /* "" or one of the application's, which says more */
+    const char *module; /* "" where there is a type or a supervisor */
+    const char *behaviour;
+    const struct reg_supervisor *supervisor; /* NULL for a worker */
+    const char *name, *args, *node;          /* "" for none */
+    uint8_t restart;
+    bool significant;
+    uint32_t shutdown_ms;
+};
+struct reg_supervisor {
+    uint8_t strategy, auto_shutdown;
+    uint32_t intensity, period_ms;
+    uint32_t backoff_initial_ms, backoff_max_ms;
+    const struct reg_child *children;
+    size_t n_children;
+};
+/* Where they run; node_id "" while nowhere. */
+struct reg_root {
+    const char *node_id;
+    uint64_t incarnation;
+    uint64_t epoch;
+};
+
 enum reg_app_state { REG_APP_RUNNING = 1, REG_APP_STOPPED = 2 };
 struct reg_app {
     const char *tenant;
@@ -55,6 +92,8 @@ struct reg_app {
     uint64_t revision;
     const struct reg_actor_type *types;
     size_t n_types;
+    const struct reg_supervisor *supervisor; /* NULL: none */
+    struct reg_root root;
 };
 
 /* Immutable once published, counted, all strings inside. */
@@ -90,7 +129,8 @@ struct reg_client;
 struct reg_client_config {
     const struct plex_host *host;
     const char *kind;
-    /* Fill shards, activations before each announcement; may be NULL. */
+    /* Fill shards, activations, claims (borrowed) before each announcement;
+     * may be NULL. */
     void (*describe)(void *arg, struct reg_node *node);
     /* First and every later catalogue, borrowed; may be NULL. */
     void (*changed)(void *arg, struct reg_catalog *catalog);
@@ -105,6 +145,11 @@ struct reg_client *reg_client_start(const struct reg_client_config *config);
  * itself calls plex_service_ready with this AND its own lease. */
 void reg_client_status(struct reg_client *client, enum reg_node_status status,
                        const char *reason);
+/* Say everything again now: the claims have changed. */
+void reg_client_announce(struct reg_client *client);
+/* Until when, on the scale of plex_now(), nobody else is taken for this node.
+ */
+uint64_t reg_client_lease_end(const struct reg_client *client);
 /* NULL before the first answer. Borrowed. */
 struct reg_catalog *reg_client_catalog(const struct reg_client *client);
 /* URL of a service of that kind, NULL if none is known. Borrowed until the

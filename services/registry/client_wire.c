@@ -1,6 +1,7 @@
 #include "services/registry/client_wire.h"
 
 #include "common/wire.h"
+#include "services/registry/wire_tree.h"
 
 #include <string.h>
 
@@ -152,6 +153,18 @@ reg_pb_app_out(const struct reg_app_full *in, struct plex_arena *arena,
     app->deployed_ms = in->app.deployed_ms;
     app->tenant = plex_wire_text(in->app.tenant);
     app->revision = in->app.revision;
+    if (in->app.root.node_id != NULL && in->app.root.node_id[0] != '\0') {
+        app->root = plex_wire_array(arena, 1, sizeof *app->root);
+        if (app->root == NULL)
+            return plex_wire_no_room(err);
+        plexspaces__application__v1__tree_root__init(app->root);
+        app->root->node_id = plex_wire_text(in->app.root.node_id);
+        app->root->incarnation = in->app.root.incarnation;
+        app->root->epoch = in->app.root.epoch;
+    }
+    if (reg_pb_tree_out(in->app.supervisor, arena, &app->supervisor, err) !=
+        PLEX_OK)
+        return err->status;
     if (!types_out(in, arena, app))
         return plex_wire_no_room(err);
     *out = app;
@@ -255,7 +268,14 @@ reg_pb_app_in(const APP(Application) * in, struct plex_arena *arena,
         .revision = in->revision,
         .types = types,
         .n_types = in->n_actor_types,
+        .root = {.node_id = ""},
     };
+    if (in->root != NULL)
+        out->app.root = (struct reg_root){
+            in->root->node_id, in->root->incarnation, in->root->epoch};
+    if (reg_pb_tree_in(in->supervisor, arena, &out->app.supervisor, err) !=
+        PLEX_OK)
+        return err->status;
     out->extras = extras;
     return PLEX_OK;
 }

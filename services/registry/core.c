@@ -14,6 +14,7 @@ enum { WATCH_MS_MAX = 60000 };
 const struct reg_core_config reg_core_defaults = {
     .lease_ms = 1500,
     .grace_ms = 1500,
+    .hold_ms = 1500,
     .forget_ms = 600000,
     .nodes_max = 4096,
     .apps_max = 10000,
@@ -31,6 +32,7 @@ reg_core_create(const struct reg_core_config *config, uint64_t now_ns,
     core->config = *config;
     core->version = wall_ms > 0 ? wall_ms : 1;
     core->first_version = core->version;
+    core->roots_wake_ns = UINT64_MAX;
     core->grace_end_ns = now_ns + reg_ms(config->grace_ms);
     core->nodes = plex_calloc(config->nodes_max, sizeof(void *));
     core->apps = plex_calloc(config->apps_max, sizeof(void *));
@@ -62,6 +64,7 @@ reg_core_free(struct reg_core *core)
         watcher_remove(core, &core->watchers);
     while (reg_core_next(core, &action))
         reg_app_rec_unref(action.app);
+    reg_roots_free(core);
     reg_nodes_free(core);
     reg_apps_free(core);
     free(core->actions);
@@ -157,6 +160,7 @@ watchers_answer(struct reg_core *core, uint64_t now_ns)
 void
 reg_bump(struct reg_core *core, uint64_t now_ns)
 {
+    reg_roots_update(core, now_ns);
     core->version++;
     watchers_answer(core, now_ns);
 }
@@ -207,6 +211,7 @@ void
 reg_core_tick(struct reg_core *core, uint64_t now_ns)
 {
     reg_nodes_expire(core, now_ns);
+    reg_roots_tick(core, now_ns);
     watchers_answer(core, now_ns);
 }
 
@@ -216,6 +221,8 @@ reg_core_wake(const struct reg_core *core)
     uint64_t wake = reg_nodes_wake(core);
     const struct reg_watcher *watcher;
 
+    if (core->roots_wake_ns < wake)
+        wake = core->roots_wake_ns;
     for (watcher = core->watchers; watcher != NULL; watcher = watcher->next) {
         if (watcher->deadline_ns < wake)
             wake = watcher->deadline_ns;

@@ -80,6 +80,7 @@ struct reg_core_config {
     uint32_t lease_ms;     /* of nodes; 1500 */
     uint32_t grace_ms;     /* after a start, catalogues of an earlier life are
                               answered only then: nodes announce first; 1500 */
+    uint32_t hold_ms;      /* lost nodes keep their processes so long; 1500 */
     uint32_t forget_ms;    /* lost nodes are listed so long; 600000 */
     uint32_t nodes_max;    /* 4096 */
     uint32_t apps_max;     /* in all; 10000 */

@@ -141,6 +141,7 @@ static void
 app_remove(struct reg_core *core, size_t at)
 {
     types_remove(core, core->apps[at]);
+    reg_root_forget(core, &core->apps[at]->full.app);
     reg_app_rec_unref(core->apps[at]);
     core->n_apps--;
     memmove(&core->apps[at], &core->apps[at + 1],

@@ -56,6 +56,7 @@ static void
 node_free(struct reg_node_rec *rec)
 {
     strings_free(&rec->node);
+    reg_claims_free(rec);
     free((char *)rec->node.node_id);
     free(rec);
 }
@@ -188,6 +189,8 @@ node_copy(struct reg_node *to, const struct reg_node *from)
     to->admin_addr = text_own(from->admin_addr);
     to->version = text_own(from->version);
     to->reason = text_own(from->reason);
+    to->claims = NULL;
+    to->n_claims = 0;
 }
 
 static enum plex_status
@@ -232,6 +235,7 @@ reg_core_announce(struct reg_core *core, void *call,
     if (rec->node.incarnation != node->incarnation)
         reg_note(core, "node %s joined: %s at %s", node->node_id, node->kind,
                  node->url);
+    changed = reg_claims_take(rec, node) || changed;
     node_copy(&rec->node, node);
     rec->seen_ns = now_ns;
     rec->lease_end_ns = now_ns + reg_ms(core->config.lease_ms);

@@ -8,13 +8,29 @@
 #include <uthash.h>
 
 /* Shared by the files of the core: core.c (actions, watching), core_node.c
- * (nodes and leases) and core_app.c (applications). */
+ * (nodes and leases), core_app.c (applications) and core_root.c (who runs
+ * their processes). */
 
+struct reg_claim_rec {
+    char *key; /* "tenant/namespace/application" */
+    uint64_t epoch;
+};
 struct reg_node_rec {
     struct reg_node node; /* strings owned; status as announced */
     uint64_t seen_ns;
     uint64_t lease_end_ns;
     bool lost;
+    struct reg_claim_rec *claims; /* by key */
+    size_t n_claims;
+};
+
+/* Who runs the processes of an application; as long as it is deployed. */
+struct reg_root_rec {
+    UT_hash_handle hh;
+    char node_id[65];     /* "": nobody */
+    uint64_t incarnation; /* 0: nobody */
+    uint64_t epoch;       /* the highest given */
+    char key[];
 };
 
 /* Which application has a type; the key is "tenant/namespace/type". */
@@ -51,6 +67,8 @@ struct reg_core {
     struct reg_app_rec **apps; /* by tenant, namespace, name */
     size_t n_apps;
     struct reg_type_entry *types;
+    struct reg_root_rec *roots;
+    uint64_t roots_wake_ns;                     /* UINT64_MAX: nothing waits */
     struct reg_change *changes, **changes_tail; /* head may be under way */
     size_t n_changes;
     bool storing; /* the head is with the store */
@@ -79,6 +97,16 @@ void reg_bump(struct reg_core *core, uint64_t now_ns);
 void reg_nodes_expire(struct reg_core *core, uint64_t now_ns);
 uint64_t reg_nodes_wake(const struct reg_core *core);
 void reg_nodes_free(struct reg_core *core);
+
+/* core_root.c */
+/* What the node claims from now on; true when that is news. */
+bool reg_claims_take(struct reg_node_rec *rec, const struct reg_node *node);
+void reg_claims_free(struct reg_node_rec *rec);
+/* Nodes or applications have changed; for reg_bump(). */
+void reg_roots_update(struct reg_core *core, uint64_t now_ns);
+void reg_roots_tick(struct reg_core *core, uint64_t now_ns);
+void reg_root_forget(struct reg_core *core, struct reg_app *app);
+void reg_roots_free(struct reg_core *core);
 
 /* core_app.c */
 void reg_apps_free(struct reg_core *core);

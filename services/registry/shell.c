@@ -524,6 +524,7 @@ reg_start(void *arg, const void *config, const struct plex_host *host,
     state->config = *(const struct config *)config;
     core.lease_ms = state->config.lease_ms;
     core.grace_ms = state->config.lease_ms;
+    core.hold_ms = state->config.lease_ms;
     state->core = reg_core_create(&core, plex_now(), plex_wall_ms());
     state->catalog.max = REPLY_MAX;
     plex_arena_init(&state->arena, ARENA_MAX);

@@ -62,8 +62,26 @@ page_in(uint32_t page_size, const char *token, struct reg_request *out,
 }
 
 static enum plex_status
-node_request(const ProtobufCMessage *message, struct reg_request *out,
-             struct plex_err *err)
+claims_in(const REG(AnnounceRequest) * in, struct plex_arena *arena,
+          struct reg_request *out, struct plex_err *err)
+{
+    struct reg_claim *claims =
+        plex_wire_array(arena, in->n_trees, sizeof *claims);
+
+    if (claims == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < in->n_trees; i++)
+        claims[i] =
+            (struct reg_claim){in->trees[i]->tenant, in->trees[i]->namespace_,
+                               in->trees[i]->application, in->trees[i]->epoch};
+    out->node.claims = claims;
+    out->node.n_claims = in->n_trees;
+    return PLEX_OK;
+}
+
+static enum plex_status
+node_request(const ProtobufCMessage *message, struct plex_arena *arena,
+             struct reg_request *out, struct plex_err *err)
 {
     const REG(AnnounceRequest) *announce = (const void *)message;
     const REG(WithdrawRequest) *withdraw = (const void *)message;
@@ -74,7 +92,7 @@ node_request(const ProtobufCMessage *message, struct reg_request *out,
         if (announce->node == NULL)
             return plex_err_set(err, PLEX_INVALID, "node is missing");
         reg_pb_node_in(announce->node, &out->node);
-        return PLEX_OK;
+        return claims_in(announce, arena, out, err);
     case REG_METHOD_WITHDRAW:
         out->node_id = withdraw->node_id;
         out->incarnation = withdraw->incarnation;
@@ -151,7 +169,7 @@ reg_wire_request(enum reg_method method, struct plex_bytes in,
         return PLEX_OK;
     }
     if (method < REG_METHOD_DEPLOY)
-        return node_request(message, out, err);
+        return node_request(message, arena, out, err);
     return app_request(message, arena, out, err);
 }
 

@@ -52,7 +52,7 @@ START_TEST(an_unknown_key_is_named_with_line_and_column)
 {
     refused("name: a\nversion: 1.0.0\n  \nnamespce: b\n",
             "app.yaml:4:1: unknown key namespce; known are name version "
-            "namespace description actor_types");
+            "namespace description actor_types supervisor");
 }
 END_TEST
 
@@ -89,6 +89,49 @@ START_TEST(a_missing_or_second_key_is_refused)
 }
 END_TEST
 
+START_TEST(a_supervision_tree_is_read_with_its_aliases_and_arguments)
+{
+    char *text;
+
+    ck_assert_int_eq(
+        parse("name: a\nversion: 1.0.0\nsupervisor:\n"
+              "  strategy: ONE_FOR_ALL\n  max_restarts: 0\n"
+              "  children:\n"
+              "    - child_id: db\n      module: m\n"
+              "      args: {size: 5, list: [a, true, 1.5, \"7\"], none: ~}\n"
+              "      shutdown: 2s\n"
+              "    - id: pool\n      supervisor:\n        children: []\n"),
+        PLEX_OK);
+    text = json_dumps(json, JSON_COMPACT);
+    ck_assert_str_eq(
+        text, "{\"name\":\"a\",\"version\":\"1.0.0\",\"supervisor\":{"
+              "\"strategy\":\"ONE_FOR_ALL\",\"intensity\":0,\"children\":[{"
+              "\"id\":\"db\",\"module\":\"m\",\"args\":\"{\\\"size\\\":5,"
+              "\\\"list\\\":[\\\"a\\\",true,1.5,\\\"7\\\"],"
+              "\\\"none\\\":null}\",\"shutdown\":\"2s\"},"
+              "{\"id\":\"pool\",\"supervisor\":{\"children\":[]}}]}}");
+    free(text);
+    json_decref(json);
+    refused("name: a\nversion: 1.0.0\nsupervisor:\n  children:\n"
+            "    - id: x\n      restrat: permanent\n",
+            "app.yaml:6:7: unknown key restrat; known are id type module "
+            "behaviour supervisor name args restart shutdown significant node "
+            "child_id shutdown_timeout");
+    refused("name: a\nversion: 1.0.0\nsupervisor:\n  intensity: 1\n"
+            "  max_restarts: 2\n",
+            "app.yaml:5:3: a second intensity");
+}
+END_TEST
+
+START_TEST(a_tree_that_holds_itself_is_refused)
+{
+    ck_assert_int_eq(parse("name: a\nversion: 1.0.0\nsupervisor: &s\n"
+                           "  children:\n    - id: x\n      supervisor: *s\n"),
+                     PLEX_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "nested too deeply"));
+}
+END_TEST
+
 START_TEST(what_is_not_yaml_is_refused_with_its_place)
 {
     refused("name: [a\n", "app.yaml:2:1: not YAML: while parsing a flow "
@@ -105,7 +148,7 @@ END_TEST
 
 START_TEST(an_alias_bomb_is_refused)
 {
-    char text[8192] = HEAD;
+    static char text[65536] = HEAD;
     size_t len;
 
     (void)strcat(text, "  - &t {name: t, module: m, facets: &f [");
@@ -113,7 +156,7 @@ START_TEST(an_alias_bomb_is_refused)
         (void)strcat(text, i == 0 ? "&g {type: x}" : ",*g");
     (void)strcat(text, "]}\n");
     len = strlen(text);
-    for (int i = 0; i < 500; i++)
+    for (int i = 0; i < 4500; i++)
         len += (size_t)snprintf(text + len, sizeof text - len, "  - *t\n");
     ck_assert_int_eq(parse(text), PLEX_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "too many values"));
@@ -127,7 +170,7 @@ START_TEST(an_over_long_file_is_refused)
     ck_assert_int_eq(manifest_parse((struct plex_bytes){text, sizeof text},
                                     "big.yaml", &json, &err),
                      PLEX_INVALID);
-    ck_assert_str_eq(err.text, "big.yaml is longer than 1048576 bytes");
+    ck_assert_str_eq(err.text, "big.yaml is longer than 4194304 bytes");
 }
 END_TEST
 
@@ -143,6 +186,9 @@ main(void)
     tcase_add_test(tests, an_unknown_key_is_named_with_line_and_column);
     tcase_add_test(tests, a_wrong_type_is_named_with_what_would_be_right);
     tcase_add_test(tests, a_missing_or_second_key_is_refused);
+    tcase_add_test(tests,
+                   a_supervision_tree_is_read_with_its_aliases_and_arguments);
+    tcase_add_test(tests, a_tree_that_holds_itself_is_refused);
     tcase_add_test(tests, what_is_not_yaml_is_refused_with_its_place);
     tcase_add_test(tests, a_nul_byte_is_refused);
     tcase_add_test(tests, an_alias_bomb_is_refused);

@@ -294,10 +294,14 @@ unpack_nested(unsigned depth)
 
     /* From the inside out: each level is tag, length, and what is inside. */
     for (unsigned i = 1; i < depth; i++) {
-        memmove(data + 2, data, len);
+        const size_t head = len < 128 ? 2 : 3;
+
+        memmove(data + head, data, len);
         data[0] = 0x0a;
-        data[1] = (uint8_t)len;
-        len += 2;
+        data[1] = (uint8_t)(len < 128 ? len : (len & 127) | 128);
+        if (head == 3)
+            data[2] = (uint8_t)(len >> 7);
+        len += head;
     }
     return plex_wire_unpack(&nested_type, (struct plex_bytes){data, len},
                             &arena, &message, &err);
@@ -307,7 +311,7 @@ START_TEST(nesting_is_bounded)
 {
     ck_assert_int_eq(unpack_nested(PLEX_WIRE_DEPTH_MAX), PLEX_OK);
     ck_assert_int_eq(unpack_nested(PLEX_WIRE_DEPTH_MAX + 1), PLEX_INVALID);
-    ck_assert_ptr_nonnull(strstr(err.text, "deeper than 24"));
+    ck_assert_ptr_nonnull(strstr(err.text, "deeper than 66"));
 }
 END_TEST
 
