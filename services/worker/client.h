@@ -21,6 +21,8 @@ enum work_kind {
     WORK_CAST = 2,
     WORK_TIMER = 3,
     WORK_REPLY = 4,
+    WORK_RESOLVE = 5, /* to an open run; `timer` says what */
+    WORK_GUARD = 6,   /* a run is open: seen by the core only */
 };
 
 struct work_header {

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "services/worker/core_private.h"
+#include "services/worker/run_log.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -178,8 +179,12 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
         work_core_ran(core, core->t, token, &nothing);
         return false;
     }
+    actor->hosted = true;
     out->kind = WORK_DO_RUN;
     out->token = token;
+    out->run.how = work_open_how(actor);
+    out->run.activation = actor->activation;
+    out->run.settled = actor->unreleased_n == 0;
     out->run.actor = &actor->id;
     out->run.user = actor->type->info.user;
     out->run.message =
@@ -272,6 +277,11 @@ todo_action(struct work_core *core, const struct todo *todo,
         return true;
     case TODO_TAKE:
         return work_take_action(core, todo->token, out);
+    case TODO_ABANDON:
+        out->kind = WORK_DO_ABANDON;
+        out->token = 0;
+        out->abandon.activation = todo->token;
+        return true;
     case TODO_SEND:
         break;
     }

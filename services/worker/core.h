@@ -20,6 +20,10 @@
  * Answers may come in any order, late, or for things dropped meanwhile: the
  * core sorts that out. Each LOAD, FENCE, PENDINGS, APPEND, SEND and RUN must
  * be answered exactly once.
+ *
+ * A handler of a durable actor may wait in the middle of its turn (run_log.h):
+ * it then answers RUN with the phase WAITS or COMMITS, what it did so far is
+ * written as a turn of its own, and it is asked to go on by another RUN.
  */
 struct work_core;
 
@@ -109,8 +113,21 @@ struct work_output {
     uint64_t tag;      /* call */
     struct plex_bytes payload;
 };
+/* Where a turn stands when the handler has returned or waits (run_log.h). */
+enum work_phase {
+    WORK_ENDED = 0,   /* the turn is over; it never waited */
+    WORK_WAITS = 1,   /* for a reply, timer, promise or signal */
+    WORK_COMMITS = 2, /* until everything so far is durable */
+    WORK_CLOSED = 3,  /* the turn is over; it has waited */
+    WORK_PARKED = 4,  /* cannot go on: waits for a WORK_RESOLVE "resume" */
+};
 struct work_outcome {
-    bool failed; /* state and outputs are then ignored */
+    enum work_phase phase; /* other than WORK_ENDED: durable actors only */
+    /* WAITS, COMMITS, PARKED: `state`, when changed, is the packed open run.
+     * CLOSED: `state` is the user's, none without has_state. */
+    bool has_state;
+    const char *waits_for; /* WAITS, PARKED: for people; copied */
+    bool failed;           /* state and outputs are then ignored */
     bool state_changed;
     struct plex_bytes state; /* when changed */
     struct plex_bytes reply; /* work_reply_pack()ed; also when failed */
@@ -164,6 +181,14 @@ enum work_action_kind {
     WORK_DO_FENCE = 5,
     WORK_DO_PENDINGS = 6,
     WORK_DO_SEND = 7,
+    WORK_DO_ABANDON = 8,
+};
+/* What a RUN asks the handler for. */
+enum work_run_how {
+    WORK_RUN_MESSAGE = 1,  /* handle `message` */
+    WORK_RUN_REPLAY = 2,   /* again, over the open run in `state` */
+    WORK_RUN_RESULT = 3,   /* it waits: `message` is what came */
+    WORK_RUN_CONTINUE = 4, /* it waited for a commit: done */
 };
 struct work_action {
     enum work_action_kind kind;
@@ -171,6 +196,9 @@ struct work_action {
                        ANSWER: the `call` */
     union {
         struct {
+            enum work_run_how how;
+            uint64_t activation; /* RESULT and CONTINUE: of its MESSAGE */
+            bool settled;        /* nothing of the actor awaits the disk */
             const struct plex_actor_id *actor;
             const void *user;                   /* of the type */
             const struct work_message *message; /* NULL: activated */
@@ -209,6 +237,11 @@ struct work_action {
             const struct work_message *message;
             uint64_t timeout_ms;
         } send;
+        /* The activation has gone: whatever handler of it waits never goes
+         * on. There is no answer. */
+        struct {
+            uint64_t activation;
+        } abandon;
     };
 };
 /* False when there is nothing to do. */

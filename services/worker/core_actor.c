@@ -1,5 +1,6 @@
 /* Actors in memory: activation, their mailboxes, passivation, dropping. */
 #include "services/worker/core_private.h"
+#include "services/worker/run_log.h"
 
 #include "common/mem.h"
 
@@ -116,6 +117,7 @@ work_actor_destroy(struct work_core *core, struct actor *actor)
     core->free_slots[core->n_free_slots++] = actor->slot;
     free(actor->data);
     free(actor->drop_text);
+    free(actor->waits_for);
     free(actor);
 }
 
@@ -163,6 +165,7 @@ passivate(struct work_core *core, struct actor *actor)
     actor->state = ACTOR_COLD;
     core->stats.activations--;
     core->stats.passivated_total++;
+    work_open_passivate(core, actor);
     work_ids_clear(core, actor);
     state_clear(actor);
     if (TAILQ_EMPTY(&actor->pends))
@@ -218,10 +221,16 @@ actor_activated(struct work_core *core, struct actor *actor)
 {
     actor->state = ACTOR_ACTIVE;
     actor->activated_at = core->t.now_ns;
+    actor->activation = ++core->tokens;
     actor->messages = 0;
     core->stats.activated_total++;
-    if (actor->type->info.has_activated)
+    if ((actor->schema_version & WORK_SCHEMA_OPEN) != 0) {
+        if (!work_open_restore(core, actor))
+            work_actor_drop(core, actor, false, PLEX_CORRUPT,
+                            "the stored run of the actor does not decode");
+    } else if (actor->type->info.has_activated) {
         activation_turn(core, actor);
+    }
 }
 
 enum plex_status
@@ -254,7 +263,8 @@ loaded_ok(struct work_core *core, struct actor *actor,
     actor->seq = actor->committed = loaded->last_seq;
     if (loaded->has_state) {
         work_actor_state_set(actor, loaded->state);
-        actor->schema_version = loaded->schema_version;
+        actor->has_data = (loaded->schema_version & WORK_SCHEMA_NONE) == 0;
+        actor->schema_version = loaded->schema_version & ~WORK_SCHEMA_NONE;
     }
     for (size_t i = 0; i < loaded->n_recent; i++)
         work_id_record(core, actor, &loaded->recent[i], false);
@@ -288,7 +298,8 @@ work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
     if (actor == NULL || actor->state != ACTOR_LOADING || actor->check != NULL)
         return;
     if (status == PLEX_OK && loaded->has_state &&
-        loaded->schema_version > actor->type->info.schema_version) {
+        (loaded->schema_version & WORK_SCHEMA_MASK) >
+            actor->type->info.schema_version) {
         work_actor_drop(core, actor, false, PLEX_UNSUPPORTED,
                         "the stored state has a newer schema version than the "
                         "module");
@@ -339,6 +350,8 @@ pump_one(struct work_core *core, struct actor *actor, struct item *item)
     } else if (item->arrived <= actor->activated_at &&
                work_item_replays(core, actor, item)) {
         return; /* it came before its recorded answers were loaded */
+    } else if (work_open_stray(core, item)) {
+        return;
     } else if (item->accept) {
         work_turn_accept(core, actor, item);
     } else {
@@ -352,8 +365,18 @@ work_actor_pump(struct work_core *core, struct actor *actor)
     struct item *item;
 
     while (actor->state == ACTOR_ACTIVE && actor->running == NULL &&
-           actor->unreleased_n < core->config.unreleased_max &&
-           (item = TAILQ_FIRST(&actor->mailbox)) != NULL) {
+           actor->unreleased_n < core->config.unreleased_max) {
+        if (actor->open != NULL) {
+            item = work_open_next(core, actor);
+            if (item == NULL)
+                break;
+            idle_leave(actor);
+            run(core, actor, item);
+            continue;
+        }
+        item = TAILQ_FIRST(&actor->mailbox);
+        if (item == NULL)
+            break;
         idle_leave(actor);
         TAILQ_REMOVE(&actor->mailbox, item, link);
         actor->mailbox_n--;
@@ -376,6 +399,7 @@ work_actor_settle_down(struct work_core *core, struct actor *actor)
     }
     if (actor->state != ACTOR_ACTIVE || actor->running != NULL ||
         actor->mailbox_n > 0 || actor->unreleased_n > 0 || actor->writing > 0 ||
+        !work_open_idle(actor) ||
         (!actor->durable && !TAILQ_EMPTY(&actor->pends))) {
         idle_leave(actor);
         return;
@@ -497,7 +521,7 @@ dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
         work_item_finish(
             core, item, PLEX_UNKNOWN,
             "the journal did not say whether the turn was written");
-    } else if (item->activation) {
+    } else if (item->activation || item->step) {
         work_item_finish(core, item, PLEX_CANCELLED, NULL);
     } else if (actor->drop_requeues && item->attempts < WORK_ATTEMPTS_MAX) {
         item->state = ITEM_WAITING;
@@ -516,6 +540,15 @@ dropped_turns(struct work_core *core, struct actor *actor)
     struct item *item;
 
     TAILQ_INIT(&again);
+    item = work_open_dropped(core, actor);
+    if (item != NULL && actor->drop_requeues) {
+        item->state = ITEM_WAITING;
+        item->attempts = 0;
+        TAILQ_INSERT_TAIL(&again, item, link);
+        actor->mailbox_n++;
+    } else if (item != NULL) {
+        work_item_finish(core, item, actor->drop_status, actor->drop_text);
+    }
     TAILQ_INIT(&turns);
     TAILQ_CONCAT(&turns, &actor->unreleased, link);
     actor->unreleased_n = 0;

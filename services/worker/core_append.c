@@ -1,5 +1,6 @@
 /* What the journal is asked to write, and what it said. */
 #include "services/worker/core_private.h"
+#include "services/worker/run_log.h"
 
 #include "common/mem.h"
 
@@ -35,7 +36,8 @@ work_snapshot_queue(struct work_core *core, struct actor *actor)
         .seq = actor->seq,
         .has_state = true,
         .state = {copy, actor->data_len},
-        .schema_version = actor->schema_version,
+        .schema_version =
+            actor->schema_version | (actor->has_data ? 0 : WORK_SCHEMA_NONE),
     };
     core->stats.bytes += write->bytes;
     work_write_queue(core, write);

@@ -282,6 +282,16 @@ item_joins(struct work_core *core, struct item *first, struct item *item)
     if (first->message.request_hash != item->message.request_hash) {
         work_item_finish(core, item, PLEX_MISMATCH,
                          "the message id is in use by another request");
+    } else if (first->reopened && call == 0 && first->carries == NULL) {
+        /* The run was found open: whoever asks for it may have its reply. */
+        first->reopened = false;
+        first->call = item->call;
+        first->carries = item->carries;
+        first->from = item->from;
+        item->call = 0;
+        item->carries = NULL;
+        item->from = NULL;
+        work_item_finish(core, item, PLEX_CANCELLED, NULL);
     } else if (call == 0 || item->call == 0 ||
                strcmp(first->request_id, item->request_id) != 0) {
         work_item_finish(core, item, PLEX_IN_FLIGHT,

@@ -27,6 +27,7 @@ static bool
 is_own(const struct pend *pend)
 {
     return pend->result != NULL || pend->message->kind == WORK_TIMER ||
+           pend->message->kind == WORK_GUARD ||
            (pend->message->kind == WORK_CAST &&
             plex_actor_equal(&pend->message->to, &pend->owner->id));
 }
@@ -88,9 +89,9 @@ work_pend_timer(const struct actor *actor, const char *name,
     return NULL;
 }
 
-static struct pend *
-pend_find(const struct work_core *core, const struct actor *owner,
-          struct plex_bytes id)
+struct pend *
+work_pend_find(const struct work_core *core, const struct actor *owner,
+               struct plex_bytes id)
 {
     struct hnode *node = work_htab_first(
         &core->pends_by_id,
@@ -533,7 +534,7 @@ work_pend_load(struct work_core *core, const struct journal_pending_item *item,
 {
     const uint64_t hash = plex_actor_hash(&item->owner);
     struct actor *owner = work_actor_get(core, &item->owner, hash);
-    struct pend *pend = pend_find(core, owner, item->pending.id);
+    struct pend *pend = work_pend_find(core, owner, item->pending.id);
 
     if (pend != NULL && pend->made)
         return;

@@ -56,7 +56,38 @@ void work_actors_passivate(struct work_core *core);
 void work_actor_destroy(struct work_core *core, struct actor *actor);
 void work_actor_state_set(struct actor *actor, struct plex_bytes state);
 
+/* core_open.c: runs, that is, turns whose handler waits */
+void work_open_ran(struct work_core *core, struct actor *actor,
+                   struct item *item, const struct work_outcome *outcome);
+/* What the open run takes next: out of the mailbox, or its own; or NULL. */
+struct item *work_open_next(struct work_core *core, struct actor *actor);
+/* True when the item was for a run that is not open: it is finished. */
+bool work_open_stray(struct work_core *core, struct item *item);
+/* The stored state is an open run: it goes on. False: it does not decode. */
+bool work_open_restore(struct work_core *core, struct actor *actor);
+/* The activation is dropped. The item whose run it was, to be queued again or
+ * refused, or NULL. */
+struct item *work_open_dropped(struct work_core *core, struct actor *actor);
+/* May it be passivated as far as its run goes? Then do what that takes. */
+bool work_open_idle(const struct actor *actor);
+void work_open_passivate(struct work_core *core, struct actor *actor);
+enum work_run_how work_open_how(const struct actor *actor);
+/* The process of this activation is of no use any more. */
+void work_open_abandon(struct work_core *core, struct actor *actor);
+
 /* core_turn.c */
+struct write *work_turn_begin(struct work_core *core, struct actor *actor,
+                              struct item *item, struct plex_bytes state);
+/* False when there is too much: outputs are undone, the write is gone. */
+bool work_turn_outputs(struct work_core *core, struct actor *actor,
+                       struct item *item, const struct work_outcome *outcome,
+                       struct write *write);
+void work_turn_queue(struct work_core *core, struct actor *actor,
+                     struct item *item, struct write *write);
+void work_turn_ready(struct actor *actor, struct item *item);
+void work_turn_ends(struct write *write, struct pend *pend);
+void work_turn_failed_reply(struct work_core *core, struct item *item,
+                            const char *text);
 void work_turn_accept(struct work_core *core, struct actor *actor,
                       struct item *item);
 void work_turns_release(struct work_core *core, struct actor *actor);
@@ -82,6 +113,8 @@ void work_pend_forget(struct work_core *core, struct pend *pend);
 void work_pend_unref(struct pend *pend);
 void work_pend_outcome(struct work_core *core, struct pend *pend,
                        enum plex_status status, const struct work_reply *reply);
+struct pend *work_pend_find(const struct work_core *core,
+                            const struct actor *owner, struct plex_bytes id);
 struct pend *work_pend_timer(const struct actor *actor, const char *name,
                              const struct pend *except);
 void work_pends_due(struct work_core *core);

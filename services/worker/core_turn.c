@@ -1,5 +1,6 @@
 /* Turns: from what a handler did to what may leave. */
 #include "services/worker/core_private.h"
+#include "services/worker/run_log.h"
 
 #include "common/mem.h"
 
@@ -27,8 +28,8 @@ work_write_free(struct work_core *core, struct write *write)
 /* -- outputs ------------------------------------------------------------------
  */
 
-static void
-ended_add(struct write *write, struct pend *pend)
+void
+work_turn_ends(struct write *write, struct pend *pend)
 {
     write->ended = plex_reallocarray(write->ended, write->n_ended + 1,
                                      sizeof(struct pend *));
@@ -117,7 +118,7 @@ outputs_take(struct work_core *core, struct actor *actor, struct item *item,
             out->kind == WORK_OUT_TIMER_CANCEL)
             pend = work_pend_timer(actor, out->timer, item->from);
         if (pend != NULL)
-            ended_add(write, pend);
+            work_turn_ends(write, pend);
         if (out->kind == WORK_OUT_TIMER_CANCEL)
             continue;
         pend = output_pend(core, actor, write->entry.seq, i, out);
@@ -162,7 +163,8 @@ outputs_commit(struct work_core *core, struct actor *actor, struct write *write)
             continue;
         if (shard->state != SHARD_SERVING || actor->suspect)
             work_pend_forget(core, pend); /* found in the journal, in order */
-        else if (!pend->cancelled)
+        else if (!pend->cancelled &&
+                 (pend->message->kind != WORK_GUARD || actor->open == NULL))
             work_pend_arm(core, pend);
     }
 }
@@ -212,9 +214,9 @@ entry_lists(struct item *item, struct write *write)
     }
 }
 
-static struct write *
-turn_begin(struct work_core *core, struct actor *actor, struct item *item,
-           struct plex_bytes state)
+struct write *
+work_turn_begin(struct work_core *core, struct actor *actor, struct item *item,
+                struct plex_bytes state)
 {
     const struct work_message *m = &item->message;
     struct write *write = plex_reallocarray(NULL, 1, sizeof *write + state.len);
@@ -261,9 +263,9 @@ answer_too_early(struct work_core *core, struct item *item)
     work_item_finish(core, early, PLEX_OK, NULL);
 }
 
-static void
-turn_queue(struct work_core *core, struct actor *actor, struct item *item,
-           struct write *write)
+void
+work_turn_queue(struct work_core *core, struct actor *actor, struct item *item,
+                struct write *write)
 {
     entry_lists(item, write);
     write->entry.reply = (struct plex_bytes){item->reply, item->reply_len};
@@ -278,12 +280,27 @@ turn_queue(struct work_core *core, struct actor *actor, struct item *item,
     answer_too_early(core, item);
 }
 
-static void
-turn_ready(struct actor *actor, struct item *item)
+void
+work_turn_ready(struct actor *actor, struct item *item)
 {
     item->state = ITEM_READY;
     TAILQ_INSERT_TAIL(&actor->unreleased, item, link);
     actor->unreleased_n++;
+}
+
+bool
+work_turn_outputs(struct work_core *core, struct actor *actor,
+                  struct item *item, const struct work_outcome *outcome,
+                  struct write *write)
+{
+    if (outcome->state.len <= JOURNAL_STATE_MAX &&
+        outputs_take(core, actor, item, outcome, write) &&
+        write->bytes + item->reply_len <= WORK_TURN_BYTES_MAX)
+        return true;
+    outputs_undo(core, write);
+    core->stats.bytes += write->bytes; /* work_write_free takes it off */
+    work_write_free(core, write);
+    return false;
 }
 
 /* -- what a handler did
@@ -304,8 +321,9 @@ must_write(const struct item *item, const struct work_outcome *outcome)
            (outcome->failed && m->id.len > 0);
 }
 
-static void
-turn_failed_reply(struct work_core *core, struct item *item, const char *text)
+void
+work_turn_failed_reply(struct work_core *core, struct item *item,
+                       const char *text)
 {
     const struct work_reply reply = {
         .http_status = 500, .content_type = "", .failed = true, .error = text};
@@ -325,24 +343,19 @@ turn_durable(struct work_core *core, struct actor *actor, struct item *item,
     struct write *write;
 
     if (!must_write(item, outcome)) {
-        turn_ready(actor, item);
+        work_turn_ready(actor, item);
         return;
     }
-    write = turn_begin(core, actor, item,
-                       changed ? outcome->state : (struct plex_bytes){0});
+    write = work_turn_begin(core, actor, item,
+                            changed ? outcome->state : (struct plex_bytes){0});
     write->entry.has_state = changed;
     if (!outcome->failed &&
-        (outcome->state.len > JOURNAL_STATE_MAX ||
-         !outputs_take(core, actor, item, outcome, write) ||
-         write->bytes + item->reply_len > WORK_TURN_BYTES_MAX)) {
+        !work_turn_outputs(core, actor, item, outcome, write)) {
         const struct work_outcome failed = {.failed = true};
 
-        outputs_undo(core, write);
-        core->stats.bytes += write->bytes; /* work_write_free takes it off */
-        work_write_free(core, write);
-        turn_failed_reply(core, item,
-                          "the turn's state, messages and timers are more "
-                          "than the journal takes");
+        work_turn_failed_reply(core, item,
+                               "the turn's state, messages and timers are more "
+                               "than the journal takes");
         turn_durable(core, actor, item, &failed);
         return;
     }
@@ -351,7 +364,7 @@ turn_durable(struct work_core *core, struct actor *actor, struct item *item,
         actor->schema_version = write->entry.schema_version;
         actor->since_snapshot++;
     }
-    turn_queue(core, actor, item, write);
+    work_turn_queue(core, actor, item, write);
     if (changed && actor->since_snapshot >= actor->type->info.snapshot_every) {
         actor->since_snapshot = 0;
         work_snapshot_queue(core, actor);
@@ -368,14 +381,14 @@ turn_volatile(struct work_core *core, struct actor *actor, struct item *item,
     }
     if (!outcome->failed && outcome->n_outputs > 0) {
         struct write *write =
-            turn_begin(core, actor, item, (struct plex_bytes){0});
+            work_turn_begin(core, actor, item, (struct plex_bytes){0});
 
         core->stats.bytes += write->bytes;
         (void)outputs_take(core, actor, item, outcome, write);
         outputs_commit(core, actor, write);
         work_write_free(core, write);
     }
-    turn_ready(actor, item);
+    work_turn_ready(actor, item);
 }
 
 void
@@ -393,7 +406,10 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
     actor->running = NULL;
     core->stats.turns_total++;
     if (actor->state == ACTOR_DROPPED) {
-        turn_ready(actor, item);
+        if (item->step)
+            work_item_finish(core, item, PLEX_CANCELLED, NULL);
+        else if (item != actor->open)
+            work_turn_ready(actor, item);
         work_actor_drop_continue(core, actor);
         return;
     }
@@ -401,6 +417,12 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
         work_item_finish(core, item, PLEX_CANCELLED, NULL);
         work_actor_drop(core, actor, false, PLEX_FAILED,
                         "the actor could not be activated");
+        return;
+    }
+    if (outcome->phase != WORK_ENDED || item == actor->open) {
+        work_open_ran(core, actor, item, outcome);
+        work_turns_release(core, actor);
+        work_actor_pump(core, actor);
         return;
     }
     work_item_reply_set(core, item, outcome->reply);
@@ -418,7 +440,8 @@ void
 work_turn_accept(struct work_core *core, struct actor *actor, struct item *item)
 {
     struct work_message message = item->message;
-    struct write *write = turn_begin(core, actor, item, (struct plex_bytes){0});
+    struct write *write =
+        work_turn_begin(core, actor, item, (struct plex_bytes){0});
     struct plex_buf reply = {.max = 4096};
     struct work_reply accepted = {
         .http_status = 202, .content_type = "", .error = "", .recorded = true};
@@ -449,7 +472,7 @@ work_turn_accept(struct work_core *core, struct actor *actor, struct item *item)
     write->bytes += pend->packed.len;
     work_item_reply_set(core, item, (struct plex_bytes){reply.data, reply.len});
     plex_buf_free(&reply);
-    turn_queue(core, actor, item, write);
+    work_turn_queue(core, actor, item, write);
 }
 
 /* -- what may leave

@@ -28,6 +28,7 @@ enum {
 enum item_state {
     ITEM_WAITING,   /* in the mailbox */
     ITEM_RUNNING,   /* RUN is out */
+    ITEM_OPEN,      /* its handler waits: actor.open */
     ITEM_READY,     /* nothing to write; waits for the turns before it */
     ITEM_UNWRITTEN, /* its turn waits for a flush */
     ITEM_WRITING,   /* its turn is in a batch */
@@ -78,6 +79,8 @@ struct item {
     bool has_id;     /* in core.ids */
     bool accept;     /* a delayed cast: put away, not run */
     bool activation; /* the behaviour's `activated` */
+    bool step;       /* part of an open run: nobody's message */
+    bool reopened;   /* of a run found open: who asks again may have it */
     bool maybe_done; /* nobody may be told that it was not */
     uint8_t attempts;
     uint64_t deadline; /* ns; 0: none */
@@ -144,6 +147,14 @@ struct lane {
     uint32_t attempts;
 };
 
+enum open_phase {
+    OPEN_RUNNING,    /* or no run is open */
+    OPEN_WAITING,    /* for something to come */
+    OPEN_COMMITTING, /* for unreleased turns */
+    OPEN_CONTINUES,  /* they are released */
+    OPEN_REPLAYS,    /* to be run over its log */
+    OPEN_PARKED,
+};
 enum actor_state {
     ACTOR_COLD,    /* nothing in memory but its pends */
     ACTOR_LOADING, /* LOAD is out */
@@ -168,6 +179,12 @@ struct actor {
     bool suspect;       /* the journal may hold pends of it that we lack */
     struct take *check; /* LOADING: these pends are awaited */
     struct item *running;
+    struct item *open; /* whose handler waits, or is in between waits */
+    enum open_phase phase;
+    char *waits_for;      /* owned; NULL: "" */
+    uint64_t waits_since; /* wall ms */
+    uint64_t activation;
+    bool hosted; /* a RUN went out: somebody must hear of our end */
     struct item_list mailbox;
     size_t mailbox_n;
     struct item_list unreleased; /* turns, oldest first */
@@ -245,7 +262,8 @@ enum todo_kind {
     TODO_ANSWER,
     TODO_BATCH,
     TODO_TAKE,
-    TODO_SEND
+    TODO_SEND,
+    TODO_ABANDON
 };
 struct todo {
     enum todo_kind kind;

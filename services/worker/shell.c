@@ -145,6 +145,8 @@ actions(struct work_state *state)
         case WORK_DO_SEND:
             send(state, &action);
             break;
+        case WORK_DO_ABANDON:
+            break; /* handlers run to their end here */
         case WORK_DO_LOAD:
         case WORK_DO_APPEND:
         case WORK_DO_FENCE:

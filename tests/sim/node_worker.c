@@ -284,7 +284,7 @@ actions(struct sim *sim, struct sim_node *node)
             handle(sim, node, &action);
         else if (action.kind == WORK_DO_ANSWER)
             answer(sim, node, &action);
-        else
+        else if (action.kind != WORK_DO_ABANDON) /* no handler waits here */
             ask(sim, node, &action);
     }
 }

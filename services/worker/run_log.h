@@ -1,0 +1,69 @@
+#ifndef SERVICES_WORKER_RUN_LOG_H
+#define SERVICES_WORKER_RUN_LOG_H
+
+#include "services/worker/client.h"
+
+/*
+ * An open run: a turn of a durable actor whose handler waits. While it is
+ * open, the actor's stored state is this, packed, with WORK_SCHEMA_OPEN set in
+ * its schema version: the user's state as it was when the run began, the
+ * message that is being handled, and everything the handler has asked for with
+ * the results that have come. A handler that was lost is run again over it.
+ */
+#define WORK_SCHEMA_OPEN 0x80000000u
+#define WORK_SCHEMA_NONE 0x40000000u /* the user has no state */
+#define WORK_SCHEMA_MASK 0x3fffffffu
+
+/* Tags of calls whose reply is for an open run, and names of its timers. */
+#define WORK_TAG_RUN (UINT64_C(1) << 63)
+#define WORK_TIMER_RUN '\x01'
+
+enum {
+    WORK_STEPS_MAX = 10000,       /* of one run */
+    WORK_RUN_BYTES_MAX = 4 << 20, /* packed */
+    WORK_STEP_RESULT_MAX = 1 << 20,
+    WORK_STEP_NAME_MAX = 255,
+};
+
+enum work_step_kind { /* also in the journal: never renumber */
+                      WORK_STEP_EFFECT = 1,
+                      WORK_STEP_CALL = 2,
+                      WORK_STEP_SLEEP = 3,
+                      WORK_STEP_PROMISE = 4,
+                      WORK_STEP_SIGNAL = 5,
+                      WORK_STEP_VERSION = 6,
+};
+struct work_step {
+    enum work_step_kind kind;
+    const char *name; /* never NULL */
+    bool done;
+    bool used;
+    enum plex_status status;
+    struct plex_bytes result;
+    uint64_t at_ms;
+    uint64_t due_ms;
+};
+struct work_run {
+    bool has_state;
+    struct plex_bytes state;
+    struct plex_bytes message; /* work_message_pack()ed */
+    uint64_t started_ms;
+    struct work_step *steps;
+    size_t n_steps;
+    struct work_step *signals;
+    size_t n_signals;
+    const char *parked; /* never NULL */
+    bool cancelled;
+};
+
+/* TOO_LARGE over WORK_RUN_BYTES_MAX beside the user's state. */
+PLEX_MUST_USE enum plex_status work_run_pack(const struct work_run *run,
+                                             struct plex_buf *out,
+                                             struct plex_err *err);
+/* Bytes are borrowed from `in` or in `arena`. CORRUPT. */
+PLEX_MUST_USE enum plex_status work_run_unpack(struct plex_bytes in,
+                                               struct plex_arena *arena,
+                                               struct work_run *out,
+                                               struct plex_err *err);
+
+#endif
