@@ -15,6 +15,9 @@ enum {
     GATE_REST_MAX = 1024, /* REST requests in service */
     GATE_REST_MS = 10000, /* the longest one takes */
     GATE_REST_ARENA = 64 << 20,
+    GATE_TUPLE_WAITS_MAX = 50000,         /* requests that wait for tuples */
+    GATE_TUPLE_WAIT_MAX_MS = 3600 * 1000, /* the longest one waits */
+    GATE_TUPLE_KEY_MAX = 64,              /* of an Idempotency-Key there */
 };
 
 struct gate_config {
@@ -57,7 +60,9 @@ struct gate {
     struct gate_rest *settling;    /* wait for the catalogue to catch up */
     struct gate_lookup *lookups;
     size_t n_rest; /* of both, and those under way */
-    char *openapi; /* made when first asked for */
+    size_t n_waits;
+    size_t n_events; /* streams of them */
+    char *openapi;   /* made when first asked for */
     struct gate_metrics metrics;
 };
 
@@ -83,6 +88,11 @@ void gate_rest_begin(struct gate *gate, struct plex_http_exchange *ex);
 void gate_rest_catalog(struct gate *gate);
 /* When the link has ended. */
 void gate_rest_fini(struct gate *gate);
+
+/* -- rest_tuple_events.c ------------------------------------------------------
+ */
+/* When the link is about to end: no calls any more. */
+void gate_tuple_events_fini(struct gate *gate);
 
 /* -- answer.c ----------------------------------------------------------------
  */

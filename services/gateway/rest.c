@@ -29,7 +29,10 @@ rest_free(struct gate_rest *rest)
         if (rest->next != NULL)
             rest->next->prev = rest->prev;
     }
-    gate->n_rest--;
+    if (rest->waits)
+        gate->n_waits--;
+    else
+        gate->n_rest--;
     plex_timer_free(rest->timer);
     json_decref(rest->json);
     free(rest->actors);
@@ -178,7 +181,7 @@ gate_rest_forward(struct gate_rest *rest, const char *url)
         .context = &rest->context,
         /* All of these are idempotent by content, but a second deletion says
          * NOT_FOUND. */
-        .retry = strcmp(rest->route->verb, "DELETE") != 0,
+        .retry = !rest->once && strcmp(rest->route->verb, "DELETE") != 0,
         .done = forward_done,
         .arg = rest,
     };
@@ -189,7 +192,8 @@ gate_rest_forward(struct gate_rest *rest, const char *url)
         gate_rest_problem(rest, 413, "TOO_LARGE", "gateway", "%s", err.text);
         return;
     }
-    (void)plex_link_call(rest->gate->host->link, &request);
+    rest->link_id = plex_link_call(rest->gate->host->link, &request);
+    gate_rest_tuple_sent(rest);
 }
 
 static void
@@ -199,6 +203,9 @@ rest_route(struct gate_rest *rest)
     const enum gate_local local = gate_wire_local(rest->route);
     const char *url;
 
+    if (strcmp(rest->route->served_by, "tuplespace") == 0 &&
+        !gate_rest_tuple(rest))
+        return;
     if (local != GATE_LOCAL_NONE) {
         gate_rest_local(rest, local);
         return;
@@ -290,6 +297,7 @@ answer_hello(struct gate *gate, struct plex_http_exchange *ex)
         "\"actors\":\"/api/v1/actors\","
         "\"applications\":\"/api/v1/applications\","
         "\"nodes\":\"/api/v1/nodes\","
+        "\"tuplespace\":\"/api/v1/tuplespace/stats\","
         "\"health\":\"/api/v1/system/health\","
         "\"info\":\"/api/v1/system/info\","
         "\"openapi\":\"/openapi.json\"}}\n";
@@ -345,6 +353,10 @@ gate_rest_begin(struct gate *gate, struct plex_http_exchange *ex)
             answer_hello(gate, ex);
         else
             answer_openapi(gate, ex);
+        return;
+    }
+    if (strcmp(path, GATE_TUPLE_EVENTS) == 0 && strcmp(verb, "GET") == 0) {
+        gate_tuple_events_begin(gate, ex);
         return;
     }
     if (strlen(path) > GATE_PATH_MAX) {

@@ -14,6 +14,9 @@ struct gate_rest {
     struct plex_context context;
     char request_id[27];
     ProtobufCMessage *request;
+    uint64_t link_id; /* of the call that carries it */
+    bool once;        /* must not be sent a second time */
+    bool waits;       /* counted in gate->n_waits */
     /* Waiting for the catalogue. */
     bool settling;
     ProtobufCMessage *response;
@@ -39,6 +42,15 @@ void gate_rest_failed(struct gate_rest *rest, const char *source,
                       bool outcome_unknown);
 /* Send the request to a daemon and answer with its reply. */
 void gate_rest_forward(struct gate_rest *rest, const char *url);
+
+/* rest_tuple.c: a request to the tuple space before it is sent; false: it was
+ * refused and is gone. And once it is sent. */
+bool gate_rest_tuple(struct gate_rest *rest);
+void gate_rest_tuple_sent(struct gate_rest *rest);
+
+/* rest_tuple_events.c: GET GATE_TUPLE_EVENTS, server-sent events. */
+#define GATE_TUPLE_EVENTS "/api/v1/tuplespace/subscribe"
+void gate_tuple_events_begin(struct gate *gate, struct plex_http_exchange *ex);
 
 /* rest_local.c */
 void gate_rest_local(struct gate_rest *rest, enum gate_local what);

@@ -302,6 +302,7 @@ stop(void *state)
     struct gate *gate = state;
 
     gate_calls_fini(gate);
+    gate_tuple_events_fini(gate);
     gate_rest_fini(gate);
     gate_invocations_fini(gate);
     place_watch_stop(gate->watch);

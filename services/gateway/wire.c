@@ -7,6 +7,7 @@
 #include "plexspaces/actor/v1/actor.pb-c.h"
 #include "plexspaces/application/v1/application.pb-c.h"
 #include "plexspaces/system/v1/system.pb-c.h"
+#include "services/tuplespace/client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,14 @@ typedef Plexspaces__Actor__V1__Actor pb_actor;
 #define APP(name) PLEXSPACES__APPLICATION__V1__APPLICATION_METHOD__##name
 #define ACTOR(name) PLEXSPACES__ACTOR__V1__ACTOR_METHOD__##name
 #define SYSTEM(name) PLEXSPACES__SYSTEM__V1__SYSTEM_METHOD__##name
+
+/* The tuple space's messages have a JSON form of their own. */
+static const struct plex_json_form *
+form_of(const struct gate_route *route)
+{
+    return strcmp(route->served_by, "tuplespace") == 0 ? &tspace_json_form
+                                                       : NULL;
+}
 
 /* -- transcoding ------------------------------------------------------------
  */
@@ -35,7 +44,8 @@ request_body(const struct gate_route *route, struct plex_bytes body,
         return plex_err_set(err, PLEX_INVALID,
                             "the body is not JSON: line %d, column %d: %.100s",
                             wrong.line, wrong.column, wrong.text);
-    status = plex_json_to_pb(json, route->request, arena, out, err);
+    status = plex_json_to_pb_as(form_of(route), json, route->request, arena,
+                                out, err);
     json_decref(json);
     return status;
 }
@@ -52,8 +62,9 @@ request_empty(const struct gate_route *route, struct plex_arena *arena,
 }
 
 static enum plex_status
-request_vars(ProtobufCMessage *message, const struct gate_vars *vars,
-             struct plex_arena *arena, struct plex_err *err)
+request_vars(const struct plex_json_form *form, ProtobufCMessage *message,
+             const struct gate_vars *vars, struct plex_arena *arena,
+             struct plex_err *err)
 {
     for (size_t i = 0; i < vars->n; i++) {
         const char *name =
@@ -69,7 +80,8 @@ request_vars(ProtobufCMessage *message, const struct gate_vars *vars,
         if (value[0] == '\0')
             return plex_err_set(err, PLEX_INVALID, "%s in the path is empty",
                                 name);
-        if (plex_pb_set_text(message, name, value, arena, err) != PLEX_OK)
+        if (plex_pb_set_text_as(form, message, name, value, arena, err) !=
+            PLEX_OK)
             return err->status;
     }
     return PLEX_OK;
@@ -87,9 +99,11 @@ gate_wire_request(const struct gate_route *route, struct plex_bytes body,
     status = body.len > 0 ? request_body(route, body, arena, out, err)
                           : request_empty(route, arena, out, err);
     for (size_t i = 0; status == PLEX_OK && i < params->n; i++)
-        status = plex_pb_set_text(*out, params->at[i].name, params->at[i].value,
-                                  arena, err);
-    return status == PLEX_OK ? request_vars(*out, vars, arena, err) : status;
+        status = plex_pb_set_text_as(form_of(route), *out, params->at[i].name,
+                                     params->at[i].value, arena, err);
+    return status == PLEX_OK
+               ? request_vars(form_of(route), *out, vars, arena, err)
+               : status;
 }
 
 enum plex_status
@@ -117,7 +131,7 @@ gate_wire_response(const struct gate_route *route, struct plex_bytes payload,
     if (plex_wire_unpack(route->response, payload, arena, message, err) !=
         PLEX_OK)
         return plex_err_wrap(err, "answer of %s", route->served_by);
-    *json = plex_json_from_pb(*message);
+    *json = plex_json_from_pb_as(form_of(route), *message);
     return PLEX_OK;
 }
 
