@@ -32,8 +32,8 @@ struct plex_event_manager {
 };
 
 /* All of these wait for the manager, at most 5 s. `id` distinguishes handlers
- * of one kind; NULL: its name. Negative: -NOT_FOUND (manager, handler name or
- * id), -EXISTS (id), -FAILED (init). */
+ * of one kind; NULL: its name. Negative: PLEX_E_NOT_FOUND (manager, handler
+ * name or id), PLEX_E_EXISTS (id), PLEX_E_FAILED (init). */
 static inline int
 plex_event_add(struct plex_ctx *ctx, struct plex_ref manager,
                const char *handler, const char *id, bool supervised)

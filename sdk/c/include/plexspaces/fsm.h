@@ -49,8 +49,8 @@ enum plex_fsm_verb {
     PLEX_FSM_DO_EVENT_TIMEOUT,
     PLEX_FSM_DO_TIMEOUT, /* text: its name */
 };
-/* Each gives 0, or -INVALID for an unknown state or a verb that is not allowed
- * here. */
+/* Each gives 0, or PLEX_E_INVALID for an unknown state or a verb that is not
+ * allowed here. */
 
 #define plex_fsm_goto(ctx, state) \
     ((ctx)->process->fsm((ctx), PLEX_FSM_DO_GOTO, (state), 0, 0))

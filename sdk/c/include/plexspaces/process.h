@@ -12,7 +12,7 @@
  * Signals (messages, exits, link and monitor requests, DOWNs) from one process
  * to another arrive in the order in which they were sent, local or remote.
  * Sending never fails: what is sent to nobody is dropped, as in Erlang. Calls
- * that return int give 0, or a negative plex_status for what the caller could
+ * that return int give 0, or a PLEX_E_ of status.h for what the caller could
  * have known (text in the log at debug).
  *
  * Waiting (plex_ask, plex_receive, plex_sleep, a synchronous start) suspends
@@ -58,8 +58,8 @@ plex_monotonic_ns(struct plex_ctx *ctx)
  * with the arguments; args are copied. Without `how->wait` this returns at
  * once and a failing init is an exit; with it, it returns when init has, and a
  * failing init is a negative status with its reason in the log, and no link
- * and no process remain. Errors: -LIMIT (processes_max), -EXISTS (name),
- * -NOT_FOUND (node), -INVALID.
+ * and no process remain. Errors: PLEX_E_LIMIT (processes_max), PLEX_E_EXISTS
+ * (name), PLEX_E_NOT_FOUND (node), PLEX_E_INVALID.
  */
 static inline int
 plex_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
@@ -136,8 +136,8 @@ plex_cast_ref(struct plex_ctx *ctx, struct plex_ref to, uint64_t tag,
     ctx->process->send(ctx, to, &post);
 }
 /* All options: priority, ttl, id, and moving a payload instead of copying it
- * (post->release). 0, or -LIMIT when the receiver's bounded mailbox refuses
- * (ERROR), or -TIMEOUT when BLOCK waited in vain. */
+ * (post->release). 0, or PLEX_E_LIMIT when the receiver's bounded mailbox
+ * refuses (ERROR), or PLEX_E_TIMEOUT when BLOCK waited in vain. */
 static inline int
 plex_post(struct plex_ctx *ctx, struct plex_ref to,
           const struct plex_post *post)
@@ -146,9 +146,10 @@ plex_post(struct plex_ctx *ctx, struct plex_ref to,
 }
 /*
  * Call and wait. 0 and the answer (borrowed until the callback returns or asks
- * again), or -TIMEOUT (a late answer is dropped), -NOT_FOUND (nobody), -FAILED
- * (it ended before it answered; answer->reason says how), -UNAVAILABLE (its
- * worker was lost). timeout_ms 0: 5,000; UINT64_MAX: none.
+ * again), or PLEX_E_TIMEOUT (a late answer is dropped), PLEX_E_NOT_FOUND
+ * (nobody), PLEX_E_FAILED (it ended before it answered; answer->reason says
+ * how), PLEX_E_UNAVAILABLE (its worker was lost). timeout_ms 0: 5,000;
+ * UINT64_MAX: none.
  */
 static inline int
 plex_ask(struct plex_ctx *ctx, struct plex_ref to, uint64_t tag,
@@ -175,7 +176,7 @@ plex_reply_later(struct plex_ctx *ctx)
 {
     return ctx->process->reply_later(ctx);
 }
-/* -EXISTS when that caller has been answered already. */
+/* PLEX_E_EXISTS when that caller has been answered already. */
 static inline int
 plex_answer(struct plex_ctx *ctx, const struct plex_from *to,
             const void *payload, size_t len)
@@ -189,7 +190,7 @@ plex_forward(struct plex_ctx *ctx, struct plex_ref to)
     return ctx->process->forward(ctx, to);
 }
 /* Selective receive: the first message in the mailbox, or the next to come,
- * for which `match` is true. Others stay, in order. -TIMEOUT. */
+ * for which `match` is true. Others stay, in order. PLEX_E_TIMEOUT. */
 static inline int
 plex_receive(struct plex_ctx *ctx, plex_match_fn match, void *arg,
              uint64_t timeout_ms, struct plex_msg *out)
@@ -222,13 +223,13 @@ plex_cancel_timer(struct plex_ctx *ctx, uint64_t timer)
 /* -- becoming -- */
 
 /* Messages go to the callbacks of `behaviour` from the next one on (stack of
- * at most 16); data stays. -LIMIT. */
+ * at most 16); data stays. PLEX_E_LIMIT. */
 static inline int
 plex_become(struct plex_ctx *ctx, const struct plex_behaviour *behaviour)
 {
     return ctx->process->become(ctx, behaviour);
 }
-/* -INVALID at the bottom. */
+/* PLEX_E_INVALID at the bottom. */
 static inline int
 plex_unbecome(struct plex_ctx *ctx)
 {
@@ -243,8 +244,8 @@ plex_hibernate(struct plex_ctx *ctx)
 
 /* -- names: of this tenant and namespace -- */
 
-/* On this worker: 1..255 bytes, no '@'. -EXISTS, or -INVALID when this process
- * has a name already. It goes when the process ends. */
+/* On this worker: 1..255 bytes, no '@'. PLEX_E_EXISTS, or PLEX_E_INVALID when
+ * this process has a name already. It goes when the process ends. */
 static inline int
 plex_register(struct plex_ctx *ctx, const char *name)
 {

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "status.h"
+
 /*
  * The table through which an actor module reaches the runtime that loaded it.
  * Modules use the functions of actor.h; only runtimes fill this in. Members
@@ -12,6 +14,7 @@
  */
 struct plex_ctx;
 struct plex_facet_request;
+struct plex_durable_ops;
 
 struct plex_ctx_ops {
     uint32_t abi;
@@ -45,6 +48,7 @@ struct plex_ctx_ops {
                     const char *text);
     /* facet.h; NULL: no facets here. */
     int (*facet)(struct plex_ctx *ctx, struct plex_facet_request *request);
+    const struct plex_durable_ops *durable; /* durable.h; NULL: not here */
 };
 
 /* -- processes (process.h) -- */

@@ -82,10 +82,11 @@ struct plex_supervisor_request {
     size_t out_max; /* elements */
 };
 
-/* All wait for the supervisor, without limit. Negative: -NOT_FOUND (child or
- * supervisor), -EXISTS (id: running or not), -CONFLICT (running: terminate
- * first; restarting), -INVALID (spec, or not for this strategy), -FAILED (the
- * child's init). PLEX_SUP_WHICH gives the number of children. */
+/* All wait for the supervisor, without limit. Negative: PLEX_E_NOT_FOUND (child
+ * or supervisor), PLEX_E_EXISTS (id: running or not), PLEX_E_CONFLICT (running:
+ * terminate first; restarting), PLEX_E_INVALID (spec, or not for this
+ * strategy), PLEX_E_FAILED (the child's init). PLEX_SUP_WHICH gives the number
+ * of children. */
 static inline int
 plex_supervisor_call(struct plex_ctx *ctx, struct plex_ref supervisor,
                      const struct plex_supervisor_request *request)
