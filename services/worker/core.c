@@ -185,6 +185,7 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
     out->run.how = work_open_how(actor);
     out->run.activation = actor->activation;
     out->run.settled = actor->unreleased_n == 0;
+    out->run.durable = actor->durable;
     out->run.actor = &actor->id;
     out->run.user = actor->type->info.user;
     out->run.message =

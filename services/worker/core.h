@@ -199,6 +199,7 @@ struct work_action {
             enum work_run_how how;
             uint64_t activation; /* RESULT and CONTINUE: of its MESSAGE */
             bool settled;        /* nothing of the actor awaits the disk */
+            bool durable;
             const struct plex_actor_id *actor;
             const void *user;                   /* of the type */
             const struct work_message *message; /* NULL: activated */

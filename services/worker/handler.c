@@ -1,50 +1,17 @@
-#include "services/worker/handler.h"
+#include "services/worker/handler_private.h"
 
 #include "common/log.h"
 #include "common/mem.h"
-#include "services/worker/json_field.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    FAIL_TEXT_MAX = 512,
-    REPLY_HEADERS_MAX = 32,
-    CONTENT_TYPE_MAX = 255,
-    OUTPUT_BYTES_MAX = 13 << 20,
-    KEPT_BYTES_MAX = 64 << 10, /* of a buffer between turns */
-};
-
-struct work_handler {
-    struct plex_ctx ctx; /* first: callbacks get its address */
-    const struct work_action *run;
-    uint64_t wall_ms;
-    struct plex_arena arena; /* of outputs and reply */
-    struct work_json json;
-    bool failed;
-    char error[FAIL_TEXT_MAX];
-    bool state_changed;
-    struct plex_buf state;
-    bool replied;
-    struct work_reply reply;
-    struct work_header headers[REPLY_HEADERS_MAX];
-    struct work_output *outputs;
-    size_t n_outputs, outputs_cap;
-    struct plex_buf packed; /* the reply */
-};
-
-static struct work_handler *
-of(struct plex_ctx *ctx)
+int
+work_handler_fail(struct plex_ctx *ctx, const char *reason)
 {
-    return plex_container_of(ctx, struct work_handler, ctx);
-}
-
-static int
-fail(struct plex_ctx *ctx, const char *reason)
-{
-    struct work_handler *h = of(ctx);
+    struct work_handler *h = work_handler_of(ctx);
 
     if (!h->failed) {
         h->failed = true;
@@ -61,7 +28,7 @@ static const char *
 ctx_self(struct plex_ctx *ctx, const char **tenant, const char **ns,
          const char **type)
 {
-    const struct plex_actor_id *id = of(ctx)->run->run.actor;
+    const struct plex_actor_id *id = work_handler_of(ctx)->run->run.actor;
 
     if (tenant != NULL)
         *tenant = id->tenant;
@@ -75,13 +42,13 @@ ctx_self(struct plex_ctx *ctx, const char **tenant, const char **ns,
 static uint64_t
 ctx_now_ms(struct plex_ctx *ctx)
 {
-    return of(ctx)->wall_ms;
+    return work_handler_of(ctx)->open.now_ms;
 }
 
 static uint64_t
 ctx_epoch(struct plex_ctx *ctx)
 {
-    return of(ctx)->run->run.epoch;
+    return work_handler_of(ctx)->run->run.epoch;
 }
 
 static void
@@ -97,11 +64,11 @@ ctx_random(struct plex_ctx *ctx, void *out, size_t len)
 static const void *
 ctx_state(struct plex_ctx *ctx, size_t *len)
 {
-    const struct work_handler *h = of(ctx);
-    const bool has = h->state_changed || h->run->run.has_state;
+    const struct work_handler *h = work_handler_of(ctx);
+    const bool has = h->state_changed || h->has_base;
     const struct plex_bytes now =
         h->state_changed ? (struct plex_bytes){h->state.data, h->state.len}
-                         : h->run->run.state;
+                         : h->base;
 
     if (len != NULL)
         *len = has ? now.len : 0;
@@ -113,13 +80,13 @@ ctx_state(struct plex_ctx *ctx, size_t *len)
 static void
 ctx_state_put(struct plex_ctx *ctx, const void *state, size_t len)
 {
-    struct work_handler *h = of(ctx);
+    struct work_handler *h = work_handler_of(ctx);
     /* `state` may be the state itself: replaced only once it is copied. */
     struct plex_buf next = {.max = JOURNAL_STATE_MAX};
     uint8_t *at;
 
     if (len > JOURNAL_STATE_MAX) {
-        (void)fail(ctx, "the state is larger than 8 MiB");
+        (void)work_handler_fail(ctx, "the state is larger than 8 MiB");
         return;
     }
     h->state_changed = true;
@@ -139,14 +106,15 @@ ctx_state_put(struct plex_ctx *ctx, const void *state, size_t len)
 /* -- answering
  * ---------------------------------------------------------------------- */
 
-static struct plex_bytes
-copy(struct work_handler *h, const void *data, size_t len)
+struct plex_bytes
+work_handler_copy(struct work_handler *h, const void *data, size_t len)
 {
     void *out = plex_arena_alloc(&h->arena, len + 1);
 
     if (out == NULL) {
-        (void)fail(&h->ctx, "the turn's reply and messages are larger than "
-                            "13 MiB");
+        (void)work_handler_fail(&h->ctx,
+                                "the turn's reply and messages are larger than "
+                                "13 MiB");
         return (struct plex_bytes){0};
     }
     if (len > 0)
@@ -155,10 +123,10 @@ copy(struct work_handler *h, const void *data, size_t len)
     return (struct plex_bytes){out, len};
 }
 
-static const char *
-copy_text(struct work_handler *h, const char *text)
+const char *
+work_handler_text(struct work_handler *h, const char *text)
 {
-    const struct plex_bytes out = copy(h, text, strlen(text));
+    const struct plex_bytes out = work_handler_copy(h, text, strlen(text));
 
     return out.data == NULL ? "" : (const char *)out.data;
 }
@@ -181,31 +149,33 @@ static void
 ctx_reply(struct plex_ctx *ctx, uint32_t http_status, const char *content_type,
           const void *payload, size_t len)
 {
-    struct work_handler *h = of(ctx);
+    struct work_handler *h = work_handler_of(ctx);
 
     if (h->replied) {
-        (void)fail(ctx, "the behaviour replied twice in one turn");
+        (void)work_handler_fail(ctx, "the behaviour replied twice in one turn");
         return;
     }
     if (http_status < 200 || http_status > 599) {
-        (void)fail(ctx, "the behaviour replied with an HTTP status outside "
-                        "200 to 599");
+        (void)work_handler_fail(
+            ctx, "the behaviour replied with an HTTP status outside "
+                 "200 to 599");
         return;
     }
     if (len > WORK_PAYLOAD_MAX) {
-        (void)fail(ctx, "the reply is larger than 5 MiB");
+        (void)work_handler_fail(ctx, "the reply is larger than 5 MiB");
         return;
     }
     if (content_type == NULL)
         content_type = "";
     if (!header_safe(content_type, CONTENT_TYPE_MAX)) {
-        (void)fail(ctx, "the reply's content type is no header value");
+        (void)work_handler_fail(ctx,
+                                "the reply's content type is no header value");
         return;
     }
     h->replied = true;
     h->reply.http_status = http_status;
-    h->reply.content_type = copy_text(h, content_type);
-    h->reply.payload = copy(h, payload, len);
+    h->reply.content_type = work_handler_text(h, content_type);
+    h->reply.payload = work_handler_copy(h, payload, len);
 }
 
 static bool
@@ -219,19 +189,20 @@ header_name_ok(const char *name)
 static void
 ctx_reply_header(struct plex_ctx *ctx, const char *name, const char *value)
 {
-    struct work_handler *h = of(ctx);
+    struct work_handler *h = work_handler_of(ctx);
 
     if (name == NULL || value == NULL || !header_name_ok(name) ||
         !header_safe(value, 4096)) {
-        (void)fail(ctx, "the behaviour set a header that HTTP does not allow");
+        (void)work_handler_fail(
+            ctx, "the behaviour set a header that HTTP does not allow");
         return;
     }
     if (h->reply.n_headers == REPLY_HEADERS_MAX) {
-        (void)fail(ctx, "the reply has more than 32 headers");
+        (void)work_handler_fail(ctx, "the reply has more than 32 headers");
         return;
     }
-    h->headers[h->reply.n_headers++] =
-        (struct work_header){copy_text(h, name), copy_text(h, value)};
+    h->headers[h->reply.n_headers++] = (struct work_header){
+        work_handler_text(h, name), work_handler_text(h, value)};
 }
 
 static void
@@ -241,7 +212,8 @@ ctx_problem(struct plex_ctx *ctx, uint32_t http_status, const char *text)
     char *out;
 
     if (http_status < 400 || http_status > 599) {
-        (void)fail(ctx, "a problem needs an HTTP status of 400 to 599");
+        (void)work_handler_fail(ctx,
+                                "a problem needs an HTTP status of 400 to 599");
         return;
     }
     json = json_pack("{s:i, s:s, s:s, s:s, s:s}", "status", (int)http_status,
@@ -249,7 +221,7 @@ ctx_problem(struct plex_ctx *ctx, uint32_t http_status, const char *text)
                      "detail", text == NULL ? "" : text, "source", "actor");
     out = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
     if (out == NULL)
-        (void)fail(ctx, "the text of a problem is not UTF-8");
+        (void)work_handler_fail(ctx, "the text of a problem is not UTF-8");
     else
         ctx_reply(ctx, http_status, "application/problem+json", out,
                   strlen(out));
@@ -260,11 +232,12 @@ ctx_problem(struct plex_ctx *ctx, uint32_t http_status, const char *text)
 /* -- messages and timers
  * --------------------------------------------------------------- */
 
-static struct work_output *
-output(struct work_handler *h)
+struct work_output *
+work_handler_output(struct work_handler *h)
 {
     if (h->n_outputs == WORK_OUTPUTS_MAX) {
-        (void)fail(&h->ctx, "the turn has more than 1000 messages and timers");
+        (void)work_handler_fail(
+            &h->ctx, "the turn has more than 1000 messages and timers");
         return NULL;
     }
     if (h->n_outputs == h->outputs_cap) {
@@ -280,33 +253,34 @@ static void
 ctx_send(struct plex_ctx *ctx, bool is_call, uint64_t tag, uint64_t timeout_ms,
          const char *type, const char *key, const void *payload, size_t len)
 {
-    struct work_handler *h = of(ctx);
+    struct work_handler *h = work_handler_of(ctx);
     struct work_output *out;
     struct plex_err err;
 
     if (type == NULL || key == NULL ||
         plex_name_type(type, strlen(type), &err) != PLEX_OK ||
         plex_name_key(key, strlen(key), &err) != PLEX_OK) {
-        (void)fail(ctx, type == NULL || key == NULL
-                            ? "a message needs a type and a key"
-                            : err.text);
+        (void)work_handler_fail(ctx, type == NULL || key == NULL
+                                         ? "a message needs a type and a key"
+                                         : err.text);
         return;
     }
     if (len > WORK_PAYLOAD_MAX) {
-        (void)fail(ctx, "a message is larger than 5 MiB");
+        (void)work_handler_fail(ctx, "a message is larger than 5 MiB");
         return;
     }
     if (is_call && (timeout_ms < 1 || timeout_ms > 3600000)) {
-        (void)fail(ctx, "the timeout of a call must be 1 ms to 1 h");
+        (void)work_handler_fail(ctx,
+                                "the timeout of a call must be 1 ms to 1 h");
         return;
     }
-    out = output(h);
+    out = work_handler_output(h);
     if (out == NULL)
         return;
     out->kind = is_call ? WORK_OUT_CALL : WORK_OUT_CAST;
-    out->type = copy_text(h, type);
-    out->key = copy_text(h, key);
-    out->payload = copy(h, payload, len);
+    out->type = work_handler_text(h, type);
+    out->key = work_handler_text(h, key);
+    out->payload = work_handler_copy(h, payload, len);
     out->delay_ms = timeout_ms;
     out->tag = tag;
 }
@@ -318,12 +292,13 @@ timer_output(struct work_handler *h, const char *name)
 
     if (name == NULL || name[0] == '\0' ||
         !header_safe(name, WORK_TIMER_NAME_MAX)) {
-        (void)fail(&h->ctx, "a timer's name must be 1 to 128 bytes of text");
+        (void)work_handler_fail(
+            &h->ctx, "a timer's name must be 1 to 128 bytes of text");
         return NULL;
     }
-    out = output(h);
+    out = work_handler_output(h);
     if (out != NULL)
-        out->timer = copy_text(h, name);
+        out->timer = work_handler_text(h, name);
     return out;
 }
 
@@ -331,12 +306,13 @@ static void
 ctx_timer_set(struct plex_ctx *ctx, const char *name, uint64_t delay_ms,
               const void *payload, size_t len)
 {
-    struct work_handler *h = of(ctx);
+    struct work_handler *h = work_handler_of(ctx);
     struct work_output *out;
 
     if (delay_ms > WORK_TIMER_DELAY_MAX_DAYS * UINT64_C(86400000) ||
         len > WORK_PAYLOAD_MAX) {
-        (void)fail(ctx, "a timer can wait for ten years and carry 5 MiB");
+        (void)work_handler_fail(
+            ctx, "a timer can wait for ten years and carry 5 MiB");
         return;
     }
     out = timer_output(h, name);
@@ -344,13 +320,13 @@ ctx_timer_set(struct plex_ctx *ctx, const char *name, uint64_t delay_ms,
         return;
     out->kind = WORK_OUT_TIMER_SET;
     out->delay_ms = delay_ms;
-    out->payload = copy(h, payload, len);
+    out->payload = work_handler_copy(h, payload, len);
 }
 
 static void
 ctx_timer_cancel(struct plex_ctx *ctx, const char *name)
 {
-    struct work_output *out = timer_output(of(ctx), name);
+    struct work_output *out = timer_output(work_handler_of(ctx), name);
 
     if (out != NULL)
         out->kind = WORK_OUT_TIMER_CANCEL;
@@ -362,7 +338,7 @@ ctx_timer_cancel(struct plex_ctx *ctx, const char *name)
 static void
 ctx_log(struct plex_ctx *ctx, int level, const char *text)
 {
-    const struct work_handler *h = of(ctx);
+    const struct work_handler *h = work_handler_of(ctx);
     char name[PLEX_ACTOR_NAME_MAX + 1];
 
     plex_actor_format(h->run->run.actor, name, sizeof name);
@@ -380,19 +356,19 @@ ctx_log(struct plex_ctx *ctx, int level, const char *text)
 static int
 ctx_json_text(struct plex_ctx *ctx, const char *field, const char **out)
 {
-    return work_json_text(&of(ctx)->json, field, out);
+    return work_json_text(&work_handler_of(ctx)->json, field, out);
 }
 
 static int
 ctx_json_int(struct plex_ctx *ctx, const char *field, int64_t *out)
 {
-    return work_json_int(&of(ctx)->json, field, out);
+    return work_json_int(&work_handler_of(ctx)->json, field, out);
 }
 
 static const char *
 ctx_header(struct plex_ctx *ctx, const char *name)
 {
-    const struct work_message *m = of(ctx)->run->run.message;
+    const struct work_message *m = work_handler_of(ctx)->message;
 
     for (size_t i = 0; m != NULL && i < m->n_headers; i++)
         if (strcasecmp(m->headers[i].name, name) == 0)
@@ -410,7 +386,7 @@ static const struct plex_ctx_ops ops = {
     .state_put = ctx_state_put,
     .reply = ctx_reply,
     .reply_header = ctx_reply_header,
-    .fail = fail,
+    .fail = work_handler_fail,
     .send = ctx_send,
     .timer_set = ctx_timer_set,
     .timer_cancel = ctx_timer_cancel,
@@ -419,6 +395,7 @@ static const struct plex_ctx_ops ops = {
     .json_int = ctx_json_int,
     .header = ctx_header,
     .problem = ctx_problem,
+    .durable = &work_durable_ops,
 };
 
 /* -- running
@@ -432,6 +409,7 @@ work_handler_create(void)
 
     h->ctx.ops = &ops;
     plex_arena_init(&h->arena, OUTPUT_BYTES_MAX);
+    work_run_init(h);
     return h;
 }
 
@@ -444,6 +422,7 @@ work_handler_free(struct work_handler *h)
     plex_arena_fini(&h->arena);
     plex_buf_free(&h->state);
     plex_buf_free(&h->packed);
+    work_run_fini(h);
     free(h->outputs);
     free(h);
 }
@@ -458,13 +437,20 @@ buf_reset(struct plex_buf *buf, size_t max)
 }
 
 static void
-turn_start(struct work_handler *h, const struct work_action *run,
-           uint64_t wall_ms)
+turn_start(struct work_handler *h, const struct work_turn *turn)
 {
-    const struct work_message *m = run->run.message;
+    const struct work_message *m = turn->run->run.message;
 
-    h->run = run;
-    h->wall_ms = wall_ms;
+    h->run = turn->run;
+    h->message = m;
+    h->wall_ms = turn->wall_ms;
+    h->durable = turn->run->run.durable && m != NULL;
+    h->wait = turn->wait;
+    h->wait_arg = turn->wait_arg;
+    h->ctx.process = turn->process == NULL ? NULL : turn->process->process;
+    h->ctx.of = turn->process == NULL ? NULL : turn->process->of;
+    h->has_base = turn->run->run.has_state;
+    h->base = turn->run->run.state;
     plex_arena_reset(&h->arena);
     work_json_fini(&h->json);
     work_json_init(&h->json, m == NULL ? (struct plex_bytes){0} : m->payload);
@@ -530,7 +516,7 @@ call_message(struct work_handler *h, const struct plex_behaviour *behaviour,
         return behaviour->handle_cast(&h->ctx, &msg);
     if (behaviour->handle_call != NULL)
         return behaviour->handle_call(&h->ctx, &msg);
-    return fail(&h->ctx, "the behaviour answers no calls");
+    return work_handler_fail(&h->ctx, "the behaviour answers no calls");
 }
 
 static int
@@ -553,17 +539,17 @@ call_behaviour(struct work_handler *h, const struct plex_behaviour *behaviour,
     return call_message(h, behaviour, m);
 }
 
-void
-work_handler_run(struct work_handler *h, const struct plex_behaviour *behaviour,
-                 const struct work_action *run, uint64_t wall_ms,
-                 struct work_outcome *out)
+/* What the core is told when the callback has returned. */
+static void
+turn_end(struct work_handler *h, struct work_outcome *out)
 {
+    const bool changed = !h->failed && h->state_changed;
     enum plex_status packed;
     struct plex_err err;
 
-    turn_start(h, run, wall_ms);
-    if (call_behaviour(h, behaviour, run->run.message) != 0)
-        (void)fail(&h->ctx, "the behaviour failed without saying why");
+    if (h->failed)
+        h->n_outputs = 0;
+    work_run_end(h);
     if (h->failed)
         h->reply = (struct work_reply){.http_status = 500,
                                        .content_type = "",
@@ -573,11 +559,29 @@ work_handler_run(struct work_handler *h, const struct plex_behaviour *behaviour,
     assert(packed == PLEX_OK); /* it was checked when it was made */
     (void)packed;
     *out = (struct work_outcome){
+        .phase = h->open.is_open ? WORK_CLOSED : WORK_ENDED,
+        .has_state = changed || h->has_base,
         .failed = h->failed,
-        .state_changed = h->state_changed,
-        .state = {h->state.data, h->state.len},
+        .state_changed = changed,
+        .state = changed ? (struct plex_bytes){h->state.data, h->state.len}
+                 : h->open.is_open ? h->base
+                                   : (struct plex_bytes){0},
         .reply = {h->packed.data, h->packed.len},
         .outputs = h->outputs,
         .n_outputs = h->n_outputs,
     };
+}
+
+void
+work_handler_run(struct work_handler *h, const struct work_turn *turn,
+                 struct work_outcome *out)
+{
+    turn_start(h, turn);
+    h->outcome = out;
+    if (!work_run_begin(h))
+        (void)work_handler_fail(&h->ctx, "the stored run does not decode");
+    else if (call_behaviour(h, turn->behaviour, h->message) != 0)
+        (void)work_handler_fail(&h->ctx,
+                                "the behaviour failed without saying why");
+    turn_end(h, out);
 }

@@ -18,11 +18,24 @@ struct work_handler;
 struct work_handler *work_handler_create(void);
 void work_handler_free(struct work_handler *handler); /* accepts NULL */
 
-/* Run the callback of `run` (kind WORK_DO_RUN). The outcome is borrowed until
- * the next run. */
+/*
+ * The callback wants to wait: the outcome of `out` below is filled for
+ * work_core_ran(), and is borrowed until this returns with the next RUN of the
+ * activation (RESULT or CONTINUE) and its time. Need not return at all.
+ */
+typedef const struct work_action *(*work_wait_fn)(void *arg, uint64_t *wall_ms);
+
+struct work_turn {
+    const struct plex_behaviour *behaviour;
+    const struct work_action *run; /* MESSAGE or REPLAY */
+    uint64_t wall_ms;
+    const struct plex_ctx *process; /* of the process it runs on; NULL */
+    work_wait_fn wait;              /* NULL: callbacks cannot wait */
+    void *wait_arg;
+};
+/* Run the callback of `turn->run` (kind WORK_DO_RUN). The outcome is borrowed
+ * until the next run. */
 void work_handler_run(struct work_handler *handler,
-                      const struct plex_behaviour *behaviour,
-                      const struct work_action *run, uint64_t wall_ms,
-                      struct work_outcome *out);
+                      const struct work_turn *turn, struct work_outcome *out);
 
 #endif

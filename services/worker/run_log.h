@@ -42,6 +42,7 @@ struct work_step {
     struct plex_bytes result;
     uint64_t at_ms;
     uint64_t due_ms;
+    uint64_t order; /* when done: results are numbered as they come */
 };
 struct work_run {
     bool has_state;
@@ -53,7 +54,8 @@ struct work_run {
     struct work_step *signals;
     size_t n_signals;
     const char *parked; /* never NULL */
-    bool cancelled;
+    uint64_t cancelled; /* order; 0: not */
+    uint64_t order;     /* newest given out */
 };
 
 /* TOO_LARGE over WORK_RUN_BYTES_MAX beside the user's state. */

@@ -56,7 +56,10 @@ run(struct work_state *state, const struct work_action *action)
     struct work_outcome outcome;
     struct work_time t;
 
-    work_handler_run(state->handler, bound->behaviour, action, plex_wall_ms(),
+    work_handler_run(state->handler,
+                     &(struct work_turn){.behaviour = bound->behaviour,
+                                         .run = action,
+                                         .wall_ms = plex_wall_ms()},
                      &outcome);
     t = work_now();
     bound->turns->value++;

@@ -26,6 +26,7 @@ steps_out(const struct work_step *steps, size_t n, struct plex_arena *arena,
         space[i].result = plex_wire_bytes(steps[i].result);
         space[i].at_ms = steps[i].at_ms;
         space[i].due_ms = steps[i].due_ms;
+        space[i].order = steps[i].order;
         rows[i] = &space[i];
     }
     *out = rows;
@@ -61,6 +62,7 @@ steps_in(pb_step **rows, size_t n, struct plex_arena *arena,
             .result = plex_wire_bytes_in(rows[i]->result),
             .at_ms = rows[i]->at_ms,
             .due_ms = rows[i]->due_ms,
+            .order = rows[i]->order,
         };
     }
     *out = steps;
@@ -101,6 +103,7 @@ work_run_pack(const struct work_run *run, struct plex_buf *out,
     pb.n_signals = run->n_signals;
     pb.parked = plex_wire_text(run->parked);
     pb.cancelled = run->cancelled;
+    pb.order = run->order;
     if (!steps_out(run->steps, run->n_steps, &arena, &pb.steps) ||
         !steps_out(run->signals, run->n_signals, &arena, &pb.signals))
         status = plex_err_set(err, PLEX_TOO_LARGE,
@@ -131,6 +134,7 @@ work_run_unpack(struct plex_bytes in, struct plex_arena *arena,
         .n_signals = pb->n_signals,
         .parked = pb->parked,
         .cancelled = pb->cancelled,
+        .order = pb->order,
     };
     if (steps_in(pb->steps, pb->n_steps, arena, &out->steps, err) != PLEX_OK)
         return err->status;

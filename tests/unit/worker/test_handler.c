@@ -79,7 +79,11 @@ run(struct bench *b, const char *payload)
 
     b->message.payload =
         (struct plex_bytes){(const uint8_t *)payload, strlen(payload)};
-    work_handler_run(b->handler, b->behaviour, &b->action, 1234, &b->outcome);
+    work_handler_run(b->handler,
+                     &(struct work_turn){.behaviour = b->behaviour,
+                                         .run = &b->action,
+                                         .wall_ms = 1234},
+                     &b->outcome);
     ck_assert_int_eq(
         work_reply_unpack(b->outcome.reply, &b->arena, &b->reply, &err),
         PLEX_OK);

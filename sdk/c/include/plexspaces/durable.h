@@ -115,7 +115,7 @@ plex_start_call(struct plex_ctx *ctx, const char *type, const char *key,
         return PLEX_E_UNSUPPORTED;
     return ctx->ops->durable->call(ctx, type, key, payload, len, timeout_ms);
 }
-/* A promise, which somebody else keeps: `id` (at least 256 bytes) is the text
+/* A promise, which somebody else keeps: `id` (at least 1,200 bytes) is the text
  * to hand out; POST /api/v1/promises/{id}:resolve keeps it. */
 static inline int
 plex_start_promise(struct plex_ctx *ctx, char *id, size_t size)
