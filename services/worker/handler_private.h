@@ -74,8 +74,39 @@ struct plex_bytes work_handler_copy(struct work_handler *h, const void *data,
 const char *work_handler_text(struct work_handler *h, const char *text);
 struct work_output *work_handler_output(struct work_handler *h);
 
-/* handler_run.c */
+/* handler_commands.c */
 extern const struct plex_durable_ops work_durable_ops;
+/* Nobody waits for that sleep any more. */
+void work_run_timer_stop(struct work_handler *h, size_t index);
+
+/* handler_run.c */
+/* Into the run's arena; NULL fails the turn. */
+void *work_run_keep(struct work_handler *h, const void *data, size_t len);
+const char *work_run_text(struct work_handler *h, const char *text);
+/* A new step at the end of the log; NULL: too many, the turn fails. */
+struct work_step *work_step_add(struct work_handler *h,
+                                enum work_step_kind kind, const char *name);
+void work_step_done(struct work_handler *h, struct work_step *step,
+                    enum plex_status status, struct plex_bytes result);
+/* Hand a result to the callback: its time passes. */
+int work_step_give(struct work_handler *h, const struct work_step *step,
+                   struct plex_value *out);
+const char *work_step_kind_name(enum work_step_kind kind);
+/* Signals that came to the steps that wait for them. */
+void work_run_signals(struct work_handler *h);
+bool work_run_cancelled(const struct work_handler *h);
+/* End this stretch and begin the next one. 0, or the run has failed. */
+int work_run_stretch(struct work_handler *h, enum work_phase phase,
+                     const char *waits_for);
+/* Until somebody resumes the run: 0; or cancels it: PLEX_E_CANCELLED. */
+int work_run_park(struct work_handler *h, const char *reason);
+/*
+ * The next command of the callback. 1: *step is recorded; 0: it is new, and
+ * *step is NULL; negative: it cannot be. Where the code now asks for something
+ * else than the record holds, it is parked, and looked at again when resumed.
+ */
+int work_run_command(struct work_handler *h, enum work_step_kind kind,
+                     const char *name, struct work_step **step);
 /* Before the callback. False: the stored run does not decode. */
 bool work_run_begin(struct work_handler *h);
 /* After it: what remains of the run's timers is cancelled. */

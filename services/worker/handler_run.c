@@ -1,10 +1,8 @@
-/* Durable execution: commands of a callback against the log of its run. */
+/* Durable execution: the log of a callback's run, and its stretches. */
 #include "services/worker/handler_private.h"
 
-#include "common/context.h"
 #include "common/mem.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,22 +10,13 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum {
-    RETRY_ATTEMPTS = 5,
-    RETRY_INITIAL_MS = 100,
-    RETRY_FACTOR_PCT = 200,
-    RETRY_MAX_MS = 60000,
-    RETRY_JITTER_PCT = 20,
-    KEEP_MAX = 1 << 20,
-    RUN_ARENA_MAX = 32 << 20,
-};
-#define SLEEP_MAX_MS (UINT64_C(3650) * 24 * 3600 * 1000)
+enum { RUN_ARENA_MAX = 32 << 20 };
 
 /* -- the log -----------------------------------------------------------------
  */
 
-static void *
-keep(struct work_handler *h, const void *data, size_t len)
+void *
+work_run_keep(struct work_handler *h, const void *data, size_t len)
 {
     char *out = plex_arena_alloc(&h->open.arena, len + 1);
 
@@ -42,10 +31,10 @@ keep(struct work_handler *h, const void *data, size_t len)
     return out;
 }
 
-static const char *
-keep_text(struct work_handler *h, const char *text)
+const char *
+work_run_text(struct work_handler *h, const char *text)
 {
-    const char *out = keep(h, text, strlen(text));
+    const char *out = work_run_keep(h, text, strlen(text));
 
     return out == NULL ? "" : out;
 }
@@ -77,8 +66,9 @@ row_add(struct work_handler *h, struct work_step **rows, size_t *n, size_t *cap)
     return &(*rows)[(*n)++];
 }
 
-static struct work_step *
-step_add(struct work_handler *h, enum work_step_kind kind, const char *name)
+struct work_step *
+work_step_add(struct work_handler *h, enum work_step_kind kind,
+              const char *name)
 {
     struct work_handler_run *open = &h->open;
     struct work_step *step =
@@ -87,29 +77,29 @@ step_add(struct work_handler *h, enum work_step_kind kind, const char *name)
     if (step == NULL)
         return NULL;
     step->kind = kind;
-    step->name = keep_text(h, name);
+    step->name = work_run_text(h, name);
     open->cursor = open->log.n_steps;
     open->dirty = true;
     return step;
 }
 
-static void
-step_done(struct work_handler *h, struct work_step *step,
-          enum plex_status status, struct plex_bytes result)
+void
+work_step_done(struct work_handler *h, struct work_step *step,
+               enum plex_status status, struct plex_bytes result)
 {
     step->done = true;
     step->status = status;
     step->order = ++h->open.log.order;
     step->at_ms = h->wall_ms;
     step->result.len = result.len;
-    step->result.data = keep(h, result.data, result.len);
+    step->result.data = work_run_keep(h, result.data, result.len);
     h->open.dirty = true;
 }
 
 /* Hand a result to the callback: its time passes. */
-static int
-step_give(struct work_handler *h, const struct work_step *step,
-          struct plex_value *out)
+int
+work_step_give(struct work_handler *h, const struct work_step *step,
+               struct plex_value *out)
 {
     if (step->at_ms > h->open.now_ms)
         h->open.now_ms = step->at_ms;
@@ -132,10 +122,10 @@ run_open(struct work_handler *h)
         return NULL;
     log->has_state = h->has_base;
     log->state.len = h->base.len;
-    log->state.data = keep(h, h->base.data, h->base.len);
+    log->state.data = work_run_keep(h, h->base.data, h->base.len);
     status = work_message_pack(h->message, &packed, &err);
     log->message.len = packed.len;
-    log->message.data = keep(h, packed.data, packed.len);
+    log->message.data = work_run_keep(h, packed.data, packed.len);
     plex_buf_free(&packed);
     if (status != PLEX_OK || h->failed)
         return "the run's message does not fit into the journal";
@@ -145,8 +135,8 @@ run_open(struct work_handler *h)
     return NULL;
 }
 
-static void
-signal_match(struct work_handler *h)
+void
+work_run_signals(struct work_handler *h)
 {
     struct work_run *log = &h->open.log;
 
@@ -161,7 +151,7 @@ signal_match(struct work_handler *h)
             if (signal->used || strcmp(signal->name, step->name) != 0)
                 continue;
             signal->used = true;
-            step_done(h, step, PLEX_OK, signal->result);
+            work_step_done(h, step, PLEX_OK, signal->result);
         }
     }
 }
@@ -186,19 +176,19 @@ resolve_apply(struct work_handler *h, const struct work_message *m)
         step = step_at(h, index);
         if (nonce == h->open.nonce && step != NULL &&
             step->kind == WORK_STEP_PROMISE)
-            step_done(h, step,
-                      m->reply_status == PLEX_OK ? PLEX_OK : PLEX_FAILED,
-                      m->payload);
+            work_step_done(h, step,
+                           m->reply_status == PLEX_OK ? PLEX_OK : PLEX_FAILED,
+                           m->payload);
     } else if (strncmp(m->timer, "signal:", 7) == 0) {
         step = row_add(h, &log->signals, &log->n_signals, &h->open.signals_cap);
         if (step == NULL)
             return;
         step->kind = WORK_STEP_SIGNAL;
-        step->name = keep_text(h, m->timer + 7);
+        step->name = work_run_text(h, m->timer + 7);
         step->result.len = m->payload.len;
-        step->result.data = keep(h, m->payload.data, m->payload.len);
+        step->result.data = work_run_keep(h, m->payload.data, m->payload.len);
         h->open.dirty = true;
-        signal_match(h);
+        work_run_signals(h);
     } else if (strcmp(m->timer, "cancel") == 0 && log->cancelled == 0) {
         log->cancelled = ++log->order;
         h->open.dirty = true;
@@ -220,20 +210,21 @@ result_apply(struct work_handler *h, const struct work_message *m)
         nonce = (uint32_t)(m->tag >> 32) & 0x7fffffffu;
         if (step != NULL && nonce == h->open.nonce &&
             step->kind == WORK_STEP_CALL)
-            step_done(h, step, m->reply_status, m->payload);
+            work_step_done(h, step, m->reply_status, m->payload);
     } else if (m->kind == WORK_TIMER) {
         if (sscanf(m->timer + 1, "%u:%" SCNx32, &index, &nonce) == 2 &&
             nonce == h->open.nonce && (step = step_at(h, index)) != NULL &&
             step->kind == WORK_STEP_SLEEP)
-            step_done(h, step, PLEX_OK, (struct plex_bytes){0});
+            work_step_done(h, step, PLEX_OK, (struct plex_bytes){0});
     } else if (m->kind == WORK_RESOLVE) {
         resolve_apply(h, m);
     }
 }
 
 /* End this stretch and begin the next one. 0, or the run has failed. */
-static int
-stretch(struct work_handler *h, enum work_phase phase, const char *waits_for)
+int
+work_run_stretch(struct work_handler *h, enum work_phase phase,
+                 const char *waits_for)
 {
     struct work_handler_run *open = &h->open;
     struct work_outcome *out = h->outcome;
@@ -269,24 +260,24 @@ stretch(struct work_handler *h, enum work_phase phase, const char *waits_for)
     return h->failed ? PLEX_E_FAILED : 0;
 }
 
-static bool
-is_cancelled(const struct work_handler *h)
+bool
+work_run_cancelled(const struct work_handler *h)
 {
     return h->open.log.cancelled != 0 && !h->open.shielded;
 }
 
 /* Until somebody resumes the run, or cancels it: PLEX_E_CANCELLED. */
-static int
-park(struct work_handler *h, const char *reason)
+int
+work_run_park(struct work_handler *h, const char *reason)
 {
     struct work_run *log = &h->open.log;
     int status = 0;
 
-    log->parked = keep_text(h, reason);
+    log->parked = work_run_text(h, reason);
     h->open.dirty = true;
-    while (status == 0 && log->parked[0] != '\0' && !is_cancelled(h))
-        status = stretch(h, WORK_PARKED, log->parked);
-    if (status == 0 && is_cancelled(h)) {
+    while (status == 0 && log->parked[0] != '\0' && !work_run_cancelled(h))
+        status = work_run_stretch(h, WORK_PARKED, log->parked);
+    if (status == 0 && work_run_cancelled(h)) {
         log->parked = "";
         h->open.dirty = true;
         return PLEX_E_CANCELLED;
@@ -294,8 +285,8 @@ park(struct work_handler *h, const char *reason)
     return status;
 }
 
-static const char *
-kind_name(enum work_step_kind kind)
+const char *
+work_step_kind_name(enum work_step_kind kind)
 {
     static const char *const names[] = {"?",       "effect", "call",   "sleep",
                                         "promise", "signal", "version"};
@@ -308,9 +299,9 @@ kind_name(enum work_step_kind kind)
  * *step is NULL; negative: it cannot be. Where the code now asks for something
  * else than the record holds, it is parked, and looked at again when resumed.
  */
-static int
-command(struct work_handler *h, enum work_step_kind kind, const char *name,
-        struct work_step **step)
+int
+work_run_command(struct work_handler *h, enum work_step_kind kind,
+                 const char *name, struct work_step **step)
 {
     struct work_handler_run *open = &h->open;
     char text[700];
@@ -338,522 +329,14 @@ command(struct work_handler *h, enum work_step_kind kind, const char *name,
         (void)snprintf(text, sizeof text,
                        "the code has changed: step %zu is recorded as %s "
                        "\"%s\", and now the code asks for %s \"%s\"",
-                       open->cursor, kind_name(recorded->kind), recorded->name,
-                       kind_name(kind), name);
-        status = park(h, text);
+                       open->cursor, work_step_kind_name(recorded->kind),
+                       recorded->name, work_step_kind_name(kind), name);
+        status = work_run_park(h, text);
         if (status != 0)
             return status;
     }
     return 0;
 }
-
-/* -- effects --------------------------------------------------------------- */
-
-static void
-ctx_effect_result(struct plex_ctx *ctx, const void *data, size_t len)
-{
-    struct work_handler *h = work_handler_of(ctx);
-
-    h->open.effect.len = len;
-    h->open.effect.data =
-        len > WORK_STEP_RESULT_MAX ? NULL : keep(h, data, len);
-}
-
-static void
-ctx_effect_error(struct plex_ctx *ctx, const char *reason)
-{
-    struct work_handler *h = work_handler_of(ctx);
-
-    h->open.effect_error =
-        keep_text(h, reason == NULL ? "no reason given" : reason);
-}
-
-static bool
-is_fatal(const struct plex_retry *retry, int code)
-{
-    for (const int *at = retry->fatal; at != NULL && *at != 0; at++)
-        if (*at == code)
-            return true;
-    return false;
-}
-
-static uint32_t
-or_default(uint32_t value, uint32_t otherwise)
-{
-    return value == 0 ? otherwise : value;
-}
-
-static uint64_t
-retry_wait_ms(const struct plex_retry *retry, uint32_t attempt)
-{
-    const double factor =
-        or_default(retry->factor_pct, RETRY_FACTOR_PCT) / 100.0;
-    const double max = or_default(retry->max_ms, RETRY_MAX_MS);
-    const uint32_t jitter = or_default(retry->jitter_pct, RETRY_JITTER_PCT);
-    double ms = or_default(retry->initial_ms, RETRY_INITIAL_MS);
-    uint32_t random;
-
-    for (uint32_t i = 1; i < attempt && ms < max; i++)
-        ms *= factor;
-    if (ms > max)
-        ms = max;
-    plex_random(&random, sizeof random);
-    return (uint64_t)(ms * (1.0 - (jitter > 100 ? 100 : jitter) / 100.0 *
-                                      (random / (double)UINT32_MAX)));
-}
-
-/* One attempt: its code, and why. */
-static int
-attempt(struct work_handler *h, plex_effect_fn fn, void *arg)
-{
-    int code;
-
-    h->open.effect = (struct plex_bytes){0};
-    h->open.effect_error = NULL;
-    h->open.in_effect = true;
-    code = fn(&h->ctx, arg);
-    h->open.in_effect = false;
-    return code;
-}
-
-/* All attempts. 0: its result is in open.effect; PLEX_E_FAILED: fatal;
- * 1: used up. `text` says why. */
-static int
-attempts(struct work_handler *h, const struct plex_retry *retry,
-         plex_effect_fn fn, void *arg, char text[256])
-{
-    const uint32_t max = or_default(retry->attempts, RETRY_ATTEMPTS);
-
-    for (uint32_t n = 1;; n++) {
-        const int code = attempt(h, fn, arg);
-
-        if (h->failed)
-            return PLEX_E_FAILED;
-        if (code == 0 && h->open.effect.len <= WORK_STEP_RESULT_MAX)
-            return 0;
-        if (code == 0) {
-            (void)snprintf(text, 256,
-                           "its result is %zu bytes long, 1 MiB is allowed",
-                           h->open.effect.len);
-            return 1;
-        }
-        (void)snprintf(text, 256, "code %d: %s", code,
-                       h->open.effect_error == NULL ? "no reason given"
-                                                    : h->open.effect_error);
-        if (is_fatal(retry, code))
-            return PLEX_E_FAILED;
-        if (n >= max && max != UINT32_MAX)
-            return 1;
-        if (h->ctx.process != NULL)
-            plex_sleep(&h->ctx, retry_wait_ms(retry, n));
-    }
-}
-
-static int
-effect_new(struct work_handler *h, const char *name, plex_effect_fn fn,
-           void *arg, const struct plex_retry *retry)
-{
-    char why[256], text[600];
-    int status = 0;
-
-    while (status == 0) {
-        if (h->open.log.parked[0] != '\0') /* replayed: it was parked here */
-            status = park(h, h->open.log.parked);
-        else if (h->open.dirty || h->n_outputs > 0 || !h->open.clean)
-            status =
-                stretch(h, WORK_COMMITS, "what was done so far to be durable");
-        if (status != 0)
-            break;
-        if (!h->open.clean && h->open.is_open)
-            continue; /* a park ended: that is to be durable as well */
-        if (is_cancelled(h)) {
-            status = PLEX_E_CANCELLED;
-            break;
-        }
-        status = attempts(h, retry, fn, arg, why);
-        if (status != 1)
-            break;
-        (void)snprintf(text, sizeof text, "effect \"%s\" failed for good: %s",
-                       name, why);
-        status = park(h, text);
-    }
-    if (h->failed)
-        return PLEX_E_FAILED;
-    if (status == PLEX_E_FAILED) {
-        h->open.effect = (struct plex_bytes){(const uint8_t *)why, strlen(why)};
-    } else if (status != 0) {
-        h->open.effect = (struct plex_bytes){0};
-    }
-    return status;
-}
-
-static int
-ctx_run(struct plex_ctx *ctx, const char *name, plex_effect_fn fn, void *arg,
-        const struct plex_retry *retry, struct plex_value *out)
-{
-    static const struct plex_retry defaults = {0};
-    struct work_handler *h = work_handler_of(ctx);
-    struct work_step *step;
-    int status = command(h, WORK_STEP_EFFECT, name, &step);
-
-    if (status < 0)
-        return status;
-    if (status == 0) {
-        status =
-            effect_new(h, name, fn, arg, retry == NULL ? &defaults : retry);
-        if (h->failed)
-            return PLEX_E_FAILED;
-        step = step_add(h, WORK_STEP_EFFECT, name);
-        if (step == NULL)
-            return PLEX_E_LIMIT;
-        step_done(h, step, (enum plex_status) - status, h->open.effect);
-        h->open.clean = false;
-    }
-    return step_give(h, step, out);
-}
-
-/* -- waiting --------------------------------------------------------------- */
-
-static void
-timer_name(const struct work_handler *h, size_t index, char out[32])
-{
-    (void)snprintf(out, 32, "%c%zu:%" PRIx32, WORK_TIMER_RUN, index,
-                   h->open.nonce);
-}
-
-/* A sleep, or the end of somebody's patience: its index among the steps. */
-static int
-sleep_start(struct work_handler *h, const char *name, uint64_t ms)
-{
-    struct work_output *out;
-    struct work_step *step;
-    char timer[32];
-    int status;
-
-    if (ms > SLEEP_MAX_MS) {
-        (void)work_handler_fail(&h->ctx, "a sleep can last for ten years");
-        return PLEX_E_INVALID;
-    }
-    status = command(h, WORK_STEP_SLEEP, name, &step);
-    if (status < 0)
-        return status;
-    if (status == 1)
-        return (int)(h->open.cursor - 1);
-    step = step_add(h, WORK_STEP_SLEEP, name);
-    out = step == NULL ? NULL : work_handler_output(h);
-    if (out == NULL)
-        return PLEX_E_LIMIT;
-    step->due_ms = h->wall_ms + ms;
-    timer_name(h, h->open.cursor - 1, timer);
-    out->kind = WORK_OUT_TIMER_SET;
-    out->timer = work_handler_text(h, timer);
-    out->delay_ms = ms;
-    return (int)(h->open.cursor - 1);
-}
-
-/* The first of them that was done; SIZE_MAX: none. */
-static size_t
-first_done(const struct work_handler *h, const int *futures, size_t n)
-{
-    const struct work_run *log = &h->open.log;
-    uint64_t order =
-        log->cancelled != 0 && !h->open.shielded ? log->cancelled : UINT64_MAX;
-    size_t first = SIZE_MAX;
-
-    for (size_t i = 0; i < n; i++) {
-        const struct work_step *step = &log->steps[futures[i]];
-
-        if (step->done && step->order < order) {
-            order = step->order;
-            first = i;
-        }
-    }
-    return first;
-}
-
-static void
-wait_text(const struct work_handler *h, const int *futures, size_t n,
-          char text[128])
-{
-    const struct work_step *step = &h->open.log.steps[futures[0]];
-    int len;
-
-    if (step->kind == WORK_STEP_SLEEP)
-        len = snprintf(text, 128, "%s until %" PRIu64 " ms", step->name,
-                       step->due_ms);
-    else
-        len =
-            snprintf(text, 128, "%s %.80s", kind_name(step->kind), step->name);
-    if (n > 1 && len > 0 && len < 100)
-        (void)snprintf(text + len, 128 - (size_t)len, " or %zu others", n - 1);
-}
-
-/* Index into `futures`, or negative. */
-static int
-wait_first(struct work_handler *h, const int *futures, size_t n)
-{
-    char text[128];
-    size_t first;
-    int status;
-
-    while ((first = first_done(h, futures, n)) == SIZE_MAX) {
-        if (is_cancelled(h))
-            return PLEX_E_CANCELLED;
-        wait_text(h, futures, n, text);
-        status = stretch(h, WORK_WAITS, text);
-        if (status != 0)
-            return status;
-    }
-    return (int)first;
-}
-
-/* Nobody waits for that timer any more. */
-static void
-timer_stop(struct work_handler *h, size_t index)
-{
-    struct work_step *step = &h->open.log.steps[index];
-    struct work_output *out;
-    char timer[32];
-
-    if (step->done)
-        return;
-    /* Done, but after whatever ended the waiting: a replay decides alike. */
-    step_done(h, step, PLEX_CANCELLED, (struct plex_bytes){0});
-    out = work_handler_output(h);
-    if (out == NULL)
-        return;
-    timer_name(h, index, timer);
-    out->kind = WORK_OUT_TIMER_CANCEL;
-    out->timer = work_handler_text(h, timer);
-}
-
-static int
-ctx_sleep(struct plex_ctx *ctx, uint64_t ms)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    const int future = sleep_start(h, "sleep", ms);
-    int first;
-
-    if (future < 0)
-        return future;
-    first = wait_first(h, &future, 1);
-    if (first < 0) {
-        if (first == PLEX_E_CANCELLED)
-            timer_stop(h, (size_t)future);
-        return first;
-    }
-    (void)step_give(h, &h->open.log.steps[future], NULL);
-    return 0;
-}
-
-enum { WAIT_MAX = 256 };
-
-static int
-futures_check(struct work_handler *h, const int *futures, size_t n)
-{
-    if (!h->durable || h->wait == NULL)
-        return PLEX_E_UNSUPPORTED;
-    if (n == 0 || n > WAIT_MAX) {
-        (void)work_handler_fail(&h->ctx, "wait for 1 to 256 futures");
-        return PLEX_E_INVALID;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (futures[i] < 0 || (size_t)futures[i] >= h->open.log.n_steps) {
-            (void)work_handler_fail(&h->ctx, "that is not a future");
-            return PLEX_E_INVALID;
-        }
-    return 0;
-}
-
-static int
-ctx_wait(struct plex_ctx *ctx, const int *futures, size_t n,
-         uint64_t timeout_ms, size_t *which, struct plex_value *out)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    int all[WAIT_MAX + 1], timeout = -1, first;
-    int status = futures_check(h, futures, n);
-
-    if (status != 0)
-        return status;
-    memcpy(all, futures, n * sizeof *all);
-    if (timeout_ms > 0) {
-        timeout = sleep_start(h, "timeout", timeout_ms);
-        if (timeout < 0)
-            return timeout;
-        all[n] = timeout;
-    }
-    first = wait_first(h, all, timeout < 0 ? n : n + 1);
-    if (timeout >= 0 && first != (int)n)
-        timer_stop(h, (size_t)timeout);
-    if (first < 0)
-        return first;
-    if (first == (int)n) {
-        (void)step_give(h, &h->open.log.steps[timeout], NULL);
-        return PLEX_E_TIMEOUT;
-    }
-    if (which != NULL)
-        *which = (size_t)first;
-    return step_give(h, &h->open.log.steps[all[first]], out);
-}
-
-/* -- what comes from elsewhere -----------------------------------------------
- */
-
-static int
-ctx_call(struct plex_ctx *ctx, const char *type, const char *key,
-         const void *payload, size_t len, uint64_t timeout_ms)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    char name[WORK_STEP_NAME_MAX + 1];
-    struct work_output *out;
-    struct work_step *step;
-    int status;
-
-    if (type == NULL || key == NULL)
-        return PLEX_E_INVALID;
-    (void)snprintf(name, sizeof name, "%s/%s", type, key);
-    status = command(h, WORK_STEP_CALL, name, &step);
-    if (status < 0)
-        return status;
-    if (status == 1)
-        return (int)(h->open.cursor - 1);
-    step = step_add(h, WORK_STEP_CALL, name);
-    if (step == NULL)
-        return PLEX_E_LIMIT;
-    h->ctx.ops->send(
-        ctx, true,
-        WORK_TAG_RUN | (uint64_t)h->open.nonce << 32 | (h->open.cursor - 1),
-        timeout_ms == 0 ? 3600000 : timeout_ms, type, key, payload, len);
-    out = h->n_outputs == 0 ? NULL : &h->outputs[h->n_outputs - 1];
-    if (h->failed || out == NULL)
-        return PLEX_E_INVALID;
-    return (int)(h->open.cursor - 1);
-}
-
-static int
-ctx_promise(struct plex_ctx *ctx, char *id, size_t size)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    char text[PLEX_ACTOR_NAME_MAX + 64], actor[PLEX_ACTOR_NAME_MAX + 1];
-    struct work_step *step;
-    int len, status = command(h, WORK_STEP_PROMISE, "promise", &step);
-
-    if (status < 0)
-        return status;
-    if (status == 0 && step_add(h, WORK_STEP_PROMISE, "promise") == NULL)
-        return PLEX_E_LIMIT;
-    plex_actor_format(h->run->run.actor, actor, sizeof actor);
-    len = snprintf(text, sizeof text, "%s~%" PRIx32 "~%zu", actor,
-                   h->open.nonce, h->open.cursor - 1);
-    if (id == NULL || (size_t)len >= size) {
-        (void)work_handler_fail(ctx, "the buffer for the promise's id is too "
-                                     "small");
-        return PLEX_E_LIMIT;
-    }
-    memcpy(id, text, (size_t)len + 1);
-    return (int)(h->open.cursor - 1);
-}
-
-static int
-ctx_signal(struct plex_ctx *ctx, const char *name)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    struct work_step *step;
-    int status = command(h, WORK_STEP_SIGNAL, name, &step);
-
-    if (status < 0)
-        return status;
-    if (status == 0) {
-        if (step_add(h, WORK_STEP_SIGNAL, name) == NULL)
-            return PLEX_E_LIMIT;
-        signal_match(h);
-    }
-    return (int)(h->open.cursor - 1);
-}
-
-/* -- versions, randomness, memory ---------------------------------------------
- */
-
-static int
-ctx_version(struct plex_ctx *ctx, const char *name, int newest)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    const struct work_run *log = &h->open.log;
-    struct work_step *step;
-    char text[16];
-    int len;
-
-    if (!h->durable || h->wait == NULL || h->failed)
-        return newest;
-    if (h->open.cursor < log->n_steps) {
-        const struct work_step *recorded = &log->steps[h->open.cursor];
-
-        /* A run that passed here before the change was made knows nothing of
-         * it and goes the old way. */
-        if (recorded->kind != WORK_STEP_VERSION ||
-            strcmp(recorded->name, name) != 0)
-            return 0;
-        h->open.cursor++;
-        return atoi((const char *)recorded->result.data);
-    }
-    step = step_add(h, WORK_STEP_VERSION, name);
-    if (step == NULL)
-        return newest;
-    len = snprintf(text, sizeof text, "%d", newest);
-    step_done(h, step, PLEX_OK,
-              (struct plex_bytes){(const uint8_t *)text, (size_t)len});
-    return newest;
-}
-
-static void
-ctx_random(struct plex_ctx *ctx, void *out, size_t len)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    uint8_t *at = out;
-
-    while (len > 0) {
-        const uint64_t value = XXH3_64bits_withSeed(
-            &h->open.random, sizeof h->open.random, h->open.nonce);
-        const size_t n = len < sizeof value ? len : sizeof value;
-
-        h->open.random++;
-        memcpy(at, &value, n);
-        at += n;
-        len -= n;
-    }
-}
-
-static void *
-ctx_keep(struct plex_ctx *ctx, size_t size)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    void *out = size > KEEP_MAX ? NULL : plex_arena_alloc(&h->open.arena, size);
-
-    if (out != NULL)
-        memset(out, 0, size);
-    return out;
-}
-
-static void
-ctx_shield(struct plex_ctx *ctx, bool on)
-{
-    work_handler_of(ctx)->open.shielded = on;
-}
-
-const struct plex_durable_ops work_durable_ops = {
-    .effect_result = ctx_effect_result,
-    .effect_error = ctx_effect_error,
-    .run = ctx_run,
-    .sleep = ctx_sleep,
-    .call = ctx_call,
-    .promise = ctx_promise,
-    .signal = ctx_signal,
-    .wait = ctx_wait,
-    .version = ctx_version,
-    .random = ctx_random,
-    .keep = ctx_keep,
-    .shield = ctx_shield,
-};
 
 /* -- begin and end ------------------------------------------------------------
  */
@@ -896,7 +379,7 @@ work_run_end(struct work_handler *h)
     for (size_t i = 0; i < h->open.log.n_steps; i++)
         if (h->open.log.steps[i].kind == WORK_STEP_SLEEP &&
             !h->open.log.steps[i].done)
-            timer_stop(h, i);
+            work_run_timer_stop(h, i);
 }
 
 void

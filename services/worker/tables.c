@@ -74,6 +74,15 @@ work_htab_next(const struct hnode *node)
     return same_hash(node->next, node->hash);
 }
 
+struct hnode *
+work_htab_any(const struct htab *tab)
+{
+    for (size_t i = 0; i < tab->cap; i++)
+        if (tab->rows[i] != NULL)
+            return tab->rows[i];
+    return NULL;
+}
+
 void
 work_htab_fini(struct htab *tab)
 {

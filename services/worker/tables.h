@@ -23,6 +23,7 @@ void work_htab_take(struct htab *tab, struct hnode *node);
 /* First and next node with exactly this hash. */
 struct hnode *work_htab_first(const struct htab *tab, uint64_t hash);
 struct hnode *work_htab_next(const struct hnode *node);
+struct hnode *work_htab_any(const struct htab *tab); /* NULL: empty */
 void work_htab_fini(struct htab *tab);
 
 /* Smallest key first; equal keys in the order they were put in. */

@@ -1,0 +1,57 @@
+#ifndef SERVICES_WORKER_HOST_H
+#define SERVICES_WORKER_HOST_H
+
+#include "common/loop.h"
+#include "runtime/runtime.h"
+#include "services/worker/handler.h"
+
+/*
+ * Runs the turns of virtual actors on processes of the runtime: one process
+ * for each activation, made when its first turn comes, so that turns run on
+ * any executor, may wait, and have a ref. The core stays with the loop: a RUN
+ * goes out as a message to the process, what became of it comes back posted.
+ *
+ * Everything is of the loop thread unless it says otherwise.
+ */
+struct work_host;
+
+struct work_host_ran {
+    uint64_t token; /* of the RUN */
+    const void *user;
+    const struct work_outcome *outcome; /* borrowed for the call */
+    uint64_t wait_ns, run_ns;           /* before and in the callback */
+};
+struct work_host_config {
+    struct plex_loop *loop;
+    struct rt *rt;
+    bool stepped; /* rt has no executors: turns run inside work_host_run() */
+    /* May call work_host_run() again. */
+    void (*ran)(void *arg, const struct work_host_ran *ran);
+    /* Several of them have been handed over: time to look at the core. */
+    void (*pump)(void *arg);
+    void *arg;
+};
+struct work_host *work_host_create(const struct work_host_config *config);
+/* After the runtime has been stopped. Accepts NULL. */
+void work_host_free(struct work_host *host);
+
+/* `run` is WORK_DO_RUN; what it points to stays valid until it is answered. */
+void work_host_run(struct work_host *host,
+                   const struct plex_behaviour *behaviour,
+                   const struct work_action *run);
+/* WORK_DO_ABANDON. */
+void work_host_abandon(struct work_host *host, uint64_t activation);
+
+/* Any thread: a process has stopped (rt_config.on_event). One of ours that
+ * was killed in its turn fails it. */
+void work_host_on_event(struct work_host *host, const struct rt_event *event);
+/* Is this one of ours? Any thread. */
+bool work_host_owns(const struct plex_behaviour *behaviour);
+
+struct work_host_stats {
+    size_t activations; /* with a process */
+    size_t running;     /* turns that are out, or wait */
+};
+void work_host_stats(const struct work_host *host, struct work_host_stats *out);
+
+#endif
