@@ -1,33 +1,18 @@
 #include "services/journal/client.h"
 
 #include "common/mem.h"
+#include "services/journal/client_call.h"
 #include "services/journal/client_wire.h"
 #include "services/journal/methods.h"
 
 #include <stdlib.h>
 
-enum { REPLY_ARENA_MAX = 64 << 20, REQUEST_MAX = 16 << 20 };
-
-struct call {
-    struct plex_err err; /* why nothing was sent; PLEX_OK when it was */
-    size_t n;            /* entries of an append */
-    bool changes;        /* an unknown outcome matters */
-    void (*finish)(struct call *call, enum plex_status status, const char *text,
-                   struct plex_bytes payload, struct plex_arena *arena);
-    union {
-        journal_append_fn append;
-        journal_load_fn load;
-        journal_fence_fn fence;
-        journal_lookup_fn lookup;
-        journal_pending_fn pending;
-    } done;
-    void *arg;
-};
+enum { REPLY_ARENA_MAX = 64 << 20 };
 
 static void
 call_done(void *arg, const struct plex_link_result *result)
 {
-    struct call *call = arg;
+    struct journal_call *call = arg;
     enum plex_status status = result->status;
     const char *text = result->text;
     struct plex_arena arena;
@@ -46,9 +31,10 @@ call_done(void *arg, const struct plex_link_result *result)
 
 /* What cannot be sent fails as everything else: later, on the loop. A call to
  * nobody is the link's way of doing that. */
-static void
-call_send(struct journal_client *client, const struct plex_context *context,
-          uint32_t method, struct plex_buf *payload, struct call *call)
+void
+journal_call_send(struct journal_client *client,
+                  const struct plex_context *context, uint32_t method,
+                  struct plex_buf *payload, struct journal_call *call)
 {
     if (call->err.status == PLEX_OK && client->url == NULL)
         (void)plex_err_set(&call->err, PLEX_UNAVAILABLE,
@@ -67,10 +53,10 @@ call_send(struct journal_client *client, const struct plex_context *context,
     plex_buf_free(payload);
 }
 
-static struct call *
-call_make(void *arg)
+struct journal_call *
+journal_call_make(void *arg)
 {
-    struct call *call = plex_calloc(1, sizeof *call);
+    struct journal_call *call = plex_calloc(1, sizeof *call);
 
     call->arg = arg;
     return call;
@@ -79,8 +65,9 @@ call_make(void *arg)
 /* -- append ---------------------------------------------------------------- */
 
 static void
-append_finish(struct call *call, enum plex_status status, const char *text,
-              struct plex_bytes payload, struct plex_arena *arena)
+append_finish(struct journal_call *call, enum plex_status status,
+              const char *text, struct plex_bytes payload,
+              struct plex_arena *arena)
 {
     struct journal_result *results = NULL;
     struct plex_err err;
@@ -103,22 +90,23 @@ journal_client_append(struct journal_client *client,
                       const struct journal_entry *entries, size_t n,
                       journal_append_fn done, void *arg)
 {
-    struct call *call = call_make(arg);
-    struct plex_buf payload = {.max = REQUEST_MAX};
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
 
     call->n = n;
     call->changes = true;
     call->finish = append_finish;
     call->done.append = done;
     call->err.status = journal_pack_append(entries, n, &payload, &call->err);
-    call_send(client, context, JOURNAL_METHOD_APPEND, &payload, call);
+    journal_call_send(client, context, JOURNAL_METHOD_APPEND, &payload, call);
 }
 
 /* -- load ------------------------------------------------------------------ */
 
 static void
-load_finish(struct call *call, enum plex_status status, const char *text,
-            struct plex_bytes payload, struct plex_arena *arena)
+load_finish(struct journal_call *call, enum plex_status status,
+            const char *text, struct plex_bytes payload,
+            struct plex_arena *arena)
 {
     struct journal_loaded loaded;
     struct plex_err err;
@@ -138,20 +126,21 @@ journal_client_load(struct journal_client *client,
                     const struct journal_load *load, journal_load_fn done,
                     void *arg)
 {
-    struct call *call = call_make(arg);
-    struct plex_buf payload = {.max = REQUEST_MAX};
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
 
     call->finish = load_finish;
     call->done.load = done;
     call->err.status = journal_pack_load(load, &payload, &call->err);
-    call_send(client, context, JOURNAL_METHOD_LOAD, &payload, call);
+    journal_call_send(client, context, JOURNAL_METHOD_LOAD, &payload, call);
 }
 
 /* -- fence ----------------------------------------------------------------- */
 
 static void
-fence_finish(struct call *call, enum plex_status status, const char *text,
-             struct plex_bytes payload, struct plex_arena *arena)
+fence_finish(struct journal_call *call, enum plex_status status,
+             const char *text, struct plex_bytes payload,
+             struct plex_arena *arena)
 {
     uint64_t newest = 0;
     struct plex_err err;
@@ -168,21 +157,22 @@ journal_client_fence(struct journal_client *client,
                      const struct journal_fence *ranges, size_t n,
                      journal_fence_fn done, void *arg)
 {
-    struct call *call = call_make(arg);
-    struct plex_buf payload = {.max = REQUEST_MAX};
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
 
     call->changes = true;
     call->finish = fence_finish;
     call->done.fence = done;
     call->err.status = journal_pack_fence(ranges, n, &payload, &call->err);
-    call_send(client, context, JOURNAL_METHOD_FENCE, &payload, call);
+    journal_call_send(client, context, JOURNAL_METHOD_FENCE, &payload, call);
 }
 
 /* -- lookup ---------------------------------------------------------------- */
 
 static void
-lookup_finish(struct call *call, enum plex_status status, const char *text,
-              struct plex_bytes payload, struct plex_arena *arena)
+lookup_finish(struct journal_call *call, enum plex_status status,
+              const char *text, struct plex_bytes payload,
+              struct plex_arena *arena)
 {
     struct journal_lookup found;
     struct plex_err err;
@@ -202,21 +192,22 @@ journal_client_lookup(struct journal_client *client,
                       struct plex_bytes message_id, journal_lookup_fn done,
                       void *arg)
 {
-    struct call *call = call_make(arg);
-    struct plex_buf payload = {.max = REQUEST_MAX};
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
 
     call->finish = lookup_finish;
     call->done.lookup = done;
     call->err.status =
         journal_pack_lookup(tenant, message_id, &payload, &call->err);
-    call_send(client, context, JOURNAL_METHOD_LOOKUP, &payload, call);
+    journal_call_send(client, context, JOURNAL_METHOD_LOOKUP, &payload, call);
 }
 
 /* -- pending --------------------------------------------------------------- */
 
 static void
-pending_finish(struct call *call, enum plex_status status, const char *text,
-               struct plex_bytes payload, struct plex_arena *arena)
+pending_finish(struct journal_call *call, enum plex_status status,
+               const char *text, struct plex_bytes payload,
+               struct plex_arena *arena)
 {
     struct journal_replied_page page = {0};
     struct plex_err err;
@@ -236,12 +227,12 @@ journal_client_pending(struct journal_client *client,
                        uint32_t last, struct plex_bytes after, uint32_t limit,
                        journal_pending_fn done, void *arg)
 {
-    struct call *call = call_make(arg);
-    struct plex_buf payload = {.max = REQUEST_MAX};
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
 
     call->finish = pending_finish;
     call->done.pending = done;
     call->err.status =
         journal_pack_pending(first, last, after, limit, &payload, &call->err);
-    call_send(client, context, JOURNAL_METHOD_PENDING, &payload, call);
+    journal_call_send(client, context, JOURNAL_METHOD_PENDING, &payload, call);
 }

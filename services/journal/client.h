@@ -16,6 +16,9 @@ enum {
     JOURNAL_STATE_MAX = 8 << 20, /* bytes */
     JOURNAL_ENTRIES_MAX = 4096,  /* per append */
     JOURNAL_RECENT_MAX = 1000,   /* recorded answers per load */
+    JOURNAL_HISTORY_MAX = 1000,  /* turns per page of history */
+    JOURNAL_RECORD_MAX = 4 << 20,
+    JOURNAL_CHAIN_BYTES = 32,
 };
 
 struct journal_pending {
@@ -44,6 +47,10 @@ struct journal_entry {
     struct plex_bytes reply;
     const struct journal_pending *pending;
     size_t n_pending;
+    struct plex_bytes record; /* what the turn was made of (input, effects,
+                                 outputs), for history and replay; opaque */
+    bool rebuilds; /* the state is made by going through `record` again: kept
+                      until two snapshots, or a turn with a state, are newer */
     /* turn, settle */
     const struct plex_bytes *settled;
     size_t n_settled;
@@ -103,6 +110,71 @@ struct journal_pending_item {
     struct journal_pending pending;
 };
 
+/* -- the past: what retention has kept ------------------------------------ */
+
+struct journal_history {
+    struct plex_actor_id actor;
+    uint64_t first_seq; /* 0: the newest `limit` turns */
+    uint64_t last_seq;  /* inclusive; 0: the end */
+    uint64_t from_ms;   /* wall clock, inclusive; 0: no limit */
+    uint64_t to_ms;     /* the same */
+    uint32_t limit;     /* 1..JOURNAL_HISTORY_MAX */
+    bool with_state;
+};
+struct journal_past_turn {
+    uint64_t seq, at_ms, expires_ms, request_hash;
+    struct plex_bytes message_id, reply, record;
+    bool has_state, rebuilds;
+    uint32_t schema_version;
+    struct plex_bytes state; /* when asked for */
+    /* JOURNAL_CHAIN_BYTES: the hash over this turn and all before it; empty
+     * for a turn written before there was a chain. */
+    struct plex_bytes chain;
+};
+struct journal_past {
+    const struct journal_past_turn *turns; /* by seq, rising */
+    size_t n;
+    uint64_t next_seq;   /* first_seq of the next page; 0: no more */
+    uint64_t oldest_seq; /* that is kept */
+    uint64_t newest_seq; /* of the actor; 0: never seen */
+};
+
+/* An actor as it was after turn `seq` or, when that is 0, at wall clock
+ * `at_ms`. */
+struct journal_at {
+    struct plex_actor_id actor;
+    uint64_t seq, at_ms;
+};
+/* When state_seq < seq and the turns in between are `rebuilds`, going through
+ * their records (a history from state_seq + 1 on) makes the state. */
+struct journal_was {
+    uint64_t seq;        /* the turn it was after; 0: before the first */
+    uint64_t newest_seq; /* of the actor */
+    bool has_state;
+    struct plex_bytes state;
+    uint32_t schema_version;
+    uint64_t state_seq;
+};
+
+/* Compute the chain of hashes again over at most `limit` turns. */
+struct journal_verify {
+    struct plex_actor_id actor; /* all parts "": of everyone */
+    struct plex_bytes after;    /* "" or the last answer's next */
+    uint32_t limit;             /* turns; 1..10000 */
+};
+struct journal_broken {
+    struct plex_actor_id actor;
+    uint64_t seq; /* the first turn that does not hold */
+    const char *text;
+};
+struct journal_verified {
+    uint64_t turns, actors; /* looked at; actors that were finished */
+    uint64_t unchained;     /* turns from before there was a chain */
+    const struct journal_broken *broken; /* at most one per actor */
+    size_t n_broken;
+    struct plex_bytes next; /* "" at the end */
+};
+
 /* -- calls over a link ---------------------------------------------------- */
 
 /* Each done() runs once, on the loop. With a status but PLEX_OK the pointer is
@@ -147,6 +219,31 @@ void journal_client_lookup(struct journal_client *client,
                            const struct plex_context *context,
                            const char *tenant, struct plex_bytes message_id,
                            journal_lookup_fn done, void *arg);
+
+/* An actor that was never seen has an empty history. */
+typedef void (*journal_history_fn)(void *arg, enum plex_status status,
+                                   const char *text,
+                                   const struct journal_past *past);
+void journal_client_history(struct journal_client *client,
+                            const struct plex_context *context,
+                            const struct journal_history *want,
+                            journal_history_fn done, void *arg);
+
+/* PLEX_NOT_FOUND: no such actor or turn, or its state is no longer kept. */
+typedef void (*journal_at_fn)(void *arg, enum plex_status status,
+                              const char *text, const struct journal_was *was);
+void journal_client_at(struct journal_client *client,
+                       const struct plex_context *context,
+                       const struct journal_at *want, journal_at_fn done,
+                       void *arg);
+
+typedef void (*journal_verify_fn)(void *arg, enum plex_status status,
+                                  const char *text,
+                                  const struct journal_verified *verified);
+void journal_client_verify(struct journal_client *client,
+                           const struct plex_context *context,
+                           const struct journal_verify *want,
+                           journal_verify_fn done, void *arg);
 
 /* `next` is empty at the end; pass it as `after` otherwise. */
 typedef void (*journal_pending_fn)(void *arg, enum plex_status status,

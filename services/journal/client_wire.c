@@ -99,6 +99,8 @@ turn_out(const struct journal_entry *entry, struct plex_arena *arena,
     turn->at_ms = entry->at_ms;
     turn->has_state = entry->has_state;
     turn->schema_version = entry->schema_version;
+    turn->record = plex_wire_bytes(entry->record);
+    turn->rebuilds = entry->rebuilds;
     turn->reply = plex_wire_bytes(entry->reply);
     if (entry->has_state)
         turn->state = plex_wire_bytes(entry->state);

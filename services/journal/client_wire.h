@@ -49,4 +49,26 @@ PLEX_MUST_USE enum plex_status journal_unpack_pending(
     struct plex_bytes in, struct plex_arena *arena,
     struct journal_replied_page *out, struct plex_err *err);
 
+/* -- client_wire_past.c */
+PLEX_MUST_USE enum plex_status journal_pack_history(
+    const struct journal_history *want, struct plex_buf *out,
+    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_at(const struct journal_at *want,
+                                               struct plex_buf *out,
+                                               struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_verify(
+    const struct journal_verify *want, struct plex_buf *out,
+    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_past(struct plex_bytes in,
+                                                   struct plex_arena *arena,
+                                                   struct journal_past *out,
+                                                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_was(struct plex_bytes in,
+                                                  struct plex_arena *arena,
+                                                  struct journal_was *out,
+                                                  struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_verified(
+    struct plex_bytes in, struct plex_arena *arena,
+    struct journal_verified *out, struct plex_err *err);
+
 #endif

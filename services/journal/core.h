@@ -31,6 +31,10 @@ enum journal_request_kind {
     JOURNAL_LOAD,
     JOURNAL_LOOKUP,
     JOURNAL_PENDING,
+    JOURNAL_HISTORY,
+    JOURNAL_AT,
+    JOURNAL_VERIFY,
+    JOURNAL_REQUEST_KINDS, /* one more than their number */
 };
 
 /* The caller's memory, with all that it points to, from submit until the
@@ -56,11 +60,15 @@ struct journal_request {
     struct plex_bytes message_id;
     /* JOURNAL_PENDING */
     struct journal_page page;
+    /* JOURNAL_HISTORY, _AT, _VERIFY */
+    struct journal_history history;
+    struct journal_at at;
+    struct journal_verify verify;
 };
 
 enum journal_action_kind {
     JOURNAL_DO_COMMIT = 1, /* commit */
-    JOURNAL_DO_READ,       /* request: load, lookup, pending */
+    JOURNAL_DO_READ,       /* request: of any other kind */
     JOURNAL_DO_ANSWER,     /* request, status, text, newest_epoch */
 };
 struct journal_action {

@@ -18,6 +18,10 @@ check_turn(const struct journal_entry *entry, struct plex_err *err)
 {
     if (check_id("message id", entry->message_id, 0, err) != PLEX_OK)
         return err->status;
+    if (entry->record.len > JOURNAL_RECORD_MAX)
+        return plex_err_set(err, PLEX_TOO_LARGE,
+                            "record is %zu bytes, at most %d are allowed",
+                            entry->record.len, JOURNAL_RECORD_MAX);
     if (entry->n_pending > JOURNAL_ENTRIES_MAX)
         return plex_err_set(err, PLEX_TOO_LARGE,
                             "turn adds %zu pendings, at most %d are allowed",
@@ -66,7 +70,7 @@ size_t
 journal_entry_bytes(const struct journal_entry *entry)
 {
     size_t bytes = sizeof *entry + entry->state.len + entry->reply.len +
-                   entry->message_id.len;
+                   entry->message_id.len + entry->record.len;
 
     for (size_t i = 0; i < entry->n_pending; i++)
         bytes += sizeof *entry->pending + entry->pending[i].id.len +

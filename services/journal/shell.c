@@ -4,6 +4,8 @@
 #include "common/mem.h"
 #include "services/journal/core.h"
 #include "services/journal/methods.h"
+#include "services/journal/policy.h"
+#include "services/journal/read.h"
 #include "services/journal/service.h"
 #include "services/journal/wire.h"
 #include "services/registry/client.h"
@@ -22,6 +24,7 @@ enum {
 struct config {
     struct plex_base_config base;
     const char *store_dsn;
+    const char *history;
     uint32_t commit_entries_max;
     uint32_t commit_bytes_max;
     uint32_t queue_entries_max;
@@ -38,6 +41,8 @@ struct config {
 static const struct plex_option options[] = {
     ROW(store_dsn, PLEX_OPTION_SECRET, "sqlite:plexspaces-journal.db",
         "where turns are kept: mem:, sqlite:<path> or postgres://...", 0, 0),
+    ROW(history, PLEX_OPTION_STRING, "3600000",
+        "how long turns are kept: [TYPE=]MS[/TURNS],...", 0, 0),
     ROW(commit_entries_max, PLEX_OPTION_U32, "4096",
         "entries in one transaction", 1, 65536),
     ROW(commit_bytes_max, PLEX_OPTION_U32, "16777216",
@@ -147,41 +152,6 @@ request_answer(struct state *state, struct request *request,
 
 /* -- reads ----------------------------------------------------------------- */
 
-static enum plex_status
-read_load(struct state *state, struct request *request, uint64_t *newest,
-          struct plex_err *err)
-{
-    struct journal_loaded loaded;
-
-    if (journal_store_load(state->store, &request->core.load, plex_wall_ms(),
-                           &request->arena, &loaded, newest, err) != PLEX_OK)
-        return err->status;
-    return journal_wire_loaded(&loaded, &request->arena, &state->reply, err);
-}
-
-static enum plex_status
-read_lookup(struct state *state, struct request *request, struct plex_err *err)
-{
-    struct journal_lookup found;
-
-    if (journal_store_lookup(state->store, request->core.tenant,
-                             request->core.message_id, plex_wall_ms(),
-                             &request->arena, &found, err) != PLEX_OK)
-        return err->status;
-    return journal_wire_lookup(&found, &state->reply, err);
-}
-
-static enum plex_status
-read_pending(struct state *state, struct request *request, struct plex_err *err)
-{
-    struct journal_paged paged;
-
-    if (journal_store_pending(state->store, &request->core.page,
-                              &request->arena, &paged, err) != PLEX_OK)
-        return err->status;
-    return journal_wire_paged(&paged, &request->arena, &state->reply, err);
-}
-
 static void
 do_read(struct state *state, struct request *request)
 {
@@ -194,12 +164,8 @@ do_read(struct state *state, struct request *request)
         return;
     }
     state->reply.len = 0;
-    if (request->core.kind == JOURNAL_LOAD)
-        status = read_load(state, request, &newest, &err);
-    else if (request->core.kind == JOURNAL_LOOKUP)
-        status = read_lookup(state, request, &err);
-    else
-        status = read_pending(state, request, &err);
+    status = journal_read(state->store, &request->core, plex_wall_ms(),
+                          &request->arena, &state->reply, &newest, &err);
     if (status == PLEX_CORRUPT)
         plex_log(PLEX_LOG_ERROR, "journal-corrupt", "%s", err.text);
     if (status == PLEX_FENCED)
@@ -373,6 +339,24 @@ on_lookup(void *state, struct plex_call *call)
 }
 
 static void
+on_history(void *state, struct plex_call *call)
+{
+    on_request(state, call, JOURNAL_HISTORY);
+}
+
+static void
+on_at(void *state, struct plex_call *call)
+{
+    on_request(state, call, JOURNAL_AT);
+}
+
+static void
+on_verify(void *state, struct plex_call *call)
+{
+    on_request(state, call, JOURNAL_VERIFY);
+}
+
+static void
 on_pending(void *state, struct plex_call *call)
 {
     on_request(state, call, JOURNAL_PENDING);
@@ -384,6 +368,9 @@ static const struct plex_method methods[] = {
     {JOURNAL_METHOD_FENCE, "journal.fence", on_fence},
     {JOURNAL_METHOD_LOOKUP, "journal.lookup", on_lookup},
     {JOURNAL_METHOD_PENDING, "journal.pending", on_pending},
+    {JOURNAL_METHOD_HISTORY, "journal.history", on_history},
+    {JOURNAL_METHOD_AT, "journal.at", on_at},
+    {JOURNAL_METHOD_VERIFY, "journal.verify", on_verify},
     {0},
 };
 
@@ -396,6 +383,7 @@ store_open(struct state *state, struct plex_err *err)
         .dsn = state->config.store_dsn,
         .checkpoint_pages = state->config.checkpoint_pages,
         .pages_max = state->config.pages_max,
+        .history = state->config.history,
     };
     struct journal_epochs epochs = {0};
 
@@ -495,7 +483,12 @@ metrics_make(struct state *state)
 static enum plex_status
 check(const void *config, struct plex_err *err)
 {
-    return journal_store_check(((const struct config *)config)->store_dsn, err);
+    const struct config *c = config;
+    struct journal_policy policy = {0};
+    enum plex_status status = journal_policy_parse(c->history, &policy, err);
+
+    journal_policy_fini(&policy);
+    return status == PLEX_OK ? journal_store_check(c->store_dsn, err) : status;
 }
 
 /* A database server may come later; anything else wrong is for a person. */

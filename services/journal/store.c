@@ -33,14 +33,23 @@ journal_store_open(struct journal_store **out,
     const struct journal_store_ops *ops = backend_find(config->dsn, err);
 
     *out = NULL;
-    return ops == NULL ? err->status : ops->open(out, config, err);
+    if (ops == NULL || ops->open(out, config, err) != PLEX_OK)
+        return err->status;
+    (*out)->chain = journal_chain_create(NULL);
+    if ((*out)->chain != NULL)
+        return PLEX_OK;
+    journal_store_close(*out);
+    *out = NULL;
+    return plex_err_set(err, PLEX_UNSUPPORTED, "OpenSSL offers no SHA-256");
 }
 
 void
 journal_store_close(struct journal_store *store)
 {
-    if (store != NULL)
-        store->ops->close(store);
+    if (store == NULL)
+        return;
+    journal_chain_free(store->chain);
+    store->ops->close(store);
 }
 
 const char *

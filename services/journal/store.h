@@ -22,6 +22,9 @@ struct journal_store_config {
     /* SQLite: refuse to grow past this (PRAGMA max_page_count); 0: no limit.
      * Also how the tests make a full disk. */
     uint64_t pages_max;
+    /* How long turns are kept for history: policy.h; NULL: not at all. For
+     * turns that are written from now on. */
+    const char *history;
 };
 
 /*
@@ -118,8 +121,26 @@ PLEX_MUST_USE enum plex_status journal_store_pending(
     struct journal_store *store, const struct journal_page *page,
     struct plex_arena *arena, struct journal_paged *out, struct plex_err *err);
 
-/* Forget at most `limit` expired message ids, and turns older than the state
- * whose ids are forgotten. */
+/* The past of an actor. PLEX_CORRUPT names the turn. */
+PLEX_MUST_USE enum plex_status journal_store_history(
+    struct journal_store *store, const struct journal_history *want,
+    struct plex_arena *arena, struct journal_past *out, struct plex_err *err);
+/* PLEX_NOT_FOUND: no such actor or turn, or its state is no longer kept. */
+PLEX_MUST_USE enum plex_status journal_store_at(struct journal_store *store,
+                                                const struct journal_at *want,
+                                                struct plex_arena *arena,
+                                                struct journal_was *out,
+                                                struct plex_err *err);
+/* What is broken is no error but in *out. */
+PLEX_MUST_USE enum plex_status journal_store_verify(
+    struct journal_store *store, const struct journal_verify *want,
+    struct plex_arena *arena, struct journal_verified *out,
+    struct plex_err *err);
+
+/* Remove at most `limit` turns that nobody needs any more: the message id has
+ * expired, the history need not have them, all before them are gone, they are
+ * not the actor's newest and no state is made of them. The newest state is
+ * moved to a snapshot before its turn goes. */
 PLEX_MUST_USE enum plex_status journal_store_retain(
     struct journal_store *store, uint64_t wall_ms, uint32_t limit,
     struct journal_retained *out, struct plex_err *err);

@@ -72,6 +72,12 @@ journal_state_hash(struct plex_bytes state)
     return hash_bytes(state, 0);
 }
 
+uint64_t
+journal_record_hash(struct plex_bytes record)
+{
+    return record.len > 0 ? hash_bytes(record, 1) : 0;
+}
+
 struct journal_row
 journal_row_of(const struct journal_entry *entry)
 {
@@ -80,8 +86,10 @@ journal_row_of(const struct journal_entry *entry)
                               .has_state = snapshot || entry->has_state,
                               .schema_version = entry->schema_version};
 
-    if (row.has_state)
+    if (row.has_state) {
+        row.state = entry->state;
         row.state_hash = journal_state_hash(entry->state);
+    }
     if (snapshot)
         return row;
     row.at_ms = entry->at_ms;
@@ -89,6 +97,9 @@ journal_row_of(const struct journal_entry *entry)
     row.request_hash = entry->request_hash;
     row.message_id = entry->message_id;
     row.reply = entry->reply;
+    row.record = entry->record;
+    row.record_hash = journal_record_hash(entry->record);
+    row.flags = entry->rebuilds ? JOURNAL_FLAG_REBUILDS : 0;
     return row;
 }
 
@@ -100,11 +111,16 @@ journal_row_checksum(const struct journal_row *row, const char *actor,
         row->seq,        row->at_ms,
         row->expires_ms, row->request_hash,
         row->state_hash, (uint64_t)row->has_state << 32 | row->schema_version};
+    const uint64_t coded[] = {row->flags, row->record_hash};
     uint64_t h = XXH3_64bits(fixed, sizeof fixed);
 
     h = XXH3_64bits_withSeed(actor, actor_len, h);
     h = hash_bytes(row->message_id, h);
-    return hash_bytes(row->reply, h);
+    h = hash_bytes(row->reply, h);
+    /* Rows of the first schema have neither. */
+    if (row->flags != 0 || row->record_hash != 0)
+        h = XXH3_64bits_withSeed(coded, sizeof coded, h);
+    return h;
 }
 
 uint64_t

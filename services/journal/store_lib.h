@@ -24,16 +24,27 @@ PLEX_MUST_USE enum plex_status journal_bytes_copy(struct plex_bytes from,
                                                   struct plex_bytes *out,
                                                   struct plex_err *err);
 
-/* XXH3-64 over everything the row of a turn says, on disk: never changes. The
- * state goes in by its own hash, so that a row can be checked without reading
- * the state. A snapshot is a row without ids and reply. */
+/* How the bytes of a row are coded, on disk: never changes. */
+enum journal_flag {
+    JOURNAL_FLAG_ZSTD = 1,     /* the state is compressed */
+    JOURNAL_FLAG_SEALED = 2,   /* state, reply and record are encrypted */
+    JOURNAL_FLAG_REBUILDS = 4, /* see struct journal_entry */
+    JOURNAL_FLAG_KEY_BITS = 8, /* id of the key that sealed it: from this bit */
+};
+
+/* A turn or a snapshot (without ids, reply and record) as it is stored. */
 struct journal_row {
-    uint64_t seq, at_ms, expires_ms, request_hash, state_hash;
+    uint64_t seq, at_ms, expires_ms, request_hash, state_hash, record_hash;
     uint32_t has_state, schema_version;
-    struct plex_bytes message_id, reply;
+    uint64_t flags;
+    struct plex_bytes message_id, reply, record, state;
 };
 struct journal_row journal_row_of(const struct journal_entry *entry);
 uint64_t journal_state_hash(struct plex_bytes state);
+uint64_t journal_record_hash(struct plex_bytes record); /* 0 when empty */
+/* XXH3-64 over everything the row says, on disk: never changes. State and
+ * record go in by their own hashes, so that a row can be checked without
+ * reading them. */
 uint64_t journal_row_checksum(const struct journal_row *row, const char *actor,
                               size_t actor_len);
 /* The same for a pending. */

@@ -1,60 +1,10 @@
-#include "services/journal/store_backend.h"
-#include "services/journal/store_lib.h"
+#include "services/journal/store_mem.h"
 
 #include "common/mem.h"
+#include "services/journal/chain.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-#define HASH_FUNCTION(key, len, hash) (hash) = (unsigned)XXH3_64bits(key, len)
-#include <uthash.h>
-
-/*
- * The reference: small and obviously right rather than fast. It keeps only
- * the newest state of an actor, and a turn only as long as its message id.
- */
-
-struct mem_turn {
-    UT_hash_handle hh; /* by id: length and message id, then actor name */
-    TAILQ_ENTRY(mem_turn) link;
-    struct mem_actor *actor;
-    struct plex_bytes message_id; /* into id */
-    size_t id_len;                /* of the hash key */
-    uint64_t seq, request_hash, expires_ms, at_ms;
-    struct plex_bytes reply; /* owned */
-    uint8_t id[];
-};
-
-struct mem_pending {
-    UT_hash_handle hh; /* by pending.id, within the actor */
-    struct mem_actor *actor;
-    uint64_t row;
-    uint32_t shard;
-    struct journal_pending pending; /* owned */
-};
-
-struct mem_actor {
-    UT_hash_handle hh; /* by name */
-    uint64_t last_seq, state_seq;
-    uint64_t failed_commit; /* the commit that failed an entry of it */
-    bool has_state;
-    uint32_t schema_version;
-    struct plex_bytes state; /* owned */
-    struct mem_pending *pendings;
-    TAILQ_HEAD(mem_turns, mem_turn) turns; /* remembered ones, oldest first */
-    size_t name_len;
-    char name[];
-};
-
-struct mem_store {
-    struct journal_store base;
-    struct journal_epochs epochs;
-    struct mem_actor *actors;
-    struct mem_turn *turns;
-    uint64_t commits, rows, bytes;
-};
 
 static struct plex_bytes
 bytes_dup(struct mem_store *store, struct plex_bytes from)
@@ -95,6 +45,12 @@ actor_find(struct mem_store *store, const struct plex_actor_id *id, bool make)
     return actor;
 }
 
+struct mem_actor *
+journal_mem_actor(struct mem_store *store, const struct plex_actor_id *id)
+{
+    return actor_find(store, id, false);
+}
+
 /* -- turns ----------------------------------------------------------------- */
 
 static size_t
@@ -119,16 +75,39 @@ turn_find(struct mem_store *store, const struct mem_actor *actor,
     if (id.len == 0 || id.len > JOURNAL_ID_MAX)
         return NULL;
     len = turn_id(key, actor, id);
-    HASH_FIND(hh, store->turns, key, len, turn);
+    HASH_FIND(hh, store->ids, key, len, turn);
     return turn;
+}
+
+struct mem_turn *
+journal_mem_turn(const struct mem_actor *actor, uint64_t seq)
+{
+    struct mem_turn *turn;
+
+    /* From the end that most are asked for. */
+    TAILQ_FOREACH_REVERSE(turn, &actor->turns, mem_turns, link)
+    if (turn->row.seq <= seq)
+        return turn->row.seq == seq ? turn : NULL;
+    return NULL;
+}
+
+static void
+turn_forget(struct mem_store *store, struct mem_turn *turn)
+{
+    if (turn->remembered)
+        HASH_DEL(store->ids, turn);
+    turn->remembered = false;
 }
 
 static void
 turn_drop(struct mem_store *store, struct mem_turn *turn)
 {
-    HASH_DEL(store->turns, turn);
+    turn_forget(store, turn);
     TAILQ_REMOVE(&turn->actor->turns, turn, link);
-    bytes_drop(store, &turn->reply);
+    TAILQ_REMOVE(&store->written, turn, written);
+    bytes_drop(store, &turn->row.reply);
+    bytes_drop(store, &turn->row.record);
+    bytes_drop(store, &turn->row.state);
     free(turn);
 }
 
@@ -137,21 +116,36 @@ turn_add(struct mem_store *store, struct mem_actor *actor,
          const struct journal_entry *entry)
 {
     const struct plex_bytes id = entry->message_id;
-    struct mem_turn *turn;
+    const struct journal_keep keep =
+        journal_policy_of(&store->policy, entry->actor.type);
+    struct mem_turn *turn =
+        plex_calloc(1, sizeof *turn + 2 + id.len + actor->name_len);
+    struct journal_row *row = &turn->row;
 
-    if (id.len == 0)
-        return;
-    turn = plex_calloc(1, sizeof *turn + 2 + id.len + actor->name_len);
+    *row = journal_row_of(entry);
+    journal_chain_next(store->base.chain, actor->chain, actor->name,
+                       actor->name_len, row, actor->chain);
+    memcpy(turn->chain, actor->chain, sizeof turn->chain);
     turn->actor = actor;
-    turn->id_len = turn_id(turn->id, actor, id);
-    turn->message_id = (struct plex_bytes){turn->id + 2, id.len};
-    turn->seq = entry->seq;
-    turn->request_hash = entry->request_hash;
-    turn->expires_ms = entry->expires_ms;
-    turn->at_ms = entry->at_ms;
-    turn->reply = bytes_dup(store, entry->reply);
-    HASH_ADD(hh, store->turns, id, (unsigned)turn->id_len, turn);
+    turn->state_seq = entry->has_state ? entry->seq : actor->state_seq;
+    turn->keep_ms = entry->at_ms + keep.ms > entry->expires_ms
+                        ? entry->at_ms + keep.ms
+                        : entry->expires_ms;
+    turn->keep_turns = keep.turns;
+    row->reply = bytes_dup(store, entry->reply);
+    row->record = bytes_dup(store, entry->record);
+    row->state = bytes_dup(store, row->state);
+    row->message_id = (struct plex_bytes){0};
+    if (id.len > 0) {
+        turn->id_len = turn_id(turn->id, actor, id);
+        row->message_id = (struct plex_bytes){turn->id + 2, id.len};
+        turn->remembered = true;
+        HASH_ADD(hh, store->ids, id, (unsigned)turn->id_len, turn);
+    }
     TAILQ_INSERT_TAIL(&actor->turns, turn, link);
+    TAILQ_INSERT_TAIL(&store->written, turn, written);
+    actor->last_seq = entry->seq;
+    actor->state_seq = turn->state_seq;
 }
 
 /* -- pendings -------------------------------------------------------------- */
@@ -192,14 +186,24 @@ pending_add(struct mem_store *store, struct mem_actor *actor, uint32_t shard,
 /* -- commit ---------------------------------------------------------------- */
 
 static void
-state_set(struct mem_store *store, struct mem_actor *actor,
-          const struct journal_entry *entry)
+snapshot_add(struct mem_store *store, struct mem_actor *actor, uint64_t seq,
+             uint32_t schema_version, struct plex_bytes state)
 {
-    bytes_drop(store, &actor->state);
-    actor->state = bytes_dup(store, entry->state);
-    actor->has_state = true;
-    actor->schema_version = entry->schema_version;
-    actor->state_seq = entry->seq;
+    struct mem_snapshot *s = actor->snapshots;
+    int at = 0;
+
+    while (at < MEM_SNAPSHOTS && s[at].seq > seq)
+        at++;
+    if (at == MEM_SNAPSHOTS)
+        return;
+    if (s[at].seq == seq) {
+        bytes_drop(store, &s[at].state);
+    } else {
+        bytes_drop(store, &s[MEM_SNAPSHOTS - 1].state);
+        memmove(s + at + 1, s + at,
+                (size_t)(MEM_SNAPSHOTS - 1 - at) * sizeof *s);
+    }
+    s[at] = (struct mem_snapshot){seq, schema_version, bytes_dup(store, state)};
 }
 
 static enum plex_status
@@ -209,19 +213,16 @@ apply_turn(struct mem_store *store, struct mem_actor *actor,
 {
     struct mem_turn *known = turn_find(store, actor, entry->message_id);
 
-    if (known != NULL && known->expires_ms > wall_ms) {
-        result->request_hash = known->request_hash;
-        result->reply = known->reply;
+    if (known != NULL && known->row.expires_ms > wall_ms) {
+        result->request_hash = known->row.request_hash;
+        result->reply = known->row.reply;
         return PLEX_EXISTS;
     }
     if (entry->seq != actor->last_seq + 1)
         return PLEX_CONFLICT;
     if (known != NULL)
-        turn_drop(store, known);
-    actor->last_seq = entry->seq;
+        turn_forget(store, known);
     turn_add(store, actor, entry);
-    if (entry->has_state)
-        state_set(store, actor, entry);
     for (size_t i = 0; i < entry->n_settled; i++)
         pending_settle(store, actor, entry->settled[i]);
     for (size_t i = 0; i < entry->n_pending; i++)
@@ -236,8 +237,8 @@ apply_other(struct mem_store *store, struct mem_actor *actor,
     if (entry->kind == JOURNAL_SNAPSHOT) {
         if (entry->seq > actor->last_seq)
             return PLEX_CONFLICT;
-        if (entry->seq >= actor->state_seq)
-            state_set(store, actor, entry);
+        snapshot_add(store, actor, entry->seq, entry->schema_version,
+                     entry->state);
         return PLEX_OK;
     }
     for (size_t i = 0; i < entry->n_settled; i++)
@@ -319,23 +320,47 @@ load_recent(const struct mem_actor *actor, const struct journal_load *load,
     TAILQ_FOREACH_REVERSE(turn, &actor->turns, mem_turns, link)
     {
         struct journal_recorded *r = &recent[out->n_recent];
+        const struct journal_row *row = &turn->row;
 
-        bytes += turn->reply.len + turn->message_id.len;
+        bytes += row->reply.len + row->message_id.len;
         if (out->n_recent == load->recent_max ||
             bytes > JOURNAL_RECENT_BYTES_MAX)
             break;
-        if (turn->expires_ms <= wall_ms)
+        if (row->message_id.len == 0 || row->expires_ms <= wall_ms)
             continue;
-        *r = (struct journal_recorded){.request_hash = turn->request_hash,
-                                       .expires_ms = turn->expires_ms,
-                                       .seq = turn->seq};
-        if (journal_bytes_copy(turn->message_id, arena, &r->message_id, err) !=
+        *r = (struct journal_recorded){.request_hash = row->request_hash,
+                                       .expires_ms = row->expires_ms,
+                                       .seq = row->seq};
+        if (journal_bytes_copy(row->message_id, arena, &r->message_id, err) !=
                 PLEX_OK ||
-            journal_bytes_copy(turn->reply, arena, &r->reply, err) != PLEX_OK)
+            journal_bytes_copy(row->reply, arena, &r->reply, err) != PLEX_OK)
             return err->status;
         out->n_recent++;
     }
     return PLEX_OK;
+}
+
+/* The newest snapshot unless a turn with a state is newer. */
+static enum plex_status
+load_state(const struct mem_actor *actor, struct plex_arena *arena,
+           struct journal_loaded *out, struct plex_err *err)
+{
+    const struct mem_snapshot *snapshot = &actor->snapshots[0];
+    const struct mem_turn *turn;
+
+    if (snapshot->seq > 0 && snapshot->seq >= actor->state_seq) {
+        out->has_state = true;
+        out->schema_version = snapshot->schema_version;
+        out->state_seq = snapshot->seq;
+        return journal_bytes_copy(snapshot->state, arena, &out->state, err);
+    }
+    turn = journal_mem_turn(actor, actor->state_seq);
+    if (turn == NULL)
+        return PLEX_OK;
+    out->has_state = true;
+    out->schema_version = turn->row.schema_version;
+    out->state_seq = turn->row.seq;
+    return journal_bytes_copy(turn->row.state, arena, &out->state, err);
 }
 
 static enum plex_status
@@ -356,10 +381,7 @@ mem_load(struct journal_store *base, const struct journal_load *load,
     if (actor == NULL)
         return PLEX_OK;
     out->last_seq = actor->last_seq;
-    out->has_state = actor->has_state;
-    out->schema_version = actor->schema_version;
-    out->state_seq = actor->state_seq;
-    if (journal_bytes_copy(actor->state, arena, &out->state, err) != PLEX_OK)
+    if (load_state(actor, arena, out, err) != PLEX_OK)
         return err->status;
     return load_recent(actor, load, wall_ms, arena, out, err);
 }
@@ -395,15 +417,16 @@ mem_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
                                        err);
         }
         turn = turn_find(store, a, id);
-        if (turn != NULL && turn->expires_ms > wall_ms &&
-            (found == NULL || turn->at_ms > found->at_ms))
+        if (turn != NULL && turn->row.expires_ms > wall_ms &&
+            (found == NULL || turn->row.at_ms > found->row.at_ms))
             found = turn;
     }
     if (found == NULL)
         return plex_err_set(err, PLEX_NOT_FOUND,
                             "no message of that id is recorded");
-    out->at_ms = found->at_ms;
-    if (journal_bytes_copy(found->reply, arena, &out->reply, err) != PLEX_OK)
+    out->at_ms = found->row.at_ms;
+    if (journal_bytes_copy(found->row.reply, arena, &out->reply, err) !=
+        PLEX_OK)
         return err->status;
     return journal_actor_split(found->actor->name, found->actor->name_len,
                                arena, &out->actor, err);
@@ -530,6 +553,33 @@ mem_pending(struct journal_store *base, const struct journal_page *page,
 
 /* -- the rest -------------------------------------------------------------- */
 
+/* Is nothing but the history holding it? */
+static bool
+is_spent(const struct mem_turn *turn)
+{
+    const struct mem_actor *actor = turn->actor;
+    const uint64_t seq = turn->row.seq;
+
+    if (TAILQ_FIRST(&actor->turns) != turn || seq == actor->last_seq ||
+        seq + turn->keep_turns > actor->last_seq)
+        return false;
+    return (turn->row.flags & JOURNAL_FLAG_REBUILDS) == 0 ||
+           seq <= actor->snapshots[1].seq || seq < actor->state_seq;
+}
+
+static void
+turn_retire(struct mem_store *store, struct mem_turn *turn)
+{
+    struct mem_actor *actor = turn->actor;
+
+    if (turn->row.seq == actor->state_seq)
+        snapshot_add(store, actor, turn->row.seq, turn->row.schema_version,
+                     turn->row.state);
+    actor->anchor_seq = turn->row.seq;
+    memcpy(actor->anchor, turn->chain, sizeof actor->anchor);
+    turn_drop(store, turn);
+}
+
 static enum plex_status
 mem_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
            struct journal_retained *out, struct plex_err *err)
@@ -538,18 +588,20 @@ mem_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
     struct mem_turn *turn, *next;
 
     (void)err;
-    for (turn = store->turns; turn != NULL; turn = next) {
-        next = turn->hh.next;
-        if (turn->expires_ms > wall_ms) {
-            if (out->next_ms == 0 || turn->expires_ms < out->next_ms)
-                out->next_ms = turn->expires_ms;
+    for (turn = TAILQ_FIRST(&store->written); turn != NULL; turn = next) {
+        next = TAILQ_NEXT(turn, written);
+        if (turn->keep_ms > wall_ms) {
+            if (out->next_ms == 0 || turn->keep_ms < out->next_ms)
+                out->next_ms = turn->keep_ms;
             continue;
         }
+        if (!is_spent(turn))
+            continue;
         if (out->removed == limit) {
             out->more = true;
             break;
         }
-        turn_drop(store, turn);
+        turn_retire(store, turn);
         out->removed++;
     }
     return PLEX_OK;
@@ -576,8 +628,13 @@ mem_open(struct journal_store **out, const struct journal_store_config *config,
 {
     struct mem_store *store = plex_calloc(1, sizeof *store);
 
-    (void)config;
-    (void)err;
+    if (journal_policy_parse(config->history ? config->history : "",
+                             &store->policy, err) != PLEX_OK) {
+        journal_policy_fini(&store->policy);
+        free(store);
+        return err->status;
+    }
+    TAILQ_INIT(&store->written);
     store->base.ops = &journal_store_mem;
     *out = &store->base;
     return PLEX_OK;
@@ -595,11 +652,13 @@ mem_close(struct journal_store *base)
             turn_drop(store, TAILQ_FIRST(&actor->turns));
         while (actor->pendings != NULL)
             pending_settle(store, actor, actor->pendings->pending.id);
-        bytes_drop(store, &actor->state);
+        for (int i = 0; i < MEM_SNAPSHOTS; i++)
+            bytes_drop(store, &actor->snapshots[i].state);
         HASH_DEL(store->actors, actor);
         free(actor);
     }
     journal_epochs_fini(&store->epochs);
+    journal_policy_fini(&store->policy);
     free(store);
 }
 
@@ -614,4 +673,5 @@ const struct journal_store_ops journal_store_mem = {
     .pending = mem_pending,
     .retain = mem_retain,
     .bytes = mem_bytes,
+    .history = &journal_mem_history,
 };

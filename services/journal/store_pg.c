@@ -10,120 +10,11 @@
 
 #define SCHEMA_VERSION \
     (sizeof journal_postgres_schema / sizeof *journal_postgres_schema)
-/* Any number that others are unlikely to use: "journal" in ASCII. */
-#define EPOCH_LOCK "29959110190424428"
+/* Any number that others are unlikely to use: "journal" in ASCII, and one
+ * more: store_pg_sql.c has the other. */
 #define MIGRATION_LOCK "29959110190424429"
 
-enum { RETRY_MS = 500, RETAIN_ROUND_MS = 3600000 };
-
-static const char *const texts[PG_STATEMENTS] = {
-    [PG_BEGIN] = "BEGIN",
-    [PG_COMMIT] = "COMMIT",
-    [PG_ROLLBACK] = "ROLLBACK",
-    [PG_LOCK] = "SELECT pg_advisory_xact_lock(" EPOCH_LOCK ")",
-    [PG_EPOCH_VERSION] = "SELECT version, removals FROM "
-                         "journal_epoch_version WHERE one = 1",
-    [PG_EPOCH_GET] = "SELECT chunk, epochs FROM journal_epoch ORDER BY chunk",
-    [PG_EPOCH_SET] = "INSERT INTO journal_epoch (chunk, epochs) VALUES ($1, "
-                     "$2) ON CONFLICT (chunk) DO UPDATE SET epochs = "
-                     "EXCLUDED.epochs",
-    [PG_EPOCH_BUMP] = "UPDATE journal_epoch_version SET version = version + 1 "
-                      "WHERE one = 1",
-    [PG_SYNC_OFF] = "SELECT set_config('synchronous_commit', 'off', true)",
-    [PG_ACTORS_MAKE] = "INSERT INTO journal_actor (name) SELECT n FROM "
-                       "unnest($1::text[]) AS n ON CONFLICT DO NOTHING",
-    [PG_ACTORS_GET] =
-        "SELECT k.ord, a.id, COALESCE(h.seq, 0), COALESCE(h.state_seq, 0) FROM "
-        "unnest($1::text[]) WITH ORDINALITY AS k(name, ord) JOIN "
-        "journal_actor a ON a.name = k.name LEFT JOIN LATERAL (SELECT t.seq, "
-        "t.state_seq FROM journal_turn t WHERE t.actor = a.id ORDER BY t.seq "
-        "DESC LIMIT 1) h ON true",
-    /* OFFSET keeps the order of the joins: many actors may have that id. */
-    [PG_MESSAGES_GET] =
-        "SELECT k.ord, t.request_hash, t.expires_ms, t.reply FROM "
-        "unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS k(name, id, ord) "
-        "JOIN journal_actor a ON a.name = k.name JOIN LATERAL (SELECT * FROM "
-        "journal_turn m WHERE m.message_id = k.id AND m.actor = a.id AND "
-        "m.remembered OFFSET 0) t ON true",
-    [PG_MESSAGES_FORGET] =
-        "UPDATE journal_turn t SET remembered = false FROM "
-        "unnest($1::bytea[], $2::bigint[]) AS k(id, actor) WHERE t.message_id "
-        "= k.id AND t.actor = k.actor AND t.remembered",
-    [PG_MESSAGE_FIND] =
-        "SELECT t.at_ms, a.name, t.reply FROM journal_turn t JOIN "
-        "journal_actor a ON a.id = t.actor WHERE t.message_id = $1::bytea AND "
-        "t.remembered AND t.expires_ms > $2::bigint AND "
-        "starts_with(a.name, $3::text || '/') ORDER BY t.at_ms DESC LIMIT 1",
-    [PG_APPEND] = "SELECT journal_append($1::bigint, $2::bigint, $3::bigint[], "
-                  "$4::bigint[], $5::journal_turn[])",
-    [PG_TURNS_ADD] = "INSERT INTO journal_turn SELECT * FROM "
-                     "unnest($1::journal_turn[])",
-    [PG_TURNS_RECENT] =
-        "SELECT seq, at_ms, expires_ms, request_hash, state_seq, "
-        "schema_version, state_hash, checksum, message_id, reply FROM "
-        "journal_turn WHERE actor = $1::bigint AND message_id <> '' AND "
-        "expires_ms > $2::bigint ORDER BY seq DESC LIMIT $3::bigint",
-    [PG_TURN_STATE] =
-        "SELECT seq, at_ms, expires_ms, request_hash, state_seq, "
-        "schema_version, state_hash, checksum, message_id, reply, state FROM "
-        "journal_turn WHERE actor = $1::bigint AND seq = $2::bigint",
-    [PG_PENDING_DROP] = "DELETE FROM journal_pending p USING "
-                        "unnest($1::bytea[], $2::bigint[]) AS k(id, actor) "
-                        "WHERE p.pending_id = k.id AND p.actor = k.actor",
-    [PG_PENDING_ADD] =
-        "INSERT INTO journal_pending (shard, due_ms, actor, checksum, "
-        "pending_id, message) SELECT * FROM unnest($1::bigint[], "
-        "$2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[]) "
-        "ON CONFLICT (pending_id, actor) DO UPDATE SET shard = "
-        "EXCLUDED.shard, due_ms = EXCLUDED.due_ms, checksum = "
-        "EXCLUDED.checksum, message = EXCLUDED.message",
-    [PG_PENDING_FIND] =
-        "SELECT p.due_ms, a.name FROM journal_pending p JOIN journal_actor a "
-        "ON a.id = p.actor WHERE p.pending_id = $1::bytea AND "
-        "starts_with(a.name, $2::text || '/') LIMIT 1",
-    [PG_PENDING_PAGE] =
-        "SELECT p.id, p.shard, p.due_ms, p.checksum, p.pending_id, p.message, "
-        "a.name FROM journal_pending p JOIN journal_actor a ON a.id = p.actor "
-        "WHERE p.shard <= $4::bigint AND (p.shard, p.due_ms, p.id) > "
-        "($1::bigint, $2::bigint, $3::bigint) ORDER BY p.shard, p.due_ms, "
-        "p.id LIMIT $5::bigint",
-    [PG_SNAPSHOT_ADD] =
-        "INSERT INTO journal_snapshot (actor, seq, schema_version, "
-        "state_hash, checksum, state) VALUES ($1, $2, $3, $4, $5, $6) ON "
-        "CONFLICT (actor, seq) DO UPDATE SET schema_version = "
-        "EXCLUDED.schema_version, state_hash = EXCLUDED.state_hash, checksum "
-        "= EXCLUDED.checksum, state = EXCLUDED.state",
-    [PG_SNAPSHOT_TRIM] = "DELETE FROM journal_snapshot WHERE actor = "
-                         "$1::bigint AND seq < (SELECT seq FROM "
-                         "journal_snapshot WHERE actor = $1::bigint ORDER BY "
-                         "seq DESC LIMIT 1 OFFSET 1)",
-    [PG_SNAPSHOT_GET] = "SELECT seq, schema_version, state_hash, checksum, "
-                        "state FROM journal_snapshot WHERE actor = $1::bigint "
-                        "AND seq >= $2::bigint ORDER BY seq DESC",
-    /* Rows are looked at in the order of their expiry, from where the last
-     * call stopped. */
-    [PG_RETAIN] =
-        "WITH seen AS (SELECT t.actor, t.seq, t.expires_ms, t.seq < h.seq AND "
-        "(t.seq <> t.state_seq OR t.seq < h.state_seq) AS gone FROM "
-        "journal_turn t JOIN LATERAL (SELECT n.seq, n.state_seq FROM "
-        "journal_turn n WHERE n.actor = t.actor ORDER BY n.seq DESC LIMIT 1) h "
-        "ON true "
-        "WHERE t.expires_ms <= $1::bigint AND (t.expires_ms, t.actor, t.seq) > "
-        "($2::bigint, $3::bigint, $4::bigint) "
-        "ORDER BY t.expires_ms, t.actor, t.seq LIMIT $5::bigint), "
-        "turns AS (DELETE FROM journal_turn t USING seen s WHERE s.gone AND "
-        "t.actor = s.actor AND t.seq = s.seq), "
-        "last AS (SELECT expires_ms, actor, seq FROM seen ORDER BY "
-        "expires_ms DESC, actor DESC, seq DESC LIMIT 1), "
-        "bump AS (UPDATE journal_epoch_version SET removals = removals + 1 "
-        "WHERE one = 1 AND EXISTS (SELECT FROM seen WHERE gone) RETURNING "
-        "removals) "
-        "SELECT count(*), count(*) FILTER (WHERE gone), (SELECT expires_ms "
-        "FROM last), (SELECT actor FROM last), (SELECT seq FROM last), "
-        "(SELECT removals FROM bump) FROM seen",
-    [PG_RETAIN_NEXT] = "SELECT expires_ms FROM journal_turn WHERE expires_ms "
-                       "> $1::bigint ORDER BY expires_ms LIMIT 1",
-};
+enum { RETRY_MS = 500 };
 
 /* -- connection ------------------------------------------------------------ */
 
@@ -209,7 +100,7 @@ prepare_all(struct pg_store *store, struct plex_err *err)
         PGresult *result;
 
         (void)snprintf(name, sizeof name, "journal_%02u", i);
-        result = PQprepare(store->conn, name, texts[i], 0, NULL);
+        result = PQprepare(store->conn, name, journal_pg_texts[i], 0, NULL);
         if (PQresultStatus(result) != PGRES_COMMAND_OK) {
             (void)journal_pg_failed(store, result, err);
             PQclear(result);
@@ -483,63 +374,6 @@ pg_epochs(struct journal_store *base, struct journal_epochs *out,
 
 /* -- the rest -------------------------------------------------------------- */
 
-static enum plex_status
-retain_next(struct pg_store *store, uint64_t wall_ms,
-            struct journal_retained *out, struct plex_err *err)
-{
-    PGresult *result;
-
-    journal_pg_param_u64(store, wall_ms);
-    if (journal_pg_query(store, PG_RETAIN_NEXT, &result, err) != PLEX_OK)
-        return err->status;
-    if (PQntuples(result) > 0)
-        out->next_ms = journal_pg_u64(result, 0, 0);
-    PQclear(result);
-    return PLEX_OK;
-}
-
-static enum plex_status
-pg_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
-          struct journal_retained *out, struct plex_err *err)
-{
-    struct pg_store *store = (struct pg_store *)base;
-    PGresult *got[2], *result;
-    uint64_t seen;
-
-    if (journal_pg_connect(store, err) != PLEX_OK)
-        return err->status;
-    /* Turns that were an actor's newest are looked at again once an hour. */
-    if (wall_ms - store->retain_began_ms > RETAIN_ROUND_MS) {
-        store->retain_began_ms = wall_ms;
-        store->retain_after = (struct pg_expiry){0};
-    }
-    /* Appends trust that turns do not disappear under them. */
-    if (!journal_pg_send(store, PG_LOCK))
-        return journal_pg_failed(store, NULL, err);
-    journal_pg_param_u64(store, wall_ms);
-    journal_pg_param_u64(store, store->retain_after.ms);
-    journal_pg_param_u64(store, store->retain_after.actor);
-    journal_pg_param_u64(store, store->retain_after.seq);
-    journal_pg_param_u64(store, limit);
-    if (!journal_pg_send(store, PG_RETAIN))
-        return journal_pg_failed(store, NULL, err);
-    if (journal_pg_collect(store, got, 2, err) != PLEX_OK)
-        return err->status;
-    PQclear(got[0]);
-    result = got[1];
-    seen = journal_pg_u64(result, 0, 0);
-    out->removed = journal_pg_u64(result, 0, 1);
-    if (seen > 0)
-        store->retain_after = (struct pg_expiry){journal_pg_u64(result, 0, 2),
-                                                 journal_pg_u64(result, 0, 3),
-                                                 journal_pg_u64(result, 0, 4)};
-    if (out->removed > 0)
-        store->removals = journal_pg_u64(result, 0, 5);
-    PQclear(result);
-    out->more = seen == limit;
-    return out->more ? PLEX_OK : retain_next(store, wall_ms, out, err);
-}
-
 /* The size of a shared database says little of ours, and costs a query. */
 static uint64_t
 pg_store_bytes(struct journal_store *base)
@@ -559,6 +393,7 @@ pg_close(struct journal_store *base)
         plex_buf_free(&store->params[i]);
     plex_buf_free(&store->replies);
     journal_epochs_fini(&store->epochs);
+    journal_policy_fini(&store->policy);
     free(store->dsn);
     free(store);
 }
@@ -572,7 +407,9 @@ pg_open(struct journal_store **out, const struct journal_store_config *config,
     store->base.ops = &journal_store_pg;
     store->dsn = plex_strdup(config->dsn);
     store->replies.max = JOURNAL_EXISTS_BYTES_MAX;
-    if (journal_pg_connect(store, err) != PLEX_OK) {
+    if (journal_policy_parse(config->history ? config->history : "",
+                             &store->policy, err) != PLEX_OK ||
+        journal_pg_connect(store, err) != PLEX_OK) {
         pg_close(&store->base);
         return err->status;
     }
@@ -589,6 +426,7 @@ const struct journal_store_ops journal_store_pg = {
     .load = journal_pg_load,
     .lookup = journal_pg_lookup,
     .pending = journal_pg_pending,
-    .retain = pg_retain,
+    .retain = journal_pg_retain,
     .bytes = pg_store_bytes,
+    .history = &journal_pg_history,
 };

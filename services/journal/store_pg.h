@@ -1,6 +1,7 @@
 #ifndef SERVICES_JOURNAL_STORE_PG_H
 #define SERVICES_JOURNAL_STORE_PG_H
 
+#include "services/journal/policy.h"
 #include "services/journal/store_backend.h"
 #include "services/journal/store_lib.h"
 
@@ -46,16 +47,26 @@ enum pg_statement {
     PG_SNAPSHOT_ADD,
     PG_SNAPSHOT_TRIM,
     PG_SNAPSHOT_GET,
+    PG_RETAIN_HOLDS,
+    PG_RETAIN_CARRY,
     PG_RETAIN,
     PG_RETAIN_NEXT,
+    PG_HEAD,
+    PG_TURNS_PAST,
+    PG_SEQ_AT,
+    PG_STATE_SEQ,
+    PG_ACTORS_LIST,
     PG_STATEMENTS,
 };
+
+extern const char *const journal_pg_texts[PG_STATEMENTS]; /* store_pg_sql.c */
 
 enum { PG_PARAMS_MAX = 12 };
 
 struct pg_store {
     struct journal_store base;
     char *dsn;
+    struct journal_policy policy;
     PGconn *conn;      /* NULL: not connected */
     uint64_t retry_ns; /* monotonic: no new connection before this */
     struct journal_epochs epochs;
@@ -129,6 +140,14 @@ PLEX_MUST_USE enum plex_status journal_pg_epochs_refresh(struct pg_store *store,
                                                          uint64_t version,
                                                          struct plex_err *err);
 
+/* -- store_pg_retain.c */
+enum plex_status journal_pg_retain(struct journal_store *base, uint64_t wall_ms,
+                                   uint32_t limit, struct journal_retained *out,
+                                   struct plex_err *err);
+
+/* -- store_pg_history.c */
+extern const struct journal_history_ops journal_pg_history;
+
 /* -- store_pg_fast.c */
 void journal_pg_heads_forget(struct pg_store *store);
 
@@ -138,6 +157,15 @@ enum plex_status journal_pg_commit(struct journal_store *base,
                                    struct plex_err *err);
 
 /* -- store_pg_read.c */
+/* The twelve columns that PG_TURNS_RECENT, PG_TURN_STATE and PG_TURNS_PAST
+ * begin with. False when the row does not match its checksum. */
+PLEX_MUST_USE bool journal_pg_row_read(const PGresult *result, int i,
+                                       const char *name, size_t name_len,
+                                       struct journal_row *out);
+/* Columns of PG_SNAPSHOT_GET, the same. */
+PLEX_MUST_USE bool journal_pg_snapshot_read(const PGresult *result, int i,
+                                            const char *name, size_t name_len,
+                                            struct journal_row *out);
 enum plex_status journal_pg_load(struct journal_store *base,
                                  const struct journal_load *load,
                                  uint64_t wall_ms, struct plex_arena *arena,

@@ -48,6 +48,7 @@ known_set(struct pg_store *store, const struct head *head)
     known->id = head->id;
     known->last_seq = head->last_seq;
     known->state_seq = head->state_seq;
+    memcpy(known->chain, head->chain, sizeof known->chain);
     known->verified = head->verified;
 }
 
@@ -73,6 +74,7 @@ heads_recall(struct work *w)
         w->heads[i].id = known->id;
         w->heads[i].last_seq = known->last_seq;
         w->heads[i].state_seq = known->state_seq;
+        memcpy(w->heads[i].chain, known->chain, sizeof known->chain);
         w->heads[i].verified = known->verified;
     }
     return unknown;

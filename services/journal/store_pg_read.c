@@ -11,10 +11,9 @@ corrupt(const char *what, const char *name, uint64_t seq, struct plex_err *err)
                         what, name, (unsigned long long)seq);
 }
 
-/* The columns that PG_TURNS_RECENT and PG_TURN_STATE begin with. */
-static enum plex_status
-row_read(const PGresult *result, int i, const char *name, size_t name_len,
-         struct journal_row *out, struct plex_err *err)
+bool
+journal_pg_row_read(const PGresult *result, int i, const char *name,
+                    size_t name_len, struct journal_row *out)
 {
     *out = (struct journal_row){
         .seq = journal_pg_u64(result, i, 0),
@@ -27,11 +26,37 @@ row_read(const PGresult *result, int i, const char *name, size_t name_len,
         .state_hash = journal_pg_u64(result, i, 6),
         .message_id = journal_pg_bytes(result, i, 8),
         .reply = journal_pg_bytes(result, i, 9),
+        .flags = journal_pg_u64(result, i, 10),
+        .record_hash = journal_pg_u64(result, i, 11),
     };
-    if (journal_row_checksum(out, name, name_len) !=
-        journal_pg_u64(result, i, 7))
+    return journal_row_checksum(out, name, name_len) ==
+           journal_pg_u64(result, i, 7);
+}
+
+static enum plex_status
+row_read(const PGresult *result, int i, const char *name, size_t name_len,
+         struct journal_row *out, struct plex_err *err)
+{
+    if (!journal_pg_row_read(result, i, name, name_len, out))
         return corrupt("turn", name, out->seq, err);
     return PLEX_OK;
+}
+
+bool
+journal_pg_snapshot_read(const PGresult *result, int i, const char *name,
+                         size_t name_len, struct journal_row *out)
+{
+    *out = (struct journal_row){
+        .seq = journal_pg_u64(result, i, 0),
+        .has_state = 1,
+        .schema_version = (uint32_t)journal_pg_u64(result, i, 1),
+        .state_hash = journal_pg_u64(result, i, 2),
+        .state = journal_pg_bytes(result, i, 4),
+        .flags = journal_pg_u64(result, i, 5),
+    };
+    return journal_row_checksum(out, name, name_len) ==
+               journal_pg_u64(result, i, 3) &&
+           journal_state_hash(out->state) == out->state_hash;
 }
 
 struct loading {
@@ -51,25 +76,19 @@ load_snapshot(struct loading *l, struct plex_err *err)
 
     journal_pg_param_u64(l->store, l->id);
     journal_pg_param_u64(l->store, l->state_seq);
+    journal_pg_param_u64(l->store, INT64_MAX);
     if (journal_pg_query(l->store, PG_SNAPSHOT_GET, &result, err) != PLEX_OK)
         return err->status;
     for (int i = 0; i < PQntuples(result); i++) {
-        const struct plex_bytes state = journal_pg_bytes(result, i, 4);
-        const struct journal_row row = {
-            .seq = journal_pg_u64(result, i, 0),
-            .has_state = 1,
-            .schema_version = (uint32_t)journal_pg_u64(result, i, 1),
-            .state_hash = journal_pg_u64(result, i, 2),
-        };
+        struct journal_row row;
 
-        if (journal_row_checksum(&row, l->name, l->name_len) !=
-                journal_pg_u64(result, i, 3) ||
-            journal_state_hash(state) != row.state_hash)
+        if (!journal_pg_snapshot_read(result, i, l->name, l->name_len, &row))
             continue;
         l->out->has_state = true;
         l->out->schema_version = row.schema_version;
         l->out->state_seq = row.seq;
-        err->status = journal_bytes_copy(state, l->arena, &l->out->state, err);
+        err->status =
+            journal_bytes_copy(row.state, l->arena, &l->out->state, err);
         break;
     }
     PQclear(result);
@@ -89,7 +108,7 @@ load_turn_state(struct loading *l, struct plex_err *err)
     if (journal_pg_query(l->store, PG_TURN_STATE, &result, err) != PLEX_OK)
         return err->status;
     if (PQntuples(result) > 0) {
-        const struct plex_bytes state = journal_pg_bytes(result, 0, 10);
+        const struct plex_bytes state = journal_pg_bytes(result, 0, 12);
 
         status = row_read(result, 0, l->name, l->name_len, &row, err);
         if (status == PLEX_OK && journal_state_hash(state) != row.state_hash)

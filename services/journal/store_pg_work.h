@@ -19,6 +19,7 @@
 struct pg_head {
     UT_hash_handle hh; /* by name, in the order of insertion */
     uint64_t id, last_seq, state_seq;
+    uint8_t chain[JOURNAL_CHAIN_BYTES]; /* of last_seq */
     uint64_t verified; /* the count of removals at which it was right */
     size_t name_len;
     char name[];
@@ -29,6 +30,7 @@ struct head {
     const char *name;
     size_t name_len;
     uint64_t id, last_seq, state_seq;
+    uint8_t chain[JOURNAL_CHAIN_BYTES];
     uint64_t first_seq; /* last_seq before this commit */
     uint64_t verified;  /* see struct pg_head; 0: not */
     bool failed;        /* an entry of it */

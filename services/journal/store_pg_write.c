@@ -5,9 +5,13 @@
 void
 journal_work_head_read(struct head *head, const PGresult *result, int row)
 {
+    const struct plex_bytes chain = journal_pg_bytes(result, row, 4);
+
     head->id = journal_pg_u64(result, row, 1);
     head->last_seq = journal_pg_u64(result, row, 2);
     head->state_seq = journal_pg_u64(result, row, 3);
+    if (chain.len == sizeof head->chain)
+        memcpy(head->chain, chain.data, chain.len);
 }
 
 size_t
@@ -35,13 +39,19 @@ turn_add(struct work *w, const struct journal_entry *entry, size_t at,
          uint64_t state_seq)
 {
     const struct journal_row row = journal_row_of(entry);
-    const struct head *head = &w->heads[at];
+    const struct journal_keep keep =
+        journal_policy_of(&w->store->policy, entry->actor.type);
+    const uint64_t keep_ms = entry->at_ms + keep.ms;
+    struct head *head = &w->heads[at];
     struct pg_store *store = w->store;
     struct mark *mark = NULL;
 
+    journal_chain_next(store->base.chain, head->chain, head->name,
+                       head->name_len, &row, head->chain);
+
     if (journal_work_has_id(entry))
         mark = journal_work_mark(w, &w->messages, at, entry->message_id, false);
-    journal_pg_row_begin(store, 13);
+    journal_pg_row_begin(store, 19);
     journal_pg_row_u64(store, head->id);
     journal_pg_row_u64(store, row.seq);
     journal_pg_row_u64(store, row.at_ms);
@@ -55,8 +65,15 @@ turn_add(struct work *w, const struct journal_entry *entry, size_t at,
     journal_pg_row_bool(store, mark != NULL && mark->seq == row.seq);
     journal_pg_row_bytes(store, row.message_id);
     journal_pg_row_bytes(store, row.reply);
-    journal_pg_row_bytes(store, entry->has_state ? entry->state
-                                                 : (struct plex_bytes){0});
+    journal_pg_row_bytes(store, row.state);
+    journal_pg_row_u64(store,
+                       keep_ms > row.expires_ms ? keep_ms : row.expires_ms);
+    journal_pg_row_u64(store, keep.turns);
+    journal_pg_row_u64(store, row.flags);
+    journal_pg_row_bytes(store,
+                         (struct plex_bytes){head->chain, sizeof head->chain});
+    journal_pg_row_u64(store, row.record_hash);
+    journal_pg_row_bytes(store, row.record);
     journal_pg_row_end(store);
 }
 
@@ -148,7 +165,8 @@ send_snapshots(struct work *w)
         journal_pg_param_u64(w->store, row.state_hash);
         journal_pg_param_u64(
             w->store, journal_row_checksum(&row, head->name, head->name_len));
-        journal_pg_param_bytes(w->store, entry->state);
+        journal_pg_param_bytes(w->store, row.state);
+        journal_pg_param_u64(w->store, row.flags);
         if (!journal_pg_send(w->store, PG_SNAPSHOT_ADD))
             return false;
         journal_pg_param_u64(w->store, head->id);

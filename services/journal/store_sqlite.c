@@ -12,25 +12,36 @@ const char *const journal_sql_texts[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_ACTOR_FIND] = "SELECT id, last_seq, last_turn, state_seq, state_turn "
-                       "FROM journal_actor WHERE name = ?",
+    [SQL_ACTOR_FIND] =
+        "SELECT a.id, a.last_seq, a.last_turn, a.state_seq, a.state_turn, "
+        "t.chain FROM journal_actor a LEFT JOIN journal_turn t ON t.id = "
+        "a.last_turn WHERE a.name = ?",
     [SQL_ACTOR_ADD] = "INSERT INTO journal_actor (name) VALUES (?)",
     [SQL_ACTOR_HEAD] = "UPDATE journal_actor SET last_seq = ?2, last_turn = "
                        "?3, state_seq = ?4, state_turn = ?5 WHERE id = ?1",
-    [SQL_ACTOR_NAME] = "SELECT name, last_turn, state_turn FROM journal_actor "
-                       "WHERE id = ?",
+    [SQL_ACTOR_NAME] = "SELECT name, last_turn, state_turn, last_seq FROM "
+                       "journal_actor WHERE id = ?",
     [SQL_MARK] = "UPDATE journal_mark SET head_turn = ?",
     [SQL_TURN_ADD] = "INSERT INTO journal_turn (id, actor, seq, prev, at_ms, "
                      "expires_ms, request_hash, has_state, schema_version, "
-                     "state_hash, checksum, message_id, reply, state) VALUES "
-                     "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     "state_hash, checksum, message_id, reply, state, "
+                     "keep_more_ms, keep_turns, state_back, record_hash, "
+                     "flags, chain, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+                     "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_TURN_GET] = "SELECT actor, seq, prev, at_ms, expires_ms, "
                      "request_hash, has_state, schema_version, state_hash, "
-                     "checksum, message_id, reply FROM journal_turn "
-                     "WHERE id = ?",
+                     "checksum, message_id, reply, flags, record_hash FROM "
+                     "journal_turn WHERE id = ?",
     [SQL_TURN_STATE] = "SELECT state FROM journal_turn WHERE id = ?",
-    [SQL_TURN_SCAN] = "SELECT id, actor, expires_ms, has_state, message_id "
-                      "FROM journal_turn WHERE id >= ? ORDER BY id LIMIT ?",
+    [SQL_TURN_LINK] = "SELECT seq, prev, at_ms, has_state, state_back FROM "
+                      "journal_turn WHERE id = ?",
+    [SQL_TURN_PAST] = "SELECT seq, at_ms, expires_ms, request_hash, has_state, "
+                      "schema_version, state_hash, checksum, flags, "
+                      "record_hash, chain, message_id, reply, record, CASE "
+                      "WHEN ?2 THEN state END FROM journal_turn WHERE id = ?1",
+    [SQL_TURN_SCAN] = "SELECT id, actor, expires_ms + keep_more_ms, flags, "
+                      "message_id, seq, prev, keep_turns, chain FROM "
+                      "journal_turn WHERE id >= ? ORDER BY id LIMIT ?",
     [SQL_TURN_DROP] = "DELETE FROM journal_turn WHERE id = ?",
     [SQL_MESSAGE_ADD] = "INSERT INTO journal_message (message_id, actor, turn) "
                         "VALUES (?, ?, ?)",
@@ -57,14 +68,33 @@ const char *const journal_sql_texts[SQL_STATEMENTS] = {
         "p.actor WHERE p.shard <= ?4 AND (p.shard, p.due_ms, p.id) > (?1, ?2, "
         "?3) ORDER BY p.shard, p.due_ms, p.id",
     [SQL_SNAPSHOT_ADD] = "REPLACE INTO journal_snapshot (actor, seq, "
-                         "schema_version, state_hash, checksum, state) VALUES "
-                         "(?, ?, ?, ?, ?, ?)",
+                         "schema_version, state_hash, checksum, state, flags) "
+                         "VALUES (?, ?, ?, ?, ?, ?, ?)",
     [SQL_SNAPSHOT_TRIM] = "DELETE FROM journal_snapshot WHERE actor = ?1 AND "
                           "seq < (SELECT seq FROM journal_snapshot WHERE "
                           "actor = ?1 ORDER BY seq DESC LIMIT 1 OFFSET 1)",
     [SQL_SNAPSHOT_GET] = "SELECT seq, schema_version, state_hash, checksum, "
-                         "state FROM journal_snapshot WHERE actor = ? AND seq "
-                         ">= ? ORDER BY seq DESC",
+                         "state, flags FROM journal_snapshot WHERE actor = ? "
+                         "AND seq BETWEEN ? AND ? ORDER BY seq DESC",
+    [SQL_SNAPSHOT_SECOND] = "SELECT seq FROM journal_snapshot WHERE actor = ? "
+                            "ORDER BY seq DESC LIMIT 1 OFFSET 1",
+    [SQL_SNAPSHOT_CARRY] =
+        "REPLACE INTO journal_snapshot (actor, seq, schema_version, "
+        "state_hash, checksum, state, flags) SELECT actor, seq, "
+        "schema_version, state_hash, ?2, state, flags & ?3 FROM journal_turn "
+        "WHERE id = ?1",
+    [SQL_SEEK_ADD] = "REPLACE INTO journal_seek (actor, seq, turn, at_ms) "
+                     "VALUES (?, ?, ?, ?)",
+    [SQL_SEEK_FIND] = "SELECT turn FROM journal_seek WHERE actor = ? AND seq "
+                      ">= ? ORDER BY seq LIMIT 1",
+    [SQL_SEEK_AT] = "SELECT turn FROM journal_seek WHERE actor = ? AND at_ms "
+                    "> ? ORDER BY seq LIMIT 1",
+    [SQL_SEEK_DROP] = "DELETE FROM journal_seek WHERE actor = ? AND seq = ?",
+    [SQL_ANCHOR_SET] = "REPLACE INTO journal_anchor (actor, seq, chain) VALUES "
+                       "(?, ?, ?)",
+    [SQL_ANCHOR_GET] = "SELECT seq, chain FROM journal_anchor WHERE actor = ?",
+    [SQL_ACTORS_LIST] = "SELECT name FROM journal_actor WHERE name > ? ORDER "
+                        "BY name LIMIT ?",
     [SQL_EPOCH_SET] = "REPLACE INTO journal_epoch (chunk, epochs) VALUES (?, "
                       "?)",
     [SQL_EPOCH_GET] = "SELECT chunk, epochs FROM journal_epoch ORDER BY chunk",
@@ -234,6 +264,7 @@ sql_close(struct journal_store *base)
     journal_epochs_fini(&store->epochs);
     journal_epochs_fini(&store->epochs_before);
     plex_buf_free(&store->replies);
+    journal_policy_fini(&store->policy);
     free(store->path);
     free(store);
 }
@@ -253,7 +284,9 @@ sql_open(struct journal_store **out, const struct journal_store_config *config,
                                   : SQL_CHECKPOINT_PAGES;
     store->replies.max = JOURNAL_EXISTS_BYTES_MAX;
     TAILQ_INIT(&store->dirty);
-    if (open_db(store, config, err) != PLEX_OK ||
+    if (journal_policy_parse(config->history ? config->history : "",
+                             &store->policy, err) != PLEX_OK ||
+        open_db(store, config, err) != PLEX_OK ||
         recover_heads(store, err) != PLEX_OK ||
         plex_sqlite_prepare_all(&store->sqlite, journal_sql_texts,
                                 SQL_STATEMENTS, store->statements,
@@ -305,4 +338,5 @@ const struct journal_store_ops journal_store_sqlite = {
     .pending = journal_sql_pending,
     .retain = journal_sql_retain,
     .bytes = sql_store_bytes,
+    .history = &journal_sql_history,
 };

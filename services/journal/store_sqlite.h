@@ -2,6 +2,7 @@
 #define SERVICES_JOURNAL_STORE_SQLITE_H
 
 #include "common/sqlite_db.h"
+#include "services/journal/policy.h"
 #include "services/journal/store_backend.h"
 #include "services/journal/store_lib.h"
 
@@ -26,12 +27,14 @@ enum {
     SQL_HEAD_LAG = 16384,        /* turns that a head's row may be behind */
     SQL_HEAD_WRITES = 16,        /* written back with one commit, at least */
     SQL_CHECKPOINT_PAGES = 4000, /* default */
+    SQL_SEEK_EVERY = 64,         /* turns of an actor per row of journal_seek */
 };
 
 /* What a commit may change and a failed one gives back. */
 struct sql_head_data {
     uint64_t last_seq, last_turn, state_seq, state_turn;
     uint64_t first_dirty; /* oldest turn not in the row, 0: clean */
+    uint8_t chain[JOURNAL_CHAIN_BYTES]; /* of the last turn */
 };
 
 struct sql_head {
@@ -60,6 +63,8 @@ enum sql_statement {
     SQL_TURN_ADD,
     SQL_TURN_GET,
     SQL_TURN_STATE,
+    SQL_TURN_LINK,
+    SQL_TURN_PAST,
     SQL_TURN_SCAN,
     SQL_TURN_DROP,
     SQL_MESSAGE_ADD,
@@ -74,6 +79,15 @@ enum sql_statement {
     SQL_SNAPSHOT_ADD,
     SQL_SNAPSHOT_TRIM,
     SQL_SNAPSHOT_GET,
+    SQL_SNAPSHOT_SECOND,
+    SQL_SNAPSHOT_CARRY,
+    SQL_SEEK_ADD,
+    SQL_SEEK_FIND,
+    SQL_SEEK_AT,
+    SQL_SEEK_DROP,
+    SQL_ANCHOR_SET,
+    SQL_ANCHOR_GET,
+    SQL_ACTORS_LIST,
     SQL_EPOCH_SET,
     SQL_EPOCH_GET,
     SQL_STATEMENTS, /* number of them */
@@ -86,6 +100,7 @@ struct sql_store {
     sqlite3_stmt *statements[SQL_STATEMENTS];
     char *path;
     uint32_t checkpoint_pages;
+    struct journal_policy policy;
     struct sql_sync *sync; /* the checkpoint thread */
     struct journal_epochs epochs, epochs_before;
     bool epochs_saved; /* epochs_before is of this commit */
@@ -154,6 +169,15 @@ struct sql_turn {
 PLEX_MUST_USE enum plex_status journal_sql_turn_get(
     struct sql_store *store, uint64_t id, const char *name, size_t name_len,
     struct sql_turn *out, struct plex_err *err);
+
+/* What a snapshot's row says; its state is borrowed as above. Columns as of
+ * SQL_SNAPSHOT_GET. False when it does not match its checksums. */
+PLEX_MUST_USE bool journal_sql_snapshot_read(sqlite3_stmt *stmt,
+                                             const char *name, size_t name_len,
+                                             struct journal_row *out);
+
+/* -- store_sqlite_history.c */
+extern const struct journal_history_ops journal_sql_history;
 
 /* -- store_sqlite_retain.c */
 enum plex_status journal_sql_retain(struct journal_store *base,

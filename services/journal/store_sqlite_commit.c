@@ -1,6 +1,7 @@
 #include "services/journal/store_sqlite.h"
 
 #include "common/mem.h"
+#include "services/journal/chain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,13 @@ head_make(struct sql_store *store, const char *name, size_t len, int64_t id)
     return head;
 }
 
+static void
+chain_in(struct plex_bytes from, uint8_t out[JOURNAL_CHAIN_BYTES])
+{
+    if (from.len == JOURNAL_CHAIN_BYTES)
+        memcpy(out, from.data, JOURNAL_CHAIN_BYTES);
+}
+
 static enum plex_status
 head_read(struct sql_store *store, const char *name, size_t len,
           struct sql_head **out, struct plex_err *err)
@@ -68,6 +76,7 @@ head_read(struct sql_store *store, const char *name, size_t len,
         head->now.last_turn = plex_sqlite_u64(stmt, 2);
         head->now.state_seq = plex_sqlite_u64(stmt, 3);
         head->now.state_turn = plex_sqlite_u64(stmt, 4);
+        chain_in(plex_sqlite_bytes(stmt, 5), head->now.chain);
         *out = head;
     } else if (rc != SQLITE_DONE) {
         return journal_sql_error(store, "could not read", err);
@@ -295,6 +304,65 @@ message_add(struct sql_store *store, const struct sql_head *head,
     return rc == SQLITE_DONE || *known ? PLEX_OK : err->status;
 }
 
+static void
+turn_bind(struct sql_store *store, sqlite3_stmt *stmt,
+          const struct sql_head *head, const struct journal_row *row)
+{
+    plex_sqlite_bind_u64(stmt, 1, store->next_turn);
+    (void)sqlite3_bind_int64(stmt, 2, head->id);
+    plex_sqlite_bind_u64(stmt, 3, row->seq);
+    plex_sqlite_bind_u64(stmt, 4, head->now.last_turn);
+    plex_sqlite_bind_u64(stmt, 5, row->at_ms);
+    plex_sqlite_bind_u64(stmt, 6, row->expires_ms);
+    plex_sqlite_bind_u64(stmt, 7, row->request_hash);
+    (void)sqlite3_bind_int(stmt, 8, row->has_state != 0);
+    plex_sqlite_bind_u64(stmt, 9, row->schema_version);
+    plex_sqlite_bind_u64(stmt, 10, row->state_hash);
+    plex_sqlite_bind_u64(stmt, 11,
+                         journal_row_checksum(row, head->name, head->name_len));
+    plex_sqlite_bind_bytes(stmt, 12, row->message_id);
+    plex_sqlite_bind_bytes(stmt, 13, row->reply);
+    plex_sqlite_bind_bytes(stmt, 14, row->state);
+    plex_sqlite_bind_u64(stmt, 18, row->record_hash);
+    plex_sqlite_bind_u64(stmt, 19, row->flags);
+    plex_sqlite_bind_bytes(
+        stmt, 20, (struct plex_bytes){head->now.chain, sizeof head->now.chain});
+    plex_sqlite_bind_bytes(stmt, 21, row->record);
+}
+
+/* How long the turn is kept, and where the state after it is. */
+static void
+turn_bind_keep(struct sql_store *store, sqlite3_stmt *stmt,
+               const struct sql_head *head, const struct journal_entry *entry)
+{
+    const struct journal_keep keep =
+        journal_policy_of(&store->policy, entry->actor.type);
+    const uint64_t until_ms = entry->at_ms + keep.ms;
+
+    plex_sqlite_bind_u64(
+        stmt, 15,
+        until_ms > entry->expires_ms ? until_ms - entry->expires_ms : 0);
+    plex_sqlite_bind_u64(stmt, 16, keep.turns);
+    plex_sqlite_bind_u64(
+        stmt, 17, entry->has_state ? 0 : entry->seq - head->now.state_seq);
+}
+
+static enum plex_status
+seek_add(struct sql_store *store, const struct sql_head *head,
+         const struct journal_row *row, struct plex_err *err)
+{
+    sqlite3_stmt *stmt;
+
+    if (row->seq % SQL_SEEK_EVERY != 0)
+        return PLEX_OK;
+    stmt = journal_sql_get(store, SQL_SEEK_ADD);
+    (void)sqlite3_bind_int64(stmt, 1, head->id);
+    plex_sqlite_bind_u64(stmt, 2, row->seq);
+    plex_sqlite_bind_u64(stmt, 3, store->next_turn);
+    plex_sqlite_bind_u64(stmt, 4, row->at_ms);
+    return journal_sql_run(store, stmt, err);
+}
+
 static enum plex_status
 turn_add(struct sql_store *store, struct sql_head *head,
          const struct journal_entry *entry, struct plex_err *err)
@@ -302,25 +370,14 @@ turn_add(struct sql_store *store, struct sql_head *head,
     const struct journal_row row = journal_row_of(entry);
     sqlite3_stmt *stmt = journal_sql_get(store, SQL_TURN_ADD);
 
-    plex_sqlite_bind_u64(stmt, 1, store->next_turn);
-    (void)sqlite3_bind_int64(stmt, 2, head->id);
-    plex_sqlite_bind_u64(stmt, 3, row.seq);
-    plex_sqlite_bind_u64(stmt, 4, head->now.last_turn);
-    plex_sqlite_bind_u64(stmt, 5, row.at_ms);
-    plex_sqlite_bind_u64(stmt, 6, row.expires_ms);
-    plex_sqlite_bind_u64(stmt, 7, row.request_hash);
-    (void)sqlite3_bind_int(stmt, 8, row.has_state != 0);
-    plex_sqlite_bind_u64(stmt, 9, row.schema_version);
-    plex_sqlite_bind_u64(stmt, 10, row.state_hash);
-    plex_sqlite_bind_u64(
-        stmt, 11, journal_row_checksum(&row, head->name, head->name_len));
-    plex_sqlite_bind_bytes(stmt, 12, row.message_id);
-    plex_sqlite_bind_bytes(stmt, 13, row.reply);
-    plex_sqlite_bind_bytes(
-        stmt, 14, entry->has_state ? entry->state : (struct plex_bytes){0});
-    if (journal_sql_run(store, stmt, err) != PLEX_OK)
-        return err->status;
     head_touch(store, head);
+    journal_chain_next(store->base.chain, head->now.chain, head->name,
+                       head->name_len, &row, head->now.chain);
+    turn_bind(store, stmt, head, &row);
+    turn_bind_keep(store, stmt, head, entry);
+    if (journal_sql_run(store, stmt, err) != PLEX_OK ||
+        seek_add(store, head, &row, err) != PLEX_OK)
+        return err->status;
     head_dirty(store, head, store->next_turn);
     head->now.last_seq = entry->seq;
     head->now.last_turn = store->next_turn;
@@ -382,7 +439,8 @@ apply_snapshot(struct sql_store *store, struct sql_head *head,
     plex_sqlite_bind_u64(stmt, 4, row.state_hash);
     plex_sqlite_bind_u64(
         stmt, 5, journal_row_checksum(&row, head->name, head->name_len));
-    plex_sqlite_bind_bytes(stmt, 6, entry->state);
+    plex_sqlite_bind_bytes(stmt, 6, row.state);
+    plex_sqlite_bind_u64(stmt, 7, row.flags);
     if (journal_sql_run(store, stmt, err) != PLEX_OK)
         return err->status;
     stmt = journal_sql_get(store, SQL_SNAPSHOT_TRIM);

@@ -41,6 +41,8 @@ journal_sql_turn_get(struct sql_store *store, uint64_t id, const char *name,
         .state_hash = plex_sqlite_u64(stmt, 8),
         .message_id = plex_sqlite_bytes(stmt, 10),
         .reply = plex_sqlite_bytes(stmt, 11),
+        .flags = plex_sqlite_u64(stmt, 12),
+        .record_hash = plex_sqlite_u64(stmt, 13),
     };
     if (journal_row_checksum(&out->row, name, name_len) !=
         plex_sqlite_u64(stmt, 9)) {
@@ -52,6 +54,23 @@ journal_sql_turn_get(struct sql_store *store, uint64_t id, const char *name,
 }
 
 /* -- load ------------------------------------------------------------------ */
+
+bool
+journal_sql_snapshot_read(sqlite3_stmt *stmt, const char *name, size_t name_len,
+                          struct journal_row *out)
+{
+    *out = (struct journal_row){
+        .seq = plex_sqlite_u64(stmt, 0),
+        .has_state = 1,
+        .schema_version = (uint32_t)plex_sqlite_u64(stmt, 1),
+        .state_hash = plex_sqlite_u64(stmt, 2),
+        .state = plex_sqlite_bytes(stmt, 4),
+        .flags = plex_sqlite_u64(stmt, 5),
+    };
+    return journal_row_checksum(out, name, name_len) ==
+               plex_sqlite_u64(stmt, 3) &&
+           journal_state_hash(out->state) == out->state_hash;
+}
 
 /* The newest snapshot that is whole and no older than the newest turn with a
  * state; not finding one is no error. */
@@ -66,23 +85,16 @@ load_snapshot(struct sql_store *store, const struct sql_head *head,
     err->status = PLEX_OK;
     (void)sqlite3_bind_int64(stmt, 1, head->id);
     plex_sqlite_bind_u64(stmt, 2, head->now.state_seq);
+    plex_sqlite_bind_u64(stmt, 3, INT64_MAX);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const struct plex_bytes state = plex_sqlite_bytes(stmt, 4);
-        const struct journal_row row = {
-            .seq = plex_sqlite_u64(stmt, 0),
-            .has_state = 1,
-            .schema_version = (uint32_t)plex_sqlite_u64(stmt, 1),
-            .state_hash = plex_sqlite_u64(stmt, 2),
-        };
+        struct journal_row row;
 
-        if (journal_row_checksum(&row, head->name, head->name_len) !=
-                plex_sqlite_u64(stmt, 3) ||
-            journal_state_hash(state) != row.state_hash)
+        if (!journal_sql_snapshot_read(stmt, head->name, head->name_len, &row))
             continue;
         out->has_state = true;
         out->schema_version = row.schema_version;
         out->state_seq = row.seq;
-        if (journal_bytes_copy(state, arena, &out->state, err) != PLEX_OK)
+        if (journal_bytes_copy(row.state, arena, &out->state, err) != PLEX_OK)
             out->has_state = false;
         break;
     }

@@ -22,6 +22,9 @@ SAME_METHOD(LOAD);
 SAME_METHOD(FENCE);
 SAME_METHOD(LOOKUP);
 SAME_METHOD(PENDING);
+SAME_METHOD(HISTORY);
+SAME_METHOD(AT);
+SAME_METHOD(VERIFY);
 
 /* -- requests -------------------------------------------------------------- */
 
@@ -93,6 +96,8 @@ turn_in(const PB(Turn) * in, struct plex_arena *arena,
         .has_state = in->has_state != 0,
         .state = plex_wire_bytes_in(in->state),
         .schema_version = in->schema_version,
+        .record = plex_wire_bytes_in(in->record),
+        .rebuilds = in->rebuilds != 0,
     };
     if (actor_in(in->actor, &out->actor, err) != PLEX_OK ||
         pending_in(in, arena, out, err) != PLEX_OK)
@@ -190,6 +195,29 @@ lookup_in(const PB(LookupRequest) * in, struct journal_request *out,
     return plex_name_tenant(in->tenant, strlen(in->tenant), err);
 }
 
+static enum plex_status
+history_in(const PB(HistoryRequest) * in, struct journal_history *out,
+           struct plex_err *err)
+{
+    *out = (struct journal_history){.first_seq = in->first_seq,
+                                    .last_seq = in->last_seq,
+                                    .from_ms = in->from_ms,
+                                    .to_ms = in->to_ms,
+                                    .limit = in->limit,
+                                    .with_state = in->with_state != 0};
+    return actor_in(in->actor, &out->actor, err);
+}
+
+static enum plex_status
+verify_in(const PB(VerifyRequest) * in, struct journal_verify *out,
+          struct plex_err *err)
+{
+    *out = (struct journal_verify){.actor = {"", "", "", ""},
+                                   .after = plex_wire_bytes_in(in->after),
+                                   .limit = in->limit};
+    return in->actor == NULL ? PLEX_OK : actor_in(in->actor, &out->actor, err);
+}
+
 static const ProtobufCMessageDescriptor *
 request_type(enum journal_request_kind kind)
 {
@@ -202,10 +230,15 @@ request_type(enum journal_request_kind kind)
         return TYPE(load_request);
     case JOURNAL_LOOKUP:
         return TYPE(lookup_request);
-    case JOURNAL_PENDING:
-        break;
+    case JOURNAL_HISTORY:
+        return TYPE(history_request);
+    case JOURNAL_AT:
+        return TYPE(at_request);
+    case JOURNAL_VERIFY:
+        return TYPE(verify_request);
+    default:
+        return TYPE(pending_request);
     }
-    return TYPE(pending_request);
 }
 
 enum plex_status
@@ -244,8 +277,19 @@ journal_wire_request(enum journal_request_kind kind, struct plex_bytes in,
                                   plex_wire_bytes_in(page->after), page->limit};
         return PLEX_OK;
     }
+    case JOURNAL_HISTORY:
+        return history_in(pb, &out->history, err);
+    case JOURNAL_AT: {
+        const PB(AtRequest) *at = pb;
+
+        out->at = (struct journal_at){.seq = at->seq, .at_ms = at->at_ms};
+        return actor_in(at->actor, &out->at.actor, err);
     }
-    return plex_err_set(err, PLEX_INTERNAL, "unknown kind of request");
+    case JOURNAL_VERIFY:
+        return verify_in(pb, &out->verify, err);
+    default:
+        return plex_err_set(err, PLEX_INTERNAL, "unknown kind of request");
+    }
 }
 
 /* -- replies --------------------------------------------------------------- */

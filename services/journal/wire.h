@@ -33,4 +33,15 @@ PLEX_MUST_USE enum plex_status journal_wire_paged(
     const struct journal_paged *paged, struct plex_arena *arena,
     struct plex_buf *out, struct plex_err *err);
 
+/* -- wire_past.c */
+PLEX_MUST_USE enum plex_status journal_wire_past(
+    const struct journal_past *past, struct plex_arena *arena,
+    struct plex_buf *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_wire_was(const struct journal_was *was,
+                                                struct plex_buf *out,
+                                                struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_wire_verified(
+    const struct journal_verified *verified, struct plex_arena *arena,
+    struct plex_buf *out, struct plex_err *err);
+
 #endif

@@ -11,6 +11,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct journal_loaded loaded;
     struct journal_lookup found;
     struct journal_replied_page page;
+    struct journal_past past;
+    struct journal_was was;
+    struct journal_verified verified;
     struct plex_arena arena;
     struct plex_err err;
     enum plex_status status;
@@ -20,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     in = (struct plex_bytes){data + 1, size - 1};
     plex_arena_init(&arena, 1 << 20);
-    switch (data[0] % 5) {
+    switch (data[0] % 8) {
     case 0:
         status = journal_unpack_append(in, 1, &arena, &results, &err);
         break;
@@ -32,6 +35,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 3:
         status = journal_unpack_lookup(in, &arena, &found, &err);
+        break;
+    case 5:
+        status = journal_unpack_past(in, &arena, &past, &err);
+        break;
+    case 6:
+        status = journal_unpack_was(in, &arena, &was, &err);
+        break;
+    case 7:
+        status = journal_unpack_verified(in, &arena, &verified, &err);
         break;
     default:
         status = journal_unpack_pending(in, &arena, &page, &err);

@@ -19,7 +19,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     plex_arena_init(&arena, 1 << 20);
     core = journal_core_create(&(struct journal_core_config){0});
-    if (journal_wire_request((enum journal_request_kind)(1 + data[0] % 5),
+    if (journal_wire_request((enum journal_request_kind)(
+                                 1 + data[0] % (JOURNAL_REQUEST_KINDS - 1)),
                              (struct plex_bytes){data + 1, size - 1}, &arena,
                              &request, &err) == PLEX_OK) {
         journal_core_submit(core, &request);

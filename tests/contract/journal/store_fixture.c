@@ -52,7 +52,8 @@ pg_reset(void)
 static void
 store_open(void)
 {
-    const struct journal_store_config config = {.dsn = fx.dsn};
+    const struct journal_store_config config = {.dsn = fx.dsn,
+                                                .history = fx.history};
     struct plex_err err;
 
     ck_assert_msg(journal_store_open(&fx.store, &config, &err) == PLEX_OK, "%s",
@@ -65,6 +66,7 @@ fixture_setup(void)
     const char *dsn = getenv("TEST_DSN");
 
     plex_arena_init(&fx.arena, 64 << 20);
+    fx.history = NULL;
     (void)snprintf(fx.folder, sizeof fx.folder, "/tmp/plex-journal-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(fx.folder));
     if (fixture_is("sqlite")) {
@@ -87,6 +89,21 @@ fixture_teardown(void)
     plex_arena_fini(&fx.arena);
     (void)snprintf(command, sizeof command, "rm -rf %s", fx.folder);
     run(command);
+}
+
+void
+fixture_sql(const char *text)
+{
+    char command[2048];
+
+    if (fixture_is("sqlite"))
+        (void)snprintf(command, sizeof command, "sqlite3 %s/j.db \"%s\"",
+                       fx.folder, text);
+    else
+        (void)snprintf(command, sizeof command,
+                       "psql -q -v ON_ERROR_STOP=1 -d '%s' -c \"%s\"", fx.dsn,
+                       text);
+    ck_assert_int_eq(system(command), 0);
 }
 
 void

@@ -14,6 +14,7 @@ struct fixture {
     struct plex_arena arena;
     char folder[64];
     char dsn[512];
+    const char *history; /* for the next fixture_reopen() */
 };
 extern struct fixture fx;
 
@@ -21,6 +22,8 @@ void fixture_setup(void);
 void fixture_teardown(void);
 void fixture_reopen(void);
 bool fixture_is(const char *scheme);
+/* Run SQL beside the store, where it has any. */
+void fixture_sql(const char *text);
 /* True, and says why, when there is nothing to test against. */
 bool fixture_skipped(void);
 
@@ -47,5 +50,7 @@ struct journal_paged page_of(uint32_t first, uint32_t last,
 
 void faults_add(Suite *suite);
 void shared_add(Suite *suite);
+void history_add(Suite *suite);
+void past_add(TCase *t);
 
 #endif

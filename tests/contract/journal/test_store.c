@@ -578,6 +578,7 @@ suite(void)
     if (fixture_is("sqlite"))
         faults_add(s);
     shared_add(s);
+    history_add(s);
     return s;
 }
 

@@ -322,6 +322,91 @@ START_TEST(what_was_acknowledged_is_there_after_a_restart)
 }
 END_TEST
 
+static void
+on_history(void *arg, enum plex_status status, const char *text,
+           const struct journal_past *past)
+{
+    (void)arg;
+    if (past != NULL && past->n > 0) {
+        got.n = past->n;
+        got.last_seq = past->newest_seq;
+        (void)snprintf(got.reply, sizeof got.reply, "%.*s",
+                       (int)past->turns[0].record.len,
+                       past->turns[0].record.data);
+    }
+    finish(status, text);
+}
+
+static void
+on_at(void *arg, enum plex_status status, const char *text,
+      const struct journal_was *was)
+{
+    (void)arg;
+    if (was != NULL) {
+        got.last_seq = was->state_seq;
+        (void)snprintf(got.state, sizeof got.state, "%.*s", (int)was->state.len,
+                       was->state.data);
+    }
+    finish(status, text);
+}
+
+static void
+on_verify(void *arg, enum plex_status status, const char *text,
+          const struct journal_verified *verified)
+{
+    (void)arg;
+    if (verified != NULL) {
+        got.n = verified->n_broken;
+        got.last_seq = verified->turns;
+    }
+    finish(status, text);
+}
+
+START_TEST(the_past_is_read_over_the_link)
+{
+    struct journal_entry entries[3] = {turn(1, 1, "1"), turn(2, 1, "2"),
+                                       turn(3, 1, "3")};
+    struct journal_history want = {
+        .actor = entries[0].actor, .first_seq = 2, .limit = 9};
+    struct journal_at at = {entries[0].actor, 1, 0};
+    const struct journal_verify everyone = {.actor = {"", "", "", ""},
+                                            .limit = 100};
+    struct plex_context c;
+
+    entries[0].state = bytes("one");
+    entries[1].record = bytes("made of this");
+    append(entries, 3);
+    c = context();
+    journal_client_history(&client, &c, &want, on_history, NULL);
+    wait_done();
+    ck_assert_msg(got.status == PLEX_OK, "%s", got.text);
+    ck_assert_uint_eq(got.n, 2);
+    ck_assert_uint_eq(got.last_seq, 3);
+    ck_assert_str_eq(got.reply, "made of this");
+    c = context();
+    want.limit = 0;
+    journal_client_history(&client, &c, &want, on_history, NULL);
+    wait_done();
+    ck_assert_int_eq(got.status, PLEX_INVALID);
+    c = context();
+    journal_client_at(&client, &c, &at, on_at, NULL);
+    wait_done();
+    ck_assert_msg(got.status == PLEX_OK, "%s", got.text);
+    ck_assert_str_eq(got.state, "one");
+    c = context();
+    at.seq = 9;
+    journal_client_at(&client, &c, &at, on_at, NULL);
+    wait_done();
+    ck_assert_int_eq(got.status, PLEX_NOT_FOUND);
+    c = context();
+    journal_client_verify(&client, &c, &everyone, on_verify, NULL);
+    wait_done();
+    ck_assert_msg(got.status == PLEX_OK, "%s", got.text);
+    ck_assert_uint_eq(got.n, 0);
+    ck_assert_uint_eq(got.last_seq, 3);
+}
+END_TEST
+
 START_TEST(a_second_daemon_on_the_same_file_does_not_start)
 {
     const struct plex_setting settings[] = {{"node", "journal-2"},
@@ -357,6 +442,7 @@ main(void)
     tcase_add_test(t, no_known_journal_is_unavailable);
     tcase_add_test(t, what_was_acknowledged_is_there_after_a_restart);
     tcase_add_test(t, a_second_daemon_on_the_same_file_does_not_start);
+    tcase_add_test(t, the_past_is_read_over_the_link);
     suite_add_tcase(s, t);
     runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);

@@ -74,7 +74,9 @@ START_TEST(an_append_survives_the_wire)
                                          .n_settled = 2,
                                          .has_state = true,
                                          .state = text("state"),
-                                         .schema_version = 8},
+                                         .schema_version = 8,
+                                         .record = text("record"),
+                                         .rebuilds = true},
                                         {.kind = JOURNAL_SETTLE,
                                          .actor = good,
                                          .shard = 1,
@@ -105,6 +107,7 @@ START_TEST(an_append_survives_the_wire)
     ck_assert(same(out->message_id, text("id")));
     ck_assert(same(out->reply, text("reply")));
     ck_assert_uint_eq(out->schema_version, 8);
+    ck_assert(same(out->record, text("record")) && out->rebuilds);
     ck_assert_uint_eq(out->n_pending, 2);
     ck_assert(same(out->pending[1].id, text("p2")));
     ck_assert_uint_eq(out->pending[0].due_ms, 11);
@@ -237,6 +240,82 @@ START_TEST(answers_to_reads_survive_the_wire)
 }
 END_TEST
 
+START_TEST(the_past_survives_the_wire)
+{
+    const struct journal_past_turn turn = {
+        1,           2,    3,    4, text("id"), text("r"),
+        text("rec"), true, true, 5, text("s"),  text("c")};
+    const struct journal_past past = {&turn, 1, 6, 7, 8};
+    const struct journal_was was = {1, 2, true, text("s"), 3, 4};
+    const struct journal_history history = {good, 1, 2, 3, 4, 5, true};
+    const struct journal_at at = {good, 1, 2};
+    struct journal_past past_out;
+    struct journal_was was_out;
+
+    ck_assert_int_eq(journal_wire_past(&past, &arena, &buf, &err), PLEX_OK);
+    ck_assert_int_eq(journal_unpack_past(packed(), &arena, &past_out, &err),
+                     PLEX_OK);
+    ck_assert_uint_eq(past_out.n, 1);
+    ck_assert_uint_eq(past_out.next_seq, 6);
+    ck_assert_uint_eq(past_out.oldest_seq, 7);
+    ck_assert_uint_eq(past_out.newest_seq, 8);
+    ck_assert_uint_eq(past_out.turns[0].seq, 1);
+    ck_assert_uint_eq(past_out.turns[0].request_hash, 4);
+    ck_assert(past_out.turns[0].has_state && past_out.turns[0].rebuilds);
+    ck_assert(same(past_out.turns[0].record, text("rec")));
+    ck_assert(same(past_out.turns[0].state, text("s")));
+    ck_assert(same(past_out.turns[0].chain, text("c")));
+    buf.len = 0;
+    ck_assert_int_eq(journal_wire_was(&was, &buf, &err), PLEX_OK);
+    ck_assert_int_eq(journal_unpack_was(packed(), &arena, &was_out, &err),
+                     PLEX_OK);
+    ck_assert_uint_eq(was_out.seq, 1);
+    ck_assert_uint_eq(was_out.newest_seq, 2);
+    ck_assert_uint_eq(was_out.state_seq, 4);
+    ck_assert(same(was_out.state, text("s")));
+    buf.len = 0;
+    ck_assert_int_eq(journal_pack_history(&history, &buf, &err), PLEX_OK);
+    ck_assert_int_eq(decode(JOURNAL_HISTORY), PLEX_OK);
+    ck_assert_uint_eq(request.history.to_ms, 4);
+    ck_assert_uint_eq(request.history.limit, 5);
+    ck_assert(request.history.with_state);
+    buf.len = 0;
+    ck_assert_int_eq(journal_pack_at(&at, &buf, &err), PLEX_OK);
+    ck_assert_int_eq(decode(JOURNAL_AT), PLEX_OK);
+    ck_assert_uint_eq(request.at.at_ms, 2);
+}
+END_TEST
+
+START_TEST(what_is_broken_survives_the_wire)
+{
+    const struct journal_broken broken = {good, 4, "why"};
+    const struct journal_verified in = {1, 2, 3, &broken, 1, text("next")};
+    const struct journal_verify one = {good, text("after"), 6};
+    const struct journal_verify all = {{"", "", "", ""}, {0}, 6};
+    struct journal_verified out;
+
+    ck_assert_int_eq(journal_wire_verified(&in, &arena, &buf, &err), PLEX_OK);
+    ck_assert_int_eq(journal_unpack_verified(packed(), &arena, &out, &err),
+                     PLEX_OK);
+    ck_assert_uint_eq(out.turns, 1);
+    ck_assert_uint_eq(out.actors, 2);
+    ck_assert_uint_eq(out.unchained, 3);
+    ck_assert_uint_eq(out.n_broken, 1);
+    ck_assert(plex_actor_equal(&out.broken[0].actor, &good));
+    ck_assert_str_eq(out.broken[0].text, "why");
+    ck_assert(same(out.next, text("next")));
+    buf.len = 0;
+    ck_assert_int_eq(journal_pack_verify(&one, &buf, &err), PLEX_OK);
+    ck_assert_int_eq(decode(JOURNAL_VERIFY), PLEX_OK);
+    ck_assert_str_eq(request.verify.actor.key, "a");
+    ck_assert(same(request.verify.after, text("after")));
+    buf.len = 0;
+    ck_assert_int_eq(journal_pack_verify(&all, &buf, &err), PLEX_OK);
+    ck_assert_int_eq(decode(JOURNAL_VERIFY), PLEX_OK);
+    ck_assert_str_eq(request.verify.actor.key, "");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -251,6 +330,8 @@ main(void)
     tcase_add_test(t, reads_and_fences_survive_the_wire);
     tcase_add_test(t, results_survive_the_wire);
     tcase_add_test(t, answers_to_reads_survive_the_wire);
+    tcase_add_test(t, the_past_survives_the_wire);
+    tcase_add_test(t, what_is_broken_survives_the_wire);
     suite_add_tcase(s, t);
     runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);

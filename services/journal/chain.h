@@ -1,0 +1,28 @@
+#ifndef SERVICES_JOURNAL_CHAIN_H
+#define SERVICES_JOURNAL_CHAIN_H
+
+#include "services/journal/store_lib.h"
+
+/*
+ * The chain of an actor's turns: each has the hash over itself and the hash of
+ * the turn before, SHA-256 over the bytes as they are stored. Nobody can
+ * change, add or remove a turn in between without changing every later hash;
+ * with a key nobody who lacks it can make those either. On disk: never changes.
+ */
+struct journal_chain;
+
+enum { JOURNAL_CHAIN_KEY_BYTES = 32 };
+
+/* `key` is copied; NULL: none. NULL when there is no SHA-256. */
+struct journal_chain *journal_chain_create(const uint8_t *key);
+void journal_chain_free(struct journal_chain *chain); /* accepts NULL */
+
+/* `prev` is the hash of the turn before, all zero for the first one; it may
+ * be `out`. */
+void journal_chain_next(struct journal_chain *chain,
+                        const uint8_t prev[JOURNAL_CHAIN_BYTES],
+                        const char *actor, size_t actor_len,
+                        const struct journal_row *row,
+                        uint8_t out[JOURNAL_CHAIN_BYTES]);
+
+#endif

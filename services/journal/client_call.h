@@ -1,0 +1,37 @@
+#ifndef SERVICES_JOURNAL_CLIENT_CALL_H
+#define SERVICES_JOURNAL_CLIENT_CALL_H
+
+#include "common/arena.h"
+#include "services/journal/client.h"
+
+/* What the calls of client.h have in common. Private to client*.c. */
+enum { JOURNAL_CALL_BYTES_MAX = 16 << 20 };
+
+struct journal_call {
+    struct plex_err err; /* why nothing was sent; PLEX_OK when it was */
+    size_t n;            /* entries of an append */
+    bool changes;        /* an unknown outcome matters */
+    void (*finish)(struct journal_call *call, enum plex_status status,
+                   const char *text, struct plex_bytes payload,
+                   struct plex_arena *arena);
+    union {
+        journal_append_fn append;
+        journal_load_fn load;
+        journal_fence_fn fence;
+        journal_lookup_fn lookup;
+        journal_pending_fn pending;
+        journal_history_fn history;
+        journal_at_fn at;
+        journal_verify_fn verify;
+    } done;
+    void *arg;
+};
+
+struct journal_call *journal_call_make(void *arg);
+/* Frees `payload`. What cannot be sent fails as everything else: later, on
+ * the loop. */
+void journal_call_send(struct journal_client *client,
+                       const struct plex_context *context, uint32_t method,
+                       struct plex_buf *payload, struct journal_call *call);
+
+#endif

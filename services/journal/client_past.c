@@ -1,0 +1,98 @@
+#include "services/journal/client_call.h"
+#include "services/journal/client_wire.h"
+#include "services/journal/methods.h"
+
+/* Calls about the past. */
+
+static void
+history_finish(struct journal_call *call, enum plex_status status,
+               const char *text, struct plex_bytes payload,
+               struct plex_arena *arena)
+{
+    struct journal_past reply;
+    struct plex_err err;
+
+    if (status == PLEX_OK &&
+        journal_unpack_past(payload, arena, &reply, &err) != PLEX_OK) {
+        status = PLEX_INTERNAL;
+        text = err.text;
+    }
+    call->done.history(call->arg, status, text,
+                       status == PLEX_OK ? &reply : NULL);
+}
+
+void
+journal_client_history(struct journal_client *client,
+                       const struct plex_context *context,
+                       const struct journal_history *want,
+                       journal_history_fn done, void *arg)
+{
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+
+    call->finish = history_finish;
+    call->done.history = done;
+    call->err.status = journal_pack_history(want, &payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_HISTORY, &payload, call);
+}
+
+static void
+at_finish(struct journal_call *call, enum plex_status status, const char *text,
+          struct plex_bytes payload, struct plex_arena *arena)
+{
+    struct journal_was reply;
+    struct plex_err err;
+
+    if (status == PLEX_OK &&
+        journal_unpack_was(payload, arena, &reply, &err) != PLEX_OK) {
+        status = PLEX_INTERNAL;
+        text = err.text;
+    }
+    call->done.at(call->arg, status, text, status == PLEX_OK ? &reply : NULL);
+}
+
+void
+journal_client_at(struct journal_client *client,
+                  const struct plex_context *context,
+                  const struct journal_at *want, journal_at_fn done, void *arg)
+{
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+
+    call->finish = at_finish;
+    call->done.at = done;
+    call->err.status = journal_pack_at(want, &payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_AT, &payload, call);
+}
+
+static void
+verify_finish(struct journal_call *call, enum plex_status status,
+              const char *text, struct plex_bytes payload,
+              struct plex_arena *arena)
+{
+    struct journal_verified reply;
+    struct plex_err err;
+
+    if (status == PLEX_OK &&
+        journal_unpack_verified(payload, arena, &reply, &err) != PLEX_OK) {
+        status = PLEX_INTERNAL;
+        text = err.text;
+    }
+    call->done.verify(call->arg, status, text,
+                      status == PLEX_OK ? &reply : NULL);
+}
+
+void
+journal_client_verify(struct journal_client *client,
+                      const struct plex_context *context,
+                      const struct journal_verify *want, journal_verify_fn done,
+                      void *arg)
+{
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+
+    call->finish = verify_finish;
+    call->done.verify = done;
+    call->err.status = journal_pack_verify(want, &payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_VERIFY, &payload, call);
+}

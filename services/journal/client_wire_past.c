@@ -1,0 +1,165 @@
+#include "services/journal/client_wire.h"
+
+#include "common/wire.h"
+
+#include "plexspaces/journal/v1/journal.pb-c.h"
+
+#define PB(name) Plexspaces__Journal__V1__##name
+#define TYPE(name) &plexspaces__journal__v1__##name##__descriptor
+
+static void
+actor_out(const struct plex_actor_id *id, PB(ActorId) * out)
+{
+    plexspaces__journal__v1__actor_id__init(out);
+    out->tenant = (char *)(uintptr_t)id->tenant;
+    out->namespace_ = (char *)(uintptr_t)id->ns;
+    out->type = (char *)(uintptr_t)id->type;
+    out->key = (char *)(uintptr_t)id->key;
+}
+
+/* -- requests -------------------------------------------------------------- */
+
+enum plex_status
+journal_pack_history(const struct journal_history *want, struct plex_buf *out,
+                     struct plex_err *err)
+{
+    PB(HistoryRequest)
+    request = PLEXSPACES__JOURNAL__V1__HISTORY_REQUEST__INIT;
+    PB(ActorId) actor;
+
+    actor_out(&want->actor, &actor);
+    request.actor = &actor;
+    request.first_seq = want->first_seq;
+    request.last_seq = want->last_seq;
+    request.from_ms = want->from_ms;
+    request.to_ms = want->to_ms;
+    request.limit = want->limit;
+    request.with_state = want->with_state;
+    return plex_wire_pack(&request.base, out, err);
+}
+
+enum plex_status
+journal_pack_at(const struct journal_at *want, struct plex_buf *out,
+                struct plex_err *err)
+{
+    PB(AtRequest) request = PLEXSPACES__JOURNAL__V1__AT_REQUEST__INIT;
+    PB(ActorId) actor;
+
+    actor_out(&want->actor, &actor);
+    request.actor = &actor;
+    request.seq = want->seq;
+    request.at_ms = want->at_ms;
+    return plex_wire_pack(&request.base, out, err);
+}
+
+enum plex_status
+journal_pack_verify(const struct journal_verify *want, struct plex_buf *out,
+                    struct plex_err *err)
+{
+    PB(VerifyRequest) request = PLEXSPACES__JOURNAL__V1__VERIFY_REQUEST__INIT;
+    PB(ActorId) actor;
+
+    actor_out(&want->actor, &actor);
+    if (want->actor.key != NULL && want->actor.key[0] != '\0')
+        request.actor = &actor;
+    request.after = plex_wire_bytes(want->after);
+    request.limit = want->limit;
+    return plex_wire_pack(&request.base, out, err);
+}
+
+/* -- replies --------------------------------------------------------------- */
+
+enum plex_status
+journal_unpack_past(struct plex_bytes in, struct plex_arena *arena,
+                    struct journal_past *out, struct plex_err *err)
+{
+    ProtobufCMessage *message;
+    const PB(HistoryReply) * reply;
+    struct journal_past_turn *turns;
+
+    if (plex_wire_unpack(TYPE(history_reply), in, arena, &message, err) !=
+        PLEX_OK)
+        return err->status;
+    reply = (const void *)message;
+    turns = plex_arena_alloc(arena, reply->n_turns * sizeof *turns + 1);
+    if (turns == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < reply->n_turns; i++) {
+        const PB(PastTurn) *from = reply->turns[i];
+
+        turns[i] = (struct journal_past_turn){
+            .seq = from->seq,
+            .at_ms = from->at_ms,
+            .expires_ms = from->expires_ms,
+            .request_hash = from->request_hash,
+            .message_id = plex_wire_bytes_in(from->message_id),
+            .reply = plex_wire_bytes_in(from->reply),
+            .record = plex_wire_bytes_in(from->record),
+            .has_state = from->has_state != 0,
+            .rebuilds = from->rebuilds != 0,
+            .schema_version = from->schema_version,
+            .state = plex_wire_bytes_in(from->state),
+            .chain = plex_wire_bytes_in(from->chain),
+        };
+    }
+    *out = (struct journal_past){turns, reply->n_turns, reply->next_seq,
+                                 reply->oldest_seq, reply->newest_seq};
+    return PLEX_OK;
+}
+
+enum plex_status
+journal_unpack_was(struct plex_bytes in, struct plex_arena *arena,
+                   struct journal_was *out, struct plex_err *err)
+{
+    ProtobufCMessage *message;
+    const PB(AtReply) * reply;
+
+    if (plex_wire_unpack(TYPE(at_reply), in, arena, &message, err) != PLEX_OK)
+        return err->status;
+    reply = (const void *)message;
+    *out = (struct journal_was){
+        .seq = reply->seq,
+        .newest_seq = reply->newest_seq,
+        .has_state = reply->has_state != 0,
+        .state = plex_wire_bytes_in(reply->state),
+        .schema_version = reply->schema_version,
+        .state_seq = reply->state_seq,
+    };
+    return PLEX_OK;
+}
+
+enum plex_status
+journal_unpack_verified(struct plex_bytes in, struct plex_arena *arena,
+                        struct journal_verified *out, struct plex_err *err)
+{
+    ProtobufCMessage *message;
+    const PB(VerifyReply) * reply;
+    struct journal_broken *broken;
+
+    if (plex_wire_unpack(TYPE(verify_reply), in, arena, &message, err) !=
+        PLEX_OK)
+        return err->status;
+    reply = (const void *)message;
+    broken = plex_arena_alloc(arena, reply->n_broken * sizeof *broken + 1);
+    if (broken == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < reply->n_broken; i++) {
+        const PB(Broken) *from = reply->broken[i];
+
+        if (from->actor == NULL)
+            return plex_err_set(err, PLEX_INVALID,
+                                "broken[%zu]: actor is missing", i);
+        broken[i] = (struct journal_broken){
+            {from->actor->tenant, from->actor->namespace_, from->actor->type,
+             from->actor->key},
+            from->seq,
+            from->text};
+    }
+    *out = (struct journal_verified){.turns = reply->turns,
+                                     .actors = reply->actors,
+                                     .unchained = reply->unchained,
+                                     .broken = broken,
+                                     .n_broken = reply->n_broken,
+                                     .next = plex_wire_bytes_in(reply->next)};
+    return PLEX_OK;
+}

@@ -1,0 +1,100 @@
+#include "services/journal/read.h"
+
+#include "services/journal/wire.h"
+
+static enum plex_status
+read_load(struct journal_store *store, const struct journal_load *load,
+          uint64_t wall_ms, struct plex_arena *arena, struct plex_buf *out,
+          uint64_t *newest, struct plex_err *err)
+{
+    struct journal_loaded loaded;
+
+    if (journal_store_load(store, load, wall_ms, arena, &loaded, newest, err) !=
+        PLEX_OK)
+        return err->status;
+    return journal_wire_loaded(&loaded, arena, out, err);
+}
+
+static enum plex_status
+read_lookup(struct journal_store *store, const struct journal_request *request,
+            uint64_t wall_ms, struct plex_arena *arena, struct plex_buf *out,
+            struct plex_err *err)
+{
+    struct journal_lookup found;
+
+    if (journal_store_lookup(store, request->tenant, request->message_id,
+                             wall_ms, arena, &found, err) != PLEX_OK)
+        return err->status;
+    return journal_wire_lookup(&found, out, err);
+}
+
+static enum plex_status
+read_pending(struct journal_store *store, const struct journal_page *page,
+             struct plex_arena *arena, struct plex_buf *out,
+             struct plex_err *err)
+{
+    struct journal_paged paged;
+
+    if (journal_store_pending(store, page, arena, &paged, err) != PLEX_OK)
+        return err->status;
+    return journal_wire_paged(&paged, arena, out, err);
+}
+
+static enum plex_status
+read_history(struct journal_store *store, const struct journal_history *want,
+             struct plex_arena *arena, struct plex_buf *out,
+             struct plex_err *err)
+{
+    struct journal_past past;
+
+    if (journal_store_history(store, want, arena, &past, err) != PLEX_OK)
+        return err->status;
+    return journal_wire_past(&past, arena, out, err);
+}
+
+static enum plex_status
+read_at(struct journal_store *store, const struct journal_at *want,
+        struct plex_arena *arena, struct plex_buf *out, struct plex_err *err)
+{
+    struct journal_was was;
+
+    if (journal_store_at(store, want, arena, &was, err) != PLEX_OK)
+        return err->status;
+    return journal_wire_was(&was, out, err);
+}
+
+static enum plex_status
+read_verify(struct journal_store *store, const struct journal_verify *want,
+            struct plex_arena *arena, struct plex_buf *out,
+            struct plex_err *err)
+{
+    struct journal_verified verified;
+
+    if (journal_store_verify(store, want, arena, &verified, err) != PLEX_OK)
+        return err->status;
+    return journal_wire_verified(&verified, arena, out, err);
+}
+
+enum plex_status
+journal_read(struct journal_store *store, const struct journal_request *request,
+             uint64_t wall_ms, struct plex_arena *arena, struct plex_buf *out,
+             uint64_t *newest_epoch, struct plex_err *err)
+{
+    switch (request->kind) {
+    case JOURNAL_LOAD:
+        return read_load(store, &request->load, wall_ms, arena, out,
+                         newest_epoch, err);
+    case JOURNAL_LOOKUP:
+        return read_lookup(store, request, wall_ms, arena, out, err);
+    case JOURNAL_PENDING:
+        return read_pending(store, &request->page, arena, out, err);
+    case JOURNAL_HISTORY:
+        return read_history(store, &request->history, arena, out, err);
+    case JOURNAL_AT:
+        return read_at(store, &request->at, arena, out, err);
+    case JOURNAL_VERIFY:
+        return read_verify(store, &request->verify, arena, out, err);
+    default:
+        return plex_err_set(err, PLEX_INTERNAL, "this is no read");
+    }
+}
