@@ -5,6 +5,7 @@
 #include "services/gateway/header.h"
 #include "services/gateway/json_check.h"
 #include "services/gateway/query.h"
+#include "services/gateway/run_path.h"
 #include "services/gateway/text.h"
 
 #include <stdarg.h>
@@ -115,6 +116,28 @@ parse_subpath(struct parse *p, const char *at)
         return refuse(p, 400, "INVALID_PATH", "subpath: %s", err.text);
     if (!plex_utf8_valid((const uint8_t *)text, strlen(text)))
         return refuse(p, 400, "INVALID_PATH", "subpath is not UTF-8");
+    return true;
+}
+
+/* To a run that waits. */
+static bool
+parse_run_path(struct parse *p)
+{
+    struct work_message *m = &p->out->message;
+    struct plex_err err;
+
+    m->subpath = "";
+    p->key_in_path = true;
+    if (strcmp(p->input->method, "POST") != 0)
+        return refuse(p, 405, "METHOD_NOT_ALLOWED",
+                      "what a run waits for comes by POST");
+    if (gate_run_path(p->input->path, p->arena, m, &err) != PLEX_OK)
+        return refuse(p, 400, "INVALID_PATH", "%s", err.text);
+    if (strcmp(m->to.tenant, p->rules->tenant) != 0)
+        return refuse(p, 403, "TENANT_FORBIDDEN",
+                      "the path names tenant \"%s\", the caller belongs to "
+                      "\"%s\"",
+                      m->to.tenant, p->rules->tenant);
     return true;
 }
 
@@ -301,6 +324,12 @@ parse_kind(struct parse *p)
 
     if (p->prefer != PREFER_NOTHING)
         call = p->prefer == PREFER_WAIT;
+    if (p->out->message.kind == WORK_RESOLVE) {
+        if (how == NULL)
+            return true;
+        return refuse(p, 400, "INVALID_QUERY",
+                      "invocation is for messages to actors");
+    }
     if (how != NULL) {
         call = strcmp(how, "call") == 0;
         if (!call && strcmp(how, "cast") != 0)
@@ -487,8 +516,9 @@ gate_parse(const struct gate_rules *rules, const struct gate_input *input,
         return refuse(&p, 414, "URI_TOO_LONG",
                       "the path may have %d bytes and the query %d",
                       GATE_PATH_MAX, GATE_QUERY_MAX);
-    if (!parse_path(&p) || !parse_headers(&p) || !parse_query(&p) ||
-        !parse_body(&p))
+    if (!(gate_is_run_path(input->path) ? parse_run_path(&p)
+                                        : parse_path(&p)) ||
+        !parse_headers(&p) || !parse_query(&p) || !parse_body(&p))
         return false;
     set_id(&p);
     set_context(&p);

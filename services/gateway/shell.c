@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "services/gateway/gate.h"
 #include "services/gateway/local.h"
+#include "services/gateway/run_path.h"
 #include "services/gateway/service.h"
 
 #include <string.h>
@@ -93,7 +94,7 @@ on_request(void *arg, struct plex_http_exchange *ex)
 
     if (refuse_foreign(gate, ex))
         return;
-    if (gate_path_segments(path) >= 2)
+    if (gate_path_segments(path) >= 2 || gate_is_run_path(path))
         gate_call_begin(gate, ex);
     else if (strncmp(path, GATE_INVOCATIONS_PREFIX,
                      sizeof GATE_INVOCATIONS_PREFIX - 1) == 0)

@@ -338,7 +338,7 @@ work_open_stray(struct work_core *core, struct item *item)
             work_pend_settle(core, from);
         work_pend_unref(from);
     }
-    work_item_finish(core, item, PLEX_NOT_FOUND,
+    work_item_finish(core, item, PLEX_CONFLICT,
                      "nothing of this actor waits for that");
     return true;
 }

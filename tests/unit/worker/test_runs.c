@@ -90,7 +90,7 @@ START_TEST(a_result_that_nobody_waits_for_is_refused)
     runs_go(runs);
     resolve = runs_resolve(runs, "a", "promise:0", "yes");
     runs_go(runs);
-    ck_assert_int_eq(runs->status[resolve], PLEX_NOT_FOUND);
+    ck_assert_int_eq(runs->status[resolve], PLEX_CONFLICT);
     runs_free(runs);
 }
 END_TEST
