@@ -5,6 +5,7 @@
 #include "services/registry/client.h"
 #include "services/registry/core.h"
 #include "services/registry/service.h"
+#include "services/registry/shell_keep.h"
 #include "services/registry/store.h"
 #include "services/registry/wire.h"
 
@@ -17,6 +18,7 @@ struct config {
     struct plex_base_config base;
     const char *store_dsn;
     uint32_t lease_ms;
+    struct reg_keep_config keep;
 };
 #define ROW(name, type, field, def, help, ...)                             \
     {                                                                      \
@@ -35,10 +37,25 @@ static const struct plex_option options[] = {
         0),
     ROW("lease_ms", PLEX_OPTION_U32, lease_ms, "1500",
         "a node that has not been heard of for so long is lost", 600, 60000),
+    ROW("kv_dsn", PLEX_OPTION_SECRET, keep.kv_dsn, "",
+        "where keys are kept: as store_dsn, or redis://HOST:PORT; empty: in "
+        "store_dsn",
+        0, 0),
+    ROW("lock_dsn", PLEX_OPTION_SECRET, keep.lock_dsn, "",
+        "where locks are kept: as kv_dsn; empty: in store_dsn", 0, 0),
+    ROW("kv_keys_max", PLEX_OPTION_U64, keep.kv_keys_max, "1000000",
+        "keys at once, over all tenants", 1, 0),
+    ROW("kv_memory_max_bytes", PLEX_OPTION_U64, keep.kv_memory_max_bytes,
+        "536870912", "memory for keys and values", 1 << 20, 0),
+    ROW("locks_max", PLEX_OPTION_U64, keep.locks_max, "100000",
+        "locks held at once", 1, 0),
+    ROW("lock_waiters_max", PLEX_OPTION_U32, keep.lock_waiters_max, "10000",
+        "callers that wait for locks at once", 1, 0),
     {0},
 };
 
 struct state {
+    struct reg_keep *keep; /* first: shell_keep.h */
     const struct plex_host *host;
     struct config config;
     struct reg_core *core;
@@ -423,7 +440,7 @@ static const struct plex_method methods[] = {
     {REG_METHOD_STOP_APP, "stop_application", on_stop_app},
     {REG_METHOD_START_APP, "start_application", on_start_app},
     {REG_METHOD_UNDEPLOY, "undeploy_application", on_undeploy},
-    {0},
+    REG_KEEP_METHODS(REG_KEEP_METHOD_ROW){0},
 };
 
 /* -- life ------------------------------------------------------------------ */
@@ -506,11 +523,25 @@ reg_stop(void *arg)
     struct state *state = arg;
 
     reg_client_stop(state->self);
+    reg_keep_stop(state->keep);
     plex_timer_free(state->timer);
     reg_core_free(state->core);
     reg_store_close(state->store);
     plex_buf_free(&state->catalog);
     plex_arena_fini(&state->arena);
+}
+
+/* With what is said nowhere else. */
+static struct reg_keep_config
+keep_config(const struct config *config)
+{
+    struct reg_keep_config keep = config->keep;
+
+    if (keep.kv_dsn[0] == '\0')
+        keep.kv_dsn = config->store_dsn;
+    if (keep.lock_dsn[0] == '\0')
+        keep.lock_dsn = config->store_dsn;
+    return keep;
 }
 
 static enum plex_status
@@ -519,16 +550,19 @@ reg_start(void *arg, const void *config, const struct plex_host *host,
 {
     struct state *state = arg;
     struct reg_core_config core = reg_core_defaults;
+    struct reg_keep_config keep;
 
     state->host = host;
     state->config = *(const struct config *)config;
+    keep = keep_config(&state->config);
     core.lease_ms = state->config.lease_ms;
     core.grace_ms = state->config.lease_ms;
     core.hold_ms = state->config.lease_ms;
     state->core = reg_core_create(&core, plex_now(), plex_wall_ms());
     state->catalog.max = REPLY_MAX;
     plex_arena_init(&state->arena, ARENA_MAX);
-    if (store_open(state, err) != PLEX_OK) {
+    if (store_open(state, err) != PLEX_OK ||
+        reg_keep_start(&state->keep, &keep, host, err) != PLEX_OK) {
         reg_stop(state);
         /* Trying again will not mend it: PLEX_EXIT_CONFIG, for a person. */
         if (err->status == PLEX_CORRUPT)
@@ -553,13 +587,19 @@ reg_drain(void *arg)
     state->draining = true;
     reg_client_status(state->self, REG_NODE_DRAINING, "stopping");
     reg_core_dismiss(state->core, "plex-registry stops");
+    reg_keep_drain(state->keep);
     pump(state);
 }
 
 static enum plex_status
 reg_check(const void *arg, struct plex_err *err)
 {
-    return reg_store_check(((const struct config *)arg)->store_dsn, err);
+    const struct config *config = arg;
+    const struct reg_keep_config keep = keep_config(config);
+
+    if (reg_store_check(config->store_dsn, err) != PLEX_OK)
+        return err->status;
+    return reg_keep_check(&keep, err);
 }
 
 const struct plex_service reg_service = {
