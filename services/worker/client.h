@@ -120,6 +120,9 @@ struct work_actor {
     uint64_t idle_ms;
     uint64_t messages_total;
     uint64_t state_bytes;
+    /* An open run; NULL is "". */
+    const char *run, *waits_for, *remedy;
+    uint64_t waits_since_ms;
 };
 typedef void (*work_list_fn)(void *arg, enum plex_status status,
                              const char *text, const struct work_actor *actors,

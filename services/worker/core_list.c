@@ -1,5 +1,6 @@
 /* Looking at what is in memory. */
 #include "services/worker/core_private.h"
+#include "services/worker/run_log.h"
 
 #include <string.h>
 
@@ -40,6 +41,19 @@ describe(const struct work_core *core, struct work_time t,
         .messages_total = actor->messages,
         .state_bytes = actor->data_len,
     };
+    if (actor->open != NULL) {
+        const char *waits_for =
+            actor->waits_for == NULL ? "" : actor->waits_for;
+        const bool parked = actor->phase == OPEN_PARKED;
+
+        out->run = parked                         ? "parked"
+                   : actor->phase == OPEN_WAITING ? "waiting"
+                                                  : "running";
+        out->waits_for =
+            plex_arena_strndup(arena, waits_for, strlen(waits_for));
+        out->waits_since_ms = actor->waits_since;
+        out->remedy = work_run_remedy(parked, waits_for);
+    }
     return out->actor_id != NULL;
 }
 

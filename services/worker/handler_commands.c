@@ -246,26 +246,26 @@ first_done(const struct work_handler *h, const int *futures, size_t n)
 
 static void
 wait_text(const struct work_handler *h, const int *futures, size_t n,
-          char text[128])
+          char text[1400])
 {
     const struct work_step *step = &h->open.log.steps[futures[0]];
     int len;
 
     if (step->kind == WORK_STEP_SLEEP)
-        len = snprintf(text, 128, "%s until %" PRIu64 " ms", step->name,
+        len = snprintf(text, 1400, "%s until %" PRIu64 " ms", step->name,
                        step->due_ms);
     else
-        len = snprintf(text, 128, "%s %.80s", work_step_kind_name(step->kind),
+        len = snprintf(text, 1400, "%s %s", work_step_kind_name(step->kind),
                        step->name);
-    if (n > 1 && len > 0 && len < 100)
-        (void)snprintf(text + len, 128 - (size_t)len, " or %zu others", n - 1);
+    if (n > 1)
+        (void)snprintf(text + len, 1400 - (size_t)len, " or %zu others", n - 1);
 }
 
 /* Index into `futures`, or negative. */
 static int
 wait_first(struct work_handler *h, const int *futures, size_t n)
 {
-    char text[128];
+    char text[1400];
     size_t first;
     int status;
 
@@ -403,21 +403,25 @@ ctx_call(struct plex_ctx *ctx, const char *type, const char *key,
     return (int)(h->open.cursor - 1);
 }
 
+/* Its id is its name, so that whoever looks at the run can keep it. */
 static int
 ctx_promise(struct plex_ctx *ctx, char *id, size_t size)
 {
     struct work_handler *h = work_handler_of(ctx);
     char text[PLEX_ACTOR_NAME_MAX + 64], actor[PLEX_ACTOR_NAME_MAX + 1];
     struct work_step *step;
-    int len, status = work_run_command(h, WORK_STEP_PROMISE, "promise", &step);
+    const char *name;
+    int len, status;
 
-    if (status < 0)
-        return status;
-    if (status == 0 && work_step_add(h, WORK_STEP_PROMISE, "promise") == NULL)
-        return PLEX_E_LIMIT;
     plex_actor_format(h->run->run.actor, actor, sizeof actor);
     len = snprintf(text, sizeof text, "%s~%" PRIx32 "~%zu", actor,
-                   h->open.nonce, h->open.cursor - 1);
+                   h->open.nonce, h->open.cursor);
+    name = len > WORK_STEP_NAME_MAX ? "promise" : text;
+    status = work_run_command(h, WORK_STEP_PROMISE, name, &step);
+    if (status < 0)
+        return status;
+    if (status == 0 && work_step_add(h, WORK_STEP_PROMISE, name) == NULL)
+        return PLEX_E_LIMIT;
     if (id == NULL || (size_t)len >= size) {
         (void)work_handler_fail(ctx, "the buffer for the promise's id is too "
                                      "small");

@@ -32,7 +32,7 @@ struct work_handler_run {
     struct plex_bytes effect;
     const char *effect_error; /* in the arena; NULL */
     bool in_effect;
-    char waits_for[160];
+    char waits_for[1400];
 };
 struct work_handler {
     struct plex_ctx ctx; /* first: callbacks get its address */

@@ -68,4 +68,16 @@ PLEX_MUST_USE enum plex_status work_run_unpack(struct plex_bytes in,
                                                struct work_run *out,
                                                struct plex_err *err);
 
+/* What an actor's run waits for, in words, and what would help. */
+struct work_run_words {
+    const char *state; /* static: "waiting", "parked" */
+    char waits_for[1400];
+    const char *remedy; /* static */
+    uint64_t since_ms;
+};
+/* Of a run that is not in memory. */
+void work_run_describe(const struct work_run *run, struct work_run_words *out);
+/* What helps against waiting for `waits_for`; static. */
+const char *work_run_remedy(bool parked, const char *waits_for);
+
 #endif

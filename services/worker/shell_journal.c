@@ -1,5 +1,6 @@
 /* What the worker asks of the journal. */
 #include "common/mem.h"
+#include "services/worker/run_log.h"
 #include "services/worker/shell.h"
 #include "services/worker/wire.h"
 
@@ -161,8 +162,20 @@ on_inspected(void *arg, enum plex_status status, const char *text,
 {
     struct asking *asking = arg;
     struct plex_buf out = {.max = 64 << 10};
+    struct work_run_words words;
+    struct plex_arena arena;
+    struct work_run run;
     struct plex_err err;
 
+    plex_arena_init(&arena, 2 * JOURNAL_STATE_MAX);
+    if (status == PLEX_OK && (loaded->schema_version & WORK_SCHEMA_OPEN) != 0 &&
+        work_run_unpack(loaded->state, &arena, &run, &err) == PLEX_OK) {
+        work_run_describe(&run, &words);
+        asking->actor.run = words.state;
+        asking->actor.waits_for = words.waits_for;
+        asking->actor.waits_since_ms = words.since_ms;
+        asking->actor.remedy = words.remedy;
+    }
     if (status == PLEX_OK && loaded->last_seq == 0) {
         status = PLEX_NOT_FOUND;
         text = "neither memory nor journal knows the actor";
@@ -178,6 +191,7 @@ on_inspected(void *arg, enum plex_status status, const char *text,
     else
         plex_call_fail(asking->call, status, text, (struct plex_bytes){0});
     plex_buf_free(&out);
+    plex_arena_fini(&arena);
     free((char *)(uintptr_t)asking->actor.actor_id);
     free(asking);
 }

@@ -267,6 +267,10 @@ actor_out(const struct work_actor *actor, pb_actor *pb)
     pb->idle_ms = actor->idle_ms;
     pb->messages_total = actor->messages_total;
     pb->state_bytes = actor->state_bytes;
+    pb->run = plex_wire_text(actor->run);
+    pb->waits_for = plex_wire_text(actor->waits_for);
+    pb->waits_since_ms = actor->waits_since_ms;
+    pb->remedy = plex_wire_text(actor->remedy);
 }
 
 static void
@@ -284,6 +288,10 @@ actor_in(const pb_actor *pb, struct work_actor *actor)
         .idle_ms = pb->idle_ms,
         .messages_total = pb->messages_total,
         .state_bytes = pb->state_bytes,
+        .run = pb->run,
+        .waits_for = pb->waits_for,
+        .waits_since_ms = pb->waits_since_ms,
+        .remedy = pb->remedy,
     };
 }
 
