@@ -44,11 +44,11 @@ enum rt_kind {
     RT_KIND_HURRY,     /* look at the flags */
 };
 enum rt_msg_flag {
-    RT_MSG_OWNED = 1,     /* payload: out of line, to be released */
-    RT_MSG_EXTRA = 2,     /* extra.* is in use, inline payload 40 bytes */
-    RT_MSG_LINKED = 4,    /* SIG_EXIT: through a link */
-    RT_MSG_COUNTED = 8,   /* in the receiver's bounded mailbox */
-    RT_MSG_UNLINKING = 16 /* of a start: it never was a process */
+    RT_MSG_OWNED = 1,   /* payload: out of line, to be released */
+    RT_MSG_EXTRA = 2,   /* extra.* is in use, inline payload 40 bytes */
+    RT_MSG_LINKED = 4,  /* SIG_EXIT: through a link */
+    RT_MSG_COUNTED = 8, /* in the receiver's bounded mailbox */
+    RT_MSG_SPAWNED = 16 /* ANSWER: to a start */
 };
 enum { RT_INLINE_MAX = 64, RT_INLINE_EXTRA = 40 };
 
@@ -103,12 +103,13 @@ enum rt_state { /* what rt_inspect() says */
 };
 enum rt_proc_flag {
     RT_PROC_TRAP = 1,
-    RT_PROC_DYING = 2, /* reason is ext->reason */
+    RT_PROC_DYING = 2, /* by a signal: ends without terminate */
     RT_PROC_KILLED = 4,
-    RT_PROC_PLAIN_STOP = 8, /* dies without terminate */
+    RT_PROC_QUIET = 8, /* its start failed: no EXIT to the starter */
     RT_PROC_INIT_DONE = 16,
-    RT_PROC_DUE = 32,       /* what its wait is for has come */
-    RT_PROC_SUPERVISED = 64 /* its supervisor emits its events */
+    RT_PROC_DUE = 32,        /* what its wait is for has come */
+    RT_PROC_SUPERVISED = 64, /* its supervisor emits its events */
+    RT_PROC_ENDING = 128     /* in terminate; only a kill counts */
 };
 
 struct rt_proc { /* a slot: two lines, never another type's memory */
@@ -129,9 +130,9 @@ struct rt_proc { /* a slot: two lines, never another type's memory */
     /* The owner's. */
     struct rt_list queue; /* taken from the inbox, oldest first */
     void *data;
-    struct rt_ext *ext; /* NULL for most */
+    struct rt_ext *ext; /* NULL for most; changed under its stripe */
     const struct rt_engine *engine;
-    struct plex_ref parent;
+    _Atomic uint64_t parent_node, parent_id;
     uint8_t wait;
     uint8_t flags;
 };
@@ -146,7 +147,8 @@ struct rt_turn {
     struct rt_proc *proc;
     struct rt_msg *msg;      /* being handled */
     struct rt_msg *reply;    /* made, not yet sent */
-    struct rt_msg *received; /* by plex_ask and plex_receive: borrowed */
+    struct rt_msg *answer;   /* of the latest plex_ask() */
+    struct rt_msg *received; /* by the latest plex_receive() */
     struct plex_from from;   /* whom a reply goes to; call 0: nobody */
     struct plex_from taken;  /* the latest call plex_receive gave */
     char *reason;            /* plex_fail() or plex_exit_self() */
@@ -157,7 +159,7 @@ struct rt_turn {
 static inline struct rt_turn *
 rt_turn_of(struct plex_ctx *ctx)
 {
-    return (struct rt_turn *)(void *)ctx;
+    return (struct rt_turn *)(ctx->of != NULL ? ctx->of : (void *)ctx);
 }
 struct rt *rt_of(struct plex_ctx *ctx);
 

@@ -117,6 +117,11 @@ void rt_deliver(struct rt *rt, const struct rt_signal *signal);
 /* Everything that is linked to, monitors, or waits for a process there gets
  * "noconnection"; group members there leave. */
 void rt_node_down(struct rt *rt, uint64_t node);
+/* A JOIN for every local member of every group: what a node that has just been
+ * connected has to know. emit must not call the runtime. */
+void rt_groups_announce(struct rt *rt,
+                        void (*emit)(void *arg, const struct rt_signal *signal),
+                        void *arg);
 
 /* -- looking (any) -----------------------------------------------------------
  */

@@ -1,0 +1,451 @@
+#include "runtime/core.h"
+
+#include "common/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+/* The default one falls through switch labels in a way clang dislikes. */
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
+
+/*
+ * Process groups: members of this node and, as told by JOIN and LEAVE, of
+ * others. A group exists while somebody is in it or watches it. Watchers are
+ * told outside of the lock, by whoever caused the change.
+ */
+enum { NAME_BYTES_MAX = 255, KEY_MAX = 300 };
+
+struct member {
+    UT_hash_handle hh;
+    struct plex_ref ref;
+    uint64_t count;
+};
+struct group {
+    UT_hash_handle hh;
+    UT_hash_handle by_id;
+    uint64_t id;
+    uint32_t scope;
+    struct member *members;
+    size_t local;
+    struct plex_ref *watchers;
+    size_t watcher_count, watcher_max;
+    char *name; /* in key */
+    char key[];
+};
+struct rt_groups {
+    pthread_rwlock_t lock;
+    struct group *groups;
+    struct group *ids;
+    uint64_t next_id;
+};
+
+struct rt_groups *
+rt_groups_create(void)
+{
+    struct rt_groups *groups = plex_calloc(1, sizeof *groups);
+
+    (void)pthread_rwlock_init(&groups->lock, NULL);
+    return groups;
+}
+
+static void
+group_free(struct rt_groups *groups, struct group *group)
+{
+    HASH_DEL(groups->groups, group);
+    HASH_DELETE(by_id, groups->ids, group);
+    free(group->watchers);
+    free(group);
+}
+
+void
+rt_groups_free(struct rt_groups *groups)
+{
+    struct group *group, *next;
+    struct member *member, *next_member;
+
+    if (groups == NULL)
+        return;
+    HASH_ITER(hh, groups->groups, group, next)
+    {
+        HASH_ITER(hh, group->members, member, next_member)
+        {
+            HASH_DEL(group->members, member);
+            free(member);
+        }
+        group_free(groups, group);
+    }
+    (void)pthread_rwlock_destroy(&groups->lock);
+    free(groups);
+}
+
+static struct group *
+group_find(struct rt_groups *groups, uint32_t scope, const char *name,
+           bool create)
+{
+    char key[KEY_MAX];
+    size_t len = strlen(name);
+    struct group *group;
+
+    if (len == 0 || len > NAME_BYTES_MAX)
+        return NULL;
+    memcpy(key, &scope, sizeof scope);
+    memcpy(key + sizeof scope, name, len + 1);
+    len += sizeof scope + 1;
+    HASH_FIND(hh, groups->groups, key, len, group);
+    if (group == NULL && create) {
+        group = plex_calloc(1, sizeof *group + len);
+        memcpy(group->key, key, len);
+        group->name = group->key + sizeof scope;
+        group->scope = scope;
+        group->id = ++groups->next_id;
+        HASH_ADD(hh, groups->groups, key, len, group);
+        HASH_ADD(by_id, groups->ids, id, sizeof group->id, group);
+    }
+    return group;
+}
+
+static struct member *
+member_find(struct group *group, struct plex_ref ref)
+{
+    struct member *member;
+
+    HASH_FIND(hh, group->members, &ref, sizeof ref, member);
+    return member;
+}
+
+/* -- changes -- */
+
+struct notice {
+    struct plex_ref *watchers;
+    size_t count;
+    char name[NAME_BYTES_MAX + 1];
+};
+
+static void
+notice_of(const struct group *group, struct notice *out)
+{
+    out->count = group->watcher_count;
+    out->watchers = plex_calloc(out->count + 1, sizeof *out->watchers);
+    if (out->count > 0)
+        memcpy(out->watchers, group->watchers,
+               out->count * sizeof *out->watchers);
+    memcpy(out->name, group->name, strlen(group->name) + 1);
+}
+
+static void
+notify(struct rt_exec *exec, struct notice *notice, struct plex_ref who,
+       bool join)
+{
+    for (size_t i = 0; i < notice->count; i++) {
+        struct rt_msg *msg = rt_msg_new(exec, (enum rt_kind)PLEX_MSG_GROUP);
+
+        msg->from = who;
+        msg->tag = join ? 1 : 0;
+        rt_msg_payload(msg, notice->name, strlen(notice->name));
+        (void)rt_route(exec, notice->watchers[i], msg);
+    }
+    free(notice->watchers);
+}
+
+static void
+tell_nodes(struct rt_exec *exec, struct plex_ref who, uint32_t scope,
+           const char *group, uint64_t times, bool join)
+{
+    struct rt *rt = exec->rt;
+    const struct rt_signal signal = {
+        .kind = join ? RT_JOIN : RT_LEAVE,
+        .from = who,
+        .where = rt_scope_text(rt, scope),
+        .name = "",
+        .text = group,
+        .reason = "",
+        .call = times,
+    };
+
+    if (rt->config.on_remote != NULL &&
+        !atomic_load_explicit(&rt->stopping, memory_order_relaxed))
+        (void)rt->config.on_remote(rt->config.arg, &signal);
+}
+
+static void
+member_add(struct rt *rt, struct group *group, struct plex_ref who,
+           uint64_t times)
+{
+    struct member *member = member_find(group, who);
+
+    if (member == NULL) {
+        member = plex_calloc(1, sizeof *member);
+        member->ref = who;
+        HASH_ADD(hh, group->members, ref, sizeof member->ref, member);
+        group->local += rt_is_local(rt, who);
+    }
+    member->count += times;
+}
+
+static bool
+member_remove(struct rt *rt, struct group *group, struct plex_ref who,
+              uint64_t times)
+{
+    struct member *member = member_find(group, who);
+
+    if (member == NULL)
+        return false;
+    member->count = member->count > times ? member->count - times : 0;
+    if (member->count == 0) {
+        HASH_DEL(group->members, member);
+        free(member);
+        group->local -= rt_is_local(rt, who);
+    }
+    return true;
+}
+
+static void
+group_settle(struct rt_groups *groups, struct group *group)
+{
+    if (group->members == NULL && group->watcher_count == 0)
+        group_free(groups, group);
+}
+
+/* One change by whoever joins or leaves. Gives the group's id, 0: refused. */
+static uint64_t
+change(struct rt_exec *exec, uint32_t scope, const char *name,
+       struct plex_ref who, uint64_t times, bool join)
+{
+    struct rt_groups *groups = exec->rt->groups;
+    struct notice notice;
+    struct group *group;
+    uint64_t id = 0;
+
+    pthread_rwlock_wrlock(&groups->lock);
+    group = group_find(groups, scope, name, join);
+    if (group != NULL) {
+        if (join)
+            member_add(exec->rt, group, who, times);
+        if (join || member_remove(exec->rt, group, who, times)) {
+            id = group->id;
+            notice_of(group, &notice);
+        }
+        group_settle(groups, group);
+    }
+    pthread_rwlock_unlock(&groups->lock);
+    if (id != 0)
+        notify(exec, &notice, who, join);
+    return id;
+}
+
+int
+rt_group_change(struct rt_exec *exec, struct rt_proc *proc, const char *group,
+                bool join)
+{
+    uint32_t scope = atomic_load(&proc->scope);
+    struct plex_ref self = rt_ref(exec->rt, proc);
+    uint64_t id = change(exec, scope, group, self, 1, join);
+    struct rt_rels *rels = &rt_ext(exec, proc)->rels;
+    struct rt_rel *row;
+
+    if (id == 0)
+        return join ? -PLEX_INVALID : -PLEX_NOT_FOUND;
+    row = rt_rel_find(rels, RT_REL_GROUP, self, id);
+    if (row == NULL)
+        row = rt_rel_add(rels, RT_REL_GROUP, self, id);
+    row->aux += join ? 1 : (uint64_t)-1;
+    if (row->aux == 0)
+        rt_rel_remove(rels, row);
+    tell_nodes(exec, self, scope, group, 1, join);
+    return 0;
+}
+
+void
+rt_group_leave_all(struct rt_exec *exec, struct rt_proc *proc,
+                   const struct rt_rel *rel)
+{
+    struct rt_groups *groups = exec->rt->groups;
+    struct plex_ref self = rt_ref(exec->rt, proc);
+    char name[NAME_BYTES_MAX + 1];
+    struct group *group;
+    uint32_t scope = 0;
+
+    pthread_rwlock_rdlock(&groups->lock);
+    HASH_FIND(by_id, groups->ids, &rel->number, sizeof rel->number, group);
+    if (group != NULL) {
+        memcpy(name, group->name, strlen(group->name) + 1);
+        scope = group->scope;
+    }
+    pthread_rwlock_unlock(&groups->lock);
+    if (group == NULL)
+        return;
+    (void)change(exec, scope, name, self, rel->aux, false);
+    tell_nodes(exec, self, scope, name, rel->aux, false);
+}
+
+/* -- other nodes -- */
+
+void
+rt_group_remote(struct rt_exec *exec, const struct rt_signal *signal)
+{
+    uint32_t scope = rt_scope_of(exec->rt, signal->where);
+
+    if (scope != UINT32_MAX && signal->text != NULL &&
+        signal->from.node != exec->rt->config.node)
+        (void)change(exec, scope, signal->text, signal->from,
+                     signal->call == 0 ? 1 : signal->call,
+                     signal->kind == RT_JOIN);
+}
+
+/* One member of that node, taken out; false: there is none left. */
+static bool
+remove_of(struct rt_groups *groups, uint64_t node, struct plex_ref *who,
+          struct notice *notice)
+{
+    struct group *group, *next;
+    struct member *member, *next_member;
+
+    HASH_ITER(hh, groups->groups, group, next)
+    {
+        HASH_ITER(hh, group->members, member, next_member)
+        {
+            if (member->ref.node != node)
+                continue;
+            *who = member->ref;
+            HASH_DEL(group->members, member);
+            free(member);
+            notice_of(group, notice);
+            group_settle(groups, group);
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+rt_group_node_down(struct rt_exec *exec, uint64_t node)
+{
+    struct rt_groups *groups = exec->rt->groups;
+    struct notice notice;
+    struct plex_ref who;
+    bool more = true;
+
+    while (more) {
+        pthread_rwlock_wrlock(&groups->lock);
+        more = remove_of(groups, node, &who, &notice);
+        pthread_rwlock_unlock(&groups->lock);
+        if (more)
+            notify(exec, &notice, who, false);
+    }
+}
+
+void
+rt_groups_announce(struct rt *rt,
+                   void (*emit)(void *arg, const struct rt_signal *signal),
+                   void *arg)
+{
+    struct group *group, *next;
+    struct member *member, *next_member;
+
+    pthread_rwlock_rdlock(&rt->groups->lock);
+    HASH_ITER(hh, rt->groups->groups, group, next)
+    {
+        HASH_ITER(hh, group->members, member, next_member)
+        {
+            struct rt_signal signal = {.kind = RT_JOIN,
+                                       .from = member->ref,
+                                       .name = "",
+                                       .text = group->name,
+                                       .reason = "",
+                                       .call = member->count};
+
+            if (!rt_is_local(rt, member->ref))
+                continue;
+            signal.where = rt_scope_text(rt, group->scope);
+            emit(arg, &signal);
+        }
+    }
+    pthread_rwlock_unlock(&rt->groups->lock);
+}
+
+/* -- looking -- */
+
+size_t
+rt_group_members(struct rt *rt, uint32_t scope, const char *name,
+                 bool local_only, struct plex_ref *out, size_t max)
+{
+    struct group *group;
+    struct member *member, *next;
+    size_t count = 0;
+
+    pthread_rwlock_rdlock(&rt->groups->lock);
+    group = group_find(rt->groups, scope, name, false);
+    if (group != NULL) {
+        HASH_ITER(hh, group->members, member, next)
+        {
+            if (local_only && !rt_is_local(rt, member->ref))
+                continue;
+            if (count < max)
+                out[count] = member->ref;
+            count++;
+        }
+    }
+    pthread_rwlock_unlock(&rt->groups->lock);
+    return count;
+}
+
+static void
+unwatch(struct group *group, struct plex_ref watcher)
+{
+    for (size_t i = 0; i < group->watcher_count; i++) {
+        if (!rt_ref_is(group->watchers[i], watcher))
+            continue;
+        group->watchers[i] = group->watchers[--group->watcher_count];
+        return;
+    }
+}
+
+int
+rt_group_monitor(struct rt_exec *exec, struct rt_proc *proc, const char *name,
+                 bool on)
+{
+    struct rt_groups *groups = exec->rt->groups;
+    struct plex_ref self = rt_ref(exec->rt, proc);
+    struct rt_rels *rels = &rt_ext(exec, proc)->rels;
+    struct group *group;
+    struct rt_rel *row;
+    int status = 0;
+
+    pthread_rwlock_wrlock(&groups->lock);
+    group = group_find(groups, atomic_load(&proc->scope), name, on);
+    row = group == NULL
+              ? NULL
+              : rt_rel_find(rels, RT_REL_GROUP_WATCH, self, group->id);
+    if (group == NULL) {
+        status = on ? -PLEX_INVALID : 0;
+    } else if (on && row == NULL) {
+        if (group->watcher_count == group->watcher_max) {
+            group->watcher_max = group->watcher_max * 2 + 4;
+            group->watchers = plex_reallocarray(
+                group->watchers, group->watcher_max, sizeof *group->watchers);
+        }
+        group->watchers[group->watcher_count++] = self;
+        (void)rt_rel_add(rels, RT_REL_GROUP_WATCH, self, group->id);
+    } else if (!on && row != NULL) {
+        unwatch(group, self);
+        rt_rel_remove(rels, row);
+        group_settle(groups, group);
+    }
+    pthread_rwlock_unlock(&groups->lock);
+    return status;
+}
+
+void
+rt_group_unwatch(struct rt_exec *exec, uint64_t id, struct plex_ref watcher)
+{
+    struct rt_groups *groups = exec->rt->groups;
+    struct group *group;
+
+    pthread_rwlock_wrlock(&groups->lock);
+    HASH_FIND(by_id, groups->ids, &id, sizeof id, group);
+    if (group != NULL) {
+        unwatch(group, watcher);
+        group_settle(groups, group);
+    }
+    pthread_rwlock_unlock(&groups->lock);
+}

@@ -1,0 +1,173 @@
+#ifndef RUNTIME_SCHED_H
+#define RUNTIME_SCHED_H
+
+#include "runtime/fiber.h"
+#include "runtime/internal.h"
+#include "runtime/timer.h"
+
+#include <pthread.h>
+
+/*
+ * The runtime as a whole and its executors. Without threads there is one
+ * executor, driven by rt_step(). Calls from outside run under a lock as an
+ * executor without a thread, rt->outside: it has pools and can send, but runs
+ * nothing.
+ */
+enum {
+    RT_CHUNK_BITS = 12,
+    RT_CHUNK = 1 << RT_CHUNK_BITS, /* processes */
+    RT_BATCH = 64,                 /* messages or slots moved at once */
+    RT_RING = 256,                 /* runnable processes of one executor */
+    RT_LIFO_MAX = 16,              /* in a row, before the ring has its turn */
+    RT_EXECUTORS_MAX = 64,
+    RT_PAYLOAD_MAX = 5 << 20,
+    RT_STRIPES = 64,
+    RT_IDLE_FIBERS = 1024, /* stacks kept by one executor */
+};
+
+enum {
+    RT_PARK_ASLEEP = 1,
+    RT_PARK_SEARCH, /* woken, and counted in rt->searching */
+};
+
+/* A pool's own list and the way to the others, in whole batches. */
+struct rt_depot {
+    pthread_mutex_t lock;
+    void **batches; /* each the first of RT_BATCH linked things */
+    size_t count, max;
+};
+struct rt_cache {
+    void *first; /* linked */
+    size_t count;
+};
+
+struct rt_exec {
+    struct rt *rt;
+    uint32_t index;
+    uint32_t spent; /* messages received and sent in this turn */
+    uint32_t budget;
+    uint32_t lifo_used;
+    uint32_t idle_count;
+    uint32_t ticks;
+    struct rt_fiber *current;
+    struct rt_fiber *idle; /* loops that left for a resumed callback */
+    struct rt_proc *after; /* suspended: let it rest after the switch */
+    struct rt_fiber host;
+    uint64_t now_ns;             /* of this turn */
+    uint64_t random;             /* order of things */
+    uint64_t noise;              /* plex_turn_random() */
+    uint64_t number, number_end; /* rt_number()'s block */
+    size_t limit;                /* rt_step(): callbacks that may run */
+    size_t done;                 /* that did */
+    struct rt_cache msgs, slots;
+    struct rt_timers timers;
+    struct rt_proc *moving[RT_RING / 2];
+    _Atomic uint64_t spawned, exited, handled, dropped, steals, parks;
+    pthread_t thread;
+
+    /* Others look at these. */
+    _Alignas(64) _Atomic uint32_t ring_head;
+    _Atomic uint32_t ring_tail;
+    _Atomic(struct rt_proc *) ring[RT_RING];
+    _Atomic(struct rt_proc *) lifo;
+    _Alignas(64) _Atomic uint32_t park; /* RT_PARK_... */
+    _Atomic uint64_t turn_ns;           /* since when; 0: none */
+    _Atomic uint64_t turn_id;           /* of which process */
+    _Atomic(struct rt_timer *) cancelled;
+    /* rt_step(): what is ready, in no order. */
+    struct rt_proc **ready;
+    size_t ready_count, ready_max;
+};
+
+struct rt {
+    struct rt_config config;
+    char *node_id;
+    uint32_t exec_count; /* with threads or 1 */
+    struct rt_exec *execs;
+    struct rt_exec outside;
+    pthread_mutex_t outside_lock;
+    struct rt_depot msgs, slots;
+    uint32_t slots_made; /* under slots.lock */
+    void **slabs;        /* of messages; under msgs.lock */
+    size_t slab_count, slab_max;
+    size_t chunk_count;
+    _Atomic(struct rt_proc *) *chunks;
+    _Atomic uint64_t clock_ns; /* rt_step()'s */
+    _Atomic uint64_t clock_wall_ms;
+    _Atomic uint64_t sequence; /* of events */
+    _Atomic uint64_t numbers;  /* monitors and the like, in blocks */
+    struct rt_timer_table *timers;
+    struct rt_names *names;
+    struct rt_groups *groups;
+    pthread_mutex_t stripes[RT_STRIPES]; /* ext of a process, for lookers */
+
+    _Alignas(64) _Atomic bool stopping;
+    bool started;
+    _Atomic uint32_t searching;
+    _Atomic uint64_t sleepers; /* bits of executors */
+    _Atomic uint64_t wakes, stuck;
+    pthread_mutex_t overflow_lock;
+    struct rt_proc *overflow, *overflow_tail;
+    _Atomic size_t overflow_count;
+    pthread_t watchdog;
+    _Atomic uint32_t watch_park;
+};
+
+/* Counters that one thread writes and others read. */
+static inline void
+rt_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(
+        counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+static inline uint64_t
+rt_count_get(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* -- running (sched.c) -- */
+
+/* Somebody replaced RT_ASLEEP: it is ours to queue. */
+void rt_schedule(struct rt_exec *exec, struct rt_proc *proc);
+/* A process that has used up its budget. */
+void rt_requeue(struct rt_exec *exec, struct rt_proc *proc);
+void rt_ring_push(struct rt_exec *exec, struct rt_proc *proc);
+/* What to run next; NULL: leave the loop for the host. */
+struct rt_proc *rt_next(struct rt_exec *exec);
+uint64_t rt_now(const struct rt_exec *exec);
+uint64_t rt_wall(const struct rt_exec *exec);
+struct rt_exec *rt_outside_enter(struct rt *rt);
+void rt_outside_leave(struct rt_exec *exec);
+/* A number that nobody else in this runtime has. */
+uint64_t rt_number(struct rt_exec *exec);
+
+/* -- processes running (loop.c) -- */
+
+void rt_loop_entry(struct rt_fiber *fiber);
+/* One turn of a process that was taken from a queue. */
+void rt_run(struct rt_fiber *fiber, struct rt_proc *proc);
+/* Leave this stack until the process is due; then true, or false when the
+ * deadline came first (UINT64_MAX: none) or no stack could be had. */
+bool rt_suspend(struct rt_turn *turn, enum rt_wait wait, uint64_t deadline_ns);
+
+/* End a process that was told to die, on this stack. */
+void rt_kill_now(struct rt_fiber *fiber, struct rt_proc *proc);
+
+/* -- callbacks that run too long (watch.c) -- */
+
+void rt_watch_start(struct rt *rt);
+void rt_watch_stop(struct rt *rt);
+
+/* -- memory (pool.c) -- */
+
+struct rt_msg *rt_msg_new(struct rt_exec *exec, enum rt_kind kind);
+void rt_msg_free(struct rt_exec *exec, struct rt_msg *msg);
+struct rt_proc *rt_slot_new(struct rt_exec *exec); /* NULL: too many */
+void rt_slot_free(struct rt_exec *exec, struct rt_proc *proc);
+struct rt_proc *rt_slot(const struct rt *rt, uint64_t id);
+void rt_pool_init(struct rt *rt);
+void rt_pool_fini(struct rt *rt);
+
+#endif
