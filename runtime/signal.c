@@ -247,12 +247,14 @@ answered(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
     }
     row = rt_rel_find(&ext->rels, RT_REL_START, any, msg->number);
     if (row != NULL) {
+        const struct plex_ref child = row->ref;
+
         msg->tag = row->aux;
-        if (msg->code != 0)
-            rt_link_remove(exec, proc, row->ref);
+        rt_rel_remove(&ext->rels, row);
+        if (msg->code != 0) /* changes the rows, too */
+            rt_link_remove(exec, proc, child);
         else
             rt_link_add(exec, proc, msg->from);
-        rt_rel_remove(&ext->rels, row);
         to_mailbox(exec, proc, msg, RT_KIND_STARTED);
         return;
     }
