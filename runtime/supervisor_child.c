@@ -232,6 +232,7 @@ sup_child_list(struct sup_core *core, size_t max, struct sup_action *out)
             break;
         info_fill(child, &out->infos[at++]);
     }
+    out->rows = many;
     out->count = core->count;
 }
 

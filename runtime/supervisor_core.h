@@ -64,8 +64,9 @@ struct sup_action {
     const char *text;
     void *request;
     enum plex_status status;
-    uint32_t count;                /* of restarts; infos */
+    uint32_t count;                /* of restarts; of children */
     struct plex_child_info *infos; /* SUP_REPLY to WHICH: free() it */
+    size_t rows;                   /* of them */
     struct plex_child_count counts;
 };
 

@@ -8,7 +8,8 @@
  * handlers that come and go. A behaviour whose `events` points here is one. A
  * handler that fails is removed alone; who added it with `supervised` gets a
  * PLEX_MSG_INFO with tag PLEX_EVENT_HANDLER_GONE and the handler's id and
- * reason as payload ("id\0reason\0").
+ * reason as payload ("id\0reason\0"). A handler that calls plex_exit_self()
+ * removes itself, with that reason.
  */
 enum { PLEX_EVENT_HANDLER_GONE = 0x676f6e65 };
 
@@ -52,6 +53,29 @@ plex_event_swap(struct plex_ctx *ctx, struct plex_ref manager,
                 const char *old_id, const char *handler, const char *id)
 {
     return ctx->process->event(ctx, manager, 4, handler, id, old_id);
+}
+/* To one handler; as plex_ask(). PLEX_E_NOT_FOUND also when no handler has that
+ * id, PLEX_E_FAILED also when it failed (and is gone). */
+static inline int
+plex_event_call(struct plex_ctx *ctx, struct plex_ref manager, const char *id,
+                uint64_t tag, const void *payload, size_t len,
+                uint64_t timeout_ms, struct plex_msg *answer)
+{
+    size_t id_len = strlen(id) + 1;
+    char small[512], *bytes = small;
+    int status;
+
+    if (id_len + len > sizeof small &&
+        (len > 5u << 20 || (bytes = (char *)malloc(id_len + len)) == NULL))
+        return PLEX_E_LIMIT;
+    memcpy(bytes, id, id_len);
+    if (len > 0)
+        memcpy(bytes + id_len, payload, len);
+    status =
+        plex_ask(ctx, manager, tag, bytes, id_len + len, timeout_ms, answer);
+    if (bytes != small)
+        free(bytes);
+    return status;
 }
 /* To all handlers, without waiting. */
 static inline void

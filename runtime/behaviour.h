@@ -1,0 +1,28 @@
+#ifndef RUNTIME_BEHAVIOUR_H
+#define RUNTIME_BEHAVIOUR_H
+
+#include "runtime/internal.h"
+
+/* What the behaviour engines share: requests to supervisors as they travel
+ * inside this process. Behaviours are pointers, so never between workers. */
+
+enum { RT_SUP_ROWS_MAX = 30000 }; /* of one answer to PLEX_SUP_WHICH */
+
+/* Tag of a call to an event manager that is for itself. */
+#define RT_EVENT_REQUEST_TAG 0x6576656e74726571u
+
+struct rt_sup_answer {
+    int status; /* 0 or more, or a negative one */
+    struct plex_ref ref;
+    struct plex_child_count counts;
+    struct plex_child_info infos[];
+};
+
+/* Memory of *len bytes for free(). */
+void *rt_sup_pack(const struct plex_supervisor_request *request, size_t *len);
+/* False: it is none. What is filled in points into `bytes`. */
+bool rt_sup_unpack(const void *bytes, size_t len,
+                   struct plex_supervisor_request *request,
+                   struct plex_child *child);
+
+#endif

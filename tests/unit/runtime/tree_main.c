@@ -1,0 +1,159 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/runtime/tree.h"
+
+/*
+ * plex-sim-actors --seeds A..B [--steps N] [--bite NAME] [--verbose]
+ *
+ * For each seed a random tree of supervision and a random life for it, once by
+ * the runtime and once by the model; whatever they see differently is printed
+ * with the seed. With --bite the runtime is given a mistake that must be found:
+ * exit status 0 then means that it was.
+ */
+static const char *const bites[BITE_KINDS] = {
+    "none", "order", "intensity", "sibling", "period", "transient", "shutdown"};
+
+struct run {
+    unsigned long first, last;
+    int steps;
+    enum tree_bite bite;
+    bool verbose;
+    uint64_t happened, lines;
+};
+
+static int
+alive_differs(const struct tree *tree, const struct model *model,
+              const struct world *world)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < tree->n; i++) {
+        if (model_alive(model, i) != world_alive(world, i))
+            return i;
+        n += model_alive(model, i);
+    }
+    return n == world_processes(world) ? -1 : tree->n;
+}
+
+static bool
+compare(struct run *run, const struct tree *tree, struct model *model,
+        struct world *world, struct tree_log logs[2])
+{
+    const char *differ = tree_log_differ(&logs[0], &logs[1]);
+    int alive = differ == NULL ? alive_differs(tree, model, world) : -1;
+
+    run->lines += logs[0].n;
+    if (run->verbose) {
+        tree_log_print("model", &logs[0]);
+        tree_log_print("world", &logs[1]);
+    }
+    if (differ != NULL && run->bite == BITE_NONE)
+        (void)printf("%s\n", differ);
+    if (alive >= 0 && run->bite == BITE_NONE)
+        (void)printf("alive or not: %d of %d (%zu processes)\n", alive, tree->n,
+                     world_processes(world));
+    tree_log_clear(&logs[0]);
+    tree_log_clear(&logs[1]);
+    return differ == NULL && alive < 0;
+}
+
+static bool
+seed_run(struct run *run, unsigned long seed)
+{
+    struct tree_random random = {seed};
+    struct tree_log logs[2] = {0};
+    struct tree tree;
+    struct model *model;
+    struct world *world;
+    struct step step;
+    bool same;
+
+    tree_make(&tree, &random);
+    if (run->verbose)
+        tree_print(&tree);
+    world = world_create(&tree, seed, run->bite);
+    model = model_create(&tree, world_now_ms(world));
+    model_begin(model, &logs[0]);
+    world_begin(world, &logs[1]);
+    same = compare(run, &tree, model, world, logs);
+    for (int i = 0; same && i < run->steps && model_alive(model, 0); i++) {
+        uint64_t now;
+
+        tree_step(&tree, &random, &step);
+        if (run->verbose)
+            tree_step_print(&step);
+        now = world_now_ms(world) + 1 + step.gap_ms;
+        model_step(model, &step, now, &logs[0]);
+        world_step(world, &step, now, &logs[1]);
+        same = compare(run, &tree, model, world, logs);
+        run->happened++;
+        if (!same && run->bite == BITE_NONE)
+            (void)printf("seed %lu step %d:\n", seed, i);
+        if (!same && run->bite == BITE_NONE)
+            tree_step_print(&step);
+    }
+    world_free(world);
+    model_free(model);
+    tree_log_free(&logs[0]);
+    tree_log_free(&logs[1]);
+    return same;
+}
+
+static enum tree_bite
+bite_named(const char *name)
+{
+    for (int i = 1; i < BITE_KINDS; i++) {
+        if (strcmp(bites[i], name) == 0)
+            return (enum tree_bite)i;
+    }
+    (void)fprintf(stderr,
+                  "no such mistake: %s (order, intensity, sibling, period, "
+                  "transient, shutdown)\n",
+                  name);
+    exit(2);
+}
+
+static void
+parse(struct run *run, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--verbose") == 0)
+            run->verbose = true;
+        else if (i + 1 < argc && strcmp(argv[i], "--seeds") == 0 &&
+                 sscanf(argv[i + 1], "%lu..%lu", &run->first, &run->last) == 2)
+            i++;
+        else if (i + 1 < argc && strcmp(argv[i], "--steps") == 0)
+            run->steps = atoi(argv[++i]);
+        else if (i + 1 < argc && strcmp(argv[i], "--bite") == 0)
+            run->bite = bite_named(argv[++i]);
+        else {
+            (void)fprintf(stderr,
+                          "usage: %s --seeds A..B [--steps N] "
+                          "[--bite NAME] [--verbose]\n",
+                          argv[0]);
+            exit(2);
+        }
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    struct run run = {.first = 1, .last = 200, .steps = 60};
+    unsigned long bad = 0, seed;
+
+    parse(&run, argc, argv);
+    for (seed = run.first; seed <= run.last && bad < 10; seed++)
+        bad += !seed_run(&run, seed);
+    if (run.bite != BITE_NONE) {
+        (void)printf("%s: %s within %lu seeds\n", bites[run.bite],
+                     bad > 0 ? "found" : "NOT FOUND", seed - run.first);
+        return bad > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    (void)printf("%lu seeds, %lu steps, %lu lines: %lu differ\n",
+                 run.last - run.first + 1, (unsigned long)run.happened,
+                 (unsigned long)run.lines, bad);
+    return bad == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
