@@ -32,6 +32,7 @@ struct gate_lookup {
     char request_id[27];
     char id_text[GATE_ID_TEXT_MAX + 1];
     struct plex_bytes id;
+    bool as_run;    /* looking for the guard of an open run of that id */
     uint64_t until; /* of ?wait=, plex_now() scale */
     uint32_t pause_ms;
     struct plex_timer *timer;
@@ -240,13 +241,30 @@ lookup_wait(struct gate_lookup *l)
     return true;
 }
 
+static void lookup_send(struct gate_lookup *l, struct plex_bytes id);
+
+/* A message whose handler waits is not answered yet: its run has a guard. */
+static void
+lookup_run(struct gate_lookup *l)
+{
+    uint8_t *id = gate_alloc(&l->arena, l->id.len + 2);
+
+    l->as_run = true;
+    memcpy(id, "w:", 2);
+    if (l->id.len > 0)
+        memcpy(id + 2, l->id.data, l->id.len);
+    lookup_send(l, (struct plex_bytes){id, l->id.len + 2});
+}
+
 static void
 lookup_done(void *arg, enum plex_status status, const char *text,
             const struct journal_lookup *found)
 {
     struct gate_lookup *l = arg;
 
-    if (status == PLEX_NOT_FOUND)
+    if (status == PLEX_NOT_FOUND && !l->as_run)
+        lookup_run(l);
+    else if (status == PLEX_NOT_FOUND)
         lookup_problem(l, 404, "INVOCATION_NOT_FOUND", "gateway",
                        "nothing is recorded under this id; it is unknown, "
                        "too old, or of an actor that is not durable: those "
@@ -259,7 +277,7 @@ lookup_done(void *arg, enum plex_status status, const char *text,
 }
 
 static void
-lookup_ask(struct gate_lookup *l)
+lookup_send(struct gate_lookup *l, struct plex_bytes id)
 {
     l->journal.link = l->gate->host->link;
     l->journal.url = reg_client_url(l->gate->registry, "journal");
@@ -269,8 +287,15 @@ lookup_ask(struct gate_lookup *l)
         return;
     }
     l->context.deadline = plex_now() + (uint64_t)LOOKUP_MS * 1000000;
-    journal_client_lookup(&l->journal, &l->context, l->context.tenant, l->id,
+    journal_client_lookup(&l->journal, &l->context, l->context.tenant, id,
                           lookup_done, l);
+}
+
+static void
+lookup_ask(struct gate_lookup *l)
+{
+    l->as_run = false;
+    lookup_send(l, l->id);
 }
 
 /* ?wait=10s */

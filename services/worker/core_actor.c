@@ -521,9 +521,11 @@ dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
         work_item_finish(
             core, item, PLEX_UNKNOWN,
             "the journal did not say whether the turn was written");
-    } else if (item->activation || item->step) {
+    } else if (item->activation ||
+               (item->step && item->call == 0 && item->carries == NULL)) {
         work_item_finish(core, item, PLEX_CANCELLED, NULL);
-    } else if (actor->drop_requeues && item->attempts < WORK_ATTEMPTS_MAX) {
+    } else if (!item->step && actor->drop_requeues &&
+               item->attempts < WORK_ATTEMPTS_MAX) {
         item->state = ITEM_WAITING;
         TAILQ_INSERT_TAIL(again, item, link);
         actor->mailbox_n++;

@@ -282,6 +282,10 @@ item_joins(struct work_core *core, struct item *first, struct item *item)
     if (first->message.request_hash != item->message.request_hash) {
         work_item_finish(core, item, PLEX_MISMATCH,
                          "the message id is in use by another request");
+    } else if (first->opened && item->message.kind == WORK_CAST) {
+        work_open_accepted(core, item);
+        item->recorded = true;
+        work_item_finish(core, item, PLEX_OK, NULL);
     } else if (first->reopened && call == 0 && first->carries == NULL) {
         /* The run was found open: whoever asks for it may have its reply. */
         first->reopened = false;

@@ -89,6 +89,19 @@ guard_make(struct work_core *core, struct actor *actor, struct write *write)
 
 /* -- stretches ------------------------------------------------------------- */
 
+void
+work_open_accepted(struct work_core *core, struct item *item)
+{
+    static const struct work_reply accepted = {
+        .http_status = 202, .content_type = "", .error = "", .recorded = true};
+    struct plex_buf buf = {.max = 4096};
+    struct plex_err err;
+
+    if (work_reply_pack(&accepted, &buf, &err) == PLEX_OK)
+        work_item_reply_set(core, item, (struct plex_bytes){buf.data, buf.len});
+    plex_buf_free(&buf);
+}
+
 static void
 waits_for(struct work_core *core, struct actor *actor,
           const struct work_outcome *outcome)
@@ -102,6 +115,20 @@ waits_for(struct work_core *core, struct actor *actor,
 /* The run cannot be kept: it fails as a turn that fails does. */
 static void run_fails(struct work_core *core, struct actor *actor,
                       struct item *item, const char *text);
+
+/* Who cast the run's message hears of it as soon as it is durable. */
+static void
+cast_accept(struct work_core *core, struct item *open, struct item *carrier)
+{
+    if (open->message.kind != WORK_CAST)
+        return;
+    carrier->call = open->call;
+    carrier->carries = open->carries;
+    open->call = 0;
+    open->carries = NULL;
+    if (carrier->call != 0 || carrier->carries != NULL)
+        work_open_accepted(core, carrier);
+}
 
 /* False when it could not be queued: the run has been closed. */
 static bool
@@ -138,22 +165,11 @@ stretch_write(struct work_core *core, struct actor *actor, struct item *item,
         actor->schema_version = write->entry.schema_version;
         actor->since_snapshot++;
     }
+    if (carrier != item)
+        cast_accept(core, actor->open, carrier);
     work_turn_queue(core, actor, carrier, write);
     actor->open->maybe_done = true;
     return true;
-}
-
-static void
-close_reply(struct work_core *core, struct item *item)
-{
-    static const struct work_reply accepted = {
-        .http_status = 202, .content_type = "", .error = "", .recorded = true};
-    struct plex_buf buf = {.max = 4096};
-    struct plex_err err;
-
-    if (work_reply_pack(&accepted, &buf, &err) == PLEX_OK)
-        work_item_reply_set(core, item, (struct plex_bytes){buf.data, buf.len});
-    plex_buf_free(&buf);
 }
 
 /* What brought the result ends with the turn that closes the run. */
@@ -206,7 +222,7 @@ run_close(struct work_core *core, struct actor *actor, struct item *item,
     if (item->step) {
         work_item_finish(core, item, PLEX_CANCELLED, NULL);
     } else {
-        close_reply(core, item);
+        work_open_accepted(core, item);
         work_turn_ready(actor, item);
     }
 }
@@ -270,7 +286,7 @@ work_open_ran(struct work_core *core, struct actor *actor, struct item *item,
                                                    : OPEN_COMMITTING;
     waits_for(core, actor, outcome);
     if (item != actor->open && !item->step)
-        close_reply(core, item);
+        work_open_accepted(core, item);
     if (must_write(actor, item, outcome)) {
         if (!stretch_write(core, actor, item, outcome))
             return;
@@ -441,6 +457,7 @@ work_open_restore(struct work_core *core, struct actor *actor)
 
         item->actor = actor;
         item->reopened = true;
+        item->opened = true;
         item->maybe_done = true;
         item->state = ITEM_OPEN;
         work_id_enter(core, item);

@@ -71,6 +71,8 @@ struct item *work_open_dropped(struct work_core *core, struct actor *actor);
 /* May it be passivated as far as its run goes? Then do what that takes. */
 bool work_open_idle(const struct actor *actor);
 void work_open_passivate(struct work_core *core, struct actor *actor);
+/* Its reply: 202, nothing more to say. */
+void work_open_accepted(struct work_core *core, struct item *item);
 enum work_run_how work_open_how(const struct actor *actor);
 /* The process of this activation is of no use any more. */
 void work_open_abandon(struct work_core *core, struct actor *actor);

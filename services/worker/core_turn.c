@@ -506,6 +506,8 @@ release_one(struct work_core *core, struct actor *actor, struct item *item)
     } else {
         item->needs_lease = true; /* nothing but the lease vouches for it */
     }
+    if (actor->open != NULL && item->state == ITEM_WRITTEN)
+        actor->open->opened = true;
     work_item_finish(core, item, PLEX_OK, NULL);
 }
 

@@ -80,6 +80,7 @@ struct item {
     bool accept;     /* a delayed cast: put away, not run */
     bool activation; /* the behaviour's `activated` */
     bool step;       /* part of an open run: nobody's message */
+    bool opened;     /* its run is in the journal */
     bool reopened;   /* of a run found open: who asks again may have it */
     bool maybe_done; /* nobody may be told that it was not */
     uint8_t attempts;
