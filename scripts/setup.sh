@@ -6,7 +6,7 @@ set -eu
 packages="build-essential cmake ninja-build pkg-config libnng-dev libuv1-dev
 libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libprotobuf-dev
 libjansson-dev libcyaml-dev libyaml-dev libmicrohttpd-dev uthash-dev check
-libsqlite3-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libxxhash-dev
+libsqlite3-dev libpq-dev libhiredis-dev libcurl4-openssl-dev libxxhash-dev nettle-dev
 libssl-dev libsodium-dev libzstd-dev libpcre2-dev
 python3 curl"
 
