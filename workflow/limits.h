@@ -19,12 +19,12 @@ enum {
     FLOW_ENCODED_MAX = 16 << 20,  /* a state that flow_run_decode accepts */
     FLOW_ACTIVE_MAX = 10000,      /* steps under way at once */
     FLOW_SIGNALS_MAX = 1000,      /* waiting to be asked for */
-    FLOW_INBOX_MAX = 1000,        /* events kept while paused */
     FLOW_TURN_STEPS_MAX = 1000,   /* steps entered by one event */
     FLOW_RUN_STEPS_MAX = 1000000, /* steps entered by one run */
     FLOW_RETRIERS_MAX = 16,
-    FLOW_CODE_MAX = 128,  /* an error's code */
-    FLOW_CAUSE_MAX = 1024 /* an error's text */
+    FLOW_TARGET_MAX = 512, /* an actor's key, a signal's name, a method */
+    FLOW_CODE_MAX = 128,   /* an error's code */
+    FLOW_CAUSE_MAX = 1024  /* an error's text */
 };
 
 #define FLOW_RUN_TIMEOUT_MAX_MS ((int64_t)24 * 3600 * 1000)

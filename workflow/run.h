@@ -52,7 +52,7 @@ enum flow_event_kind {
     FLOW_EVENT_TERMINATE, /* cause: stop at once, no compensation */
     FLOW_EVENT_RESET,     /* name: a step of the outermost level */
     FLOW_EVENT_UPDATE,    /* name, value: a validated change of vars */
-    FLOW_EVENT_TASK_TOKEN /* as TASK_DONE, for .waitForTaskToken */
+    FLOW_EVENT_TASK_TOKEN /* as TASK_DONE, by token: `name`, not id */
 };
 
 struct flow_event {

@@ -35,10 +35,12 @@ void flow_put_text(struct flow_writer *w, const char *text); /* NULL is kept */
 void flow_put_value(struct flow_writer *w, json_t *value);   /* NULL is kept */
 void flow_writer_fini(struct flow_writer *w);
 
+/* A value that would be larger than 2 * FLOW_VALUE_MAX with everything that
+ * is shared written out makes the reader bad. */
 struct flow_reader {
     const uint8_t *at, *end;
-    json_t *seen; /* array of the containers read so far; NULL at first */
-    bool bad;     /* truncated or malformed; every later read gives 0 */
+    struct flow_found *found; /* containers read so far; NULL at first */
+    bool bad; /* truncated or malformed; every later read gives 0 */
 };
 
 uint64_t flow_get_u(struct flow_reader *r);
