@@ -362,6 +362,7 @@ engine_fini(struct plex_ctx *ctx, void *state)
 
 const struct rt_engine rt_engine_supervisor = {
     .state_size = sizeof(struct sup_process),
+    .parent_exits = true,
     .init = engine_init,
     .handle = engine_handle,
     .started = engine_started,

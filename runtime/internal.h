@@ -149,6 +149,8 @@ struct rt_turn {
     struct rt_msg *reply;    /* made, not yet sent */
     struct rt_msg *answer;   /* of the latest plex_ask() */
     struct rt_msg *received; /* by the latest plex_receive() */
+    struct rt_msg *sending;  /* waits for room with its receiver */
+    void *scratch;           /* of a callback that may be left for good */
     struct plex_from from;   /* whom a reply goes to; call 0: nobody */
     struct plex_from taken;  /* the latest call plex_receive gave */
     char *reason;            /* plex_fail() or plex_exit_self() */
@@ -178,6 +180,9 @@ struct rt_engine {
     /* Every message that goes to handle_call, _cast or _info, and
      * RT_KIND_ENGINE. */
     int (*handle)(struct plex_ctx *ctx, const struct plex_msg *msg);
+    /* handle() gets the EXIT of the parent, too, and ends by itself; else that
+     * is the end, as in gen_server. */
+    bool parent_exits;
     /* The outcome of a plex_call_ref(). */
     int (*reply)(struct plex_ctx *ctx, uint64_t tag,
                  enum plex_result_status status, const void *payload,

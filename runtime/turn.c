@@ -17,6 +17,8 @@ rt_turn_init(struct rt_turn *turn, struct rt_fiber *fiber, struct rt_proc *proc)
     turn->reply = NULL;
     turn->answer = NULL;
     turn->received = NULL;
+    turn->sending = NULL;
+    turn->scratch = NULL;
     turn->from = (struct plex_from){{0, 0}, 0};
     turn->taken = (struct plex_from){{0, 0}, 0};
     turn->reason = NULL;
@@ -143,26 +145,26 @@ rt_drop(struct plex_ctx *ctx, struct rt_msg *kept)
 
 /* -- ending -- */
 
-/* The process ends by itself: terminate, then everybody is told. */
+/* The process ends by itself: terminate, then everybody is told. Takes the
+ * reason: terminate may wait, and be killed meanwhile. */
 static void
-turn_stop(struct rt_turn *turn, const char *reason)
+turn_stop(struct rt_turn *turn, char *reason)
 {
     struct rt_proc *proc = turn->proc;
     struct rt_ext *ext = rt_ext(turn->fiber->exec, proc);
     const struct plex_behaviour *behaviour = behaviour_of(proc);
     bool started = (proc->flags & RT_PROC_INIT_DONE) != 0;
-    char *copy = plex_strdup(reason);
 
     free(ext->reason);
-    ext->reason = copy;
+    ext->reason = reason;
     proc->flags |= RT_PROC_ENDING;
     free(turn->reason);
     turn->reason = NULL;
     turn->exiting = false;
     if (started && proc->engine != NULL && proc->engine->terminate != NULL)
-        proc->engine->terminate(&turn->ctx, copy);
+        proc->engine->terminate(&turn->ctx, reason);
     else if (started && proc->engine == NULL && behaviour->terminate != NULL)
-        behaviour->terminate(&turn->ctx, copy);
+        behaviour->terminate(&turn->ctx, reason);
     send_reply(turn);
     turn_release(turn);
     free(turn->reason);
@@ -181,6 +183,8 @@ rt_turn_abandon(struct rt_exec *exec, struct rt_turn *turn, const char *reason)
 {
     turn->fiber->exec = exec;
     refuse(turn, -PLEX_FAILED, reason);
+    rt_msg_free(exec, turn->sending);
+    free(turn->scratch);
     turn_release(turn);
     free(turn->reason);
     turn->reason = NULL;
@@ -338,7 +342,8 @@ dispatch(struct rt_turn *turn)
     case PLEX_MSG_EXIT:
         /* As gen_server: the end of who started us is our end. */
         if (turn->msg->from.id != 0 &&
-            rt_ref_is(turn->msg->from, rt_proc_parent(turn->proc))) {
+            rt_ref_is(turn->msg->from, rt_proc_parent(turn->proc)) &&
+            (turn->proc->engine == NULL || !turn->proc->engine->parent_exits)) {
             turn->exiting = true;
             free(turn->reason);
             turn->reason = plex_strdup(rt_msg_reason_of(turn->msg));
@@ -388,6 +393,5 @@ rt_turn_handle(struct rt_turn *turn, struct rt_msg *msg)
     else
         send_reply(turn);
     turn_stop(turn, reason);
-    free(reason);
     return false;
 }
