@@ -1,32 +1,62 @@
 #ifndef SERVICES_TUPLESPACE_STORE_BACKEND_H
 #define SERVICES_TUPLESPACE_STORE_BACKEND_H
 
-#include "services/tuplespace/store.h"
+#include "common/arena.h"
+#include "services/tuplespace/engine/store.h"
 
-/* One back end. All calls are required; store.h says what they do. `begin` is
- * called once before the first apply of a transaction. */
+/* One space, or what belongs to none ("") in a namespace. Lives as long as
+ * the store. */
+struct tspace_place {
+    struct tspace_place *next; /* of its bucket */
+    uint64_t hash;
+    struct tspace_where where;
+    uint64_t number; /* the back end's, 0: none yet */
+};
+
+/* What one record becomes. At most one change per record and commit. */
+struct tspace_change {
+    struct tspace_place *place;
+    enum tspace_record record;
+    bool remove; /* may be absent */
+    struct plex_bytes key;
+    struct plex_bytes body;
+};
+
+typedef enum plex_status (*tspace_load_fn)(
+    void *arg, const struct tspace_where *where, enum tspace_record record,
+    struct plex_bytes key, struct plex_bytes body, struct plex_err *err);
+
+/* One back end. All calls are required; engine/store.h says what they do. */
 struct tspace_store_ops {
     const char *scheme; /* "sqlite" */
+    enum plex_status (*check)(const char *rest, struct plex_err *err);
+    /* `shard` separates services that share a database. */
     enum plex_status (*open)(struct tspace_store **out, const char *rest,
+                             uint32_t shard, uint64_t *epoch,
                              struct plex_err *err);
     void (*close)(struct tspace_store *store);
-    enum plex_status (*begin)(struct tspace_store *store, struct plex_err *err);
-    enum plex_status (*apply)(struct tspace_store *store,
-                              const struct tspace_action *action,
-                              struct plex_err *err);
+    /* All of it or nothing, durably; PLEX_UNKNOWN: one of the two. */
     enum plex_status (*commit)(struct tspace_store *store,
+                               const struct tspace_change *changes, size_t n,
                                struct plex_err *err);
-    void (*rollback)(struct tspace_store *store);
-    enum plex_status (*load)(struct tspace_store *store,
-                             struct tspace_core *core, struct plex_err *err);
+    enum plex_status (*load)(struct tspace_store *store, tspace_load_fn each,
+                             void *arg, struct plex_err *err);
 };
+
+struct tspace_batch;
 /* First member of each implementation. */
 struct tspace_store {
     const struct tspace_store_ops *ops;
-    bool in_transaction;
+    struct tspace_batch *batch;
 };
+
+/* The place of these names, made when there is none. */
+struct tspace_place *tspace_store_place(struct tspace_store *store,
+                                        const struct tspace_where *where);
 
 extern const struct tspace_store_ops tspace_store_mem;
 extern const struct tspace_store_ops tspace_store_sqlite;
+extern const struct tspace_store_ops tspace_store_pg;
+extern const struct tspace_store_ops tspace_store_redis;
 
 #endif

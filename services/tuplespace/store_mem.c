@@ -1,15 +1,36 @@
-/* The store that keeps nothing: what a tuple space holds is in its core. */
-#include "common/mem.h"
+/* Keeps nothing. */
 #include "services/tuplespace/store_backend.h"
+
+#include "common/loop.h"
+#include "common/mem.h"
 
 #include <stdlib.h>
 
+enum { EPOCH_MASK = (1 << 24) - 1 };
+
 static enum plex_status
-mem_open(struct tspace_store **out, const char *rest, struct plex_err *err)
+mem_check(const char *rest, struct plex_err *err)
 {
-    if (rest[0] != '\0')
-        return plex_err_set(err, PLEX_INVALID, "\"mem:\" takes no parameters");
+    if (rest[0] == '\0')
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_INVALID,
+                        "store \"mem:%.60s\" has something after \"mem:\"",
+                        rest);
+}
+
+/* Ids of before a restart should not be given out again: the clock is the best
+ * that is there. */
+static enum plex_status
+mem_open(struct tspace_store **out, const char *rest, uint32_t shard,
+         uint64_t *epoch, struct plex_err *err)
+{
+    (void)rest;
+    (void)shard;
+    (void)err;
     *out = plex_calloc(1, sizeof **out);
+    *epoch = (plex_wall_ms() / 1000) & EPOCH_MASK;
+    if (*epoch == 0)
+        *epoch = 1;
     return PLEX_OK;
 }
 
@@ -20,41 +41,32 @@ mem_close(struct tspace_store *store)
 }
 
 static enum plex_status
-mem_begin(struct tspace_store *store, struct plex_err *err)
-{
-    (void)store, (void)err;
-    return PLEX_OK;
-}
-
-static enum plex_status
-mem_apply(struct tspace_store *store, const struct tspace_action *action,
-          struct plex_err *err)
-{
-    (void)store, (void)action, (void)err;
-    return PLEX_OK;
-}
-
-static void
-mem_rollback(struct tspace_store *store)
+mem_commit(struct tspace_store *store, const struct tspace_change *changes,
+           size_t n, struct plex_err *err)
 {
     (void)store;
+    (void)changes;
+    (void)n;
+    (void)err;
+    return PLEX_OK;
 }
 
 static enum plex_status
-mem_load(struct tspace_store *store, struct tspace_core *core,
+mem_load(struct tspace_store *store, tspace_load_fn each, void *arg,
          struct plex_err *err)
 {
-    (void)store, (void)core, (void)err;
+    (void)store;
+    (void)each;
+    (void)arg;
+    (void)err;
     return PLEX_OK;
 }
 
 const struct tspace_store_ops tspace_store_mem = {
     .scheme = "mem",
+    .check = mem_check,
     .open = mem_open,
     .close = mem_close,
-    .begin = mem_begin,
-    .apply = mem_apply,
-    .commit = mem_begin,
-    .rollback = mem_rollback,
+    .commit = mem_commit,
     .load = mem_load,
 };

@@ -1,32 +1,50 @@
 /* One SQLite file, opened by one process: WAL, every commit flushed. */
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/sqlite_db.h"
 #include "services/tuplespace/store_backend.h"
-#include "services/tuplespace/tuple.h"
 #include "tuplespace_sqlite_schema.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
-enum { LOAD_ROW_MAX = 64 << 20 };
-
-enum statement { PUT, REMOVE, REMEMBER, FORGET, N_STATEMENTS };
+enum statement {
+    ITEM_PUT,
+    ITEM_REMOVE,
+    RECORD_PUT,
+    RECORD_REMOVE,
+    PLACE_ADD,
+    N_STATEMENTS,
+};
 static const char *const statements[N_STATEMENTS] = {
-    [PUT] = "INSERT INTO tspace_tuple (id, tenant, namespace, space, body)"
-            " VALUES (?1, ?2, ?3, ?4, ?5)",
-    [REMOVE] = "DELETE FROM tspace_tuple WHERE id = ?1",
-    [REMEMBER] = "INSERT OR REPLACE INTO tspace_request (tenant, namespace,"
-                 " space, request_id, expires_ms, answer)"
-                 " VALUES (?2, ?3, ?4, ?1, ?6, ?5)",
-    [FORGET] = "DELETE FROM tspace_request WHERE request_id = ?1 AND"
-               " tenant = ?2 AND namespace = ?3 AND space = ?4",
+    [ITEM_PUT] = "INSERT OR REPLACE INTO tspace_item (id, place, body)"
+                 " VALUES (?1, ?2, ?3)",
+    [ITEM_REMOVE] = "DELETE FROM tspace_item WHERE id = ?1",
+    [RECORD_PUT] = "INSERT INTO tspace_record (key, place, body, record)"
+                   " VALUES (?1, ?2, ?3, ?4)"
+                   " ON CONFLICT DO UPDATE SET body = excluded.body",
+    [RECORD_REMOVE] = "DELETE FROM tspace_record WHERE key = ?1 AND"
+                      " record = ?4 AND place = ?2",
+    [PLACE_ADD] = "INSERT INTO tspace_place (number, tenant, namespace, space)"
+                  " VALUES (?1, ?2, ?3, ?4)",
 };
 
 struct sqlite_store {
     struct tspace_store base;
     struct plex_sqlite sqlite;
     sqlite3_stmt *statements[N_STATEMENTS];
-    struct plex_buf body;
+    uint64_t n_places; /* the highest number */
 };
+
+static enum plex_status
+sqlite_check(const char *rest, struct plex_err *err)
+{
+    if (rest[0] != '\0')
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_INVALID,
+                        "store \"sqlite:\" names no file; \"sqlite:FILE\" "
+                        "does");
+}
 
 static void
 sqlite_close(struct tspace_store *base)
@@ -36,12 +54,38 @@ sqlite_close(struct tspace_store *base)
     for (int i = 0; i < N_STATEMENTS; i++)
         (void)sqlite3_finalize(store->statements[i]);
     plex_sqlite_close(&store->sqlite);
-    plex_buf_free(&store->body);
     free(store);
 }
 
 static enum plex_status
-sqlite_open(struct tspace_store **out, const char *path, struct plex_err *err)
+epoch_raise(struct sqlite_store *store, uint64_t *epoch, struct plex_err *err)
+{
+    uint64_t old = 0;
+
+    if (plex_sqlite_run(&store->sqlite,
+                        "INSERT INTO tspace_epoch VALUES (0, 1) ON CONFLICT DO"
+                        " UPDATE SET epoch = epoch + 1",
+                        err) != PLEX_OK ||
+        plex_sqlite_get(&store->sqlite,
+                        "SELECT epoch FROM tspace_epoch WHERE shard = 0", epoch,
+                        err) != PLEX_OK ||
+        plex_sqlite_get(&store->sqlite, "SELECT max(number) FROM tspace_place",
+                        &store->n_places, err) != PLEX_OK ||
+        plex_sqlite_get(&store->sqlite,
+                        "SELECT count(*) FROM tspace_tuple_0001", &old,
+                        err) != PLEX_OK)
+        return err->status;
+    if (old > 0)
+        plex_log(PLEX_LOG_WARN, "store_old_tuples",
+                 "%" PRIu64 " tuples of the earlier form are in the table "
+                 "tspace_tuple_0001 and are not served",
+                 old);
+    return PLEX_OK;
+}
+
+static enum plex_status
+sqlite_open(struct tspace_store **out, const char *path, uint32_t shard,
+            uint64_t *epoch, struct plex_err *err)
 {
     const struct plex_sqlite_config config = {
         .path = path,
@@ -51,10 +95,15 @@ sqlite_open(struct tspace_store **out, const char *path, struct plex_err *err)
                     sizeof tuplespace_sqlite_schema[0],
         .owner = PLEX_SQLITE_ALONE,
     };
-    struct sqlite_store *store = plex_calloc(1, sizeof *store);
+    struct sqlite_store *store;
 
-    store->body.max = LOAD_ROW_MAX;
+    if (shard != 0)
+        return plex_err_set(err, PLEX_UNSUPPORTED,
+                            "a SQLite file serves one tuple space; several "
+                            "share Postgres or Redis");
+    store = plex_calloc(1, sizeof *store);
     if (plex_sqlite_open(&store->sqlite, &config, err) != PLEX_OK ||
+        epoch_raise(store, epoch, err) != PLEX_OK ||
         plex_sqlite_prepare_all(&store->sqlite, statements, N_STATEMENTS,
                                 store->statements, err) != PLEX_OK) {
         sqlite_close(&store->base);
@@ -64,165 +113,189 @@ sqlite_open(struct tspace_store **out, const char *path, struct plex_err *err)
     return PLEX_OK;
 }
 
-static enum plex_status
-sqlite_begin(struct tspace_store *base, struct plex_err *err)
+/* -- commit ------------------------------------------------------------------
+ */
+
+static uint64_t
+id_of(struct plex_bytes key)
 {
-    return plex_sqlite_run(&((struct sqlite_store *)base)->sqlite, "BEGIN",
-                           err);
+    uint64_t id = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        id = id << 8 | key.data[i];
+    return id;
 }
 
 static enum plex_status
-sqlite_commit(struct tspace_store *base, struct plex_err *err)
+place_add(struct sqlite_store *store, struct tspace_place *place,
+          struct plex_err *err)
 {
-    return plex_sqlite_run(&((struct sqlite_store *)base)->sqlite, "COMMIT",
-                           err);
-}
+    sqlite3_stmt *stmt = store->statements[PLACE_ADD];
 
-static void
-sqlite_rollback(struct tspace_store *base)
-{
-    plex_sqlite_rollback(&((struct sqlite_store *)base)->sqlite);
-}
-
-static void
-bind_bytes(sqlite3_stmt *stmt, int index, const void *data, size_t len)
-{
-    plex_sqlite_bind_bytes(stmt, index, (struct plex_bytes){data, len});
-}
-
-static void
-bind_where(sqlite3_stmt *stmt, const struct tspace_where *where)
-{
-    plex_sqlite_bind_text(stmt, 2, where->tenant);
-    plex_sqlite_bind_text(stmt, 3, where->ns);
-    plex_sqlite_bind_text(stmt, 4, where->space);
-}
-
-static enum plex_status
-bind_action(struct sqlite_store *store, const struct tspace_action *action,
-            sqlite3_stmt *stmt, struct plex_err *err)
-{
-    store->body.len = 0;
-    if (action->kind == TSPACE_PUT &&
-        tspace_tuple_encode(action->tuple, &store->body, err) != PLEX_OK)
+    plex_sqlite_bind_u64(stmt, 1, store->n_places + 1);
+    plex_sqlite_bind_text(stmt, 2, place->where.tenant);
+    plex_sqlite_bind_text(stmt, 3, place->where.ns);
+    plex_sqlite_bind_text(stmt, 4, place->where.space);
+    if (plex_sqlite_step(&store->sqlite, stmt, err) != PLEX_OK)
         return err->status;
-    if (action->kind == TSPACE_REMEMBER &&
-        tspace_answer_encode(action->answer, &store->body, err) != PLEX_OK)
-        return err->status;
-    if (action->kind == TSPACE_PUT || action->kind == TSPACE_REMOVE)
-        bind_bytes(stmt, 1, action->tuple->id, TSPACE_ID_BYTES);
-    else
-        bind_bytes(stmt, 1, action->request_id.data, action->request_id.len);
-    if (action->kind == TSPACE_REMOVE)
-        return PLEX_OK;
-    bind_where(stmt, &action->where);
-    if (action->kind == TSPACE_FORGET)
-        return PLEX_OK;
-    bind_bytes(stmt, 5, store->body.data, store->body.len);
-    if (action->kind == TSPACE_REMEMBER)
-        (void)sqlite3_bind_int64(stmt, 6, (sqlite3_int64)action->expires_ms);
+    place->number = ++store->n_places;
     return PLEX_OK;
 }
 
 static enum plex_status
-sqlite_apply(struct tspace_store *base, const struct tspace_action *action,
-             struct plex_err *err)
+apply(struct sqlite_store *store, const struct tspace_change *change,
+      struct plex_err *err)
 {
-    static const enum statement which[] = {
-        [TSPACE_PUT] = PUT,
-        [TSPACE_REMOVE] = REMOVE,
-        [TSPACE_REMEMBER] = REMEMBER,
-        [TSPACE_FORGET] = FORGET,
-    };
-    struct sqlite_store *store = (struct sqlite_store *)base;
-    sqlite3_stmt *stmt = store->statements[which[action->kind]];
-    enum plex_status status = bind_action(store, action, stmt, err);
+    const bool item =
+        change->record == TSPACE_RECORD_TUPLE && change->key.len == 8;
+    sqlite3_stmt *stmt =
+        store->statements[item ? (change->remove ? ITEM_REMOVE : ITEM_PUT)
+                               : (change->remove ? RECORD_REMOVE : RECORD_PUT)];
 
-    if (status != PLEX_OK)
-        return status;
+    if (change->place->number == 0 &&
+        place_add(store, change->place, err) != PLEX_OK)
+        return err->status;
+    if (item)
+        plex_sqlite_bind_u64(stmt, 1, id_of(change->key));
+    else
+        plex_sqlite_bind_bytes(stmt, 1, change->key);
+    if (!item || !change->remove)
+        plex_sqlite_bind_u64(stmt, 2, change->place->number);
+    if (!change->remove)
+        plex_sqlite_bind_bytes(stmt, 3, change->body);
+    if (!item)
+        plex_sqlite_bind_u64(stmt, 4, (uint64_t)change->record);
     return plex_sqlite_step(&store->sqlite, stmt, err);
 }
 
-static struct tspace_where
-column_where(sqlite3_stmt *stmt)
+static enum plex_status
+sqlite_commit(struct tspace_store *base, const struct tspace_change *changes,
+              size_t n, struct plex_err *err)
 {
-    return (struct tspace_where){plex_sqlite_text(stmt, 0),
-                                 plex_sqlite_text(stmt, 1),
-                                 plex_sqlite_text(stmt, 2)};
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    const uint64_t n_places = store->n_places;
+    enum plex_status status = plex_sqlite_run(&store->sqlite, "BEGIN", err);
+
+    if (status != PLEX_OK)
+        return status;
+    for (size_t i = 0; status == PLEX_OK && i < n; i++)
+        status = apply(store, &changes[i], err);
+    status = plex_sqlite_end(&store->sqlite, status, err);
+    if (status == PLEX_OK || n_places == store->n_places)
+        return status;
+    for (size_t i = 0; i < n; i++)
+        if (changes[i].place->number > n_places)
+            changes[i].place->number = 0;
+    store->n_places = n_places;
+    return status;
 }
 
-/* What is restored, and memory for one row. */
+/* -- load --------------------------------------------------------------------
+ */
+
 struct loading {
-    struct tspace_core *core;
-    struct plex_arena arena;
+    struct sqlite_store *store;
+    const struct tspace_place **places; /* by number */
+    tspace_load_fn each;
+    void *arg;
 };
 
 static enum plex_status
-load_tuple(void *arg, sqlite3_stmt *row, struct plex_err *err)
+load_place(void *arg, sqlite3_stmt *row, struct plex_err *err)
 {
     struct loading *loading = arg;
-    const struct tspace_where where = column_where(row);
-    struct tspace_tuple tuple;
+    const struct tspace_where where = {plex_sqlite_text(row, 1),
+                                       plex_sqlite_text(row, 2),
+                                       plex_sqlite_text(row, 3)};
+    struct tspace_place *place =
+        tspace_store_place(&loading->store->base, &where);
 
-    plex_arena_reset(&loading->arena);
-    if (tspace_tuple_decode(plex_sqlite_bytes(row, 3), &loading->arena, &tuple,
-                            err) != PLEX_OK)
-        return plex_err_wrap(err, "a tuple of space \"%s\"", where.space);
-    tspace_core_restore_tuple(loading->core, &where, &tuple);
+    place->number = plex_sqlite_u64(row, 0);
+    if (place->number == 0 || place->number > loading->store->n_places)
+        return plex_err_set(err, PLEX_CORRUPT, "place %" PRIu64, place->number);
+    loading->places[place->number] = place;
     return PLEX_OK;
 }
 
-static enum plex_status
-load_request(void *arg, sqlite3_stmt *row, struct plex_err *err)
+static const struct tspace_place *
+place_of(const struct loading *loading, uint64_t number, struct plex_err *err)
 {
-    struct loading *loading = arg;
-    const struct tspace_where where = column_where(row);
-    const struct plex_bytes id = plex_sqlite_bytes(row, 4);
-    struct tspace_answer answer;
-
-    if (id.len != TSPACE_ID_BYTES)
-        return plex_err_set(err, PLEX_CORRUPT,
-                            "a request id of space \"%s\" has %zu bytes",
-                            where.space, id.len);
-    plex_arena_reset(&loading->arena);
-    if (tspace_answer_decode(plex_sqlite_bytes(row, 3), &loading->arena,
-                             &answer, err) != PLEX_OK)
-        return plex_err_wrap(err, "an answer of space \"%s\"", where.space);
-    tspace_core_restore_request(loading->core, &where, id,
-                                plex_sqlite_u64(row, 5), &answer);
-    return PLEX_OK;
+    if (number <= loading->store->n_places && loading->places[number] != NULL)
+        return loading->places[number];
+    (void)plex_err_set(err, PLEX_CORRUPT,
+                       "a record is of place %" PRIu64 ", which is not there",
+                       number);
+    return NULL;
 }
 
 static enum plex_status
-sqlite_load(struct tspace_store *base, struct tspace_core *core,
+load_item(void *arg, sqlite3_stmt *row, struct plex_err *err)
+{
+    const struct loading *loading = arg;
+    const struct tspace_place *place =
+        place_of(loading, plex_sqlite_u64(row, 1), err);
+    const uint64_t id = plex_sqlite_u64(row, 0);
+    uint8_t key[8];
+
+    if (place == NULL)
+        return err->status;
+    for (int i = 0; i < 8; i++)
+        key[i] = (uint8_t)(id >> (56 - 8 * i));
+    return loading->each(loading->arg, &place->where, TSPACE_RECORD_TUPLE,
+                         (struct plex_bytes){key, sizeof key},
+                         plex_sqlite_bytes(row, 2), err);
+}
+
+static enum plex_status
+load_record(void *arg, sqlite3_stmt *row, struct plex_err *err)
+{
+    const struct loading *loading = arg;
+    const struct tspace_place *place =
+        place_of(loading, plex_sqlite_u64(row, 0), err);
+
+    if (place == NULL)
+        return err->status;
+    return loading->each(loading->arg, &place->where,
+                         (enum tspace_record)plex_sqlite_u64(row, 1),
+                         plex_sqlite_bytes(row, 2), plex_sqlite_bytes(row, 3),
+                         err);
+}
+
+static enum plex_status
+sqlite_load(struct tspace_store *base, tspace_load_fn each, void *arg,
             struct plex_err *err)
 {
-    struct plex_sqlite *sqlite = &((struct sqlite_store *)base)->sqlite;
-    struct loading loading = {.core = core};
-    enum plex_status status;
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    struct loading loading = {
+        .store = store,
+        .places = plex_calloc(store->n_places + 1, sizeof *loading.places),
+        .each = each,
+        .arg = arg,
+    };
+    enum plex_status status = plex_sqlite_each(
+        &store->sqlite,
+        "SELECT number, tenant, namespace, space FROM tspace_place", load_place,
+        &loading, err);
 
-    plex_arena_init(&loading.arena, LOAD_ROW_MAX);
-    status = plex_sqlite_each(sqlite,
-                              "SELECT tenant, namespace, space, body"
-                              " FROM tspace_tuple ORDER BY seq",
-                              load_tuple, &loading, err);
     if (status == PLEX_OK)
         status = plex_sqlite_each(
-            sqlite,
-            "SELECT tenant, namespace, space, answer, request_id, expires_ms"
-            " FROM tspace_request ORDER BY seq",
-            load_request, &loading, err);
-    plex_arena_fini(&loading.arena);
+            &store->sqlite,
+            "SELECT id, place, body FROM tspace_item ORDER BY id", load_item,
+            &loading, err);
+    if (status == PLEX_OK)
+        status = plex_sqlite_each(
+            &store->sqlite,
+            "SELECT place, record, key, body FROM tspace_record ORDER BY seq",
+            load_record, &loading, err);
+    free(loading.places);
     return status;
 }
 
 const struct tspace_store_ops tspace_store_sqlite = {
     .scheme = "sqlite",
+    .check = sqlite_check,
     .open = sqlite_open,
     .close = sqlite_close,
-    .begin = sqlite_begin,
-    .apply = sqlite_apply,
     .commit = sqlite_commit,
-    .rollback = sqlite_rollback,
     .load = sqlite_load,
 };

@@ -1,23 +1,52 @@
-#include "services/tuplespace/wire.h"
+/* Requests. */
+#include "common/wire.h"
 
 #include "common/name.h"
-#include "common/wire.h"
+#include "services/tuplespace/wire_private.h"
 
 #include <string.h>
 
-#include "plexspaces/tuplespace/v1/tuplespace.pb-c.h"
+enum {
+    WIRE_ARENA_MAX = 256 << 20,
+    WIRE_PACKED_MAX = 64 << 20,
+    WIRE_PACKED_KEPT = 1 << 20,
+    WIRE_TX_MS = 60000,
+    WIRE_EVENTS_MAX = 1000,
+    WIRE_EVENTS = 100,
+    WIRE_PAGE_MAX = 1000,
+    WIRE_PAGE = 50,
+};
 
-#define PB(name) Plexspaces__Tuplespace__V1__##name
-
-static enum plex_status
-check_id(struct plex_bytes id, struct plex_err *err)
+void
+tspace_wire_init(struct tspace_wire *wire)
 {
-    if (id.len != 0 && id.len != TSPACE_ID_BYTES)
-        return plex_err_set(err, PLEX_INVALID,
-                            "request_id has %zu bytes, it must have %d or none",
-                            id.len, TSPACE_ID_BYTES);
-    return PLEX_OK;
+    plex_arena_init(&wire->arena, WIRE_ARENA_MAX);
+    wire->packed = (struct plex_buf){.max = WIRE_PACKED_MAX};
 }
+
+void
+tspace_wire_fini(struct tspace_wire *wire)
+{
+    plex_arena_fini(&wire->arena);
+    plex_buf_free(&wire->packed);
+}
+
+void
+tspace_wire_reset(struct tspace_wire *wire)
+{
+    plex_arena_reset(&wire->arena);
+    wire->packed.len = 0;
+    if (wire->packed.cap > WIRE_PACKED_KEPT)
+        plex_buf_free(&wire->packed);
+}
+
+#define UNPACK(name, type)                                                  \
+    ProtobufCMessage *message;                                              \
+    const PB(type) * pb;                                                    \
+    if (plex_wire_unpack(&plexspaces__tuplespace__v1__##name##__descriptor, \
+                         in, &wire->arena, &message, err) != PLEX_OK)       \
+        return err->status;                                                 \
+    pb = (const void *)message
 
 static enum plex_status
 check_space(const char *space, struct plex_err *err)
@@ -25,318 +54,451 @@ check_space(const char *space, struct plex_err *err)
     return plex_name_plain("space", space, strlen(space), err);
 }
 
+/* A text of limited length, as bytes. */
 static enum plex_status
-field_in(const PB(Field) * in, struct tspace_field *out, struct plex_err *err)
+text_in(const char *name, const char *text, size_t max, struct plex_bytes *out,
+        struct plex_err *err)
 {
-    *out = (struct tspace_field){.type = TSPACE_NULL};
-    switch (in->value_case) {
-    case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_INT:
-        out->type = TSPACE_INTEGER;
-        out->integer = in->int_;
-        break;
-    case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_FLOAT:
-        out->type = TSPACE_FLOAT;
-        out->real = in->float_;
-        break;
-    case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_STRING:
-        out->type = TSPACE_STRING;
-        out->bytes.data = (const uint8_t *)in->string;
-        out->bytes.len = strlen(in->string);
-        break;
-    case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_BOOL:
-        out->type = TSPACE_BOOLEAN;
-        out->integer = in->bool_ != 0;
-        break;
-    case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_BYTES:
-        out->type = TSPACE_BINARY;
-        out->bytes = (struct plex_bytes){in->bytes.data, in->bytes.len};
-        break;
-    case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_TUPLE:
-        return plex_err_set(err, PLEX_UNSUPPORTED, "nested tuples");
-    case PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE__NOT_SET:
-    default:
-        break;
-    }
-    if (out->bytes.len > TSPACE_TUPLE_MAX)
-        return plex_err_set(err, PLEX_TOO_LARGE,
-                            "a field has %zu bytes, at most %d are allowed",
-                            out->bytes.len, TSPACE_TUPLE_MAX);
-    return PLEX_OK;
+    *out = (struct plex_bytes){(const uint8_t *)text, strlen(text)};
+    if (out->len <= max)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_INVALID,
+                        "%s has %zu bytes, at most %zu are allowed", name,
+                        out->len, max);
 }
 
 static enum plex_status
-tuple_in(const PB(Tuple) * in, struct plex_arena *arena,
-         struct tspace_tuple *out, struct plex_err *err)
+limit_u64(const char *name, uint64_t value, uint64_t max, struct plex_err *err)
 {
-    struct tspace_field *fields;
-    size_t bytes = 0;
+    if (value <= max)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_INVALID, "%s is more than %llu", name,
+                        (unsigned long long)max);
+}
 
-    if (in->n_fields == 0 || in->n_fields > TSPACE_FIELDS_MAX)
+/* Where most requests are about. */
+static enum plex_status
+op_in(struct tspace_op *op, const char *space, ProtobufCBinaryData request_id,
+      uint64_t tx, struct plex_err *err)
+{
+    *op = (struct tspace_op){.where.space = space,
+                             .tx = tx,
+                             .request_id = plex_wire_bytes_in(request_id)};
+    if (op->request_id.len > TSPACE_REQUEST_ID_MAX)
         return plex_err_set(err, PLEX_INVALID,
-                            "it has %zu fields, 1 to %d are allowed",
-                            in->n_fields, TSPACE_FIELDS_MAX);
-    fields = plex_arena_alloc(arena, in->n_fields * sizeof *fields);
-    if (fields == NULL)
-        return plex_wire_no_room(err);
-    for (size_t i = 0; i < in->n_fields; i++) {
-        if (field_in(in->fields[i], &fields[i], err) != PLEX_OK)
-            return plex_err_wrap(err, "fields[%zu]", i);
-        bytes += fields[i].bytes.len;
-    }
-    if (bytes > TSPACE_TUPLE_MAX)
-        return plex_err_set(err, PLEX_TOO_LARGE,
-                            "it has %zu bytes, at most %d are allowed", bytes,
-                            TSPACE_TUPLE_MAX);
-    *out = (struct tspace_tuple){.fields = fields,
-                                 .n_fields = (uint32_t)in->n_fields};
-    return PLEX_OK;
+                            "request_id has %zu bytes, at most %d are allowed",
+                            op->request_id.len, TSPACE_REQUEST_ID_MAX);
+    return check_space(space, err);
+}
+
+/* -- tuples ------------------------------------------------------------------
+ */
+
+/* Appends to wire->packed, which may move. */
+static enum plex_status
+tuple_in(const PB(Tuple) * in, struct tspace_wire *wire, struct plex_err *err)
+{
+    struct tspace_value *values;
+
+    if (tspace_wire_values(in->fields, in->n_fields, &wire->arena, &values,
+                           err) != PLEX_OK)
+        return err->status;
+    return tspace_pack(values, (uint32_t)in->n_fields, &wire->packed, err);
 }
 
 enum plex_status
-tspace_wire_write(struct plex_bytes in, struct plex_arena *arena,
+tspace_wire_write(struct plex_bytes in, struct tspace_wire *wire,
                   struct tspace_write *out, struct plex_err *err)
 {
-    ProtobufCMessage *message;
-    const PB(WriteRequest) * pb;
-    struct tspace_tuple *tuples;
+    struct plex_bytes *tuples;
 
-    if (plex_wire_unpack(&plexspaces__tuplespace__v1__write_request__descriptor,
-                         in, arena, &message, err) != PLEX_OK)
+    UNPACK(write_request, WriteRequest);
+    *out = (struct tspace_write){.ttl_ms = pb->ttl_ms};
+    if (op_in(&out->op, pb->space, pb->request_id, pb->transaction_id, err) !=
+            PLEX_OK ||
+        text_in("owner", pb->owner, TSPACE_LEASE_OWNER_MAX, &out->owner, err) !=
+            PLEX_OK ||
+        text_in("metadata", pb->metadata, TSPACE_META_MAX, &out->meta, err) !=
+            PLEX_OK)
         return err->status;
-    pb = (const void *)message;
-    *out = (struct tspace_write){
-        .where.space = pb->space,
-        .ttl_ms = pb->ttl_ms,
-        .request_id = {pb->request_id.data, pb->request_id.len},
-        .n_tuples = (uint32_t)pb->n_tuples,
-    };
-    if (check_space(pb->space, err) != PLEX_OK ||
-        check_id(out->request_id, err) != PLEX_OK)
-        return err->status;
-    if (pb->ttl_ms > TSPACE_TTL_MAX_MS)
-        return plex_err_set(err, PLEX_INVALID, "ttl_ms is more than 30 days");
     if (pb->n_tuples == 0 || pb->n_tuples > TSPACE_WRITE_MAX)
         return plex_err_set(err, PLEX_INVALID,
                             "tuples has %zu entries, 1 to %d are allowed",
                             pb->n_tuples, TSPACE_WRITE_MAX);
-    tuples = plex_arena_alloc(arena, pb->n_tuples * sizeof *tuples);
+    tuples = plex_wire_array(&wire->arena, pb->n_tuples, sizeof *tuples);
     if (tuples == NULL)
         return plex_wire_no_room(err);
-    for (size_t i = 0; i < pb->n_tuples; i++)
-        if (tuple_in(pb->tuples[i], arena, &tuples[i], err) != PLEX_OK)
+    for (size_t i = 0; i < pb->n_tuples; i++) {
+        const size_t at = wire->packed.len;
+
+        if (tuple_in(pb->tuples[i], wire, err) != PLEX_OK)
             return plex_err_wrap(err, "tuples[%zu]", i);
-    out->tuples = tuples;
-    return PLEX_OK;
-}
-
-static enum plex_status
-pattern_in(const PB(Pattern) * in, struct tspace_pattern *out,
-           struct plex_err *err)
-{
-    *out =
-        (struct tspace_pattern){.kind = TSPACE_ANY, .field.type = TSPACE_NULL};
-    if (in->kind_case == PLEXSPACES__TUPLESPACE__V1__PATTERN__KIND_EXACT) {
-        out->kind = TSPACE_EXACT;
-        return field_in(in->exact, &out->field, err);
+        tuples[i].len = wire->packed.len - at;
     }
-    if (in->kind_case == PLEXSPACES__TUPLESPACE__V1__PATTERN__KIND__NOT_SET)
-        return PLEX_OK;
-    if (in->kind_case != PLEXSPACES__TUPLESPACE__V1__PATTERN__KIND_TYPE)
-        return plex_err_set(err, PLEX_UNSUPPORTED, "this matcher");
-    if ((int)in->type < TSPACE_INTEGER || (int)in->type > TSPACE_NULL)
-        return plex_err_set(err, PLEX_INVALID, "type %d is not a field type",
-                            (int)in->type);
-    out->kind = TSPACE_OF_TYPE;
-    out->field.type = (enum tspace_type)in->type;
+    for (size_t i = 0, at = 0; i < pb->n_tuples; i++) {
+        tuples[i].data = wire->packed.data + at;
+        at += tuples[i].len;
+    }
+    out->tuples = tuples;
+    out->n_tuples = (uint32_t)pb->n_tuples;
     return PLEX_OK;
 }
 
 static enum plex_status
-template_in(const PB(Template) * in, struct plex_arena *arena,
-            struct tspace_read *out, struct plex_err *err)
+claim_in(const PB(Claim) * in, struct tspace_claim_of *out,
+         struct plex_err *err)
 {
-    const size_t n = in != NULL ? in->n_fields : 0;
-    struct tspace_pattern *patterns;
+    if (in == NULL)
+        return PLEX_OK;
+    out->turn = in->turn;
+    out->lease_ms = in->lease_ms;
+    if (in->owner[0] == '\0')
+        return plex_err_set(err, PLEX_INVALID, "claim.owner is missing");
+    return text_in("claim.owner", in->owner, TSPACE_CLAIM_OWNER_MAX,
+                   &out->owner, err);
+}
 
-    if (n == 0 || n > TSPACE_FIELDS_MAX)
-        return plex_err_set(err, PLEX_INVALID,
-                            "template has %zu fields, 1 to %d are allowed", n,
-                            TSPACE_FIELDS_MAX);
-    patterns = plex_arena_alloc(arena, n * sizeof *patterns);
-    if (patterns == NULL)
-        return plex_wire_no_room(err);
-    for (size_t i = 0; i < n; i++)
-        if (pattern_in(in->fields[i], &patterns[i], err) != PLEX_OK)
-            return plex_err_wrap(err, "template.fields[%zu]", i);
-    out->patterns = patterns;
-    out->n_patterns = (uint32_t)n;
+static enum plex_status
+order_in(const PB(ReadRequest) * pb, struct tspace_read *out,
+         struct plex_err *err)
+{
+    static const enum tspace_order orders[] = {
+        TSPACE_OLDEST, TSPACE_NEWEST, TSPACE_LEAST, TSPACE_MOST, TSPACE_RANDOM};
+
+    if ((unsigned)pb->order >= sizeof orders / sizeof orders[0])
+        return plex_err_set(err, PLEX_INVALID, "order %d is not known",
+                            (int)pb->order);
+    out->order = orders[pb->order];
+    out->order_field = pb->order_field;
     return PLEX_OK;
 }
 
 enum plex_status
-tspace_wire_read(struct plex_bytes in, bool take, struct plex_arena *arena,
+tspace_wire_read(struct plex_bytes in, bool take, struct tspace_wire *wire,
                  struct tspace_read *out, struct plex_err *err)
 {
-    ProtobufCMessage *message;
-    const PB(ReadRequest) * pb;
-
-    if (plex_wire_unpack(&plexspaces__tuplespace__v1__read_request__descriptor,
-                         in, arena, &message, err) != PLEX_OK)
-        return err->status;
-    pb = (const void *)message;
+    UNPACK(read_request, ReadRequest);
     *out = (struct tspace_read){
-        .where.space = pb->space,
+        .id = pb->tuple_id,
         .timeout_ms = pb->timeout_ms,
         .max_results = pb->max_results == 0 ? 1 : pb->max_results,
         .take = take,
-        .request_id = {pb->request_id.data, pb->request_id.len},
+        .after = pb->cursor,
     };
-    if (!take)
-        out->request_id = (struct plex_bytes){0};
-    if (check_space(pb->space, err) != PLEX_OK ||
-        check_id(out->request_id, err) != PLEX_OK)
+    if (op_in(&out->op, pb->space, pb->request_id, pb->transaction_id, err) !=
+            PLEX_OK ||
+        limit_u64("timeout_ms", pb->timeout_ms, TSPACE_WAIT_MAX_MS, err) !=
+            PLEX_OK ||
+        limit_u64("max_results", pb->max_results, TSPACE_RESULTS_MAX, err) !=
+            PLEX_OK ||
+        order_in(pb, out, err) != PLEX_OK ||
+        claim_in(pb->claim, &out->claim, err) != PLEX_OK)
         return err->status;
-    if (pb->timeout_ms > TSPACE_WAIT_MAX_MS)
-        return plex_err_set(err, PLEX_INVALID,
-                            "timeout_ms is more than 3600000 (one hour)");
-    if (out->max_results > TSPACE_RESULTS_MAX)
-        return plex_err_set(err, PLEX_INVALID,
-                            "max_results is %u, 1 to %d are allowed",
-                            out->max_results, TSPACE_RESULTS_MAX);
-    return template_in(pb->template_, arena, out, err);
+    if (!take)
+        out->op.request_id = (struct plex_bytes){0};
+    if (!take && pb->claim != NULL)
+        return plex_err_set(err, PLEX_INVALID, "claim is for take");
+    return tspace_wire_template(pb->template_, &wire->arena, &out->template,
+                                err);
 }
 
 enum plex_status
-tspace_wire_count(struct plex_bytes in, struct plex_arena *arena,
-                  struct tspace_read *out, struct plex_err *err)
+tspace_wire_count(struct plex_bytes in, struct tspace_wire *wire,
+                  struct tspace_count *out, struct plex_err *err)
 {
-    ProtobufCMessage *message;
-    const PB(CountRequest) * pb;
-
-    if (plex_wire_unpack(&plexspaces__tuplespace__v1__count_request__descriptor,
-                         in, arena, &message, err) != PLEX_OK)
+    UNPACK(count_request, CountRequest);
+    *out = (struct tspace_count){0};
+    if (op_in(&out->op, pb->space, (ProtobufCBinaryData){0}, pb->transaction_id,
+              err) != PLEX_OK)
         return err->status;
-    pb = (const void *)message;
-    *out = (struct tspace_read){.where.space = pb->space};
-    if (check_space(pb->space, err) != PLEX_OK)
+    return tspace_wire_template(pb->template_, &wire->arena, &out->template,
+                                err);
+}
+
+enum plex_status
+tspace_wire_swap(struct plex_bytes in, bool update, struct tspace_wire *wire,
+                 struct tspace_swap *out, struct plex_err *err)
+{
+    UNPACK(swap_request, SwapRequest);
+    *out = (struct tspace_swap){.id = pb->tuple_id, .ttl_ms = pb->ttl_ms};
+    if (op_in(&out->op, pb->space, pb->request_id, 0, err) != PLEX_OK)
         return err->status;
-    return template_in(pb->template_, arena, out, err);
+    if (update && pb->tuple_id == 0)
+        return plex_err_set(err, PLEX_INVALID, "tuple_id is missing");
+    if (!update && (pb->template_ == NULL || pb->template_->n_fields == 0))
+        return plex_err_set(err, PLEX_INVALID, "template is missing");
+    if (pb->tuple == NULL)
+        return plex_err_set(err, PLEX_INVALID, "tuple is missing");
+    if (tuple_in(pb->tuple, wire, err) != PLEX_OK)
+        return plex_err_wrap(err, "tuple");
+    out->packed = (struct plex_bytes){wire->packed.data, wire->packed.len};
+    return tspace_wire_template(pb->template_, &wire->arena, &out->template,
+                                err);
 }
 
-/* -- replies --------------------------------------------------------------- */
-
-static bool
-field_out(const struct tspace_field *in, struct plex_arena *arena,
-          PB(Field) * out)
+enum plex_status
+tspace_wire_clear(struct plex_bytes in, struct tspace_wire *wire,
+                  struct tspace_collect *out, struct plex_err *err)
 {
-    plexspaces__tuplespace__v1__field__init(out);
-    switch (in->type) {
-    case TSPACE_INTEGER:
-        out->value_case = PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_INT;
-        out->int_ = in->integer;
-        break;
-    case TSPACE_FLOAT:
-        out->value_case = PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_FLOAT;
-        out->float_ = in->real;
-        break;
-    case TSPACE_STRING:
-        out->value_case = PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_STRING;
-        out->string = plex_arena_strndup(arena, (const char *)in->bytes.data,
-                                         in->bytes.len);
-        return out->string != NULL;
-    case TSPACE_BOOLEAN:
-        out->value_case = PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_BOOL;
-        out->bool_ = in->integer != 0;
-        break;
-    case TSPACE_BINARY:
-        out->value_case = PLEXSPACES__TUPLESPACE__V1__FIELD__VALUE_BYTES;
-        out->bytes = plex_wire_bytes(in->bytes);
-        break;
-    case TSPACE_NULL:
-        break;
+    UNPACK(clear_request, ClearRequest);
+    *out = (struct tspace_collect){.to = ""};
+    if (op_in(&out->op, pb->space, pb->request_id, pb->transaction_id, err) !=
+        PLEX_OK)
+        return err->status;
+    return tspace_wire_template(pb->template_, &wire->arena, &out->template,
+                                err);
+}
+
+enum plex_status
+tspace_wire_collect(struct plex_bytes in, struct tspace_wire *wire,
+                    struct tspace_collect *out, struct plex_err *err)
+{
+    UNPACK(collect_request, CollectRequest);
+    *out =
+        (struct tspace_collect){.to = pb->to, .max = pb->max, .copy = pb->copy};
+    if (op_in(&out->op, pb->space, pb->request_id, pb->transaction_id, err) !=
+            PLEX_OK ||
+        limit_u64("max", pb->max, TSPACE_RESULTS_MAX, err) != PLEX_OK)
+        return err->status;
+    if (check_space(pb->to, err) != PLEX_OK)
+        return plex_err_wrap(err, "to");
+    return tspace_wire_template(pb->template_, &wire->arena, &out->template,
+                                err);
+}
+
+enum plex_status
+tspace_wire_lease(struct plex_bytes in, bool cancel, struct tspace_wire *wire,
+                  struct tspace_lease *out, struct plex_err *err)
+{
+    UNPACK(lease_request, LeaseRequest);
+    *out = (struct tspace_lease){
+        .id = pb->tuple_id, .ttl_ms = pb->ttl_ms, .cancel = cancel};
+    if (op_in(&out->op, pb->space, pb->request_id, 0, err) != PLEX_OK)
+        return err->status;
+    if (pb->tuple_id == 0)
+        return plex_err_set(err, PLEX_INVALID, "tuple_id is missing");
+    return text_in("owner", pb->owner, TSPACE_LEASE_OWNER_MAX, &out->owner,
+                   err);
+}
+
+/* -- transactions and claims -------------------------------------------------
+ */
+
+/* Of requests that belong to no space. */
+static enum plex_status
+op_bare(struct tspace_op *op, ProtobufCBinaryData request_id,
+        struct plex_err *err)
+{
+    if (op_in(op, "none", request_id, 0, err) != PLEX_OK)
+        return err->status;
+    op->where.space = "";
+    return PLEX_OK;
+}
+
+enum plex_status
+tspace_wire_begin(struct plex_bytes in, struct tspace_wire *wire,
+                  struct tspace_begin *out, struct plex_err *err)
+{
+    UNPACK(begin_transaction_request, BeginTransactionRequest);
+    *out = (struct tspace_begin){
+        .timeout_ms = pb->timeout_ms == 0 ? WIRE_TX_MS : pb->timeout_ms};
+    if (limit_u64("timeout_ms", pb->timeout_ms, TSPACE_TX_MAX_MS, err) !=
+        PLEX_OK)
+        return err->status;
+    return op_bare(&out->op, pb->request_id, err);
+}
+
+enum plex_status
+tspace_wire_end(struct plex_bytes in, struct tspace_wire *wire,
+                struct tspace_op *out, struct plex_err *err)
+{
+    UNPACK(end_transaction_request, EndTransactionRequest);
+    if (op_bare(out, pb->request_id, err) != PLEX_OK)
+        return err->status;
+    out->tx = pb->transaction_id;
+    if (out->tx == 0)
+        return plex_err_set(err, PLEX_INVALID, "transaction_id is missing");
+    return PLEX_OK;
+}
+
+enum plex_status
+tspace_wire_claim(struct plex_bytes in, enum tspace_claim_verb verb,
+                  struct tspace_wire *wire, struct tspace_claim *out,
+                  struct plex_err *err)
+{
+    UNPACK(claim_request, ClaimRequest);
+    *out = (struct tspace_claim){.verb = verb};
+    out->claim.turn = pb->turn;
+    out->claim.lease_ms = pb->lease_ms;
+    if (op_bare(&out->op, (ProtobufCBinaryData){0}, err) != PLEX_OK)
+        return err->status;
+    if (pb->owner[0] == '\0')
+        return plex_err_set(err, PLEX_INVALID, "owner is missing");
+    return text_in("owner", pb->owner, TSPACE_CLAIM_OWNER_MAX,
+                   &out->claim.owner, err);
+}
+
+/* -- subscriptions -----------------------------------------------------------
+ */
+
+static enum plex_status
+target_in(const char *target, struct plex_bytes *out, struct plex_err *err)
+{
+    if (target[0] != '\0')
+        return plex_err_set(err, PLEX_UNSUPPORTED,
+                            "target \"%.60s\" is not known: \"\" waits for "
+                            "PollEvents",
+                            target);
+    return text_in("target", target, TSPACE_TARGET_MAX, out, err);
+}
+
+enum plex_status
+tspace_wire_subscribe(struct plex_bytes in, struct tspace_wire *wire,
+                      struct tspace_subscribe *out, struct plex_err *err)
+{
+    UNPACK(subscribe_request, SubscribeRequest);
+    *out = (struct tspace_subscribe){
+        .guaranteed = pb->guaranteed,
+        .ttl_ms = pb->ttl_ms,
+    };
+    if (op_in(&out->op, pb->space, pb->request_id, 0, err) != PLEX_OK ||
+        target_in(pb->target, &out->target, err) != PLEX_OK)
+        return err->status;
+    for (size_t i = 0; i < pb->n_events; i++)
+        out->events |= (unsigned)pb->events[i];
+    if (pb->n_events == 0)
+        out->events = TSPACE_EVENTS_ALL;
+    if (out->events == 0 || (out->events & ~(unsigned)TSPACE_EVENTS_ALL) != 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "events has one that is not "
+                            "known");
+    return tspace_wire_template(pb->template_, &wire->arena, &out->template,
+                                err);
+}
+
+enum plex_status
+tspace_wire_unsubscribe(struct plex_bytes in, struct tspace_wire *wire,
+                        struct tspace_subscription *out, struct plex_err *err)
+{
+    UNPACK(unsubscribe_request, UnsubscribeRequest);
+    *out = (struct tspace_subscription){.id = pb->subscription_id,
+                                        .verb = TSPACE_UNSUBSCRIBE};
+    return op_bare(&out->op, (ProtobufCBinaryData){0}, err);
+}
+
+enum plex_status
+tspace_wire_acknowledge(struct plex_bytes in, struct tspace_wire *wire,
+                        struct tspace_subscription *out, struct plex_err *err)
+{
+    UNPACK(acknowledge_events_request, AcknowledgeEventsRequest);
+    *out = (struct tspace_subscription){.id = pb->subscription_id,
+                                        .verb = TSPACE_ACKNOWLEDGE,
+                                        .up_to = pb->up_to};
+    return op_bare(&out->op, (ProtobufCBinaryData){0}, err);
+}
+
+enum plex_status
+tspace_wire_poll(struct plex_bytes in, struct tspace_wire *wire,
+                 struct tspace_wire_poll *out, struct plex_err *err)
+{
+    UNPACK(poll_events_request, PollEventsRequest);
+    *out = (struct tspace_wire_poll){
+        .subscription = pb->subscription_id,
+        .timeout_ms = pb->timeout_ms,
+        .max_events = pb->max_events == 0 ? WIRE_EVENTS : pb->max_events,
+        .after = pb->after,
+        .acknowledge = pb->acknowledge,
+    };
+    if (limit_u64("max_events", pb->max_events, WIRE_EVENTS_MAX, err) !=
+        PLEX_OK)
+        return err->status;
+    return limit_u64("timeout_ms", pb->timeout_ms, TSPACE_WAIT_MAX_MS, err);
+}
+
+/* -- spaces ------------------------------------------------------------------
+ */
+
+static enum plex_status
+bits_in(const char *name, const uint32_t *fields, size_t n, uint32_t arity,
+        uint64_t *out, struct plex_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (fields[i] >= 64 || fields[i] >= arity)
+            return plex_err_set(err, PLEX_INVALID,
+                                "%s has field %u; fields are counted from 0, "
+                                "below the arity and 64",
+                                name, fields[i]);
+        *out |= 1ull << fields[i];
     }
-    return true;
-}
-
-/* The end of it, which counts upwards. */
-static uint64_t
-id_out(const uint8_t id[TSPACE_ID_BYTES])
-{
-    uint64_t number = 0;
-
-    for (int i = TSPACE_ID_BYTES - 8; i < TSPACE_ID_BYTES; i++)
-        number = number << 8 | id[i];
-    return number;
-}
-
-static PB(Tuple) *
-    tuple_out(const struct tspace_tuple *in, struct plex_arena *arena)
-{
-    PB(Tuple) *out = plex_arena_alloc(arena, sizeof *out);
-    PB(Field) *fields = plex_arena_alloc(arena, in->n_fields * sizeof *fields);
-    PB(Field) **list = plex_arena_alloc(arena, in->n_fields * sizeof *list);
-
-    if (out == NULL || fields == NULL || list == NULL)
-        return NULL;
-    plexspaces__tuplespace__v1__tuple__init(out);
-    out->id = id_out(in->id);
-    out->expires_ms = in->expires_ms;
-    out->n_fields = in->n_fields;
-    out->fields = list;
-    for (uint32_t i = 0; i < in->n_fields; i++) {
-        list[i] = &fields[i];
-        if (!field_out(&in->fields[i], arena, &fields[i]))
-            return NULL;
-    }
-    return out;
+    return PLEX_OK;
 }
 
 static enum plex_status
-ids_out(const struct tspace_answer *answer, struct plex_arena *arena,
-        struct plex_buf *out, struct plex_err *err)
+index_in(const PB(Index) * in, struct tspace_index *out, struct plex_err *err)
 {
-    PB(WriteReply) reply = PLEXSPACES__TUPLESPACE__V1__WRITE_REPLY__INIT;
-
-    reply.n_ids = answer->n;
-    reply.ids = plex_arena_alloc(arena, answer->n * sizeof *reply.ids);
-    if (reply.ids == NULL)
-        return plex_wire_no_room(err);
-    for (uint32_t i = 0; i < answer->n; i++) {
-        uint8_t id[TSPACE_ID_BYTES];
-
-        tspace_id_at(answer->first_id, i, id);
-        reply.ids[i] = id_out(id);
-    }
-    return plex_wire_pack(&reply.base, out, err);
+    out->fields = in->arity;
+    if (in->arity == 0 || in->arity > TSPACE_FIELDS_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "arity is %u, 1 to %d are allowed", in->arity,
+                            TSPACE_FIELDS_MAX);
+    if (bits_in("exact", in->exact, in->n_exact, in->arity, &out->exact, err) !=
+            PLEX_OK ||
+        bits_in("types", in->types, in->n_types, in->arity, &out->types, err) !=
+            PLEX_OK)
+        return err->status;
+    if (in->n_ordered > 1 ||
+        (in->n_ordered == 1 && in->ordered[0] >= in->arity))
+        return plex_err_set(err, PLEX_INVALID,
+                            "ordered may have one field, below the arity");
+    out->ordered = in->n_ordered == 1 ? in->ordered[0] + 1 : 0;
+    return PLEX_OK;
 }
 
 enum plex_status
-tspace_wire_answer(const struct tspace_answer *answer, struct plex_arena *arena,
-                   struct plex_buf *out, struct plex_err *err)
+tspace_wire_space(struct plex_bytes in, struct tspace_wire *wire,
+                  const char **space, struct tspace_options *options,
+                  struct plex_err *err)
 {
-    PB(ReadReply) reply = PLEXSPACES__TUPLESPACE__V1__READ_REPLY__INIT;
+    const PB(SpaceOptions) * from;
 
-    if (answer != NULL && answer->is_write)
-        return ids_out(answer, arena, out, err);
-    if (answer != NULL && answer->n > 0) {
-        reply.n_tuples = answer->n;
-        reply.tuples =
-            plex_arena_alloc(arena, answer->n * sizeof *reply.tuples);
-        if (reply.tuples == NULL)
-            return plex_wire_no_room(err);
-        for (uint32_t i = 0; i < answer->n; i++)
-            if ((reply.tuples[i] = tuple_out(answer->tuples[i], arena)) == NULL)
-                return plex_wire_no_room(err);
-    }
-    return plex_wire_pack(&reply.base, out, err);
+    UNPACK(create_space_request, CreateSpaceRequest);
+    *options = (struct tspace_options){0};
+    *space = pb->space;
+    if (check_space(pb->space, err) != PLEX_OK)
+        return err->status;
+    from = pb->options;
+    if (from == NULL)
+        return PLEX_OK;
+    options->tuples_max = from->tuples_max;
+    options->bytes_max = from->bytes_max;
+    options->waiters_max = from->waiters_max;
+    options->default_ttl_ms = from->default_ttl_ms;
+    if (from->n_indexes > TSPACE_INDEXES_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "indexes has %zu entries, at most %d are allowed",
+                            from->n_indexes, TSPACE_INDEXES_MAX);
+    options->n_indexes = (uint32_t)from->n_indexes;
+    for (size_t i = 0; i < from->n_indexes; i++)
+        if (index_in(from->indexes[i], &options->indexes[i], err) != PLEX_OK)
+            return plex_err_wrap(err, "indexes[%zu]", i);
+    return PLEX_OK;
 }
 
 enum plex_status
-tspace_wire_count_reply(uint64_t count, struct plex_buf *out,
-                        struct plex_err *err)
+tspace_wire_get_space(struct plex_bytes in, struct tspace_wire *wire,
+                      const char **space, struct plex_err *err)
 {
-    PB(CountReply) reply = PLEXSPACES__TUPLESPACE__V1__COUNT_REPLY__INIT;
+    UNPACK(get_space_request, GetSpaceRequest);
+    *space = pb->space;
+    return check_space(pb->space, err);
+}
 
-    reply.count = count;
-    return plex_wire_pack(&reply.base, out, err);
+enum plex_status
+tspace_wire_list(struct plex_bytes in, struct tspace_wire *wire,
+                 struct tspace_wire_list *out, struct plex_err *err)
+{
+    UNPACK(list_spaces_request, ListSpacesRequest);
+    out->after = pb->page_token;
+    out->max = pb->page_size == 0 ? WIRE_PAGE : pb->page_size;
+    return limit_u64("page_size", pb->page_size, WIRE_PAGE_MAX, err);
 }

@@ -1,0 +1,143 @@
+#ifndef SERVICES_TUPLESPACE_SHELL_H
+#define SERVICES_TUPLESPACE_SHELL_H
+
+#include "common/service.h"
+#include "services/registry/client.h"
+#include "services/tuplespace/store_lib.h"
+#include "services/tuplespace/wire.h"
+
+/* What the files of the shell share: one instance of the tuple space. */
+enum { TSPACE_REPLY_MAX = 16 << 20 };
+
+struct tspace_shell_config {
+    struct plex_base_config base;
+    const char *store_dsn;
+    uint64_t spaces_max;
+    uint64_t tuples_max;
+    uint64_t memory_max_bytes;
+    uint64_t tenant_tuples_max;
+    uint64_t tenant_bytes_max;
+    uint32_t tenant_waiters_max;
+    uint32_t waiters_max;
+    uint32_t requests_max;
+    uint32_t transactions_max;
+    uint32_t subscriptions_max;
+    uint32_t events_max;
+    uint32_t redeliver_ms;
+    bool webhooks;
+};
+
+/* One request that the core has to answer. */
+struct tspace_request {
+    struct tspace_shell *shell;
+    struct tspace_request *next; /* pooled */
+    struct plex_call *call;      /* NULL: the shell's own */
+    enum tspace_reply kind;
+    /* Of `subscription`, once this is answered OK. */
+    enum {
+        TSPACE_ABOUT_NOTHING,
+        TSPACE_ABOUT_POLL, /* it exists */
+        TSPACE_ABOUT_SUBSCRIBED,
+        TSPACE_ABOUT_UNSUBSCRIBED,
+        TSPACE_ABOUT_ACKNOWLEDGED,
+    } about;
+    uint64_t subscription;
+    uint64_t up_to;
+    bool guaranteed;
+};
+
+/* Answers and events that leave after the commit; bytes are in `out`. */
+struct tspace_outgoing {
+    struct tspace_request *request; /* NULL: an event */
+    enum plex_status status;
+    size_t at, len; /* payload or text */
+    uint64_t subscription, number, lost;
+    struct tspace_where where; /* of the event's space; the store's */
+    bool guaranteed;
+    size_t target_at, target_len;
+};
+
+struct tspace_sub;
+
+struct tspace_shell {
+    const struct plex_host *host;
+    struct tspace_shell_config config;
+    struct tspace_core *core; /* NULL while the store is lost */
+    struct tspace_store *store;
+    bool transient;
+    struct reg_client *registry;
+    struct plex_timer *timer;
+    struct plex_task commit;
+    bool committing; /* `commit` is deferred */
+    bool draining;
+    struct tspace_wire wire;
+    struct tspace_request *requests; /* pooled */
+    struct plex_buf out;
+    struct tspace_outgoing *outgoing;
+    size_t n_outgoing, outgoing_cap;
+    struct tspace_sub *subs; /* by id */
+    struct plex_timer *sweep;
+    struct tspace_hooks *hooks;
+    struct plex_counter *written, *removed, *commits, *failures, *events;
+    struct plex_histogram *commit_time;
+};
+
+struct tspace_now tspace_shell_now(void);
+
+/* -- shell_commit.c ----------------------------------------------------------
+ */
+
+/* Store and answer what the core has to say, at the end of the iteration. */
+void tspace_shell_commit_later(struct tspace_shell *shell);
+void tspace_shell_commit_init(struct tspace_shell *shell);
+void tspace_shell_commit_fini(struct tspace_shell *shell);
+/* A handle for the core. */
+struct tspace_request *tspace_shell_request(struct tspace_shell *shell,
+                                            struct plex_call *call,
+                                            enum tspace_reply kind);
+void tspace_shell_request_free(struct tspace_request *request);
+
+/* -- shell.c -----------------------------------------------------------------
+ */
+
+enum plex_status tspace_shell_open(struct tspace_shell *shell,
+                                   struct plex_err *err);
+/* The store failed: forget everything, and start again from it. */
+void tspace_shell_lost(struct tspace_shell *shell, const struct plex_err *err);
+void tspace_shell_arm(struct tspace_shell *shell);
+
+/* -- shell_methods.c ---------------------------------------------------------
+ */
+extern const struct plex_method tspace_shell_methods[];
+/* False when the call was answered: `where` is its tenant and namespace. */
+bool tspace_shell_begin(struct tspace_shell *shell, struct plex_call *call,
+                        struct tspace_where *where);
+
+/* -- shell_events.c: subscriptions whose events wait for PollEvents ----------
+ */
+void tspace_events_poll(struct tspace_shell *shell, struct plex_call *call,
+                        const struct tspace_where *where,
+                        const struct tspace_wire_poll *poll);
+/* What the core said of the subscription that `request` asks for. */
+void tspace_events_known(struct tspace_request *request,
+                         enum plex_status status, const char *text);
+void tspace_events_deliver(struct tspace_shell *shell,
+                           const struct tspace_outgoing *event);
+void tspace_events_acknowledged(struct tspace_shell *shell, uint64_t id,
+                                uint64_t up_to);
+void tspace_events_unsubscribed(struct tspace_shell *shell, uint64_t id);
+/* A new one; a best effort one is dropped when nobody polls it. */
+void tspace_events_subscribed(struct tspace_shell *shell, uint64_t id,
+                              const struct tspace_where *where,
+                              bool guaranteed);
+/* Those who poll are told `text`, and all is forgotten. */
+void tspace_events_reset(struct tspace_shell *shell, const char *text);
+void tspace_events_init(struct tspace_shell *shell);
+void tspace_events_fini(struct tspace_shell *shell);
+/* The shell's own request about a subscription. */
+void tspace_events_ask(struct tspace_shell *shell,
+                       const struct tspace_where *where, uint64_t id,
+                       enum tspace_subscription_verb verb, uint64_t up_to,
+                       struct tspace_request *request);
+
+#endif

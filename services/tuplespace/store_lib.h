@@ -1,0 +1,18 @@
+#ifndef SERVICES_TUPLESPACE_STORE_LIB_H
+#define SERVICES_TUPLESPACE_STORE_LIB_H
+
+#include "services/tuplespace/engine/store.h"
+
+/* What the shell wants of a store beyond what the engine does. */
+
+/* Like tspace_store_open(), for one of several services over one database:
+ * each shard has records and an epoch of its own. */
+PLEX_MUST_USE enum plex_status tspace_store_open_shard(
+    struct tspace_store **out, const char *dsn, uint32_t shard, uint64_t *epoch,
+    struct plex_err *err);
+/* Keeps nothing: its core is to be transient. */
+bool tspace_store_is_transient(const struct tspace_store *store);
+/* Bytes of the open transaction, about. */
+size_t tspace_store_waiting(const struct tspace_store *store);
+
+#endif
