@@ -5,6 +5,7 @@
 
 enum {
     DEBT_MAX = 256,   /* tuples looked at in vain before an index is made */
+    BUILD_MIN = 4096, /* tuples put into it at a time, at least */
     IDLE_MIN = 10000, /* searches without an index before another replaces it */
 };
 
@@ -355,7 +356,7 @@ shape_want(struct shape *shape, const struct index_def *def, uint64_t scanned)
     struct want *want = &shape->wants[0];
 
     if (index_find(shape, def) != POS_NONE) {
-        shape_build(shape, DEBT_MAX + scanned);
+        shape_build(shape, BUILD_MIN + 2 * scanned);
         return;
     }
     for (uint32_t i = 0; i < 4; i++) {
@@ -373,5 +374,5 @@ shape_want(struct shape *shape, const struct index_def *def, uint64_t scanned)
         return;
     want->debt = 0;
     if (index_begin(shape, def) != NULL)
-        shape_build(shape, DEBT_MAX + scanned);
+        shape_build(shape, BUILD_MIN + 2 * scanned);
 }
