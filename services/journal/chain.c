@@ -50,6 +50,12 @@ journal_chain_free(struct journal_chain *chain)
     free(chain);
 }
 
+bool
+journal_chain_keyed(const struct journal_chain *chain)
+{
+    return chain->keyed;
+}
+
 static void
 flush(struct journal_chain *chain)
 {
@@ -102,7 +108,7 @@ journal_chain_next(struct journal_chain *chain,
 
     assert(done == 1);
     chain->n = 0;
-    if (chain->keyed)
+    if (chain->keyed && (row->flags & JOURNAL_FLAG_SEALED) != 0)
         add(chain, chain->key, sizeof chain->key);
     add(chain, prev, JOURNAL_CHAIN_BYTES);
     add(chain, fixed, sizeof fixed);

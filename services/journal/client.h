@@ -245,6 +245,23 @@ void journal_client_verify(struct journal_client *client,
                            const struct journal_verify *want,
                            journal_verify_fn done, void *arg);
 
+/* Destroy the keys of a tenant: nothing of it that is stored can be read ever
+ * again. (A backup has keys of its own time.) PLEX_UNSUPPORTED where
+ * nothing is sealed. */
+typedef void (*journal_shred_fn)(void *arg, enum plex_status status,
+                                 const char *text, uint64_t keys);
+void journal_client_shred(struct journal_client *client,
+                          const struct plex_context *context,
+                          const char *tenant, journal_shred_fn done, void *arg);
+
+/* Is it time for a snapshot of an actor whose records rebuild its state? 0 in
+ * a rule: not for that reason. What has come since the last one is given. */
+struct journal_snapshot_rule {
+    uint64_t turns, bytes, ms;
+};
+bool journal_snapshot_due(const struct journal_snapshot_rule *rule,
+                          uint64_t turns, uint64_t bytes, uint64_t ms);
+
 /* `next` is empty at the end; pass it as `after` otherwise. */
 typedef void (*journal_pending_fn)(void *arg, enum plex_status status,
                                    const char *text,

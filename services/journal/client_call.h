@@ -23,6 +23,7 @@ struct journal_call {
         journal_history_fn history;
         journal_at_fn at;
         journal_verify_fn verify;
+        journal_shred_fn shred;
     } done;
     void *arg;
 };

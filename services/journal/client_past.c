@@ -96,3 +96,43 @@ journal_client_verify(struct journal_client *client,
     call->err.status = journal_pack_verify(want, &payload, &call->err);
     journal_call_send(client, context, JOURNAL_METHOD_VERIFY, &payload, call);
 }
+
+static void
+shred_finish(struct journal_call *call, enum plex_status status,
+             const char *text, struct plex_bytes payload,
+             struct plex_arena *arena)
+{
+    uint64_t keys = 0;
+    struct plex_err err;
+
+    if (status == PLEX_OK &&
+        journal_unpack_shredded(payload, arena, &keys, &err) != PLEX_OK) {
+        status = PLEX_UNKNOWN;
+        text = err.text;
+    }
+    call->done.shred(call->arg, status, text, keys);
+}
+
+void
+journal_client_shred(struct journal_client *client,
+                     const struct plex_context *context, const char *tenant,
+                     journal_shred_fn done, void *arg)
+{
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+
+    call->changes = true;
+    call->finish = shred_finish;
+    call->done.shred = done;
+    call->err.status = journal_pack_shred(tenant, &payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_SHRED, &payload, call);
+}
+
+bool
+journal_snapshot_due(const struct journal_snapshot_rule *rule, uint64_t turns,
+                     uint64_t bytes, uint64_t ms)
+{
+    return turns > 0 && ((rule->turns > 0 && turns >= rule->turns) ||
+                         (rule->bytes > 0 && bytes >= rule->bytes) ||
+                         (rule->ms > 0 && ms >= rule->ms));
+}

@@ -50,6 +50,13 @@ PLEX_MUST_USE enum plex_status journal_unpack_pending(
     struct journal_replied_page *out, struct plex_err *err);
 
 /* -- client_wire_past.c */
+PLEX_MUST_USE enum plex_status journal_pack_shred(const char *tenant,
+                                                  struct plex_buf *out,
+                                                  struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_shredded(struct plex_bytes in,
+                                                       struct plex_arena *arena,
+                                                       uint64_t *keys,
+                                                       struct plex_err *err);
 PLEX_MUST_USE enum plex_status journal_pack_history(
     const struct journal_history *want, struct plex_buf *out,
     struct plex_err *err);

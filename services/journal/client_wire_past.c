@@ -163,3 +163,28 @@ journal_unpack_verified(struct plex_bytes in, struct plex_arena *arena,
                                      .next = plex_wire_bytes_in(reply->next)};
     return PLEX_OK;
 }
+
+/* -- shredding ------------------------------------------------------------- */
+
+enum plex_status
+journal_pack_shred(const char *tenant, struct plex_buf *out,
+                   struct plex_err *err)
+{
+    PB(ShredRequest) request = PLEXSPACES__JOURNAL__V1__SHRED_REQUEST__INIT;
+
+    request.tenant = (char *)(uintptr_t)tenant;
+    return plex_wire_pack(&request.base, out, err);
+}
+
+enum plex_status
+journal_unpack_shredded(struct plex_bytes in, struct plex_arena *arena,
+                        uint64_t *keys, struct plex_err *err)
+{
+    ProtobufCMessage *message;
+
+    if (plex_wire_unpack(TYPE(shred_reply), in, arena, &message, err) !=
+        PLEX_OK)
+        return err->status;
+    *keys = ((const PB(ShredReply) *)(const void *)message)->keys;
+    return PLEX_OK;
+}

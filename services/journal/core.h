@@ -34,6 +34,7 @@ enum journal_request_kind {
     JOURNAL_HISTORY,
     JOURNAL_AT,
     JOURNAL_VERIFY,
+    JOURNAL_SHRED,         /* tenant; changes something, but runs as reads do */
     JOURNAL_REQUEST_KINDS, /* one more than their number */
 };
 
@@ -55,7 +56,7 @@ struct journal_request {
     size_t n_ranges;
     /* JOURNAL_LOAD */
     struct journal_load load;
-    /* JOURNAL_LOOKUP */
+    /* JOURNAL_LOOKUP; _SHRED: tenant */
     const char *tenant;
     struct plex_bytes message_id;
     /* JOURNAL_PENDING */

@@ -39,9 +39,41 @@ check_number(const char *what, uint64_t number, struct plex_err *err)
 /* -- history --------------------------------------------------------------- */
 
 static enum plex_status
-past_fill(const struct plex_actor_id *actor, const struct journal_stored *from,
-          size_t n, struct plex_arena *arena, struct journal_past *out,
-          struct plex_err *err)
+decode(struct journal_store *store, enum journal_piece piece,
+       const struct plex_actor_id *actor, uint64_t seq, uint64_t flags,
+       struct plex_bytes *bytes, struct plex_arena *arena, struct plex_err *err)
+{
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+    const struct journal_coding coding = {.piece = piece,
+                                          .flags = flags,
+                                          .name = name,
+                                          .name_len =
+                                              journal_actor_name(actor, name),
+                                          .seq = seq};
+
+    if ((flags & (JOURNAL_FLAG_SEALED | JOURNAL_FLAG_ZSTD)) == 0)
+        return PLEX_OK;
+    return journal_decode(store, &coding, *bytes, arena, bytes, err);
+}
+
+static enum plex_status
+turn_decode(struct journal_store *store, const struct plex_actor_id *actor,
+            struct journal_row *row, struct plex_arena *arena,
+            struct plex_err *err)
+{
+    if (decode(store, JOURNAL_PIECE_STATE, actor, row->seq, row->flags,
+               &row->state, arena, err) != PLEX_OK ||
+        decode(store, JOURNAL_PIECE_REPLY, actor, row->seq, row->flags,
+               &row->reply, arena, err) != PLEX_OK)
+        return err->status;
+    return decode(store, JOURNAL_PIECE_RECORD, actor, row->seq, row->flags,
+                  &row->record, arena, err);
+}
+
+static enum plex_status
+past_fill(struct journal_store *store, const struct plex_actor_id *actor,
+          struct journal_stored *from, size_t n, struct plex_arena *arena,
+          struct journal_past *out, struct plex_err *err)
 {
     struct journal_past_turn *turns =
         plex_arena_alloc(arena, n * sizeof *turns + 1);
@@ -49,7 +81,7 @@ past_fill(const struct plex_actor_id *actor, const struct journal_stored *from,
     if (turns == NULL)
         return no_room(err);
     for (size_t i = 0; i < n; i++) {
-        const struct journal_row *row = &from[i].row;
+        struct journal_row *row = &from[i].row;
         char name[PLEX_ACTOR_NAME_MAX + 1];
 
         if (from[i].damaged) {
@@ -59,6 +91,8 @@ past_fill(const struct plex_actor_id *actor, const struct journal_stored *from,
                                 "its checksum",
                                 name, (unsigned long long)row->seq);
         }
+        if (turn_decode(store, actor, row, arena, err) != PLEX_OK)
+            return err->status;
         turns[i] = (struct journal_past_turn){
             .seq = row->seq,
             .at_ms = row->at_ms,
@@ -150,7 +184,7 @@ journal_store_history(struct journal_store *store,
         return err->status;
     if (n > 0 && turns[n - 1].row.seq < range.last)
         out->next_seq = turns[n - 1].row.seq + 1;
-    return past_fill(&want->actor, turns, n, arena, out, err);
+    return past_fill(store, &want->actor, turns, n, arena, out, err);
 }
 
 /* -- time travel ----------------------------------------------------------- */
@@ -220,6 +254,9 @@ journal_store_at(struct journal_store *store, const struct journal_at *want,
     if (!state.known && state.seq != out->seq && head.anchor_seq > state.seq &&
         state.seq != head.state_seq)
         return not_kept(&want->actor, out->seq, &head, err);
+    if (decode(store, JOURNAL_PIECE_STATE, &want->actor, state.seq, state.flags,
+               &state.state, arena, err) != PLEX_OK)
+        return err->status;
     out->has_state = true;
     out->state = state.state;
     out->schema_version = state.schema_version;

@@ -11,6 +11,7 @@ enum journal_method {
     JOURNAL_METHOD_HISTORY = 506,
     JOURNAL_METHOD_AT = 507,
     JOURNAL_METHOD_VERIFY = 508,
+    JOURNAL_METHOD_SHRED = 509,
 };
 
 #endif

@@ -75,6 +75,17 @@ read_verify(struct journal_store *store, const struct journal_verify *want,
     return journal_wire_verified(&verified, arena, out, err);
 }
 
+static enum plex_status
+do_shred(struct journal_store *store, const char *tenant, struct plex_buf *out,
+         struct plex_err *err)
+{
+    uint64_t keys;
+
+    if (journal_store_shred(store, tenant, &keys, err) != PLEX_OK)
+        return err->status;
+    return journal_wire_shredded(keys, out, err);
+}
+
 enum plex_status
 journal_read(struct journal_store *store, const struct journal_request *request,
              uint64_t wall_ms, struct plex_arena *arena, struct plex_buf *out,
@@ -94,6 +105,8 @@ journal_read(struct journal_store *store, const struct journal_request *request,
         return read_at(store, &request->at, arena, out, err);
     case JOURNAL_VERIFY:
         return read_verify(store, &request->verify, arena, out, err);
+    case JOURNAL_SHRED:
+        return do_shred(store, request->tenant, out, err);
     default:
         return plex_err_set(err, PLEX_INTERNAL, "this is no read");
     }

@@ -25,6 +25,8 @@ struct config {
     struct plex_base_config base;
     const char *store_dsn;
     const char *history;
+    const char *master_key_file;
+    uint32_t compress_bytes;
     uint32_t commit_entries_max;
     uint32_t commit_bytes_max;
     uint32_t queue_entries_max;
@@ -43,6 +45,10 @@ static const struct plex_option options[] = {
         "where turns are kept: mem:, sqlite:<path> or postgres://...", 0, 0),
     ROW(history, PLEX_OPTION_STRING, "3600000",
         "how long turns are kept: [TYPE=]MS[/TURNS],...", 0, 0),
+    ROW(master_key_file, PLEX_OPTION_STRING, "",
+        "keys to seal what is stored with; empty: it is not sealed", 0, 0),
+    ROW(compress_bytes, PLEX_OPTION_U32, "4096",
+        "states of turns from this size on are compressed", 64, 1 << 30),
     ROW(commit_entries_max, PLEX_OPTION_U32, "4096",
         "entries in one transaction", 1, 65536),
     ROW(commit_bytes_max, PLEX_OPTION_U32, "16777216",
@@ -357,6 +363,12 @@ on_verify(void *state, struct plex_call *call)
 }
 
 static void
+on_shred(void *state, struct plex_call *call)
+{
+    on_request(state, call, JOURNAL_SHRED);
+}
+
+static void
 on_pending(void *state, struct plex_call *call)
 {
     on_request(state, call, JOURNAL_PENDING);
@@ -371,6 +383,7 @@ static const struct plex_method methods[] = {
     {JOURNAL_METHOD_HISTORY, "journal.history", on_history},
     {JOURNAL_METHOD_AT, "journal.at", on_at},
     {JOURNAL_METHOD_VERIFY, "journal.verify", on_verify},
+    {JOURNAL_METHOD_SHRED, "journal.shred", on_shred},
     {0},
 };
 
@@ -384,6 +397,8 @@ store_open(struct state *state, struct plex_err *err)
         .checkpoint_pages = state->config.checkpoint_pages,
         .pages_max = state->config.pages_max,
         .history = state->config.history,
+        .master_key_file = state->config.master_key_file,
+        .compress_bytes = state->config.compress_bytes,
     };
     struct journal_epochs epochs = {0};
 

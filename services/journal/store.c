@@ -5,6 +5,7 @@
 #include "common/dsn.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const struct journal_store_ops *const backends[] = {
     &journal_store_mem, &journal_store_sqlite, &journal_store_pg};
@@ -25,6 +26,33 @@ journal_store_check(const char *dsn, struct plex_err *err)
     return backend_find(dsn, err) == NULL ? err->status : PLEX_OK;
 }
 
+static enum plex_status
+crypto_open(struct journal_store *store,
+            const struct journal_store_config *config, struct plex_err *err)
+{
+    struct journal_codec_config coding = {.compress_bytes =
+                                              config->compress_bytes};
+    const char *file = config->master_key_file;
+    uint8_t key[JOURNAL_CHAIN_KEY_BYTES];
+    bool keyed;
+
+    if (file != NULL && file[0] != '\0' && store->ops->keys != NULL &&
+        journal_keyring_read(file, &coding.ring, err) != PLEX_OK)
+        return err->status;
+    store->codec = journal_codec_create(&coding);
+    journal_keyring_wipe(&coding.ring);
+    if (store->codec == NULL)
+        return plex_err_set(err, PLEX_UNSUPPORTED,
+                            "libsodium or zstd could not be started");
+    if (journal_keys_open(store, key, &keyed, err) != PLEX_OK)
+        return err->status;
+    store->chain = journal_chain_create(keyed ? key : NULL);
+    explicit_bzero(key, sizeof key);
+    return store->chain != NULL ? PLEX_OK
+                                : plex_err_set(err, PLEX_UNSUPPORTED,
+                                               "OpenSSL offers no SHA-256");
+}
+
 enum plex_status
 journal_store_open(struct journal_store **out,
                    const struct journal_store_config *config,
@@ -35,12 +63,11 @@ journal_store_open(struct journal_store **out,
     *out = NULL;
     if (ops == NULL || ops->open(out, config, err) != PLEX_OK)
         return err->status;
-    (*out)->chain = journal_chain_create(NULL);
-    if ((*out)->chain != NULL)
+    if (crypto_open(*out, config, err) == PLEX_OK)
         return PLEX_OK;
     journal_store_close(*out);
     *out = NULL;
-    return plex_err_set(err, PLEX_UNSUPPORTED, "OpenSSL offers no SHA-256");
+    return err->status;
 }
 
 void
@@ -49,6 +76,7 @@ journal_store_close(struct journal_store *store)
     if (store == NULL)
         return;
     journal_chain_free(store->chain);
+    journal_codec_free(store->codec);
     store->ops->close(store);
 }
 
@@ -117,6 +145,13 @@ journal_store_retain(struct journal_store *store, uint64_t wall_ms,
 {
     *out = (struct journal_retained){0};
     return store->ops->retain(store, wall_ms, limit, out, err);
+}
+
+enum plex_status
+journal_store_shred(struct journal_store *store, const char *tenant,
+                    uint64_t *n, struct plex_err *err)
+{
+    return journal_keys_shred(store, tenant, n, err);
 }
 
 uint64_t

@@ -25,6 +25,8 @@ struct journal_store_config {
     /* How long turns are kept for history: policy.h; NULL: not at all. For
      * turns that are written from now on. */
     const char *history;
+    const char *master_key_file; /* NULL or "": nothing is sealed */
+    uint32_t compress_bytes;     /* states from this size on; 0: 4096 */
 };
 
 /*
@@ -144,6 +146,13 @@ PLEX_MUST_USE enum plex_status journal_store_verify(
 PLEX_MUST_USE enum plex_status journal_store_retain(
     struct journal_store *store, uint64_t wall_ms, uint32_t limit,
     struct journal_retained *out, struct plex_err *err);
+
+/* Destroy the keys of a tenant: nothing of it that is stored can be read ever
+ * again. *n: how many. PLEX_UNSUPPORTED where nothing is sealed. */
+PLEX_MUST_USE enum plex_status journal_store_shred(struct journal_store *store,
+                                                   const char *tenant,
+                                                   uint64_t *n,
+                                                   struct plex_err *err);
 
 /* On disk (mem: in memory), roughly. */
 uint64_t journal_store_bytes(struct journal_store *store);

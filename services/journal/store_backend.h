@@ -2,6 +2,7 @@
 #define SERVICES_JOURNAL_STORE_BACKEND_H
 
 #include "services/journal/chain.h"
+#include "services/journal/codec.h"
 #include "services/journal/store.h"
 #include "services/journal/store_lib.h"
 
@@ -30,7 +31,8 @@ struct journal_stored_state {
     bool found;
     uint64_t seq;
     uint32_t schema_version;
-    struct plex_bytes state;
+    uint64_t flags;
+    struct plex_bytes state; /* as it is stored */
 };
 
 /* Reading what was. All of it is without side effects. */
@@ -103,11 +105,13 @@ struct journal_store_ops {
                                struct plex_err *err);
     uint64_t (*bytes)(struct journal_store *store);
     const struct journal_history_ops *history;
+    const struct journal_key_ops *keys; /* NULL: nothing lasts here */
 };
 
 struct journal_store {
     const struct journal_store_ops *ops;
-    struct journal_chain *chain; /* set by journal_store_open */
+    struct journal_chain *chain; /* these two: by journal_store_open */
+    struct journal_codec *codec;
 };
 
 extern const struct journal_store_ops journal_store_mem;

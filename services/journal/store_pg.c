@@ -343,6 +343,7 @@ journal_pg_epochs_refresh(struct pg_store *store, uint64_t version,
     if (journal_pg_query(store, PG_EPOCH_GET, &result, err) != PLEX_OK)
         return err->status;
     journal_epochs_fini(&store->epochs);
+    journal_keys_forget(&store->base); /* some may have been destroyed */
     journal_pg_heads_forget(
         store); /* it may even be another database's version */
     for (int i = 0; i < PQntuples(result); i++)
@@ -429,4 +430,5 @@ const struct journal_store_ops journal_store_pg = {
     .retain = journal_pg_retain,
     .bytes = pg_store_bytes,
     .history = &journal_pg_history,
+    .keys = &journal_pg_keys,
 };

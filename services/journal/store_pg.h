@@ -56,6 +56,12 @@ enum pg_statement {
     PG_SEQ_AT,
     PG_STATE_SEQ,
     PG_ACTORS_LIST,
+    PG_KEY_GET,
+    PG_KEY_ADD,
+    PG_KEY_STALE,
+    PG_KEY_SET,
+    PG_KEY_DROP,
+    PG_KEY_VACUUM,
     PG_STATEMENTS,
 };
 
@@ -144,6 +150,9 @@ PLEX_MUST_USE enum plex_status journal_pg_epochs_refresh(struct pg_store *store,
 enum plex_status journal_pg_retain(struct journal_store *base, uint64_t wall_ms,
                                    uint32_t limit, struct journal_retained *out,
                                    struct plex_err *err);
+
+/* -- store_pg_keys.c */
+extern const struct journal_key_ops journal_pg_keys;
 
 /* -- store_pg_history.c */
 extern const struct journal_history_ops journal_pg_history;

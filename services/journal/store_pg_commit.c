@@ -97,6 +97,8 @@ messages_read(struct work *w)
         mark->request_hash = journal_pg_u64(w->recorded, i, 1);
         mark->expires_ms = journal_pg_u64(w->recorded, i, 2);
         mark->reply = journal_pg_bytes(w->recorded, i, 3);
+        mark->flags = journal_pg_u64(w->recorded, i, 4);
+        mark->reply_seq = journal_pg_u64(w->recorded, i, 5);
     }
 }
 
@@ -176,6 +178,8 @@ rollback(struct work *w)
     struct plex_err err;
     PGresult *result;
 
+    /* One that was made in the transaction is not there. */
+    journal_keys_forget(&store->base);
     if (w->raised) {
         journal_epochs_fini(&store->epochs);
         store->epochs = w->before;
@@ -192,7 +196,8 @@ static enum plex_status
 run(struct work *w, struct plex_err *err)
 {
     if (journal_pg_connect(w->store, err) != PLEX_OK ||
-        read_first(w, err) != PLEX_OK)
+        read_first(w, err) != PLEX_OK ||
+        journal_keys_ensure(&w->store->base, w->commit, err) != PLEX_OK)
         return err->status;
     journal_work_decide(w);
     return second_trip(w, err);
@@ -250,8 +255,12 @@ static enum plex_status
 try_commit(struct pg_store *store, struct journal_commit *commit,
            struct plex_err *err)
 {
-    enum plex_status status = journal_pg_commit_fast(store, commit, err);
+    enum plex_status status;
 
+    if (journal_pg_connect(store, err) != PLEX_OK ||
+        journal_keys_ensure(&store->base, commit, err) != PLEX_OK)
+        return err->status;
+    status = journal_pg_commit_fast(store, commit, err);
     if (status == PLEX_CONFLICT)
         status = commit_carefully(store, commit, err);
     return status;

@@ -118,25 +118,50 @@ decide_fences(struct work *w)
     }
 }
 
+/* A turn of this commit is not coded yet. */
+static bool
+reply_decode(struct work *w, const struct mark *mark, struct plex_arena *arena,
+             struct plex_bytes *out)
+{
+    const struct head *head = &w->heads[mark->head];
+    const struct journal_coding coding = {.piece = JOURNAL_PIECE_REPLY,
+                                          .flags = mark->flags,
+                                          .name = head->name,
+                                          .name_len = head->name_len,
+                                          .seq = mark->reply_seq};
+    struct plex_err err;
+
+    *out = mark->reply;
+    return mark->seq != 0 ||
+           journal_decode(&w->store->base, &coding, mark->reply, arena, out,
+                          &err) == PLEX_OK;
+}
+
 static bool
 exists(struct work *w, const struct mark *mark, struct journal_result *result)
 {
     struct plex_buf *replies = &w->store->replies;
     const size_t at = replies->len;
-    uint8_t *copy;
+    struct plex_arena arena;
+    struct plex_bytes reply;
+    uint8_t *copy = NULL;
 
     if (mark == NULL || mark->expires_ms <= w->commit->wall_ms ||
         (!mark->recorded && mark->seq == 0))
         return false;
-    /* Too many large ones for one answer: the worker will load them. */
-    copy = plex_buf_grow(replies, mark->reply.len);
+    /* Too many large ones for one answer, or one that cannot be read: the
+     * worker will load it, and get it or be told. */
+    plex_arena_init(&arena, 2 * JOURNAL_EXISTS_BYTES_MAX);
+    if (reply_decode(w, mark, &arena, &reply))
+        copy = plex_buf_grow(replies, reply.len);
     result->status = copy == NULL ? PLEX_CONFLICT : PLEX_EXISTS;
     result->request_hash = mark->request_hash;
-    if (copy != NULL && mark->reply.len > 0) {
-        memcpy(copy, mark->reply.data, mark->reply.len);
-        result->reply.len = mark->reply.len;
+    if (copy != NULL && reply.len > 0) {
+        memcpy(copy, reply.data, reply.len);
+        result->reply.len = reply.len;
         result->reply.data = (const uint8_t *)(uintptr_t)at;
     }
+    plex_arena_fini(&arena);
     return true;
 }
 
@@ -152,6 +177,7 @@ mark_pendings(struct work *w, const struct journal_entry *entry, size_t head)
 
         mark->pending = &entry->pending[i];
         mark->shard = entry->shard;
+        mark->tenant = entry->actor.tenant;
     }
 }
 

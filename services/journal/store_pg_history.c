@@ -146,6 +146,7 @@ state_snapshot(struct pg_store *store, uint64_t id, const char *name,
         out->found = true;
         out->seq = row.seq;
         out->schema_version = row.schema_version;
+        out->flags = row.flags;
         err->status = journal_bytes_copy(row.state, arena, &out->state, err);
     }
     PQclear(result);
@@ -175,6 +176,7 @@ state_turn(struct journal_store *base, const struct plex_actor_id *actor,
     out->seq = turns[0].row.seq;
     out->schema_version = turns[0].row.schema_version;
     out->state = turns[0].row.state;
+    out->flags = turns[0].row.flags;
     return PLEX_OK;
 }
 

@@ -59,6 +59,22 @@ journal_pg_snapshot_read(const PGresult *result, int i, const char *name,
            journal_state_hash(out->state) == out->state_hash;
 }
 
+/* What a row says, as it was before it was stored. */
+static enum plex_status
+row_decode(struct pg_store *store, enum journal_piece piece,
+           const struct journal_row *row, const char *name, size_t name_len,
+           struct plex_bytes in, struct plex_arena *arena,
+           struct plex_bytes *out, struct plex_err *err)
+{
+    const struct journal_coding coding = {.piece = piece,
+                                          .flags = row->flags,
+                                          .name = name,
+                                          .name_len = name_len,
+                                          .seq = row->seq};
+
+    return journal_decode(&store->base, &coding, in, arena, out, err);
+}
+
 struct loading {
     struct pg_store *store;
     const struct journal_load *load;
@@ -88,7 +104,8 @@ load_snapshot(struct loading *l, struct plex_err *err)
         l->out->schema_version = row.schema_version;
         l->out->state_seq = row.seq;
         err->status =
-            journal_bytes_copy(row.state, l->arena, &l->out->state, err);
+            row_decode(l->store, JOURNAL_PIECE_STATE, &row, l->name,
+                       l->name_len, row.state, l->arena, &l->out->state, err);
         break;
     }
     PQclear(result);
@@ -117,7 +134,9 @@ load_turn_state(struct loading *l, struct plex_err *err)
             l->out->has_state = true;
             l->out->schema_version = row.schema_version;
             l->out->state_seq = row.seq;
-            status = journal_bytes_copy(state, l->arena, &l->out->state, err);
+            status =
+                row_decode(l->store, JOURNAL_PIECE_STATE, &row, l->name,
+                           l->name_len, state, l->arena, &l->out->state, err);
         }
     }
     PQclear(result);
@@ -144,7 +163,9 @@ recent_read(struct loading *l, const PGresult *result,
                                        .seq = row.seq};
         if (journal_bytes_copy(row.message_id, l->arena, &r->message_id, err) !=
                 PLEX_OK ||
-            journal_bytes_copy(row.reply, l->arena, &r->reply, err) != PLEX_OK)
+            row_decode(l->store, JOURNAL_PIECE_REPLY, &row, l->name,
+                       l->name_len, row.reply, l->arena, &r->reply,
+                       err) != PLEX_OK)
             return err->status;
         l->out->n_recent++;
     }
@@ -298,9 +319,14 @@ lookup_turn(struct pg_store *store, const char *tenant, struct plex_bytes id,
         status = plex_err_set(err, PLEX_NOT_FOUND,
                               "no message of that id is recorded");
     } else {
+        const struct journal_row row = {.flags = journal_pg_u64(result, 0, 3),
+                                        .seq = journal_pg_u64(result, 0, 4)};
+
         out->at_ms = journal_pg_u64(result, 0, 0);
-        status = journal_bytes_copy(journal_pg_bytes(result, 0, 2), arena,
-                                    &out->reply, err);
+        status = row_decode(
+            store, JOURNAL_PIECE_REPLY, &row, PQgetvalue(result, 0, 1),
+            (size_t)PQgetlength(result, 0, 1), journal_pg_bytes(result, 0, 2),
+            arena, &out->reply, err);
         if (status == PLEX_OK)
             status = actor_read(result, 0, 1, arena, &out->actor, err);
     }
@@ -338,13 +364,20 @@ journal_pg_lookup(struct journal_store *base, const char *tenant,
 /* -- pendings -------------------------------------------------------------- */
 
 static enum plex_status
-pending_read(const PGresult *result, int i, struct plex_arena *arena,
-             struct journal_pending_item *out, struct plex_err *err)
+pending_read(struct pg_store *store, const PGresult *result, int i,
+             struct plex_arena *arena, struct journal_pending_item *out,
+             struct plex_err *err)
 {
     const struct journal_pending pending = {
         .due_ms = journal_pg_u64(result, i, 2),
         .id = journal_pg_bytes(result, i, 4),
         .message = journal_pg_bytes(result, i, 5)};
+    const struct journal_coding coding = {.piece = JOURNAL_PIECE_MESSAGE,
+                                          .flags = journal_pg_u64(result, i, 7),
+                                          .name = PQgetvalue(result, i, 6),
+                                          .name_len =
+                                              (size_t)PQgetlength(result, i, 6),
+                                          .pending_id = pending.id};
 
     if (journal_pending_checksum(&pending) != journal_pg_u64(result, i, 3))
         return corrupt("a pending", PQgetvalue(result, i, 6),
@@ -352,8 +385,8 @@ pending_read(const PGresult *result, int i, struct plex_arena *arena,
     out->pending.due_ms = pending.due_ms;
     if (journal_bytes_copy(pending.id, arena, &out->pending.id, err) !=
             PLEX_OK ||
-        journal_bytes_copy(pending.message, arena, &out->pending.message,
-                           err) != PLEX_OK)
+        journal_decode(&store->base, &coding, pending.message, arena,
+                       &out->pending.message, err) != PLEX_OK)
         return err->status;
     return actor_read(result, i, 6, arena, &out->owner, err);
 }
@@ -376,8 +409,9 @@ page_token(const PGresult *result, int last, struct plex_arena *arena,
 }
 
 static enum plex_status
-page_read(const PGresult *result, uint32_t limit, struct plex_arena *arena,
-          struct journal_paged *out, struct plex_err *err)
+page_read(struct pg_store *store, const PGresult *result, uint32_t limit,
+          struct plex_arena *arena, struct journal_paged *out,
+          struct plex_err *err)
 {
     const int n = PQntuples(result);
     struct journal_pending_item *items =
@@ -390,7 +424,7 @@ page_read(const PGresult *result, uint32_t limit, struct plex_arena *arena,
                             n);
     for (; i < n && (uint32_t)i < limit && bytes < JOURNAL_PAGE_BYTES_MAX;
          i++) {
-        if (pending_read(result, i, arena, &items[i], err) != PLEX_OK)
+        if (pending_read(store, result, i, arena, &items[i], err) != PLEX_OK)
             return err->status;
         bytes += items[i].pending.message.len + items[i].pending.id.len;
     }
@@ -419,7 +453,7 @@ journal_pg_pending(struct journal_store *base, const struct journal_page *page,
     journal_pg_param_u64(store, (uint64_t)page->limit + 1); /* is there more? */
     if (journal_pg_query(store, PG_PENDING_PAGE, &result, err) != PLEX_OK)
         return err->status;
-    status = page_read(result, page->limit, arena, out, err);
+    status = page_read(store, result, page->limit, arena, out, err);
     PQclear(result);
     return status;
 }

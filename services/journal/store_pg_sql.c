@@ -45,7 +45,8 @@ const char *const journal_pg_texts[PG_STATEMENTS] = {
         "DESC LIMIT 1) h ON true",
     /* OFFSET keeps the order of the joins: many actors may have that id. */
     [PG_MESSAGES_GET] =
-        "SELECT k.ord, t.request_hash, t.expires_ms, t.reply FROM "
+        "SELECT k.ord, t.request_hash, t.expires_ms, t.reply, t.flags, t.seq "
+        "FROM "
         "unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS k(name, id, ord) "
         "JOIN journal_actor a ON a.name = k.name JOIN LATERAL (SELECT * FROM "
         "journal_turn m WHERE m.message_id = k.id AND m.actor = a.id AND "
@@ -55,7 +56,8 @@ const char *const journal_pg_texts[PG_STATEMENTS] = {
         "unnest($1::bytea[], $2::bigint[]) AS k(id, actor) WHERE t.message_id "
         "= k.id AND t.actor = k.actor AND t.remembered",
     [PG_MESSAGE_FIND] =
-        "SELECT t.at_ms, a.name, t.reply FROM journal_turn t JOIN "
+        "SELECT t.at_ms, a.name, t.reply, t.flags, t.seq FROM journal_turn t "
+        "JOIN "
         "journal_actor a ON a.id = t.actor WHERE t.message_id = $1::bytea AND "
         "t.remembered AND t.expires_ms > $2::bigint AND "
         "starts_with(a.name, $3::text || '/') ORDER BY t.at_ms DESC LIMIT 1",
@@ -79,18 +81,20 @@ const char *const journal_pg_texts[PG_STATEMENTS] = {
                         "WHERE p.pending_id = k.id AND p.actor = k.actor",
     [PG_PENDING_ADD] =
         "INSERT INTO journal_pending (shard, due_ms, actor, checksum, "
-        "pending_id, message) SELECT * FROM unnest($1::bigint[], "
-        "$2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[]) "
+        "pending_id, message, flags) SELECT * FROM unnest($1::bigint[], "
+        "$2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[], "
+        "$7::bigint[]) "
         "ON CONFLICT (pending_id, actor) DO UPDATE SET shard = "
         "EXCLUDED.shard, due_ms = EXCLUDED.due_ms, checksum = "
-        "EXCLUDED.checksum, message = EXCLUDED.message",
+        "EXCLUDED.checksum, message = EXCLUDED.message, flags = EXCLUDED.flags",
     [PG_PENDING_FIND] =
         "SELECT p.due_ms, a.name FROM journal_pending p JOIN journal_actor a "
         "ON a.id = p.actor WHERE p.pending_id = $1::bytea AND "
         "starts_with(a.name, $2::text || '/') LIMIT 1",
     [PG_PENDING_PAGE] =
         "SELECT p.id, p.shard, p.due_ms, p.checksum, p.pending_id, p.message, "
-        "a.name FROM journal_pending p JOIN journal_actor a ON a.id = p.actor "
+        "a.name, p.flags FROM journal_pending p JOIN journal_actor a ON a.id = "
+        "p.actor "
         "WHERE p.shard <= $4::bigint AND (p.shard, p.due_ms, p.id) > "
         "($1::bigint, $2::bigint, $3::bigint) ORDER BY p.shard, p.due_ms, "
         "p.id LIMIT $5::bigint",
@@ -168,4 +172,18 @@ const char *const journal_pg_texts[PG_STATEMENTS] = {
         "= $1::text",
     [PG_ACTORS_LIST] = "SELECT name FROM journal_actor WHERE name > $1::text "
                        "ORDER BY name LIMIT $2::bigint",
+    [PG_KEY_GET] = "SELECT id, tenant, born, master, wrapped FROM "
+                   "journal_tenant_key WHERE id = $1::bigint OR ($1::bigint = "
+                   "0 AND tenant = $2::text AND born = $3::bigint)",
+    [PG_KEY_ADD] = "INSERT INTO journal_tenant_key (tenant, born, master, "
+                   "wrapped) VALUES ($1::text, $2::bigint, $3::bigint, "
+                   "$4::bytea) ON CONFLICT DO NOTHING",
+    [PG_KEY_STALE] = "SELECT id, tenant, born, master, wrapped FROM "
+                     "journal_tenant_key WHERE id > $1::bigint AND master <> "
+                     "$2::bigint ORDER BY id LIMIT 1",
+    [PG_KEY_SET] = "UPDATE journal_tenant_key SET master = $2::bigint, wrapped "
+                   "= $3::bytea WHERE id = $1::bigint",
+    [PG_KEY_DROP] = "WITH gone AS (DELETE FROM journal_tenant_key WHERE tenant "
+                    "= $1::text RETURNING id) SELECT count(*) FROM gone",
+    [PG_KEY_VACUUM] = "VACUUM journal_tenant_key",
 };

@@ -46,10 +46,12 @@ struct mark {
     /* message */
     bool recorded; /* before this commit */
     uint64_t request_hash, expires_ms;
-    struct plex_bytes reply;
+    struct plex_bytes reply; /* of a recorded one: as it is stored */
+    uint64_t flags, reply_seq;
     uint64_t seq; /* turn of this commit that took the id, 0: none */
     /* pending */
     const struct journal_pending *pending; /* NULL: settled */
+    const char *tenant;
     uint32_t shard;
     size_t key_len;
     uint8_t key[];

@@ -38,14 +38,17 @@ static void
 turn_add(struct work *w, const struct journal_entry *entry, size_t at,
          uint64_t state_seq)
 {
-    const struct journal_row row = journal_row_of(entry);
+    struct journal_row row = journal_row_of(entry);
     const struct journal_keep keep =
         journal_policy_of(&w->store->policy, entry->actor.type);
     const uint64_t keep_ms = entry->at_ms + keep.ms;
     struct head *head = &w->heads[at];
+    const struct journal_coded of = {entry->actor.tenant, head->name,
+                                     head->name_len};
     struct pg_store *store = w->store;
     struct mark *mark = NULL;
 
+    journal_code_row(&store->base, &of, false, &row);
     journal_chain_next(store->base.chain, head->chain, head->name,
                        head->name_len, &row, head->chain);
 
@@ -125,6 +128,23 @@ send_settled(struct work *w)
     return send_some(w, n, PG_PENDING_DROP);
 }
 
+static void
+pending_add(struct work *w, const struct mark *m)
+{
+    const struct head *head = &w->heads[m->head];
+    const struct journal_coded of = {m->tenant, head->name, head->name_len};
+    struct journal_pending pending = *m->pending;
+    const uint64_t flags = journal_code_pending(&w->store->base, &of, &pending);
+
+    journal_pg_add_u64(w->store, 6, m->shard);
+    journal_pg_add_u64(w->store, 5, pending.due_ms);
+    journal_pg_add_u64(w->store, 4, head->id);
+    journal_pg_add_u64(w->store, 3, journal_pending_checksum(&pending));
+    journal_pg_add_bytes(w->store, 2, pending.id);
+    journal_pg_add_bytes(w->store, 1, pending.message);
+    journal_pg_add_u64(w->store, 0, flags);
+}
+
 static bool
 send_pendings(struct work *w)
 {
@@ -134,15 +154,11 @@ send_pendings(struct work *w)
         journal_pg_array_u64(w->store);
     journal_pg_array_bytes(w->store);
     journal_pg_array_bytes(w->store);
+    journal_pg_array_u64(w->store);
     for (struct mark *m = w->pendings; m != NULL; m = m->hh.next) {
         if (m->pending == NULL)
             continue;
-        journal_pg_add_u64(w->store, 5, m->shard);
-        journal_pg_add_u64(w->store, 4, m->pending->due_ms);
-        journal_pg_add_u64(w->store, 3, w->heads[m->head].id);
-        journal_pg_add_u64(w->store, 2, journal_pending_checksum(m->pending));
-        journal_pg_add_bytes(w->store, 1, m->pending->id);
-        journal_pg_add_bytes(w->store, 0, m->pending->message);
+        pending_add(w, m);
         n++;
     }
     return send_some(w, n, PG_PENDING_ADD);
@@ -154,11 +170,15 @@ send_snapshots(struct work *w)
     for (size_t i = 0; i < w->commit->n_entries; i++) {
         const struct journal_entry *entry = w->commit->entries[i];
         const struct head *head = &w->heads[w->head_of[i]];
+        struct journal_coded of;
         struct journal_row row;
 
         if (!w->ok[i] || entry->kind != JOURNAL_SNAPSHOT)
             continue;
+        of = (struct journal_coded){entry->actor.tenant, head->name,
+                                    head->name_len};
         row = journal_row_of(entry);
+        journal_code_row(&w->store->base, &of, true, &row);
         journal_pg_param_u64(w->store, head->id);
         journal_pg_param_u64(w->store, row.seq);
         journal_pg_param_u64(w->store, row.schema_version);

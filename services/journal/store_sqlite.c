@@ -55,8 +55,8 @@ const char *const journal_sql_texts[SQL_STATEMENTS] = {
                          "journal_actor a ON a.id = m.actor WHERE "
                          "m.message_id = ?",
     [SQL_PENDING_ADD] = "REPLACE INTO journal_pending (shard, due_ms, actor, "
-                        "checksum, pending_id, message) VALUES (?, ?, ?, ?, "
-                        "?, ?)",
+                        "checksum, pending_id, message, flags) VALUES (?, ?, "
+                        "?, ?, ?, ?, ?)",
     [SQL_PENDING_DROP] = "DELETE FROM journal_pending WHERE pending_id = ? "
                          "AND actor = ?",
     [SQL_PENDING_FIND] = "SELECT p.due_ms, a.name FROM journal_pending p JOIN "
@@ -64,7 +64,8 @@ const char *const journal_sql_texts[SQL_STATEMENTS] = {
                          "p.pending_id = ?",
     [SQL_PENDING_PAGE] =
         "SELECT p.id, p.shard, p.due_ms, p.checksum, p.pending_id, p.message, "
-        "a.name FROM journal_pending p CROSS JOIN journal_actor a ON a.id = "
+        "a.name, p.flags FROM journal_pending p CROSS JOIN journal_actor a ON "
+        "a.id = "
         "p.actor WHERE p.shard <= ?4 AND (p.shard, p.due_ms, p.id) > (?1, ?2, "
         "?3) ORDER BY p.shard, p.due_ms, p.id",
     [SQL_SNAPSHOT_ADD] = "REPLACE INTO journal_snapshot (actor, seq, "
@@ -95,6 +96,17 @@ const char *const journal_sql_texts[SQL_STATEMENTS] = {
     [SQL_ANCHOR_GET] = "SELECT seq, chain FROM journal_anchor WHERE actor = ?",
     [SQL_ACTORS_LIST] = "SELECT name FROM journal_actor WHERE name > ? ORDER "
                         "BY name LIMIT ?",
+    [SQL_KEY_GET] = "SELECT id, tenant, born, master, wrapped FROM "
+                    "journal_tenant_key WHERE id = ?1 OR (?1 = 0 AND tenant = "
+                    "?2 AND born = ?3)",
+    [SQL_KEY_ADD] = "INSERT INTO journal_tenant_key (tenant, born, master, "
+                    "wrapped) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    [SQL_KEY_STALE] = "SELECT id, tenant, born, master, wrapped FROM "
+                      "journal_tenant_key WHERE id > ? AND master <> ? ORDER "
+                      "BY id LIMIT 1",
+    [SQL_KEY_SET] = "UPDATE journal_tenant_key SET master = ?2, wrapped = ?3 "
+                    "WHERE id = ?1",
+    [SQL_KEY_DROP] = "DELETE FROM journal_tenant_key WHERE tenant = ?",
     [SQL_EPOCH_SET] = "REPLACE INTO journal_epoch (chunk, epochs) VALUES (?, "
                       "?)",
     [SQL_EPOCH_GET] = "SELECT chunk, epochs FROM journal_epoch ORDER BY chunk",
@@ -339,4 +351,5 @@ const struct journal_store_ops journal_store_sqlite = {
     .retain = journal_sql_retain,
     .bytes = sql_store_bytes,
     .history = &journal_sql_history,
+    .keys = &journal_sql_keys,
 };

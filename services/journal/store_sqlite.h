@@ -88,6 +88,11 @@ enum sql_statement {
     SQL_ANCHOR_SET,
     SQL_ANCHOR_GET,
     SQL_ACTORS_LIST,
+    SQL_KEY_GET,
+    SQL_KEY_ADD,
+    SQL_KEY_STALE,
+    SQL_KEY_SET,
+    SQL_KEY_DROP,
     SQL_EPOCH_SET,
     SQL_EPOCH_GET,
     SQL_STATEMENTS, /* number of them */
@@ -143,6 +148,18 @@ PLEX_MUST_USE enum plex_status journal_sql_heads_write(struct sql_store *store,
                                                        size_t min,
                                                        struct plex_err *err);
 
+/* -- store_sqlite_message.c */
+/* The answer recorded for the id, if any, as `result` with PLEX_EXISTS. */
+PLEX_MUST_USE enum plex_status journal_sql_message_known(
+    struct sql_store *store, const struct sql_head *head, struct plex_bytes id,
+    uint64_t wall_ms, struct journal_result *result, struct plex_err *err);
+/* Record it for the next turn with SQL_MESSAGE_ADD or _SET. *known: another
+ * turn has it. */
+PLEX_MUST_USE enum plex_status journal_sql_message_add(
+    struct sql_store *store, const struct sql_head *head,
+    enum sql_statement how, struct plex_bytes id, bool *known,
+    struct plex_err *err);
+
 /* -- store_sqlite_read.c */
 enum plex_status journal_sql_load(struct journal_store *base,
                                   const struct journal_load *load,
@@ -175,6 +192,9 @@ PLEX_MUST_USE enum plex_status journal_sql_turn_get(
 PLEX_MUST_USE bool journal_sql_snapshot_read(sqlite3_stmt *stmt,
                                              const char *name, size_t name_len,
                                              struct journal_row *out);
+
+/* -- store_sqlite_keys.c */
+extern const struct journal_key_ops journal_sql_keys;
 
 /* -- store_sqlite_history.c */
 extern const struct journal_history_ops journal_sql_history;

@@ -212,96 +212,24 @@ pendings_add(struct sql_store *store, const struct sql_head *head,
              const struct journal_entry *entry, struct plex_err *err)
 {
     for (size_t i = 0; i < entry->n_pending; i++) {
-        const struct journal_pending *pending = &entry->pending[i];
+        struct journal_pending pending = entry->pending[i];
         sqlite3_stmt *stmt = journal_sql_get(store, SQL_PENDING_ADD);
+        const struct journal_coded of = {entry->actor.tenant, head->name,
+                                         head->name_len};
+        const uint64_t flags =
+            journal_code_pending(&store->base, &of, &pending);
 
         plex_sqlite_bind_u64(stmt, 1, entry->shard);
-        plex_sqlite_bind_u64(stmt, 2, pending->due_ms);
+        plex_sqlite_bind_u64(stmt, 2, pending.due_ms);
         (void)sqlite3_bind_int64(stmt, 3, head->id);
-        plex_sqlite_bind_u64(stmt, 4, journal_pending_checksum(pending));
-        plex_sqlite_bind_bytes(stmt, 5, pending->id);
-        plex_sqlite_bind_bytes(stmt, 6, pending->message);
+        plex_sqlite_bind_u64(stmt, 4, journal_pending_checksum(&pending));
+        plex_sqlite_bind_bytes(stmt, 5, pending.id);
+        plex_sqlite_bind_bytes(stmt, 6, pending.message);
+        plex_sqlite_bind_u64(stmt, 7, flags);
         if (journal_sql_run(store, stmt, err) != PLEX_OK)
             return err->status;
     }
     return PLEX_OK;
-}
-
-static enum plex_status
-message_turn(struct sql_store *store, const struct sql_head *head,
-             struct plex_bytes id, uint64_t *turn, struct plex_err *err)
-{
-    sqlite3_stmt *stmt = journal_sql_get(store, SQL_MESSAGE_GET);
-    int rc;
-
-    plex_sqlite_bind_bytes(stmt, 1, id);
-    (void)sqlite3_bind_int64(stmt, 2, head->id);
-    rc = sqlite3_step(stmt);
-    *turn = rc == SQLITE_ROW ? plex_sqlite_u64(stmt, 0) : 0;
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return journal_sql_error(store, "could not read", err);
-    sqlite3_reset(stmt);
-    return PLEX_OK;
-}
-
-/* The answer recorded for the id, copied aside: results point into
- * store->replies only once it has stopped growing, so its offset goes where
- * the pointer will be. */
-static enum plex_status
-message_known(struct sql_store *store, const struct sql_head *head,
-              struct plex_bytes id, uint64_t wall_ms,
-              struct journal_result *result, struct plex_err *err)
-{
-    struct sql_turn turn;
-    uint64_t at;
-    uint8_t *copy;
-
-    if (id.len == 0)
-        return PLEX_OK;
-    if (message_turn(store, head, id, &at, err) != PLEX_OK)
-        return err->status;
-    if (at == 0)
-        return PLEX_OK;
-    if (journal_sql_turn_get(store, at, head->name, head->name_len, &turn,
-                             err) != PLEX_OK)
-        return err->status == PLEX_NOT_FOUND ? PLEX_OK : err->status;
-    if (turn.row.expires_ms > wall_ms) {
-        const size_t at_byte = store->replies.len;
-
-        /* Too many large ones for one answer: a conflict, after which the
-         * worker loads the actor and so gets the recorded answer. */
-        copy = plex_buf_grow(&store->replies, turn.row.reply.len);
-        result->status = copy == NULL ? PLEX_CONFLICT : PLEX_EXISTS;
-        result->request_hash = turn.row.request_hash;
-        if (copy != NULL && turn.row.reply.len > 0) {
-            memcpy(copy, turn.row.reply.data, turn.row.reply.len);
-            result->reply.len = turn.row.reply.len;
-            result->reply.data = (const uint8_t *)(uintptr_t)at_byte;
-        }
-    }
-    (void)journal_sql_get(store, SQL_TURN_GET); /* ends the read */
-    return PLEX_OK;
-}
-
-static enum plex_status
-message_add(struct sql_store *store, const struct sql_head *head,
-            enum sql_statement how, struct plex_bytes id, bool *known,
-            struct plex_err *err)
-{
-    sqlite3_stmt *stmt = journal_sql_get(store, how);
-    int rc;
-
-    *known = false;
-    plex_sqlite_bind_bytes(stmt, 1, id);
-    (void)sqlite3_bind_int64(stmt, 2, head->id);
-    plex_sqlite_bind_u64(stmt, 3, store->next_turn);
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_CONSTRAINT)
-        *known = true;
-    else if (rc != SQLITE_DONE)
-        (void)journal_sql_error(store, "could not write", err);
-    sqlite3_reset(stmt);
-    return rc == SQLITE_DONE || *known ? PLEX_OK : err->status;
 }
 
 static void
@@ -367,9 +295,12 @@ static enum plex_status
 turn_add(struct sql_store *store, struct sql_head *head,
          const struct journal_entry *entry, struct plex_err *err)
 {
-    const struct journal_row row = journal_row_of(entry);
+    const struct journal_coded of = {entry->actor.tenant, head->name,
+                                     head->name_len};
+    struct journal_row row = journal_row_of(entry);
     sqlite3_stmt *stmt = journal_sql_get(store, SQL_TURN_ADD);
 
+    journal_code_row(&store->base, &of, false, &row);
     head_touch(store, head);
     journal_chain_next(store->base.chain, head->now.chain, head->name,
                        head->name_len, &row, head->now.chain);
@@ -399,19 +330,19 @@ apply_turn(struct sql_store *store, struct sql_head *head,
 
     if (entry->seq != head->now.last_seq + 1) {
         result->status = PLEX_CONFLICT;
-        return message_known(store, head, id, wall_ms, result, err);
+        return journal_sql_message_known(store, head, id, wall_ms, result, err);
     }
     if (id.len > 0) {
-        if (message_add(store, head, SQL_MESSAGE_ADD, id, &known, err) !=
-            PLEX_OK)
+        if (journal_sql_message_add(store, head, SQL_MESSAGE_ADD, id, &known,
+                                    err) != PLEX_OK)
             return err->status;
-        if (known &&
-            message_known(store, head, id, wall_ms, result, err) != PLEX_OK)
+        if (known && journal_sql_message_known(store, head, id, wall_ms, result,
+                                               err) != PLEX_OK)
             return err->status;
         if (result->status != PLEX_OK)
             return PLEX_OK;
-        if (known && message_add(store, head, SQL_MESSAGE_SET, id, &known,
-                                 err) != PLEX_OK)
+        if (known && journal_sql_message_add(store, head, SQL_MESSAGE_SET, id,
+                                             &known, err) != PLEX_OK)
             return err->status;
     }
     if (turn_add(store, head, entry, err) != PLEX_OK ||
@@ -425,13 +356,16 @@ apply_snapshot(struct sql_store *store, struct sql_head *head,
                const struct journal_entry *entry, struct journal_result *result,
                struct plex_err *err)
 {
-    const struct journal_row row = journal_row_of(entry);
+    const struct journal_coded of = {entry->actor.tenant, head->name,
+                                     head->name_len};
+    struct journal_row row = journal_row_of(entry);
     sqlite3_stmt *stmt;
 
     if (entry->seq > head->now.last_seq) {
         result->status = PLEX_CONFLICT;
         return PLEX_OK;
     }
+    journal_code_row(&store->base, &of, true, &row);
     stmt = journal_sql_get(store, SQL_SNAPSHOT_ADD);
     (void)sqlite3_bind_int64(stmt, 1, head->id);
     plex_sqlite_bind_u64(stmt, 2, row.seq);
@@ -649,6 +583,8 @@ journal_sql_commit(struct journal_store *base, struct journal_commit *commit,
     const uint64_t mark = store->mark;
     enum plex_status status;
 
+    if (journal_keys_ensure(base, commit, err) != PLEX_OK)
+        return err->status;
     heads_trim(store);
     store->commit++;
     store->touched = NULL;

@@ -306,6 +306,7 @@ state_snapshot(struct sql_store *store, const struct sql_head *head,
         out->found = true;
         out->seq = row.seq;
         out->schema_version = row.schema_version;
+        out->flags = row.flags;
         err->status = journal_bytes_copy(row.state, arena, &out->state, err);
         break;
     }
@@ -344,6 +345,7 @@ state_turn(struct sql_store *store, const struct sql_head *head, uint64_t turn,
     out->seq = stored.row.seq;
     out->schema_version = stored.row.schema_version;
     out->state = stored.row.state;
+    out->flags = stored.row.flags;
     return PLEX_OK;
 }
 

@@ -2,6 +2,22 @@
 
 #include <string.h>
 
+/* What a row says, as it was before it was stored. */
+static enum plex_status
+row_decode(struct sql_store *store, enum journal_piece piece,
+           const struct journal_row *row, const char *name, size_t name_len,
+           struct plex_bytes in, struct plex_arena *arena,
+           struct plex_bytes *out, struct plex_err *err)
+{
+    const struct journal_coding coding = {.piece = piece,
+                                          .flags = row->flags,
+                                          .name = name,
+                                          .name_len = name_len,
+                                          .seq = row->seq};
+
+    return journal_decode(&store->base, &coding, in, arena, out, err);
+}
+
 static enum plex_status
 corrupt(const struct sql_store *store, const char *what, const char *name,
         uint64_t seq, struct plex_err *err)
@@ -94,7 +110,9 @@ load_snapshot(struct sql_store *store, const struct sql_head *head,
         out->has_state = true;
         out->schema_version = row.schema_version;
         out->state_seq = row.seq;
-        if (journal_bytes_copy(row.state, arena, &out->state, err) != PLEX_OK)
+        if (row_decode(store, JOURNAL_PIECE_STATE, &row, head->name,
+                       head->name_len, row.state, arena, &out->state,
+                       err) != PLEX_OK)
             out->has_state = false;
         break;
     }
@@ -137,7 +155,9 @@ load_turn_state(struct sql_store *store, const struct sql_head *head,
         if (journal_state_hash(state) != turn.row.state_hash)
             (void)corrupt(store, "state", head->name, turn.row.seq, err);
         else
-            err->status = journal_bytes_copy(state, arena, &out->state, err);
+            err->status =
+                row_decode(store, JOURNAL_PIECE_STATE, &turn.row, head->name,
+                           head->name_len, state, arena, &out->state, err);
     }
     sqlite3_reset(stmt);
     (void)journal_sql_get(store, SQL_TURN_GET);
@@ -184,8 +204,9 @@ load_recent(struct sql_store *store, const struct sql_head *head,
                                        .seq = turn.row.seq};
         if (journal_bytes_copy(turn.row.message_id, arena, &r->message_id,
                                err) != PLEX_OK ||
-            journal_bytes_copy(turn.row.reply, arena, &r->reply, err) !=
-                PLEX_OK)
+            row_decode(store, JOURNAL_PIECE_REPLY, &turn.row, head->name,
+                       head->name_len, turn.row.reply, arena, &r->reply,
+                       err) != PLEX_OK)
             return err->status;
         out->n_recent++;
     }
@@ -202,6 +223,7 @@ journal_sql_load(struct journal_store *base, const struct journal_load *load,
     struct sql_store *store = (struct sql_store *)base;
     const uint64_t newest = journal_epochs_get(&store->epochs, load->shard);
     struct sql_head *head;
+    enum plex_status status;
 
     if (load->epoch < newest) {
         *newest_epoch = newest;
@@ -213,12 +235,13 @@ journal_sql_load(struct journal_store *base, const struct journal_load *load,
     if (head == NULL)
         return PLEX_OK;
     out->last_seq = head->now.last_seq;
-    if (load_snapshot(store, head, arena, out, err) != PLEX_OK)
-        return err->status;
-    if (!out->has_state &&
-        load_turn_state(store, head, arena, out, err) != PLEX_OK)
-        return err->status;
-    return load_recent(store, head, load, wall_ms, arena, out, err);
+    status = load_snapshot(store, head, arena, out, err);
+    if (status == PLEX_OK && !out->has_state)
+        status = load_turn_state(store, head, arena, out, err);
+    if (status == PLEX_OK)
+        status = load_recent(store, head, load, wall_ms, arena, out, err);
+    (void)journal_sql_get(store, SQL_TURN_GET); /* ends the read */
+    return status;
 }
 
 /* -- lookup ---------------------------------------------------------------- */
@@ -270,8 +293,9 @@ lookup_turn(struct sql_store *store, const char *tenant, struct plex_bytes id,
             continue;
         if (status == PLEX_OK) {
             out->at_ms = turn.row.at_ms;
-            status =
-                journal_bytes_copy(turn.row.reply, arena, &out->reply, err);
+            status = row_decode(store, JOURNAL_PIECE_REPLY, &turn.row, name,
+                                strlen(name), turn.row.reply, arena,
+                                &out->reply, err);
         }
         if (status == PLEX_OK)
             status = journal_actor_split(name, strlen(name), arena, &out->actor,
@@ -321,14 +345,19 @@ pending_read(struct sql_store *store, sqlite3_stmt *stmt,
                                             .message =
                                                 plex_sqlite_bytes(stmt, 5)};
     const char *name = (const char *)sqlite3_column_text(stmt, 6);
+    const struct journal_coding coding = {.piece = JOURNAL_PIECE_MESSAGE,
+                                          .flags = plex_sqlite_u64(stmt, 7),
+                                          .name = name,
+                                          .name_len = strlen(name),
+                                          .pending_id = pending.id};
 
     if (journal_pending_checksum(&pending) != plex_sqlite_u64(stmt, 3))
         return corrupt(store, "a pending", name, plex_sqlite_u64(stmt, 0), err);
     out->pending.due_ms = pending.due_ms;
     if (journal_bytes_copy(pending.id, arena, &out->pending.id, err) !=
             PLEX_OK ||
-        journal_bytes_copy(pending.message, arena, &out->pending.message,
-                           err) != PLEX_OK)
+        journal_decode(&store->base, &coding, pending.message, arena,
+                       &out->pending.message, err) != PLEX_OK)
         return err->status;
     return journal_actor_split(name, strlen(name), arena, &out->owner, err);
 }

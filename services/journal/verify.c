@@ -28,8 +28,8 @@ struct verify {
     const char *name;
     struct journal_stored_head head;
     uint64_t next; /* seq expected next */
-    bool linked;   /* `chain` is that of next - 1 */
     bool chained;  /* the turn before was */
+    bool sealed;   /* the same, as far as is known */
     uint8_t chain[JOURNAL_CHAIN_BYTES];
 };
 
@@ -75,6 +75,16 @@ turn_check(struct verify *v, const struct journal_stored *turn)
         v->next++;
         return true;
     }
+    if ((row->flags & JOURNAL_FLAG_SEALED) == 0) {
+        if (v->sealed && journal_chain_keyed(v->store->chain)) {
+            broken(v, row->seq, "is not sealed though the one before is");
+            return false;
+        }
+    } else if (!journal_chain_keyed(v->store->chain)) {
+        broken(v, row->seq, "is sealed and there is no master_key_file");
+        return false;
+    }
+    v->sealed = (row->flags & JOURNAL_FLAG_SEALED) != 0;
     journal_chain_next(v->store->chain, v->chain, v->name, strlen(v->name), row,
                        want);
     if (memcmp(want, turn->chain, sizeof want) != 0) {
@@ -116,7 +126,7 @@ start_at(struct verify *v, uint64_t seq, struct plex_err *err)
     size_t n = 0;
 
     memset(v->chain, 0, sizeof v->chain);
-    v->chained = false;
+    v->chained = v->sealed = false;
     if (seq <= v->head.anchor_seq + 1) { /* also: removed in the meantime */
         v->next = v->head.anchor_seq + 1;
         v->chained = v->head.anchor_chained;

@@ -25,6 +25,7 @@ SAME_METHOD(PENDING);
 SAME_METHOD(HISTORY);
 SAME_METHOD(AT);
 SAME_METHOD(VERIFY);
+SAME_METHOD(SHRED);
 
 /* -- requests -------------------------------------------------------------- */
 
@@ -236,6 +237,8 @@ request_type(enum journal_request_kind kind)
         return TYPE(at_request);
     case JOURNAL_VERIFY:
         return TYPE(verify_request);
+    case JOURNAL_SHRED:
+        return TYPE(shred_request);
     default:
         return TYPE(pending_request);
     }
@@ -285,6 +288,9 @@ journal_wire_request(enum journal_request_kind kind, struct plex_bytes in,
         out->at = (struct journal_at){.seq = at->seq, .at_ms = at->at_ms};
         return actor_in(at->actor, &out->at.actor, err);
     }
+    case JOURNAL_SHRED:
+        out->tenant = ((const PB(ShredRequest) *)pb)->tenant;
+        return plex_name_tenant(out->tenant, strlen(out->tenant), err);
     case JOURNAL_VERIFY:
         return verify_in(pb, &out->verify, err);
     default:

@@ -34,6 +34,9 @@ PLEX_MUST_USE enum plex_status journal_wire_paged(
     struct plex_buf *out, struct plex_err *err);
 
 /* -- wire_past.c */
+PLEX_MUST_USE enum plex_status journal_wire_shredded(uint64_t keys,
+                                                     struct plex_buf *out,
+                                                     struct plex_err *err);
 PLEX_MUST_USE enum plex_status journal_wire_past(
     const struct journal_past *past, struct plex_arena *arena,
     struct plex_buf *out, struct plex_err *err);

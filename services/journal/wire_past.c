@@ -99,3 +99,12 @@ journal_wire_verified(const struct journal_verified *verified,
     reply.next = plex_wire_bytes(verified->next);
     return plex_wire_pack(&reply.base, out, err);
 }
+
+enum plex_status
+journal_wire_shredded(uint64_t keys, struct plex_buf *out, struct plex_err *err)
+{
+    PB(ShredReply) reply = PLEXSPACES__JOURNAL__V1__SHRED_REPLY__INIT;
+
+    reply.keys = keys;
+    return plex_wire_pack(&reply.base, out, err);
+}

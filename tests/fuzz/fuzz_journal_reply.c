@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     in = (struct plex_bytes){data + 1, size - 1};
     plex_arena_init(&arena, 1 << 20);
-    switch (data[0] % 8) {
+    switch (data[0] % 9) {
     case 0:
         status = journal_unpack_append(in, 1, &arena, &results, &err);
         break;
@@ -44,6 +44,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 7:
         status = journal_unpack_verified(in, &arena, &verified, &err);
+        break;
+    case 8:
+        status = journal_unpack_shredded(in, &arena, &newest, &err);
         break;
     default:
         status = journal_unpack_pending(in, &arena, &page, &err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct fixture fx;
@@ -36,28 +37,50 @@ static void
 pg_reset(void)
 {
     const char *dsn = getenv("PLEX_TEST_PG");
+    const char *name =
+        getenv("TEST_SEALED") ? "journal_sealed" : "journal_contract";
     char command[1024];
 
     (void)snprintf(command, sizeof command,
                    "psql -q -d '%s' -c 'SET client_min_messages = warning; "
-                   "DROP SCHEMA IF EXISTS journal_contract CASCADE; "
-                   "CREATE SCHEMA journal_contract'",
-                   dsn);
+                   "DROP SCHEMA IF EXISTS %s CASCADE; CREATE SCHEMA %s'",
+                   dsn, name, name);
     run(command);
-    (void)snprintf(fx.dsn, sizeof fx.dsn,
-                   "%s%coptions=-csearch_path%%3Djournal_contract", dsn,
-                   strchr(dsn, '?') ? '&' : '?');
+    (void)snprintf(fx.dsn, sizeof fx.dsn, "%s%coptions=-csearch_path%%3D%s",
+                   dsn, strchr(dsn, '?') ? '&' : '?', name);
 }
 
 static void
 store_open(void)
 {
-    const struct journal_store_config config = {.dsn = fx.dsn,
-                                                .history = fx.history};
+    const struct journal_store_config config = {
+        .dsn = fx.dsn, .history = fx.history, .master_key_file = fx.keys};
     struct plex_err err;
 
     ck_assert_msg(journal_store_open(&fx.store, &config, &err) == PLEX_OK, "%s",
                   err.text);
+}
+
+static void
+keys_write(const char *keyring)
+{
+    FILE *f;
+
+    fx.keys[0] = '\0';
+    if (keyring[0] == '\0')
+        return;
+    (void)snprintf(fx.keys, sizeof fx.keys, "%s/keys", fx.folder);
+    f = fopen(fx.keys, "w");
+    (void)fputs(keyring, f);
+    (void)fclose(f);
+    (void)chmod(fx.keys, 0600);
+}
+
+void
+fixture_seal(const char *keyring)
+{
+    keys_write(keyring);
+    fixture_reopen();
 }
 
 void
@@ -76,6 +99,11 @@ fixture_setup(void)
     } else {
         (void)snprintf(fx.dsn, sizeof fx.dsn, "%s", dsn ? dsn : "mem:");
     }
+    /* The whole suite may be run with everything sealed. */
+    keys_write(getenv("TEST_SEALED") == NULL
+                   ? ""
+                   : "7 000102030405060708090a0b0c0d0e0f"
+                     "101112131415161718191a1b1c1d1e1f\n");
     store_open();
 }
 

@@ -14,7 +14,8 @@ struct fixture {
     struct plex_arena arena;
     char folder[64];
     char dsn[512];
-    const char *history; /* for the next fixture_reopen() */
+    const char *history; /* these two: for the next fixture_reopen() */
+    char keys[128];      /* master_key_file, "": none */
 };
 extern struct fixture fx;
 
@@ -22,6 +23,8 @@ void fixture_setup(void);
 void fixture_teardown(void);
 void fixture_reopen(void);
 bool fixture_is(const char *scheme);
+/* Seal what is written from now on with these keys, "": do not. */
+void fixture_seal(const char *keyring);
 /* Run SQL beside the store, where it has any. */
 void fixture_sql(const char *text);
 /* True, and says why, when there is nothing to test against. */
@@ -52,5 +55,6 @@ void faults_add(Suite *suite);
 void shared_add(Suite *suite);
 void history_add(Suite *suite);
 void past_add(TCase *t);
+void keys_add(Suite *suite);
 
 #endif

@@ -519,7 +519,8 @@ END_TEST
 
 START_TEST(two_journals_on_one_database_agree)
 {
-    const struct journal_store_config config = {.dsn = fx.dsn};
+    const struct journal_store_config config = {.dsn = fx.dsn,
+                                                .master_key_file = fx.keys};
     struct journal_entry first = turn_of("a", 1, "1");
     struct journal_entry second = turn_of("a", 2, "2");
     struct journal_store *one = fx.store, *two;
@@ -579,6 +580,9 @@ suite(void)
         faults_add(s);
     shared_add(s);
     history_add(s);
+    if (!fixture_is("mem") && getenv("TEST_DSN") != NULL &&
+        getenv("TEST_SEALED") == NULL)
+        keys_add(s);
     return s;
 }
 

@@ -1,3 +1,4 @@
+#include "common/context.h"
 #include "tests/contract/journal/store_fixture.h"
 
 #include <stdio.h>
@@ -170,7 +171,7 @@ open_limited(uint64_t pages)
 static enum plex_status
 commit_large(uint64_t seq, struct plex_err *err)
 {
-    static const uint8_t state[10000];
+    static uint8_t state[10000]; /* what zstd cannot make smaller */
     char id[16];
     struct journal_entry a, b;
     const struct journal_entry *entries[] = {&a, &b};
@@ -179,6 +180,7 @@ commit_large(uint64_t seq, struct plex_err *err)
         .entries = entries, .results = results, .n_entries = 2, .wall_ms = NOW};
     enum plex_status status;
 
+    plex_random(state, sizeof state);
     (void)snprintf(id, sizeof id, "id-%u", (unsigned)seq);
     b = turn_of(id, 1, id);
     a = turn_of("a", seq, id);

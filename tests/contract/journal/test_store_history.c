@@ -1,3 +1,4 @@
+#include "common/context.h"
 #include "tests/contract/journal/store_fixture.h"
 
 #include <stdio.h>
@@ -144,11 +145,12 @@ END_TEST
 
 START_TEST(a_page_of_history_is_limited_in_bytes)
 {
-    static uint8_t state[3 << 20];
+    static uint8_t state[3 << 20]; /* and what zstd cannot make smaller */
     const struct journal_history want = {
         .actor = actor_of("a"), .first_seq = 1, .limit = 9, .with_state = true};
     struct journal_past past;
 
+    plex_random(state, sizeof state);
     for (uint64_t seq = 1; seq <= 4; seq++) {
         struct journal_entry turn = turn_of("a", seq, "");
 

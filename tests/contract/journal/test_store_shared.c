@@ -33,7 +33,8 @@ END_TEST
 
 START_TEST(what_another_journal_wrote_is_noticed)
 {
-    const struct journal_store_config config = {.dsn = fx.dsn};
+    const struct journal_store_config config = {.dsn = fx.dsn,
+                                                .master_key_file = fx.keys};
     struct journal_entry turns[] = {turn_of("a", 1, "1"), turn_of("a", 2, "2"),
                                     turn_of("a", 3, ""), turn_of("a", 4, "4")};
     struct journal_store *one = fx.store, *two;
@@ -134,7 +135,8 @@ appended(uint64_t round, unsigned *rng)
 static int
 race(void)
 {
-    const struct journal_store_config config = {.dsn = fx.dsn};
+    const struct journal_store_config config = {.dsn = fx.dsn,
+                                                .master_key_file = fx.keys};
     struct journal_retained kept;
     struct plex_err err = {0};
     unsigned rng = (unsigned)getpid();

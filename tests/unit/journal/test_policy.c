@@ -1,7 +1,12 @@
+#include "services/journal/client.h"
+#include "services/journal/keyring.h"
 #include "services/journal/policy.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static struct journal_policy policy;
 static struct plex_err err;
@@ -57,6 +62,77 @@ START_TEST(what_is_wrong_is_named)
 }
 END_TEST
 
+START_TEST(a_snapshot_is_due_by_turns_bytes_or_time)
+{
+    const struct journal_snapshot_rule rule = {10, 1000, 60};
+    const struct journal_snapshot_rule never = {0};
+
+    ck_assert(!journal_snapshot_due(&rule, 9, 999, 59));
+    ck_assert(journal_snapshot_due(&rule, 10, 0, 0));
+    ck_assert(journal_snapshot_due(&rule, 1, 1000, 0));
+    ck_assert(journal_snapshot_due(&rule, 1, 0, 60));
+    ck_assert(!journal_snapshot_due(&rule, 0, 0, 1000)); /* nothing new */
+    ck_assert(!journal_snapshot_due(&never, 1000, 1000000, 1000000));
+}
+END_TEST
+
+#define HEX "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+
+START_TEST(the_largest_number_is_the_current_key)
+{
+    struct journal_keyring ring;
+
+    ck_assert_int_eq(journal_keyring_parse("# two\n1 " HEX "\n\n 12\t" HEX
+                                           " # newest\r\n",
+                                           &ring, &err),
+                     PLEX_OK);
+    ck_assert_uint_eq(ring.n, 2);
+    ck_assert_uint_eq(journal_keyring_current(&ring)->id, 12);
+    ck_assert_uint_eq(journal_keyring_find(&ring, 1)->bytes[1], 0x11);
+    ck_assert_ptr_null(journal_keyring_find(&ring, 2));
+}
+END_TEST
+
+START_TEST(a_keyring_that_is_wrong_is_refused_by_line_and_not_shown)
+{
+    static const char *const bad[][2] = {
+        {"", "there is no key"},
+        {"\n1 00", "line 2: key 1 is not 64 hexadecimal"},
+        {"0 " HEX, "line 1: a number from 1"},
+        {"2 " HEX "\n2 " HEX, "line 2: key 2 comes after key 2"},
+        {"1 " HEX "00", "line 1: key 1 is not 64"},
+        {"1 " HEX " more", "line 1: more follows key 1"},
+        {HEX, "line 1"},
+        {"1\n" HEX, "line 1: key 1 is not 64"},
+    };
+    struct journal_keyring ring;
+
+    ck_assert_int_eq(journal_keyring_parse(bad[_i][0], &ring, &err),
+                     PLEX_INVALID);
+    ck_assert_msg(strstr(err.text, bad[_i][1]) != NULL, "%s", err.text);
+    ck_assert_ptr_null(strstr(err.text, "2233"));
+}
+END_TEST
+
+START_TEST(a_key_file_that_others_may_read_is_refused)
+{
+    char path[] = "/tmp/plex-keys-XXXXXX";
+    const int fd = mkstemp(path);
+    struct journal_keyring ring;
+
+    ck_assert_int_eq((int)write(fd, "1 " HEX "\n", 67), 67);
+    (void)fchmod(fd, 0640);
+    ck_assert_int_eq(journal_keyring_read(path, &ring, &err), PLEX_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "mode must be 0600"));
+    (void)fchmod(fd, 0400);
+    ck_assert_int_eq(journal_keyring_read(path, &ring, &err), PLEX_OK);
+    ck_assert_int_eq(journal_keyring_read("/nowhere", &ring, &err),
+                     PLEX_INVALID);
+    (void)unlink(path);
+    (void)close(fd);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -69,6 +145,11 @@ main(void)
     tcase_add_test(t, types_have_their_own_numbers_and_others_the_common_ones);
     tcase_add_test(t, nothing_keeps_nothing);
     tcase_add_loop_test(t, what_is_wrong_is_named, 0, 6);
+    tcase_add_test(t, a_snapshot_is_due_by_turns_bytes_or_time);
+    tcase_add_test(t, the_largest_number_is_the_current_key);
+    tcase_add_loop_test(
+        t, a_keyring_that_is_wrong_is_refused_by_line_and_not_shown, 0, 8);
+    tcase_add_test(t, a_key_file_that_others_may_read_is_refused);
     suite_add_tcase(s, t);
     runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);
