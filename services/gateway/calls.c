@@ -349,6 +349,61 @@ gate_calls_fini(struct gate *gate)
     pools_free(gate);
 }
 
+/* -- types that are not keyed ------------------------------------------------
+ *
+ * The worker that runs the application's processes picks an instance. Nothing
+ * is sent twice: only virtual actors know a message by its id. */
+
+static const char *
+instances_url(const struct gate *gate, const struct plex_actor_id *to)
+{
+    const struct reg_catalog *catalog = gate_core_catalog_now(gate->core);
+    const struct reg_app *app = NULL;
+    const struct reg_actor_type *type =
+        catalog == NULL
+            ? NULL
+            : reg_catalog_type(catalog, to->tenant, to->ns, to->type, &app);
+    const struct reg_node *nodes;
+    size_t n;
+
+    if (type == NULL || type->is_virtual || app->state != REG_APP_RUNNING)
+        return NULL;
+    nodes = reg_catalog_nodes(catalog, &n);
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i].incarnation == app->root.incarnation &&
+            nodes[i].status != REG_NODE_LOST)
+            return nodes[i].url;
+    return NULL;
+}
+
+static void
+instance_done(void *arg, enum plex_status status, const char *text,
+              const struct work_reply *reply)
+{
+    struct gate_work *work = arg;
+    struct gate_problem *problem = &work->call.problem;
+    const bool failed = status == PLEX_OK && reply->failed;
+
+    work->attempts--;
+    if (work->gate->stopped) {
+        work->answered = true;
+        work_release(work);
+        return;
+    }
+    *problem = (struct gate_problem){
+        .status = failed ? 500 : (unsigned)plex_status_http(status),
+        .code = failed                     ? "ACTOR_FAILED"
+                : status == PLEX_NOT_FOUND ? "NO_LIVE_INSTANCE"
+                                           : plex_status_name(status),
+        .source = failed ? "actor" : "worker",
+    };
+    (void)snprintf(problem->detail, sizeof problem->detail, "%.200s",
+                   failed            ? reply->error
+                   : text[0] == '\0' ? plex_status_text(status)
+                                     : text);
+    work_answer(work, status == PLEX_OK ? reply : NULL);
+}
+
 /* -- requests ---------------------------------------------------------------
  */
 
@@ -429,6 +484,7 @@ void
 gate_call_begin(struct gate *gate, struct plex_http_exchange *ex)
 {
     struct gate_work *work = work_take(gate);
+    const char *url;
 
     work->ex = ex;
     work->started = plex_loop_now(gate->host->loop);
@@ -438,6 +494,13 @@ gate_call_begin(struct gate *gate, struct plex_http_exchange *ex)
     }
     work->call = (struct gate_call){.context = &work->request.context,
                                     .message = &work->request.message};
+    url = instances_url(gate, &work->request.message.to);
+    if (url != NULL) {
+        work->attempts++;
+        (void)work_client_invoke(gate->host->link, url, work->call.context,
+                                 work->call.message, instance_done, work);
+        return;
+    }
     gate_core_call(gate->core, &work->call, work->started);
     gate_calls_run(gate);
 }

@@ -206,6 +206,10 @@ rest_route(struct gate_rest *rest)
     if (strcmp(rest->route->served_by, "tuplespace") == 0 &&
         !gate_rest_tuple(rest))
         return;
+    if (strcmp(rest->route->served_by, "worker") == 0) {
+        gate_rest_process(rest);
+        return;
+    }
     if (local != GATE_LOCAL_NONE) {
         gate_rest_local(rest, local);
         return;
@@ -353,6 +357,10 @@ gate_rest_begin(struct gate *gate, struct plex_http_exchange *ex)
             answer_hello(gate, ex);
         else
             answer_openapi(gate, ex);
+        return;
+    }
+    if (strcmp(path, GATE_EVENTS) == 0 && strcmp(verb, "GET") == 0) {
+        gate_events_stream(gate, ex);
         return;
     }
     if (strcmp(path, GATE_TUPLE_EVENTS) == 0 && strcmp(verb, "GET") == 0) {

@@ -52,6 +52,14 @@ void gate_rest_tuple_sent(struct gate_rest *rest);
 #define GATE_TUPLE_EVENTS "/api/v1/tuplespace/subscribe"
 void gate_tuple_events_begin(struct gate *gate, struct plex_http_exchange *ex);
 
+/* rest_process.c: what workers serve. */
+void gate_rest_process(struct gate_rest *rest);
+
+/* rest_events.c: GET /api/v1/events, and GATE_EVENTS as a stream. */
+#define GATE_EVENTS "/api/v1/events/stream"
+void gate_rest_events(struct gate_rest *rest);
+void gate_events_stream(struct gate *gate, struct plex_http_exchange *ex);
+
 /* rest_local.c */
 void gate_rest_local(struct gate_rest *rest, enum gate_local what);
 

@@ -299,6 +299,9 @@ gate_rest_local(struct gate_rest *rest, enum gate_local what)
     case GATE_LOCAL_HEALTH:
         local_health(rest);
         break;
+    case GATE_LOCAL_EVENTS:
+        gate_rest_events(rest);
+        break;
     case GATE_LOCAL_METRICS:
     default:
         local_metrics(rest);

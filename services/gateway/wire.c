@@ -223,6 +223,8 @@ gate_wire_local(const struct gate_route *route)
         return GATE_LOCAL_HEALTH;
     case SYSTEM(SYSTEM_METHOD_GET_METRICS):
         return GATE_LOCAL_METRICS;
+    case ACTOR(ACTOR_METHOD_LIST_EVENTS):
+        return GATE_LOCAL_EVENTS;
     default:
         return GATE_LOCAL_NONE;
     }

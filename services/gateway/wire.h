@@ -51,6 +51,7 @@ enum gate_local {
     GATE_LOCAL_SYSTEM_INFO,
     GATE_LOCAL_HEALTH,
     GATE_LOCAL_METRICS,
+    GATE_LOCAL_EVENTS,
 };
 enum gate_local gate_wire_local(const struct gate_route *route);
 
