@@ -80,6 +80,20 @@ struct reg_root {
     uint64_t epoch;
 };
 
+/* Words of the manifest. PLEX_INVALID lists the known ones. "" gives the
+ * default; case does not matter. */
+enum reg_word { REG_WORD_STRATEGY, REG_WORD_RESTART, REG_WORD_AUTO_SHUTDOWN };
+PLEX_MUST_USE enum plex_status reg_word_parse(enum reg_word kind,
+                                              const char *text, uint8_t *out,
+                                              struct plex_err *err);
+const char *reg_word_text(enum reg_word kind, uint8_t value);
+/* "brutal_kill", "infinity", "5s"; "" means PLEX_SHUTDOWN_DEFAULT. */
+PLEX_MUST_USE enum plex_status reg_shutdown_parse(const char *text,
+                                                  uint32_t *out,
+                                                  struct plex_err *err);
+/* `out` has room for 24 bytes. */
+void reg_shutdown_text(uint32_t shutdown_ms, char *out);
+
 enum reg_app_state { REG_APP_RUNNING = 1, REG_APP_STOPPED = 2 };
 struct reg_app {
     const char *tenant;

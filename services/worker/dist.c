@@ -356,10 +356,32 @@ work_dist_on_signals(struct work_dist *dist, struct plex_call *call)
     plex_call_reply(call, (struct plex_bytes){0});
 }
 
+/* Those who gave up are let go of: the list stays as long as there are
+ * workers. */
+static void
+held_prune(struct work_dist *dist)
+{
+    struct dist_held **at = &dist->held;
+
+    while (*at != NULL) {
+        struct dist_held *held = *at;
+
+        if (!plex_call_abandoned(held->call)) {
+            at = &held->next;
+            continue;
+        }
+        *at = held->next;
+        plex_call_reply(held->call, (struct plex_bytes){0});
+        free(held);
+    }
+}
+
 void
 work_dist_on_attach(struct work_dist *dist, struct plex_call *call)
 {
     struct dist_held *held;
+
+    held_prune(dist);
 
     if (dist->draining) {
         plex_call_reply(call, (struct plex_bytes){0});
@@ -393,8 +415,6 @@ work_dist_on_reconnect(struct work_dist *dist, struct plex_call *call)
     plex_call_reply(call, (struct plex_bytes){0});
 }
 
-/* Those who gave up are let go of, so that the list stays as long as there
- * are workers. */
 static void
 held_answer(struct work_dist *dist)
 {
@@ -440,22 +460,23 @@ work_dist_drain(struct work_dist *dist)
 }
 
 void
+work_dist_end(struct work_dist *dist)
+{
+    const unsigned n = atomic_load(&dist->n_slots);
+
+    dist->rt = NULL;
+    for (unsigned i = 0; i < n; i++)
+        dist->peers[i]->open = false;
+}
+
+void
 work_dist_free(struct work_dist *dist)
 {
-    struct work_link *link;
     struct dist_held *held;
     unsigned n;
 
     if (dist == NULL)
         return;
-    link = work_queue_take(&dist->queue);
-    while (link != NULL) {
-        struct dist_item *item =
-            plex_container_of(link, struct dist_item, link);
-
-        link = link->next;
-        free(item);
-    }
     while ((held = dist->held) != NULL) {
         dist->held = held->next;
         free(held); /* their calls end with the link */

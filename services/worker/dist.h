@@ -44,7 +44,9 @@ void work_dist_catalog(struct work_dist *dist,
                        const struct reg_catalog *catalog);
 /* We go: tell those who wait for it. */
 void work_dist_drain(struct work_dist *dist);
-/* After the runtime has been stopped. Accepts NULL. */
+/* The runtime has been stopped: nothing is sent or delivered any more. */
+void work_dist_end(struct work_dist *dist);
+/* After that, and after the loop's tasks have run. Accepts NULL. */
 void work_dist_free(struct work_dist *dist);
 
 /* The incarnation of a live worker of that name, 0; and the name of one, "". */

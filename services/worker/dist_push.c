@@ -78,6 +78,8 @@ work_dist_push(struct work_dist *dist, const struct rt_signal *signal)
 
     if (signal->kind == RT_JOIN || signal->kind == RT_LEAVE)
         to = DIST_ALL;
+    else if (signal->kind == RT_SPAWN) /* `name` is to be the process's own */
+        to = slot_of_name(dist, signal->reason, &generation);
     else if (signal->to.node != 0 && signal->to.node != dist->self)
         to = slot_of_node(dist, signal->to.node, &generation);
     else if (at != NULL)

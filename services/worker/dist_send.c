@@ -24,10 +24,10 @@ on_taken(void *arg, const struct plex_link_result *result)
 
     peer->flights--;
     atomic_fetch_sub(&slot->bytes, flight->bytes);
-    if (flight->session == peer->session && peer->node != 0) {
+    if (flight->session == peer->session && peer->open) {
         if (result->status != PLEX_OK)
             dist_break(peer, result->text);
-        else if (peer->open)
+        else
             dist_flush(peer);
     }
     free(flight);
@@ -199,7 +199,9 @@ dist_task(struct plex_task *task)
             plex_container_of(link, struct dist_item, link);
 
         link = link->next;
-        if (item->to == DIST_ALL) {
+        if (dist->rt == NULL) {
+            free(item);
+        } else if (item->to == DIST_ALL) {
             to_all(dist, item);
         } else if (item->to == DIST_ACTOR) {
             unpack(dist, item, &signal);

@@ -1,0 +1,359 @@
+/* The runtime in the worker: life, hooks, and what is asked of it. */
+#include "services/worker/node_private.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- hooks, on executors --------------------------------------------------- */
+
+void
+node_note_push(struct work_node *node, struct node_note *note)
+{
+    if (work_queue_push(&node->notes, &note->link))
+        plex_loop_post(node->config.host->loop, &node->task);
+}
+
+static bool
+on_remote(void *arg, const struct rt_signal *signal)
+{
+    return work_dist_push(((struct work_node *)arg)->dist, signal);
+}
+
+static void
+on_event(void *arg, const struct rt_event *event)
+{
+    struct work_node *node = arg;
+
+    if (node->config.on_event != NULL &&
+        node->config.on_event(node->config.arg, event))
+        return;
+    node_event_take(node, event);
+}
+
+static void
+on_log(void *arg, const char *process, int level, const char *text)
+{
+    static const enum plex_log_level levels[] = {PLEX_LOG_ERROR, PLEX_LOG_WARN,
+                                                 PLEX_LOG_INFO, PLEX_LOG_DEBUG};
+    struct work_node *node = arg;
+
+    /* Executors belong to no service until they say something. */
+    plex_log_bind("worker", node->config.host->base->node);
+    plex_log(level >= 0 && level <= 3 ? levels[level] : PLEX_LOG_INFO,
+             "process", "%s: %s", process, text);
+}
+
+/* -- the loop's side ------------------------------------------------------- */
+
+void
+node_timer_arm(struct work_node *node)
+{
+    const uint64_t trees = node_trees_due(node, plex_now());
+    const uint64_t events = node_events_due(node);
+    const uint64_t due = trees < events ? trees : events;
+
+    if (due == UINT64_MAX)
+        plex_timer_stop(node->timer);
+    else
+        plex_timer_start(node->timer, due / 1000000 + 1);
+}
+
+static void
+on_timer(void *arg)
+{
+    struct work_node *node = arg;
+
+    node_trees_look(node);
+    node_events_tick(node, plex_now());
+    node_timer_arm(node);
+}
+
+static void
+on_notes(struct plex_task *task)
+{
+    struct work_node *node = plex_container_of(task, struct work_node, task);
+    struct work_link *link = work_queue_take(&node->notes);
+
+    while (link != NULL) {
+        struct node_note *note =
+            plex_container_of(link, struct node_note, link);
+
+        link = link->next;
+        if (node->stopping)
+            node_note_drop(note);
+        else if (note->kind == NOTE_TREE)
+            node_tree_noted(node, note);
+        else if (note->kind == NOTE_EVENT)
+            node_event_noted(node, note);
+        else if (note->kind == NOTE_ERRAND)
+            node_errand_noted(node, note);
+        else
+            node_console_noted(node, note);
+    }
+    if (node->stopping)
+        return;
+    node_events_tick(node, plex_now());
+    node_timer_arm(node);
+}
+
+void
+work_node_catalog(struct work_node *node, struct reg_catalog *catalog)
+{
+    struct reg_catalog *old = node->catalog;
+
+    node->catalog = reg_catalog_ref(catalog);
+    reg_catalog_unref(old);
+    work_dist_catalog(node->dist, catalog);
+    node_trees_look(node);
+    node_timer_arm(node);
+}
+
+void
+work_node_tick(struct work_node *node, uint64_t lease_end)
+{
+    const bool allowed =
+        lease_end != 0 &&
+        plex_now() < lease_end + WORK_TREE_SLACK_MS * UINT64_C(1000000);
+
+    if (allowed == node->allowed)
+        return;
+    node->allowed = allowed;
+    if (!allowed && node->trees != NULL)
+        plex_log(PLEX_LOG_WARN, "worker.tree",
+                 "the lease at the registry has lapsed: another worker may "
+                 "run our processes now, so they are stopped");
+    node_trees_look(node);
+    node_timer_arm(node);
+}
+
+void
+work_node_drain(struct work_node *node)
+{
+    node->draining = true;
+    node_events_drain(node);
+    work_dist_drain(node->dist);
+    node_trees_look(node);
+}
+
+bool
+work_node_drained(const struct work_node *node)
+{
+    return node->trees == NULL;
+}
+
+/* -- metrics --------------------------------------------------------------- */
+
+#define READ(name, expression)              \
+    static uint64_t read_##name(void *arg)  \
+    {                                       \
+        const struct work_node *node = arg; \
+        struct rt_stats stats;              \
+                                            \
+        rt_stats(node->rt, &stats);         \
+        return (expression);                \
+    }
+READ(processes, stats.processes)
+READ(spawned, stats.spawned)
+READ(exited, stats.exited)
+READ(messages, stats.messages)
+READ(timers, stats.timers)
+READ(dropped, stats.dropped)
+READ(steals, stats.steals)
+READ(parks, stats.parks)
+READ(wakes, stats.wakes)
+#undef READ
+
+#define READ(name, expression)               \
+    static uint64_t read_##name(void *arg)   \
+    {                                        \
+        const struct work_node *node = arg;  \
+        struct work_dist_stats stats;        \
+                                             \
+        work_dist_stats(node->dist, &stats); \
+        return (expression);                 \
+    }
+READ(peers, stats.peers)
+READ(sent, stats.sent)
+READ(received, stats.received)
+READ(batches, stats.batches)
+READ(refused, stats.refused)
+READ(broken, stats.broken)
+READ(queued, stats.queued_bytes)
+#undef READ
+
+static uint64_t
+read_lost(void *arg)
+{
+    return atomic_load(&((struct work_node *)arg)->events_lost);
+}
+
+static void
+metrics_make(struct work_node *node)
+{
+    static const struct {
+        const char *name, *help;
+        uint64_t (*read)(void *arg);
+    } rows[] = {
+        {"plexspaces_processes", "Processes alive.", read_processes},
+        {"plexspaces_processes_spawned_total", "Processes started.",
+         read_spawned},
+        {"plexspaces_processes_exited_total", "Processes ended.", read_exited},
+        {"plexspaces_processes_messages_total", "Messages handled.",
+         read_messages},
+        {"plexspaces_processes_timers", "Timers set.", read_timers},
+        {"plexspaces_processes_dropped_total",
+         "Messages dropped: full mailboxes, time to live, repetitions.",
+         read_dropped},
+        {"plexspaces_executors_steals_total",
+         "Times an executor took another's work.", read_steals},
+        {"plexspaces_executors_parks_total", "Times an executor slept.",
+         read_parks},
+        {"plexspaces_executors_wakes_total", "Times one was woken.",
+         read_wakes},
+        {"plexspaces_peers", "Workers with an open session.", read_peers},
+        {"plexspaces_signals_sent_total", "Signals to other workers.",
+         read_sent},
+        {"plexspaces_signals_received_total", "Signals from other workers.",
+         read_received},
+        {"plexspaces_signal_batches_total", "Batches of signals sent.",
+         read_batches},
+        {"plexspaces_signals_refused_total",
+         "Signals to workers that do not keep up.", read_refused},
+        {"plexspaces_sessions_broken_total", "Sessions with workers lost.",
+         read_broken},
+        {"plexspaces_signals_queued_bytes", "Waiting for other workers.",
+         read_queued},
+        {"plexspaces_process_events_lost_total",
+         "Events that came faster than they could be kept.", read_lost},
+    };
+    struct plex_metrics *m = node->config.host->metrics;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        plex_metrics_observe(m, rows[i].name, rows[i].help, "", rows[i].read,
+                             node);
+}
+
+/* -- life ------------------------------------------------------------------ */
+
+static void
+to_actor(void *arg, const struct rt_signal *signal)
+{
+    struct work_node *node = arg;
+
+    node->config.to_actor(node->config.arg, signal);
+}
+
+static void
+before_spawn(void *arg, const struct rt_signal *signal)
+{
+    node_before_spawn(arg, signal);
+}
+
+struct work_node *
+work_node_create(const struct work_node_config *config)
+{
+    struct work_node *node = plex_calloc(1, sizeof *node);
+    const struct work_dist_config dist = {.host = config->host,
+                                          .to_actor = to_actor,
+                                          .before_spawn = before_spawn,
+                                          .arg = node};
+
+    node->config = *config;
+    node->task.run = on_notes;
+    node->scratch.max = 16 << 20;
+    plex_arena_init(&node->arena, 64 << 20);
+    node->ring = plex_calloc(WORK_EVENTS_MAX, sizeof(void *));
+    node->dist = work_dist_create(&dist);
+    node->timer = plex_timer_create(config->host->loop, on_timer, node);
+    return node;
+}
+
+void
+work_node_hooks(struct work_node *node, struct rt_config *config)
+{
+    config->on_event = on_event;
+    config->on_remote = on_remote;
+    config->on_log = on_log;
+    config->find = node_find;
+    config->arg = node;
+}
+
+void
+work_node_begin(struct work_node *node, struct rt *rt)
+{
+    node->rt = rt;
+    metrics_make(node);
+    work_dist_begin(node->dist, rt);
+}
+
+void
+work_node_end(struct work_node *node)
+{
+    if (node == NULL)
+        return;
+    node->stopping = true;
+    work_dist_end(node->dist);
+}
+
+void
+work_node_free(struct work_node *node)
+{
+    if (node == NULL)
+        return;
+    plex_timer_free(node->timer);
+    node_consoles_free(node);
+    node_trees_free(node);
+    node_events_free(node);
+    node_instances_free(node);
+    work_dist_free(node->dist);
+    node_found_free(node);
+    node_plans_free(node);
+    reg_catalog_unref(node->catalog);
+    plex_arena_fini(&node->arena);
+    plex_buf_free(&node->scratch);
+    free(node->claims);
+    free(node);
+}
+
+/* -- methods --------------------------------------------------------------- */
+
+static void
+node_on_signals(struct work_node *node, struct plex_call *call)
+{
+    work_dist_on_signals(node->dist, call);
+}
+
+static void
+node_on_attach(struct work_node *node, struct plex_call *call)
+{
+    work_dist_on_attach(node->dist, call);
+}
+
+static void
+node_on_reconnect(struct work_node *node, struct plex_call *call)
+{
+    work_dist_on_reconnect(node->dist, call);
+}
+
+#define METHOD(name)                                              \
+    void work_node_on_##name(void *state, struct plex_call *call) \
+    {                                                             \
+        node_on_##name(*(struct work_node **)state, call);        \
+    }
+METHOD(signals)
+METHOD(attach)
+METHOD(events)
+METHOD(reconnect)
+METHOD(list)
+METHOD(get)
+METHOD(exit)
+METHOD(children)
+METHOD(count)
+METHOD(start)
+METHOD(terminate)
+METHOD(restart)
+METHOD(delete)
+#undef METHOD

@@ -1,0 +1,95 @@
+#ifndef SERVICES_WORKER_NODE_H
+#define SERVICES_WORKER_NODE_H
+
+#include "services/worker/dist.h"
+#include "services/worker/module.h"
+
+/*
+ * The worker as a node of processes: the runtime's hooks, the supervision trees
+ * of applications, signals to and from other workers, and what is said about
+ * processes. Everything is of the loop thread.
+ */
+struct work_node;
+
+struct work_node_config {
+    const struct plex_host *host;
+    struct work_modules *modules;
+    /* A message of a process to a virtual actor, name "type/key". Borrowed. */
+    void (*to_actor)(void *arg, const struct rt_signal *signal);
+    /* Every event, on any executor; true: it is not for the stream. May be
+     * NULL. */
+    bool (*on_event)(void *arg, const struct rt_event *event);
+    /* What is claimed has changed: announce it. */
+    void (*claims_changed)(void *arg);
+    void *arg;
+};
+
+enum {
+    WORK_EVENTS_MAX = 65536,     /* kept */
+    WORK_EVENTS_WAITING = 65536, /* on their way from the executors */
+    WORK_CONSOLES_MAX = 256,     /* requests to supervisors under way */
+    /* So long after the registry's lease has run out trees go on: it gives
+     * them to another worker only later (reg_core_config.hold_ms). */
+    WORK_TREE_SLACK_MS = 1300,
+    WORK_TREE_AGAIN_MS = 1000, /* doubles, up to */
+    WORK_TREE_AGAIN_MAX_MS = 60000,
+};
+
+struct work_node *work_node_create(const struct work_node_config *config);
+/* Set all hooks of the runtime that is to be created, and its `arg`. */
+void work_node_hooks(struct work_node *node, struct rt_config *config);
+/* It has been created. Borrowed until work_node_free(). */
+void work_node_begin(struct work_node *node, struct rt *rt);
+/* rt_stop() has been called; the loop's tasks may still run. Accepts NULL. */
+void work_node_end(struct work_node *node);
+/* They have run (plex_loop_flush()). Accepts NULL. */
+void work_node_free(struct work_node *node);
+
+/* Every catalogue; kept until the next. */
+void work_node_catalog(struct work_node *node, struct reg_catalog *catalog);
+/* Twice a second or so; the end of the registry's lease. */
+void work_node_tick(struct work_node *node, uint64_t lease_end);
+/* Trees that run or are being stopped, borrowed until the next call. */
+size_t work_node_claims(struct work_node *node, const struct reg_claim **out);
+/* A message from outside to a type that is not virtual: true, and the call is
+ * or will be answered. */
+struct work_message;
+bool work_node_invoke(struct work_node *node, struct plex_call *call,
+                      const struct work_message *message);
+/* Stop all trees, in order; true when none is left. */
+void work_node_drain(struct work_node *node);
+bool work_node_drained(const struct work_node *node);
+
+/*
+ * Methods: rows of the service's table. The state must begin with a pointer to
+ * the node.
+ */
+void work_node_on_signals(void *state, struct plex_call *call);
+void work_node_on_attach(void *state, struct plex_call *call);
+void work_node_on_events(void *state, struct plex_call *call);
+void work_node_on_reconnect(void *state, struct plex_call *call);
+void work_node_on_list(void *state, struct plex_call *call);
+void work_node_on_get(void *state, struct plex_call *call);
+void work_node_on_exit(void *state, struct plex_call *call);
+void work_node_on_children(void *state, struct plex_call *call);
+void work_node_on_count(void *state, struct plex_call *call);
+void work_node_on_start(void *state, struct plex_call *call);
+void work_node_on_terminate(void *state, struct plex_call *call);
+void work_node_on_restart(void *state, struct plex_call *call);
+void work_node_on_delete(void *state, struct plex_call *call);
+#define WORK_NODE_METHODS                                        \
+    {620, "worker.signals", work_node_on_signals},               \
+        {621, "worker.attach", work_node_on_attach},             \
+        {622, "worker.events", work_node_on_events},             \
+        {623, "worker.reconnect", work_node_on_reconnect},       \
+        {710, "worker.list-processes", work_node_on_list},       \
+        {711, "worker.get-process", work_node_on_get},           \
+        {712, "worker.exit-process", work_node_on_exit},         \
+        {714, "worker.list-children", work_node_on_children},    \
+        {715, "worker.count-children", work_node_on_count},      \
+        {716, "worker.start-child", work_node_on_start},         \
+        {717, "worker.terminate-child", work_node_on_terminate}, \
+        {718, "worker.restart-child", work_node_on_restart},     \
+        {719, "worker.delete-child", work_node_on_delete},
+
+#endif

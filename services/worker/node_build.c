@@ -1,0 +1,394 @@
+/*
+ * From a manifest to behaviours. A child that runs on another worker is named
+ * there by text: "label=module/behaviour" for a behaviour of a module, and
+ * "supervisor=tenant/namespace/application/revision/n" for the n-th supervisor
+ * of a tree, which that worker makes from its own catalogue.
+ */
+#include "services/worker/node_private.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_BYTES = 600, PLAN_BYTES_MAX = 256 << 20 };
+
+struct node_plan {
+    struct node_plan *next; /* retired */
+    struct plex_arena memory;
+    const struct plex_behaviour **supervisors;
+    size_t n, cap;
+};
+
+struct build {
+    struct work_node *node;
+    const struct reg_app *app;
+    struct node_plan *plan;
+    struct plex_err *err;
+};
+
+size_t
+node_label(const char *behaviour)
+{
+    return strcspn(behaviour, "=");
+}
+
+static void *
+get(struct build *build, size_t size)
+{
+    void *memory = plex_arena_alloc(&build->plan->memory, size);
+
+    if (memory == NULL) {
+        (void)plex_err_set(build->err, PLEX_LIMIT,
+                           "the tree needs more than %d bytes", PLAN_BYTES_MAX);
+        return NULL;
+    }
+    memset(memory, 0, size);
+    return memory;
+}
+
+static const char *
+text(struct build *build, const char *from)
+{
+    char *copy = get(build, strlen(from) + 1);
+
+    if (copy != NULL)
+        memcpy(copy, from, strlen(from) + 1);
+    return copy;
+}
+
+/* -- workers --------------------------------------------------------------- */
+
+static const struct reg_actor_type *
+type_of(const struct reg_app *app, const char *name)
+{
+    for (size_t i = 0; i < app->n_types; i++)
+        if (strcmp(app->types[i].name, name) == 0)
+            return &app->types[i];
+    return NULL;
+}
+
+static const struct plex_behaviour *
+worker_behaviour(struct build *build, const struct reg_child *child,
+                 bool elsewhere)
+{
+    const struct reg_actor_type *type =
+        child->type[0] == '\0' ? NULL : type_of(build->app, child->type);
+    const char *module = type == NULL ? child->module : type->module;
+    const char *behaviour = type == NULL ? child->behaviour : type->behaviour;
+    const char *label = type == NULL ? behaviour : type->name;
+    const struct plex_behaviour *from = NULL;
+    struct plex_behaviour *copy;
+    char name[NAME_MAX_BYTES];
+
+    if (work_modules_find(build->node->config.modules, module, behaviour, &from,
+                          build->err) != PLEX_OK)
+        return NULL;
+    copy = get(build, sizeof *copy);
+    if (copy == NULL)
+        return NULL;
+    (void)snprintf(name, sizeof name, elsewhere ? "%s=%s/%s" : "%s", label,
+                   module, behaviour);
+    *copy = *from;
+    copy->name = text(build, name);
+    if (type != NULL && copy->mailbox.max == 0)
+        copy->mailbox.max = type->mailbox_max;
+    return copy->name == NULL ? NULL : copy;
+}
+
+/* -- supervisors ----------------------------------------------------------- */
+
+static bool
+elsewhere(const struct build *build, const struct reg_child *child)
+{
+    return child->node[0] != '\0' &&
+           strcmp(child->node, build->node->config.host->base->node) != 0;
+}
+
+static struct plex_behaviour *supervisor(struct build *build,
+                                         const struct reg_supervisor *from,
+                                         bool elsewhere);
+
+static bool
+child_set(struct build *build, const struct reg_child *from,
+          struct plex_child *out)
+{
+    const bool far = elsewhere(build, from);
+
+    out->behaviour = from->supervisor != NULL
+                         ? supervisor(build, from->supervisor, far)
+                         : worker_behaviour(build, from, far);
+    if (out->behaviour == NULL)
+        return false;
+    out->id = text(build, from->id);
+    out->args = text(build, from->args);
+    out->args_len = strlen(from->args);
+    out->name = from->name[0] == '\0' ? NULL : text(build, from->name);
+    out->node = far ? text(build, from->node) : NULL;
+    out->restart = (enum plex_restart)from->restart;
+    out->shutdown_ms = from->shutdown_ms;
+    out->significant = from->significant;
+    return out->id != NULL && out->args != NULL;
+}
+
+static struct plex_behaviour *
+supervisor_note(struct build *build, bool far)
+{
+    struct node_plan *plan = build->plan;
+    struct plex_behaviour *behaviour = get(build, sizeof *behaviour);
+    char name[NAME_MAX_BYTES];
+
+    if (behaviour == NULL)
+        return NULL;
+    if (plan->n == plan->cap) {
+        plan->cap = plan->cap == 0 ? 16 : plan->cap * 2;
+        plan->supervisors = plex_reallocarray(
+            (void *)plan->supervisors, plan->cap, sizeof *plan->supervisors);
+    }
+    (void)snprintf(name, sizeof name,
+                   far ? "supervisor=%s/%s/%s/%" PRIu64 "/%zu" : "supervisor",
+                   build->app->tenant, build->app->ns, build->app->name,
+                   build->app->revision, plan->n);
+    plan->supervisors[plan->n++] = behaviour;
+    behaviour->name = text(build, name);
+    behaviour->trap_exit = true;
+    return behaviour->name == NULL ? NULL : behaviour;
+}
+
+/* As deep as the tree, which the registry bounds. */
+static struct plex_behaviour *
+supervisor(struct build *build, const struct reg_supervisor *from, bool far)
+{
+    struct plex_behaviour *behaviour = supervisor_note(build, far);
+    struct plex_supervisor *flags = get(build, sizeof *flags);
+    struct plex_child *children =
+        get(build, (from->n_children + 1) * sizeof *children);
+
+    if (behaviour == NULL || flags == NULL || children == NULL)
+        return NULL;
+    for (size_t i = 0; i < from->n_children; i++)
+        if (!child_set(build, &from->children[i], &children[i])) {
+            (void)plex_err_wrap(build->err, "child %s", from->children[i].id);
+            return NULL;
+        }
+    *flags = (struct plex_supervisor){
+        .strategy = (enum plex_strategy)from->strategy,
+        .intensity = from->intensity,
+        .period_ms = from->period_ms,
+        .auto_shutdown = (enum plex_auto_shutdown)from->auto_shutdown,
+        .children = children,
+        .backoff_initial_ms = from->backoff_initial_ms,
+        .backoff_max_ms = from->backoff_max_ms,
+    };
+    behaviour->supervisor = flags;
+    return behaviour;
+}
+
+enum plex_status
+node_plan_make(struct work_node *node, const struct reg_app *app,
+               struct node_plan **out, struct plex_err *err)
+{
+    struct node_plan *plan = plex_calloc(1, sizeof *plan);
+    struct build build = {node, app, plan, err};
+
+    plex_arena_init(&plan->memory, PLAN_BYTES_MAX);
+    if (supervisor(&build, app->supervisor, false) == NULL) {
+        node_plan_free(plan);
+        return err->status;
+    }
+    *out = plan;
+    return PLEX_OK;
+}
+
+void
+node_plan_free(struct node_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    plex_arena_fini(&plan->memory);
+    free((void *)plan->supervisors);
+    free(plan);
+}
+
+void
+node_plan_retire(struct work_node *node, struct node_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    plan->next = node->retired;
+    node->retired = plan;
+}
+
+void
+node_plans_free(struct work_node *node)
+{
+    struct node_plan *plan;
+
+    while ((plan = node->retired) != NULL) {
+        node->retired = plan->next;
+        node_plan_free(plan);
+    }
+}
+
+const struct plex_behaviour *
+node_plan_supervisor(const struct node_plan *plan, size_t n)
+{
+    return n < plan->n ? plan->supervisors[n] : NULL;
+}
+
+/* -- asked for by other workers -------------------------------------------- */
+
+const struct plex_behaviour *
+node_find(void *arg, const char *name)
+{
+    struct work_node *node = arg;
+    const struct node_found *found = atomic_load(&node->found);
+
+    for (; found != NULL; found = found->next)
+        if (strcmp(found->name, name) == 0)
+            return found->behaviour;
+    return NULL;
+}
+
+static void
+found_add(struct work_node *node, const char *name,
+          const struct plex_behaviour *behaviour, struct node_plan *plan)
+{
+    struct node_found *found = plex_calloc(1, sizeof *found + strlen(name) + 1);
+
+    memcpy(found->name, name, strlen(name) + 1);
+    found->behaviour = behaviour;
+    found->plan = plan;
+    found->next = atomic_load(&node->found);
+    atomic_store(&node->found, found);
+    node->n_found++;
+}
+
+/* "tenant/namespace/application/revision/n" */
+static enum plex_status
+find_supervisor(struct work_node *node, const char *name, const char *path,
+                struct plex_err *err)
+{
+    char tenant[65], ns[33], app[65];
+    uint64_t revision;
+    size_t n, n_apps = 0;
+    const struct reg_app *apps =
+        node->catalog == NULL ? NULL : reg_catalog_apps(node->catalog, &n_apps);
+    struct node_plan *plan = NULL;
+
+    if (sscanf(path, "%64[^/]/%32[^/]/%64[^/]/%" SCNu64 "/%zu", tenant, ns, app,
+               &revision, &n) != 5)
+        return plex_err_set(err, PLEX_INVALID, "\"%.80s\" names no supervisor",
+                            path);
+    for (size_t i = 0; i < n_apps; i++) {
+        const struct plex_behaviour *behaviour;
+
+        if (strcmp(apps[i].tenant, tenant) != 0 ||
+            strcmp(apps[i].ns, ns) != 0 || strcmp(apps[i].name, app) != 0 ||
+            apps[i].revision != revision || apps[i].supervisor == NULL)
+            continue;
+        if (node_plan_make(node, &apps[i], &plan, err) != PLEX_OK)
+            return err->status;
+        behaviour = node_plan_supervisor(plan, n);
+        if (behaviour == NULL)
+            break;
+        found_add(node, name, behaviour, plan);
+        return PLEX_OK;
+    }
+    node_plan_free(plan);
+    return plex_err_set(err, PLEX_NOT_FOUND,
+                        "no supervisor %.80s in the catalogue", path);
+}
+
+/* "module/behaviour" */
+static enum plex_status
+find_behaviour(struct work_node *node, const char *name, const char *path,
+               struct plex_err *err)
+{
+    const char *slash = strchr(path, '/');
+    const struct plex_behaviour *from = NULL;
+    struct plex_behaviour *copy;
+    struct node_plan *plan;
+    char module[PLEX_TYPE_MAX + 1];
+
+    if (slash == NULL || (size_t)(slash - path) >= sizeof module)
+        return plex_err_set(err, PLEX_INVALID, "\"%.80s\" names no behaviour",
+                            path);
+    (void)snprintf(module, sizeof module, "%.*s", (int)(slash - path), path);
+    if (work_modules_find(node->config.modules, module, slash + 1, &from,
+                          err) != PLEX_OK)
+        return err->status;
+    plan = plex_calloc(1, sizeof *plan);
+    plex_arena_init(&plan->memory, 1 << 16);
+    copy = plex_arena_alloc(&plan->memory, sizeof *copy);
+    *copy = *from;
+    /* Its supervisor tells what happens to it: events know by the '='. */
+    copy->name = plex_arena_strndup(&plan->memory, name, strlen(name));
+    found_add(node, name, copy, plan);
+    return PLEX_OK;
+}
+
+/* A bare name, from code: of any module that the catalogue names. */
+static enum plex_status
+find_bare(struct work_node *node, const struct rt_signal *signal,
+          struct plex_err *err)
+{
+    size_t n_apps = 0;
+    const struct reg_app *apps =
+        node->catalog == NULL ? NULL : reg_catalog_apps(node->catalog, &n_apps);
+    const struct plex_behaviour *behaviour;
+
+    for (size_t i = 0; i < n_apps; i++) {
+        if (strcmp(apps[i].tenant, signal->where.tenant) != 0)
+            continue;
+        for (size_t t = 0; t < apps[i].n_types; t++)
+            if (work_modules_find(node->config.modules, apps[i].types[t].module,
+                                  signal->text, &behaviour, err) == PLEX_OK) {
+                found_add(node, signal->text, behaviour, NULL);
+                return PLEX_OK;
+            }
+    }
+    return plex_err_set(err, PLEX_NOT_FOUND,
+                        "no deployed module has a behaviour \"%.80s\"",
+                        signal->text);
+}
+
+void
+node_before_spawn(struct work_node *node, const struct rt_signal *signal)
+{
+    const char *name = signal->text;
+    const char *path = strchr(name, '=');
+    enum plex_status status;
+    struct plex_err err;
+
+    if (node_find(node, name) != NULL)
+        return;
+    if (node->n_found >= NODE_FOUND_MAX)
+        status = plex_err_set(&err, PLEX_LIMIT, "%d behaviours were asked for",
+                              NODE_FOUND_MAX);
+    else if (path == NULL)
+        status = find_bare(node, signal, &err);
+    else if (strncmp(name, "supervisor=", 11) == 0)
+        status = find_supervisor(node, name, path + 1, &err);
+    else
+        status = find_behaviour(node, name, path + 1, &err);
+    if (status != PLEX_OK)
+        plex_log(PLEX_LOG_WARN, "worker.spawn",
+                 "another worker asked for %.80s: %s", name, err.text);
+}
+
+void
+node_found_free(struct work_node *node)
+{
+    struct node_found *found = atomic_load(&node->found), *next;
+
+    for (; found != NULL; found = next) {
+        next = found->next;
+        node_plan_free(found->plan);
+        free(found);
+    }
+    atomic_store(&node->found, NULL);
+}

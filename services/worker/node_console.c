@@ -1,0 +1,451 @@
+/*
+ * What operators ask about processes, and do to them. Supervisors answer
+ * processes only, so a request to one is made by a process of its own: the
+ * console, which lives as long as the request.
+ */
+#include "services/worker/node_private.h"
+
+#include "common/mem.h"
+#include "sdk/c/include/plexspaces/process.h"
+#include "services/worker/wire_process.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- names ----------------------------------------------------------------- */
+
+bool
+node_ref_parse(const char *text, struct plex_ref *out)
+{
+    unsigned long long node;
+    unsigned slot, generation;
+    int end = 0;
+
+    if (sscanf(text, "<%llu.%u.%u>%n", &node, &slot, &generation, &end) != 3 ||
+        end == 0 || text[end] != '\0')
+        return false;
+    *out = (struct plex_ref){node, (uint64_t)generation << 32 | slot};
+    return true;
+}
+
+/* The process that was named, if it is here. */
+static enum plex_status
+resolve(struct work_node *node, const struct plex_call *call,
+        const struct work_process_request *request, struct plex_ref *out,
+        struct plex_err *err)
+{
+    const struct rt_where where = {plex_call_context(call)->tenant,
+                                   request->ns};
+    const char *at = strrchr(request->process, '@');
+    struct rt_info info;
+    char name[256];
+
+    if (request->process[0] == '<') {
+        if (!node_ref_parse(request->process, out))
+            return plex_err_set(err, PLEX_INVALID,
+                                "\"%.60s\" is not a ref like <12.3.4>",
+                                request->process);
+        if (out->node == node->config.host->incarnation &&
+            rt_inspect(node->rt, *out, &info) == 0 &&
+            strcmp(info.where.tenant, where.tenant) == 0)
+            return PLEX_OK;
+    } else if (at == NULL ||
+               strcmp(at + 1, node->config.host->base->node) == 0) {
+        (void)snprintf(name, sizeof name, "%.*s",
+                       at == NULL ? 255 : (int)(at - request->process),
+                       request->process);
+        *out = rt_whereis(node->rt, where, name);
+        if (out->id != 0)
+            return PLEX_OK;
+    }
+    return plex_err_set(err, PLEX_NOT_FOUND,
+                        "no process \"%.80s\" in namespace \"%s\"",
+                        request->process, request->ns);
+}
+
+static bool
+begin(struct work_node *node, struct plex_call *call, uint32_t method,
+      struct work_process_request *request, struct plex_ref *process)
+{
+    struct plex_err err;
+
+    plex_arena_reset(&node->arena);
+    node->scratch.len = 0;
+    if (work_process_request_unpack(method, plex_call_payload(call),
+                                    &node->arena, request, &err) == PLEX_OK &&
+        (process == NULL ||
+         resolve(node, call, request, process, &err) == PLEX_OK))
+        return true;
+    plex_call_refuse(call, &err);
+    return false;
+}
+
+/* -- looking --------------------------------------------------------------- */
+
+static bool
+is_internal(const struct rt_info *info)
+{
+    return strcmp(info->behaviour, "console") == 0 ||
+           strcmp(info->behaviour, "rt-outside") == 0 ||
+           strcmp(info->behaviour, "virtual-actor") == 0 ||
+           strcmp(info->behaviour, "keeper") == 0;
+}
+
+void
+node_on_list(struct work_node *node, struct plex_call *call)
+{
+    struct work_process_request request;
+    struct rt_info *infos;
+    struct plex_err err;
+    struct rt_where where;
+    uint64_t cursor = 0;
+    size_t n = 0, got;
+
+    if (!begin(node, call, WORK_METHOD_LIST_PROCESSES, &request, NULL))
+        return;
+    where = (struct rt_where){plex_call_context(call)->tenant, request.ns};
+    infos = plex_calloc(request.page_size + 1, sizeof *infos);
+    do {
+        const size_t from = n;
+
+        got = rt_list(node->rt, where, &cursor, infos + n,
+                      request.page_size + 1 - n);
+        for (size_t i = from; i < from + got; i++)
+            if ((!request.supervisors || infos[i].is_supervisor) &&
+                !is_internal(&infos[i]))
+                infos[n++] = infos[i];
+        got = got < request.page_size + 1 - from ? 0 : got;
+    } while (got > 0 && n <= request.page_size);
+    plex_call_answer(
+        call,
+        work_processes_pack(
+            node, infos, n > request.page_size ? request.page_size : n,
+            n > request.page_size, &node->arena, &node->scratch, &err),
+        &node->scratch, &err);
+    free(infos);
+}
+
+static bool
+inspect(struct work_node *node, struct plex_call *call, struct plex_ref ref,
+        struct rt_info *out)
+{
+    struct plex_err err;
+
+    if (rt_inspect(node->rt, ref, out) == 0)
+        return true;
+    (void)plex_err_set(&err, PLEX_NOT_FOUND, "the process has just ended");
+    plex_call_refuse(call, &err);
+    return false;
+}
+
+void
+node_on_get(struct work_node *node, struct plex_call *call)
+{
+    struct work_process_request request;
+    struct plex_ref process;
+    struct rt_info info;
+    struct plex_err err;
+
+    if (!begin(node, call, WORK_METHOD_GET_PROCESS, &request, &process) ||
+        !inspect(node, call, process, &info))
+        return;
+    plex_call_answer(
+        call,
+        work_process_pack(node, &info, &node->arena, &node->scratch, &err),
+        &node->scratch, &err);
+}
+
+void
+node_on_exit(struct work_node *node, struct plex_call *call)
+{
+    struct work_process_request request;
+    struct plex_ref process;
+    struct rt_info info;
+    struct plex_err err;
+
+    if (!begin(node, call, WORK_METHOD_EXIT_PROCESS, &request, &process) ||
+        !inspect(node, call, process, &info))
+        return;
+    rt_exit(node->rt, process, request.reason);
+    plex_call_answer(
+        call,
+        work_process_pack(node, &info, &node->arena, &node->scratch, &err),
+        &node->scratch, &err);
+}
+
+/* -- supervisors ----------------------------------------------------------- */
+
+struct console {
+    struct node_note note;
+    struct console *next;
+    struct work_node *node;
+    struct plex_call *call;
+    uint32_t method;
+    struct plex_ref supervisor;
+    struct plex_child spec;
+    char *id, *name, *args, *where; /* owned; "" is NULL */
+    int status;
+    struct plex_ref ref;
+    struct plex_child_count counts;
+    struct plex_child_info *children; /* owned */
+    size_t n_children;
+};
+
+static char *
+own(const char *text)
+{
+    return text[0] == '\0' ? NULL : plex_strdup(text);
+}
+
+static void
+console_free(struct console *console)
+{
+    free(console->id);
+    free(console->name);
+    free(console->args);
+    free(console->where);
+    free(console->children);
+    free(console);
+}
+
+void
+node_consoles_free(struct work_node *node)
+{
+    struct console *console;
+
+    while ((console = node->consoles) != NULL) {
+        node->consoles = console->next;
+        console_free(console); /* its call ends with the link */
+    }
+}
+
+/* As many as there are, also when more come in between. */
+static int
+which(struct plex_ctx *ctx, struct console *console)
+{
+    size_t max = 64;
+
+    for (;;) {
+        int n;
+
+        console->children = plex_reallocarray(console->children, max,
+                                              sizeof(struct plex_child_info));
+        n = plex_which_children(ctx, console->supervisor, console->children,
+                                max);
+        if (n < 0)
+            return n;
+        console->n_children = (size_t)n;
+        if (console->n_children <= max)
+            return 0;
+        max = console->n_children + 64;
+    }
+}
+
+static int
+ask(struct plex_ctx *ctx, struct console *console)
+{
+    const struct plex_ref to = console->supervisor;
+    struct plex_supervisor_request by_ref = {.verb = PLEX_SUP_TERMINATE};
+
+    switch (console->method) {
+    case WORK_METHOD_LIST_CHILDREN:
+        return which(ctx, console);
+    case WORK_METHOD_COUNT_CHILDREN:
+        return plex_count_children(ctx, to, &console->counts);
+    case WORK_METHOD_START_CHILD:
+        return plex_start_child(ctx, to, &console->spec, &console->ref);
+    case WORK_METHOD_RESTART_CHILD:
+        return plex_restart_child(ctx, to, console->id, &console->ref);
+    case WORK_METHOD_DELETE_CHILD:
+        return plex_delete_child(ctx, to, console->id);
+    default:
+        if (node_ref_parse(console->id, &by_ref.ref))
+            return plex_supervisor_call(ctx, to, &by_ref);
+        return plex_terminate_child(ctx, to, console->id);
+    }
+}
+
+static int
+console_init(struct plex_ctx *ctx, const void *args, size_t len)
+{
+    struct console *console;
+
+    if (len != sizeof console)
+        return -1;
+    memcpy(&console, args, sizeof console);
+    console->status = ask(ctx, console);
+    node_note_push(console->node, &console->note);
+    plex_exit_self(ctx, "normal");
+    return 0;
+}
+
+static int
+console_call(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    (void)msg;
+    return plex_fail(ctx, "a console takes no calls");
+}
+
+static const struct plex_behaviour console_behaviour = {
+    .name = "console",
+    .handle_call = console_call,
+    .init = console_init,
+};
+
+static const char *
+why(const struct console *console, enum plex_status status)
+{
+    switch (status) {
+    case PLEX_NOT_FOUND:
+        return console->id == NULL ? "it is not a supervisor"
+                                   : "it is not a supervisor, or has no such "
+                                     "child";
+    case PLEX_EXISTS:
+        return "there is a child with that id";
+    case PLEX_CONFLICT:
+        return "the child runs or is being restarted; terminate it first";
+    case PLEX_INVALID:
+        return "that is not possible with this supervisor's strategy, or the "
+               "child's declaration is wrong";
+    case PLEX_FAILED:
+        return "the child did not start; its reason is in the worker's log";
+    default:
+        return plex_status_text(status);
+    }
+}
+
+static enum plex_status
+pack(struct work_node *node, const struct console *console,
+     struct plex_err *err)
+{
+    if (console->status < 0) {
+        const enum plex_status status = (enum plex_status) - console->status;
+
+        return plex_err_set(err, status, "%s", why(console, status));
+    }
+    switch (console->method) {
+    case WORK_METHOD_LIST_CHILDREN:
+        return work_children_pack(console->children, console->n_children,
+                                  &node->arena, &node->scratch, err);
+    case WORK_METHOD_COUNT_CHILDREN:
+        return work_count_pack(&console->counts, &node->scratch, err);
+    case WORK_METHOD_START_CHILD:
+    case WORK_METHOD_RESTART_CHILD:
+        return work_ref_pack(console->ref, &node->scratch, err);
+    default:
+        return PLEX_OK;
+    }
+}
+
+void
+node_console_noted(struct work_node *node, struct node_note *note)
+{
+    struct console *console = plex_container_of(note, struct console, note);
+    struct console **at;
+    struct plex_err err;
+
+    for (at = &node->consoles; *at != console; at = &(*at)->next)
+        ;
+    *at = console->next;
+    node->n_consoles--;
+    node->scratch.len = 0;
+    plex_arena_reset(&node->arena);
+    plex_call_answer(console->call, pack(node, console, &err), &node->scratch,
+                     &err);
+    console_free(console);
+}
+
+static enum plex_status
+spec_fill(struct work_node *node, const struct work_process_request *request,
+          struct console *console, struct plex_err *err)
+{
+    struct plex_child *spec = &console->spec;
+
+    spec->id = console->id;
+    spec->name = console->name = own(request->name);
+    spec->args = console->args = own(request->args);
+    spec->args_len = strlen(request->args);
+    spec->node = console->where = own(request->node);
+    spec->restart = (enum plex_restart)request->restart;
+    spec->shutdown_ms = request->shutdown_ms;
+    if (request->module[0] == '\0')
+        return PLEX_OK; /* from the template of simple_one_for_one */
+    return work_modules_find(node->config.modules, request->module,
+                             request->behaviour, &spec->behaviour, err);
+}
+
+static void
+supervise(struct work_node *node, struct plex_call *call, uint32_t method)
+{
+    struct work_process_request request;
+    struct plex_ref supervisor, ignored;
+    struct plex_spawn how = {.behaviour = &console_behaviour,
+                             .args_len = sizeof(struct console *)};
+    struct console *console;
+    enum plex_status status = PLEX_OK;
+    struct plex_err err;
+
+    if (!begin(node, call, method, &request, &supervisor))
+        return;
+    console = plex_calloc(1, sizeof *console);
+    console->note.kind = NOTE_CONSOLE;
+    console->node = node;
+    console->call = call;
+    console->method = method;
+    console->supervisor = supervisor;
+    console->id = own(request.child);
+    if (method == WORK_METHOD_START_CHILD)
+        status = spec_fill(node, &request, console, &err);
+    if (status == PLEX_OK && node->n_consoles >= WORK_CONSOLES_MAX)
+        status = plex_err_set(&err, PLEX_LIMIT,
+                              "%d requests to supervisors are under way",
+                              WORK_CONSOLES_MAX);
+    how.args = &console;
+    if (status == PLEX_OK && rt_spawn(node->rt, (struct rt_where){"", ""}, &how,
+                                      NULL, NULL, &ignored) < 0)
+        status = plex_err_set(&err, PLEX_LIMIT, "too many processes");
+    if (status != PLEX_OK) {
+        plex_call_refuse(call, &err);
+        console_free(console);
+        return;
+    }
+    console->next = node->consoles;
+    node->consoles = console;
+    node->n_consoles++;
+}
+
+void
+node_on_children(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_LIST_CHILDREN);
+}
+
+void
+node_on_count(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_COUNT_CHILDREN);
+}
+
+void
+node_on_start(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_START_CHILD);
+}
+
+void
+node_on_terminate(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_TERMINATE_CHILD);
+}
+
+void
+node_on_restart(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_RESTART_CHILD);
+}
+
+void
+node_on_delete(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_DELETE_CHILD);
+}

@@ -1,0 +1,294 @@
+/* What happened to processes: taken on executors, kept in a ring by the loop,
+ * handed out to who asks and waits. */
+#include "services/worker/node_private.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "services/worker/wire_process.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- on executors ---------------------------------------------------------- */
+
+static const char *
+put(char **at, const char *text, size_t len)
+{
+    char *start = *at;
+
+    memcpy(start, text, len);
+    start[len] = '\0';
+    *at += len + 1;
+    return start;
+}
+
+/* Those of nobody's children come in floods, and are the first to go. */
+static bool
+has_room(struct work_node *node, const struct rt_event *event)
+{
+    const uint32_t waiting = atomic_fetch_add(&node->events_waiting, 1);
+    const bool known = event->supervisor.id != 0 || event->name[0] != '\0';
+
+    if (waiting < (known ? WORK_EVENTS_WAITING : WORK_EVENTS_WAITING / 4))
+        return true;
+    atomic_fetch_sub(&node->events_waiting, 1);
+    atomic_fetch_add(&node->events_lost, 1);
+    return false;
+}
+
+/* What the worker itself needs is nobody's business; nor what the supervisor
+ * of a child, on another worker, tells. The ends of keepers are wanted here. */
+static bool
+is_ours(const struct rt_event *event)
+{
+    return strcmp(event->behaviour, "console") == 0 ||
+           strcmp(event->behaviour, "rt-outside") == 0 ||
+           (event->supervisor.id == 0 &&
+            strchr(event->behaviour, '=') != NULL) ||
+           (event->kind != RT_STOPPED &&
+            strcmp(event->behaviour, "keeper") == 0);
+}
+
+void
+node_event_take(void *arg, const struct rt_event *event)
+{
+    struct work_node *node = arg;
+    const size_t label = node_label(event->behaviour);
+    size_t size = strlen(event->where.tenant) + strlen(event->where.ns) +
+                  strlen(event->name) + strlen(event->child) + label +
+                  strlen(event->reason) + 6;
+    struct node_event *copy;
+    char *at;
+
+    if (is_ours(event) || !has_room(node, event))
+        return;
+    copy = plex_calloc(1, sizeof *copy + size);
+    at = copy->text;
+    copy->note.kind = NOTE_EVENT;
+    copy->kind = event->kind;
+    copy->wall_ms = event->wall_ms;
+    copy->count = event->count;
+    copy->ns = event->ns;
+    copy->process = event->process;
+    copy->supervisor = event->supervisor;
+    copy->tenant = put(&at, event->where.tenant, strlen(event->where.tenant));
+    copy->ns_name = put(&at, event->where.ns, strlen(event->where.ns));
+    copy->name = put(&at, event->name, strlen(event->name));
+    copy->child = put(&at, event->child, strlen(event->child));
+    copy->behaviour = put(&at, event->behaviour, label);
+    copy->reason = put(&at, event->reason, strlen(event->reason));
+    node_note_push(node, &copy->note);
+}
+
+enum { NODE_PATH_DEPTH = 4 };
+
+/* -- the ring -------------------------------------------------------------- */
+
+static void
+event_free(struct node_event *event)
+{
+    if (event == NULL)
+        return;
+    free(event->supervisor_name);
+    free(event);
+}
+
+/* "shop/db": names and ids are worth more to people than refs. Remembered,
+ * because the last events of a supervisor come when it is gone. */
+static const char *
+path_of(struct work_node *node, struct plex_ref ref, unsigned depth)
+{
+    struct node_path *path = &node->paths[(ref.id ^ ref.id >> 32) % 256];
+    char text[NODE_REF_TEXT + 512];
+    struct rt_info info;
+
+    if (path->text != NULL && plex_ref_is(path->ref, ref))
+        return path->text;
+    (void)node_ref_text(ref, text);
+    if (ref.node == node->config.host->incarnation &&
+        rt_inspect(node->rt, ref, &info) == 0) {
+        if (info.name[0] != '\0')
+            (void)snprintf(text, sizeof text, "%s", info.name);
+        else if (info.child[0] != '\0' && info.supervisor.id != 0 &&
+                 depth < NODE_PATH_DEPTH)
+            (void)snprintf(text, sizeof text, "%.300s/%s",
+                           path_of(node, info.supervisor, depth + 1),
+                           info.child);
+    }
+    free(path->text);
+    path->ref = ref;
+    path->text = plex_strdup(text);
+    return path->text;
+}
+
+static void
+supervisor_name(struct work_node *node, struct node_event *event)
+{
+    if (event->supervisor.id != 0)
+        event->supervisor_name =
+            plex_strdup(path_of(node, event->supervisor, 0));
+}
+
+static void
+count(struct work_node *node, enum rt_event_kind kind)
+{
+    struct plex_counter *const counters[] = {
+        [RT_STARTED] = node->started,     [RT_STOPPED] = node->stopped,
+        [RT_RESTARTED] = node->restarted, [RT_GAVE_UP] = node->gave_up,
+        [RT_STUCK] = node->stuck,
+    };
+
+    if (kind < sizeof counters / sizeof *counters && counters[kind] != NULL)
+        counters[kind]->value++;
+}
+
+void
+node_event_noted(struct work_node *node, struct node_note *note)
+{
+    struct node_event *event = plex_container_of(note, struct node_event, note);
+    struct node_event **slot;
+
+    atomic_fetch_sub(&node->events_waiting, 1);
+    if (strcmp(event->behaviour, "keeper") == 0) {
+        node_tree_ended(node, event->process, event->reason);
+        event_free(event);
+        return;
+    }
+    node_instances_note(node, event);
+    if (event->kind == RT_STUCK)
+        plex_log(PLEX_LOG_WARN, "worker.stuck",
+                 "a callback of %s %s has run for %llu ms", event->behaviour,
+                 event->name, (unsigned long long)(event->ns / 1000000));
+    count(node, event->kind);
+    supervisor_name(node, event);
+    event->sequence = ++node->newest;
+    slot = &node->ring[event->sequence % WORK_EVENTS_MAX];
+    event_free(*slot);
+    *slot = event;
+}
+
+void
+node_note_drop(struct node_note *note)
+{
+    if (note->kind == NOTE_EVENT)
+        event_free(plex_container_of(note, struct node_event, note));
+    else if (note->kind == NOTE_ERRAND)
+        node_errand_drop(note);
+    else if (note->kind == NOTE_TREE)
+        free(note); /* the note is its first member; consoles are listed */
+}
+
+/* -- who waits ------------------------------------------------------------- */
+
+/* Events of the tenant after waiter->after; true: answered. */
+static bool
+waiter_answer(struct work_node *node, struct node_waiter *waiter, bool late)
+{
+    const uint64_t oldest =
+        node->newest < WORK_EVENTS_MAX ? 1 : node->newest - WORK_EVENTS_MAX + 1;
+    uint64_t at = waiter->after + 1 < oldest ? oldest : waiter->after + 1;
+    const struct node_event *found[WORK_EVENTS_PAGE];
+    struct plex_err err;
+    size_t n = 0;
+
+    for (; at <= node->newest && n < waiter->limit; at++) {
+        const struct node_event *event = node->ring[at % WORK_EVENTS_MAX];
+
+        if (waiter->tenant[0] == '\0' ||
+            strcmp(waiter->tenant, event->tenant) == 0)
+            found[n++] = event;
+    }
+    waiter->after = at - 1;
+    if (n == 0 && !late)
+        return false;
+    node->scratch.len = 0;
+    plex_arena_reset(&node->arena);
+    plex_call_answer(waiter->call,
+                     work_events_reply_pack(node, waiter->after, found, n,
+                                            &node->arena, &node->scratch, &err),
+                     &node->scratch, &err);
+    return true;
+}
+
+void
+node_events_tick(struct work_node *node, uint64_t now)
+{
+    struct node_waiter **at = &node->waiters;
+
+    while (*at != NULL) {
+        struct node_waiter *waiter = *at;
+        const bool late = now >= waiter->deadline || node->draining ||
+                          plex_call_abandoned(waiter->call);
+
+        if (!waiter_answer(node, waiter, late)) {
+            at = &waiter->next;
+            continue;
+        }
+        *at = waiter->next;
+        free(waiter);
+    }
+}
+
+uint64_t
+node_events_due(const struct work_node *node)
+{
+    const uint64_t now = plex_now();
+    uint64_t due = UINT64_MAX;
+
+    for (const struct node_waiter *w = node->waiters; w != NULL; w = w->next)
+        if (w->deadline < due)
+            due = w->deadline;
+    return due == UINT64_MAX ? due : due > now ? due - now : 0;
+}
+
+void
+node_events_drain(struct work_node *node)
+{
+    node_events_tick(node, UINT64_MAX);
+}
+
+void
+node_on_events(struct work_node *node, struct plex_call *call)
+{
+    struct work_events_request request;
+    struct node_waiter *waiter;
+    struct plex_err err;
+
+    plex_arena_reset(&node->arena);
+    if (work_events_request_unpack(plex_call_payload(call), &node->arena,
+                                   &request, &err) != PLEX_OK) {
+        plex_call_refuse(call, &err);
+        return;
+    }
+    waiter = plex_calloc(1, sizeof *waiter);
+    waiter->call = call;
+    waiter->limit = request.limit;
+    waiter->after = request.tail ? node->newest
+                    : request.incarnation == node->config.host->incarnation
+                        ? request.after
+                        : 0;
+    if (waiter->after > node->newest)
+        waiter->after = node->newest;
+    waiter->deadline = plex_now() + request.wait_ms * UINT64_C(1000000);
+    (void)snprintf(waiter->tenant, sizeof waiter->tenant, "%s", request.tenant);
+    waiter->next = node->waiters;
+    node->waiters = waiter;
+    node_events_tick(node, plex_now());
+    node_timer_arm(node);
+}
+
+void
+node_events_free(struct work_node *node)
+{
+    struct node_waiter *waiter;
+
+    while ((waiter = node->waiters) != NULL) {
+        node->waiters = waiter->next;
+        free(waiter); /* its call ends with the link */
+    }
+    for (size_t i = 0; i < WORK_EVENTS_MAX; i++)
+        event_free(node->ring[i]);
+    free(node->ring);
+    for (size_t i = 0; i < 256; i++)
+        free(node->paths[i].text);
+}

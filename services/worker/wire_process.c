@@ -1,0 +1,395 @@
+#include "services/worker/wire_process.h"
+
+#include "common/name.h"
+#include "common/utf8.h"
+#include "common/wire.h"
+#include "plexspaces/actor/v1/actor.pb-c.h"
+#include "plexspaces/worker/v1/worker.pb-c.h"
+#include "services/registry/client.h"
+
+#include <string.h>
+
+#define ACTOR(name) Plexspaces__Actor__V1__##name
+#define WORKER(name) Plexspaces__Worker__V1__##name
+#define ACTOR_TYPE(name) &plexspaces__actor__v1__##name##__descriptor
+
+enum { REASON_MAX = 255, PAGE_DEFAULT = 1000, WAIT_MS_MAX = 30000 };
+
+/* -- requests -------------------------------------------------------------- */
+
+enum plex_status
+work_events_request_unpack(struct plex_bytes in, struct plex_arena *arena,
+                           struct work_events_request *out,
+                           struct plex_err *err)
+{
+    const WORKER(EventsRequest) * pb;
+    ProtobufCMessage *message;
+
+    if (plex_wire_unpack(&plexspaces__worker__v1__events_request__descriptor,
+                         in, arena, &message, err) != PLEX_OK)
+        return err->status;
+    pb = (const void *)message;
+    if (pb->limit > WORK_EVENTS_PAGE || pb->wait_ms > WAIT_MS_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "limit is at most %d, wait_ms at most %d",
+                            WORK_EVENTS_PAGE, WAIT_MS_MAX);
+    *out = (struct work_events_request){
+        pb->incarnation,
+        pb->after,
+        pb->limit == 0 ? WORK_EVENTS_PAGE : pb->limit,
+        pb->wait_ms,
+        pb->tenant,
+        pb->tail,
+    };
+    return PLEX_OK;
+}
+
+static enum plex_status
+common_check(struct work_process_request *out, bool list, struct plex_err *err)
+{
+    if (out->ns[0] == '\0' && !list)
+        out->ns = "default";
+    if (out->ns[0] != '\0' &&
+        plex_name_namespace(out->ns, strlen(out->ns), err) != PLEX_OK)
+        return err->status;
+    if (!list && out->process[0] == '\0')
+        return plex_err_set(err, PLEX_INVALID,
+                            "which process? give its name, \"name@node\" or "
+                            "ref");
+    return PLEX_OK;
+}
+
+static enum plex_status
+list_in(const void *message, struct work_process_request *out,
+        struct plex_err *err)
+{
+    const ACTOR(ListProcessesRequest) *pb = message;
+
+    out->ns = pb->namespace_;
+    out->supervisors = pb->supervisors;
+    out->page_size = pb->page_size == 0 ? PAGE_DEFAULT : pb->page_size;
+    if (out->page_size > WORK_PROCESSES_PAGE)
+        return plex_err_set(err, PLEX_INVALID, "page_size is %u, at most %d",
+                            out->page_size, WORK_PROCESSES_PAGE);
+    return common_check(out, true, err);
+}
+
+static enum plex_status
+exit_in(const void *message, struct work_process_request *out,
+        struct plex_err *err)
+{
+    const ACTOR(ExitProcessRequest) *pb = message;
+
+    out->ns = pb->namespace_;
+    out->process = pb->process;
+    out->reason = pb->reason[0] == '\0' ? "shutdown" : pb->reason;
+    if (strlen(out->reason) > REASON_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "reason is %zu bytes, at most %d",
+                            strlen(out->reason), REASON_MAX);
+    return common_check(out, false, err);
+}
+
+static enum plex_status
+start_in(const void *message, struct work_process_request *out,
+         struct plex_err *err)
+{
+    const ACTOR(StartChildRequest) *pb = message;
+
+    out->ns = pb->namespace_;
+    out->process = pb->supervisor;
+    out->child = pb->id;
+    out->module = pb->module;
+    out->behaviour = pb->behaviour[0] == '\0' ? pb->module : pb->behaviour;
+    out->name = pb->name;
+    out->args = pb->args;
+    out->node = pb->node;
+    if (reg_word_parse(REG_WORD_RESTART, pb->restart, &out->restart, err) !=
+            PLEX_OK ||
+        reg_shutdown_parse(pb->shutdown, &out->shutdown_ms, err) != PLEX_OK)
+        return err->status;
+    return common_check(out, false, err);
+}
+
+/* Those that name a supervisor and a child, and nothing else. */
+static enum plex_status
+child_in(const void *message, struct work_process_request *out,
+         struct plex_err *err)
+{
+    const ACTOR(TerminateChildRequest) *pb = message;
+
+    _Static_assert(offsetof(ACTOR(RestartChildRequest), child) ==
+                           offsetof(ACTOR(TerminateChildRequest), child) &&
+                       offsetof(ACTOR(DeleteChildRequest), child) ==
+                           offsetof(ACTOR(TerminateChildRequest), child),
+                   "requests that name a child have one layout");
+    out->ns = pb->namespace_;
+    out->process = pb->supervisor;
+    out->child = pb->child;
+    if (out->child[0] == '\0')
+        return plex_err_set(err, PLEX_INVALID, "which child? give its id");
+    return common_check(out, false, err);
+}
+
+static enum plex_status
+named_in(const void *message, struct work_process_request *out,
+         struct plex_err *err)
+{
+    const ACTOR(GetProcessRequest) *pb = message;
+
+    _Static_assert(offsetof(ACTOR(ListChildrenRequest), namespace_) ==
+                           offsetof(ACTOR(GetProcessRequest), namespace_) &&
+                       offsetof(ACTOR(CountChildrenRequest), namespace_) ==
+                           offsetof(ACTOR(GetProcessRequest), namespace_),
+                   "requests that name a process have one layout");
+    out->ns = pb->namespace_;
+    out->process = pb->process;
+    return common_check(out, false, err);
+}
+
+enum plex_status
+work_process_request_unpack(uint32_t method, struct plex_bytes in,
+                            struct plex_arena *arena,
+                            struct work_process_request *out,
+                            struct plex_err *err)
+{
+    static const struct {
+        const ProtobufCMessageDescriptor *type;
+        enum plex_status (*read)(const void *message,
+                                 struct work_process_request *out,
+                                 struct plex_err *err);
+    } rows[] = {
+        [0] = {ACTOR_TYPE(list_processes_request), list_in},
+        [1] = {ACTOR_TYPE(get_process_request), named_in},
+        [2] = {ACTOR_TYPE(exit_process_request), exit_in},
+        [4] = {ACTOR_TYPE(list_children_request), named_in},
+        [5] = {ACTOR_TYPE(count_children_request), named_in},
+        [6] = {ACTOR_TYPE(start_child_request), start_in},
+        [7] = {ACTOR_TYPE(terminate_child_request), child_in},
+        [8] = {ACTOR_TYPE(restart_child_request), child_in},
+        [9] = {ACTOR_TYPE(delete_child_request), child_in},
+    };
+    const uint32_t row = method - WORK_METHOD_LIST_PROCESSES;
+    ProtobufCMessage *message;
+
+    *out = (struct work_process_request){.ns = "",
+                                         .process = "",
+                                         .reason = "",
+                                         .child = "",
+                                         .module = "",
+                                         .behaviour = "",
+                                         .name = "",
+                                         .args = "",
+                                         .node = ""};
+    if (plex_wire_unpack(rows[row].type, in, arena, &message, err) != PLEX_OK)
+        return err->status;
+    return rows[row].read(message, out, err);
+}
+
+/* -- answers --------------------------------------------------------------- */
+
+/* Users name things as they like; strings on the wire are UTF-8. */
+static char *
+clean(const char *text, struct plex_arena *arena)
+{
+    size_t len;
+    char *copy;
+
+    if (text == NULL)
+        text = "";
+    len = strlen(text);
+    if (plex_utf8_valid((const uint8_t *)text, len))
+        return plex_wire_text(text);
+    copy = plex_arena_strndup(arena, text, len);
+    for (size_t i = 0; copy != NULL && i < len; i++)
+        if ((unsigned char)copy[i] >= 0x80)
+            copy[i] = '?';
+    return copy == NULL ? plex_wire_text("") : copy;
+}
+
+static char *
+ref_out(struct plex_ref ref, struct plex_arena *arena)
+{
+    char text[NODE_REF_TEXT], *copy;
+
+    (void)node_ref_text(ref, text);
+    copy = plex_arena_strndup(arena, text, strlen(text));
+    return copy == NULL ? plex_wire_text("") : copy;
+}
+
+static void
+process_out(const struct work_node *node, const struct rt_info *in,
+            struct plex_arena *arena, ACTOR(Process) * out)
+{
+    char label[sizeof in->behaviour];
+
+    plexspaces__actor__v1__process__init(out);
+    (void)snprintf(label, sizeof label, "%.*s", (int)node_label(in->behaviour),
+                   in->behaviour);
+    out->ref = ref_out(in->ref, arena);
+    out->name = clean(in->name, arena);
+    out->node_id = plex_wire_text(node->config.host->base->node);
+    out->namespace_ = clean(in->where.ns, arena);
+    out->behaviour = plex_arena_strndup(arena, label, strlen(label));
+    if (out->behaviour == NULL)
+        out->behaviour = plex_wire_text("");
+    out->state = plex_wire_text(in->state);
+    out->is_supervisor = in->is_supervisor;
+    out->supervisor = ref_out(in->supervisor, arena);
+    out->child = clean(in->child, arena);
+    out->parent = ref_out(in->parent, arena);
+    out->mailbox_length = in->mailbox;
+    out->links = in->links;
+    out->monitors = in->monitors;
+    out->messages_total = in->messages;
+    out->running_ms = in->running_ns / 1000000;
+    out->bytes = in->bytes;
+    out->trap_exit = in->trap_exit;
+}
+
+enum plex_status
+work_processes_pack(const struct work_node *node, const struct rt_info *infos,
+                    size_t n, bool truncated, struct plex_arena *arena,
+                    struct plex_buf *out, struct plex_err *err)
+{
+    ACTOR(ListProcessesResponse)
+    pb = PLEXSPACES__ACTOR__V1__LIST_PROCESSES_RESPONSE__INIT;
+    ACTOR(Process) *rows = plex_wire_array(arena, n, sizeof *rows);
+
+    pb.processes = plex_wire_array(arena, n, sizeof *pb.processes);
+    if (rows == NULL || pb.processes == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < n; i++) {
+        process_out(node, &infos[i], arena, &rows[i]);
+        pb.processes[i] = &rows[i];
+    }
+    pb.n_processes = n;
+    pb.truncated = truncated;
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+work_process_pack(const struct work_node *node, const struct rt_info *info,
+                  struct plex_arena *arena, struct plex_buf *out,
+                  struct plex_err *err)
+{
+    /* EXIT's answer looks the same: a process in field 1. */
+    ACTOR(GetProcessResponse)
+    pb = PLEXSPACES__ACTOR__V1__GET_PROCESS_RESPONSE__INIT;
+    ACTOR(Process) process;
+
+    process_out(node, info, arena, &process);
+    pb.process = &process;
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+work_children_pack(const struct plex_child_info *children, size_t n,
+                   struct plex_arena *arena, struct plex_buf *out,
+                   struct plex_err *err)
+{
+    ACTOR(ListChildrenResponse)
+    pb = PLEXSPACES__ACTOR__V1__LIST_CHILDREN_RESPONSE__INIT;
+    ACTOR(ChildInfo) *rows = plex_wire_array(arena, n, sizeof *rows);
+
+    pb.children = plex_wire_array(arena, n, sizeof *pb.children);
+    if (rows == NULL || pb.children == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < n; i++) {
+        plexspaces__actor__v1__child_info__init(&rows[i]);
+        rows[i].id = clean(children[i].id, arena);
+        rows[i].ref = ref_out(children[i].ref, arena);
+        rows[i].restart = plex_wire_text(
+            reg_word_text(REG_WORD_RESTART, (uint8_t)children[i].restart));
+        rows[i].is_supervisor = children[i].is_supervisor;
+        rows[i].restarting = children[i].restarting;
+        rows[i].significant = children[i].significant;
+        rows[i].restarts = children[i].restarts;
+        pb.children[i] = &rows[i];
+    }
+    pb.n_children = n;
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+work_count_pack(const struct plex_child_count *count, struct plex_buf *out,
+                struct plex_err *err)
+{
+    ACTOR(CountChildrenResponse)
+    pb = PLEXSPACES__ACTOR__V1__COUNT_CHILDREN_RESPONSE__INIT;
+
+    pb.specs = count->specs;
+    pb.active = count->active;
+    pb.supervisors = count->supervisors;
+    pb.workers = count->workers;
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+work_ref_pack(struct plex_ref ref, struct plex_buf *out, struct plex_err *err)
+{
+    /* START's and RESTART's answers look the same: a ref in field 1. */
+    ACTOR(StartChildResponse)
+    pb = PLEXSPACES__ACTOR__V1__START_CHILD_RESPONSE__INIT;
+    char text[NODE_REF_TEXT];
+
+    pb.ref = plex_wire_text(node_ref_text(ref, text));
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+static const char *
+event_type(enum rt_event_kind kind)
+{
+    static const char *const types[] = {
+        [RT_STARTED] = "started",     [RT_STOPPED] = "stopped",
+        [RT_RESTARTED] = "restarted", [RT_GAVE_UP] = "gave_up",
+        [RT_STUCK] = "stuck",         [RT_RESUMED] = "resumed",
+    };
+
+    return kind < sizeof types / sizeof *types && types[kind] != NULL
+               ? types[kind]
+               : "";
+}
+
+static void
+event_out(const struct work_node *node, const struct node_event *in,
+          struct plex_arena *arena, ACTOR(Event) * out)
+{
+    plexspaces__actor__v1__event__init(out);
+    out->sequence = in->sequence;
+    out->node_id = plex_wire_text(node->config.host->base->node);
+    out->wall_ms = in->wall_ms;
+    out->type = plex_wire_text(event_type(in->kind));
+    out->process = ref_out(in->process, arena);
+    out->name = clean(in->name, arena);
+    out->namespace_ = clean(in->ns_name, arena);
+    out->supervisor = clean(in->supervisor_name, arena);
+    out->child = clean(in->child, arena);
+    out->behaviour = clean(in->behaviour, arena);
+    out->reason = clean(in->reason, arena);
+    out->count = in->count;
+    out->stuck_ms = in->ns / 1000000;
+}
+
+enum plex_status
+work_events_reply_pack(const struct work_node *node, uint64_t next,
+                       const struct node_event *const *events, size_t n,
+                       struct plex_arena *arena, struct plex_buf *out,
+                       struct plex_err *err)
+{
+    WORKER(EventsReply) pb = PLEXSPACES__WORKER__V1__EVENTS_REPLY__INIT;
+    ACTOR(Event) *rows = plex_wire_array(arena, n, sizeof *rows);
+
+    pb.events = plex_wire_array(arena, n, sizeof *pb.events);
+    if (rows == NULL || pb.events == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < n; i++) {
+        event_out(node, events[i], arena, &rows[i]);
+        pb.events[i] = &rows[i];
+    }
+    pb.n_events = n;
+    pb.incarnation = node->config.host->incarnation;
+    pb.next = next;
+    pb.lost = atomic_load(&node->events_lost);
+    return plex_wire_pack(&pb.base, out, err);
+}

@@ -1,0 +1,77 @@
+#ifndef SERVICES_WORKER_WIRE_PROCESS_H
+#define SERVICES_WORKER_WIRE_PROCESS_H
+
+#include "services/worker/node_private.h"
+
+/*
+ * The wire form of what is asked about processes: worker.v1's events and
+ * actor.v1's processes and supervisors. Decoded strings are in the arena.
+ */
+enum {
+    WORK_METHOD_EVENTS = 622,
+    WORK_METHOD_LIST_PROCESSES = 710,
+    WORK_METHOD_GET_PROCESS = 711,
+    WORK_METHOD_EXIT_PROCESS = 712,
+    WORK_METHOD_LIST_CHILDREN = 714,
+    WORK_METHOD_COUNT_CHILDREN = 715,
+    WORK_METHOD_START_CHILD = 716,
+    WORK_METHOD_TERMINATE_CHILD = 717,
+    WORK_METHOD_RESTART_CHILD = 718,
+    WORK_METHOD_DELETE_CHILD = 719,
+};
+enum { WORK_EVENTS_PAGE = 1000, WORK_PROCESSES_PAGE = 10000 };
+
+struct work_events_request {
+    uint64_t incarnation, after;
+    uint32_t limit, wait_ms;
+    const char *tenant;
+    bool tail;
+};
+PLEX_MUST_USE enum plex_status work_events_request_unpack(
+    struct plex_bytes in, struct plex_arena *arena,
+    struct work_events_request *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status work_events_reply_pack(
+    const struct work_node *node, uint64_t next,
+    const struct node_event *const *events, size_t n, struct plex_arena *arena,
+    struct plex_buf *out, struct plex_err *err);
+
+/* Any of the requests 710 to 719: what it does not have is "" or 0. */
+struct work_process_request {
+    const char *ns;      /* never "", but in a list */
+    const char *process; /* or supervisor */
+    const char *reason;  /* EXIT */
+    bool supervisors;    /* LIST */
+    uint32_t page_size;  /* LIST: 1..WORK_PROCESSES_PAGE */
+    const char *child;   /* id */
+    const char *module, *behaviour, *name, *args, *node; /* START */
+    uint8_t restart;
+    uint32_t shutdown_ms;
+};
+PLEX_MUST_USE enum plex_status work_process_request_unpack(
+    uint32_t method, struct plex_bytes in, struct plex_arena *arena,
+    struct work_process_request *out, struct plex_err *err);
+
+PLEX_MUST_USE enum plex_status work_processes_pack(const struct work_node *node,
+                                                   const struct rt_info *infos,
+                                                   size_t n, bool truncated,
+                                                   struct plex_arena *arena,
+                                                   struct plex_buf *out,
+                                                   struct plex_err *err);
+/* Of GET and EXIT. */
+PLEX_MUST_USE enum plex_status work_process_pack(const struct work_node *node,
+                                                 const struct rt_info *info,
+                                                 struct plex_arena *arena,
+                                                 struct plex_buf *out,
+                                                 struct plex_err *err);
+PLEX_MUST_USE enum plex_status work_children_pack(
+    const struct plex_child_info *children, size_t n, struct plex_arena *arena,
+    struct plex_buf *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status work_count_pack(
+    const struct plex_child_count *count, struct plex_buf *out,
+    struct plex_err *err);
+/* Of START and RESTART. */
+PLEX_MUST_USE enum plex_status work_ref_pack(struct plex_ref ref,
+                                             struct plex_buf *out,
+                                             struct plex_err *err);
+
+#endif
