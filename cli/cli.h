@@ -82,11 +82,51 @@ int cli_metrics(const struct cli *cli, const struct cli_args *args,
 int cli_completion(const struct cli *cli, const struct cli_args *args,
                    const void *config);
 
+int cli_kv_get(const struct cli *cli, const struct cli_args *args,
+               const void *config);
+int cli_kv_put(const struct cli *cli, const struct cli_args *args,
+               const void *config);
+int cli_kv_delete(const struct cli *cli, const struct cli_args *args,
+                  const void *config);
+int cli_kv_list(const struct cli *cli, const struct cli_args *args,
+                const void *config);
+int cli_kv_cas(const struct cli *cli, const struct cli_args *args,
+               const void *config);
+int cli_kv_increment(const struct cli *cli, const struct cli_args *args,
+                     const void *config);
+int cli_kv_clear(const struct cli *cli, const struct cli_args *args,
+                 const void *config);
+int cli_kv_stats(const struct cli *cli, const struct cli_args *args,
+                 const void *config);
+int cli_kv_watch(const struct cli *cli, const struct cli_args *args,
+                 const void *config);
+int cli_lock_acquire(const struct cli *cli, const struct cli_args *args,
+                     const void *config);
+int cli_lock_renew(const struct cli *cli, const struct cli_args *args,
+                   const void *config);
+int cli_lock_release(const struct cli *cli, const struct cli_args *args,
+                     const void *config);
+int cli_lock_status(const struct cli *cli, const struct cli_args *args,
+                    const void *config);
+int cli_lock_list(const struct cli *cli, const struct cli_args *args,
+                  const void *config);
+int cli_lock_delete(const struct cli *cli, const struct cli_args *args,
+                    const void *config);
+
 extern const struct plex_option cli_node_list_options[];
 extern const struct plex_option cli_actor_list_options[];
 extern const struct plex_option cli_actor_call_options[];
 extern const struct plex_option cli_actor_cast_options[];
 extern const struct plex_option cli_application_options[];
 extern const struct plex_option cli_health_options[];
+extern const struct plex_option cli_kv_options[];
+extern const struct plex_option cli_kv_put_options[];
+extern const struct plex_option cli_kv_cas_options[];
+extern const struct plex_option cli_kv_change_options[];
+extern const struct plex_option cli_kv_watch_options[];
+extern const struct plex_option cli_lock_options[];
+extern const struct plex_option cli_lock_acquire_options[];
+extern const struct plex_option cli_lock_renew_options[];
+extern const struct plex_option cli_lock_release_options[];
 
 #endif
