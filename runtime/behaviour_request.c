@@ -141,8 +141,10 @@ rt_supervisor_request(struct plex_ctx *ctx, struct plex_ref supervisor,
     if (asked.out == NULL)
         asked.out_max = 0;
     bytes = rt_sup_pack(&asked, &len);
+    rt_turn_of(ctx)->scratch = bytes; /* freed also when we are killed */
     status = rt_ask_engine(ctx, supervisor, request->verb, bytes, len,
                            UINT64_MAX, &answer);
+    rt_turn_of(ctx)->scratch = NULL;
     free(bytes);
     if (status != 0)
         return status;

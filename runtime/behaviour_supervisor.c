@@ -12,6 +12,8 @@
  * During its own start, and when it is told to end outside of its core, it
  * does the same waiting for each outcome.
  */
+enum { REMOTE_START_MS = 30000 };
+
 struct sup_timer {
     uint64_t run;
     uint64_t timer;
@@ -117,8 +119,11 @@ start(struct plex_ctx *ctx, struct sup_process *sup,
     struct plex_ref ref = {0};
     int status = rt_spawn_child(ctx, &child, &ref);
 
-    if (status == 0 && !waits)
-        return; /* engine->started() */
+    if (status == 0 && !waits) { /* engine->started() */
+        if (spec->node != NULL)
+            timer_set(ctx, sup, action->run, REMOTE_START_MS);
+        return;
+    }
     if (status != 0 && reason[0] == '\0')
         (void)snprintf(reason, sizeof reason, "%s",
                        plex_status_text((enum plex_status) - status));

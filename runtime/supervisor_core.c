@@ -435,7 +435,7 @@ sup_core_begin(struct sup_core *core, uint64_t now_ms)
     pump(core);
 }
 
-void
+bool
 sup_core_started(struct sup_core *core, uint64_t now_ms, uint64_t run,
                  enum plex_status status, struct plex_ref ref,
                  const char *reason)
@@ -445,12 +445,13 @@ sup_core_started(struct sup_core *core, uint64_t now_ms, uint64_t run,
 
     enter(core, now_ms);
     if (child == NULL || child->state != SUP_BEGINNING)
-        return;
+        return false;
     if (status == PLEX_OK)
         start_done(core, child, ref);
     else
         start_failed(core, child, reason);
     pump(core);
+    return true;
 }
 
 static void
@@ -514,10 +515,13 @@ sup_core_timer(struct sup_core *core, uint64_t now_ms, uint64_t run)
         return;
     }
     child = sup_child_by_ref(core, (struct plex_ref){.id = run});
-    if (child == NULL || child->state != SUP_RESTARTING || child->turn.queued)
-        return;
-    child->turn.kind = SUP_IN_DUE;
-    sup_input_add(core, &child->turn);
+    if (child != NULL && child->state == SUP_BEGINNING) {
+        start_failed(core, child, "its start took too long");
+    } else if (child != NULL && child->state == SUP_RESTARTING &&
+               !child->turn.queued) {
+        child->turn.kind = SUP_IN_DUE;
+        sup_input_add(core, &child->turn);
+    }
     pump(core);
 }
 

@@ -41,7 +41,8 @@ struct sup_spec {
 };
 
 enum sup_action_kind {
-    SUP_START = 1, /* spec, run: answer with sup_core_started(run) */
+    SUP_START = 1, /* spec, run: answer with sup_core_started(run), or with
+                      sup_core_timer(run) when it takes too long */
     SUP_STOP,      /* ref: exit "shutdown", then sup_core_exited() */
     SUP_KILL,      /* ref: exit "kill", then sup_core_exited() */
     SUP_TIMER,     /* run, ms: sup_core_timer(run) after so long */
@@ -86,8 +87,8 @@ void sup_core_free(struct sup_core *core); /* accepts NULL */
 /* Start the children. SUP_READY or SUP_FAILED comes of it. */
 void sup_core_begin(struct sup_core *core, uint64_t now_ms);
 /* Outcome of SUP_START. PLEX_OK without a ref: the child does not want to run
- * (OTP's `ignore`). */
-void sup_core_started(struct sup_core *core, uint64_t now_ms, uint64_t run,
+ * (OTP's `ignore`). False: nobody waits for it any more. */
+bool sup_core_started(struct sup_core *core, uint64_t now_ms, uint64_t run,
                       enum plex_status status, struct plex_ref ref,
                       const char *reason);
 /* A linked process ended. False: it is none of the children. */

@@ -107,9 +107,9 @@ outcome(struct sup_world *world, struct actor *actor, bool good)
 {
     actor->begins = false;
     actor->alive = good;
-    sup_core_started(world->core, world->now, actor->run,
-                     good ? PLEX_OK : PLEX_FAILED,
-                     good ? actor->ref : (struct plex_ref){0}, "bad start");
+    (void)sup_core_started(
+        world->core, world->now, actor->run, good ? PLEX_OK : PLEX_FAILED,
+        good ? actor->ref : (struct plex_ref){0}, "bad start");
 }
 
 static void
@@ -133,8 +133,8 @@ starts(struct sup_world *world, const struct sup_action *action)
     if (kind->ignoring > 0) {
         kind->ignoring--;
         actor->begins = false;
-        sup_core_started(world->core, world->now, actor->run, PLEX_OK,
-                         (struct plex_ref){0}, "");
+        (void)sup_core_started(world->core, world->now, actor->run, PLEX_OK,
+                               (struct plex_ref){0}, "");
         return;
     }
     outcome(world, actor, kind->failing <= 0);

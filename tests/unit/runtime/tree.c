@@ -160,6 +160,7 @@ tree_make(struct tree *tree, struct tree_random *random)
     memset(tree, 0, sizeof *tree);
     supervisor_make(&tree->nodes[0], random);
     tree->nodes[0].parent = -1;
+    tree->nodes[0].intensity = tree_below(random, 40); /* mostly a long life */
     tree->n = 1;
     for (int tries = 0; tries < 200 && tree->n < target; tries++) {
         int p = (int)tree_below(random, (uint32_t)tree->n);

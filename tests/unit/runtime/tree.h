@@ -125,6 +125,11 @@ void world_step(struct world *world, const struct step *step, uint64_t now_ms,
                 struct tree_log *log);
 bool world_alive(const struct world *world, int node);
 uint64_t world_now_ms(const struct world *world);
+/* Several things at once; nobody foretells what comes of it, but these must
+ * hold afterwards: NULL, or what does not. */
+void world_storm(struct world *world, const struct step *steps, int n,
+                 uint64_t now_ms, struct tree_log *log);
+const char *world_sound(struct world *world, const struct tree_log *log);
 size_t world_processes(const struct world *world);
 
 #endif

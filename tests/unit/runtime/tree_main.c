@@ -5,13 +5,18 @@
 #include "tests/unit/runtime/tree.h"
 
 /*
- * plex-sim-actors --seeds A..B [--steps N] [--bite NAME] [--verbose]
+ * plex-sim-actors --seeds A..B [--steps N] [--bite NAME] [--storm] [--verbose]
  *
  * For each seed a random tree of supervision and a random life for it, once by
  * the runtime and once by the model; whatever they see differently is printed
  * with the seed. With --bite the runtime is given a mistake that must be found:
  * exit status 0 then means that it was.
+ *
+ * With --storm several things happen at once. What comes of that depends on
+ * their order, so only what must hold in any case is checked.
  */
+enum { STORM_MAX = 12 };
+
 static const char *const bites[BITE_KINDS] = {
     "none", "order", "intensity", "sibling", "period", "transient", "shutdown"};
 
@@ -19,7 +24,7 @@ struct run {
     unsigned long first, last;
     int steps;
     enum tree_bite bite;
-    bool verbose;
+    bool verbose, storm;
     uint64_t happened, lines;
 };
 
@@ -101,6 +106,46 @@ seed_run(struct run *run, unsigned long seed)
     return same;
 }
 
+static bool
+storm_run(struct run *run, unsigned long seed)
+{
+    struct tree_random random = {seed};
+    struct tree_log log = {0};
+    struct step steps[STORM_MAX];
+    struct tree tree;
+    struct world *world;
+    const char *wrong;
+
+    tree_make(&tree, &random);
+    if (run->verbose)
+        tree_print(&tree);
+    world = world_create(&tree, seed, run->bite);
+    world_begin(world, &log);
+    wrong = world_sound(world, &log);
+    for (int i = 0; wrong == NULL && i < run->steps && world_alive(world, 0);
+         i++) {
+        int n = 1 + (int)tree_below(&random, STORM_MAX);
+
+        for (int k = 0; k < n; k++) {
+            tree_step(&tree, &random, &steps[k]);
+            if (run->verbose)
+                tree_step_print(&steps[k]);
+        }
+        world_storm(world, steps, n, world_now_ms(world) + 1 + steps[0].gap_ms,
+                    &log);
+        wrong = world_sound(world, &log);
+        run->happened += (uint64_t)n;
+    }
+    run->lines += log.n;
+    if (wrong != NULL)
+        (void)printf("seed %lu: %s\n", seed, wrong);
+    if (wrong != NULL && run->verbose)
+        tree_log_print("world", &log);
+    world_free(world);
+    tree_log_free(&log);
+    return wrong == NULL;
+}
+
 static enum tree_bite
 bite_named(const char *name)
 {
@@ -121,6 +166,8 @@ parse(struct run *run, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--verbose") == 0)
             run->verbose = true;
+        else if (strcmp(argv[i], "--storm") == 0)
+            run->storm = true;
         else if (i + 1 < argc && strcmp(argv[i], "--seeds") == 0 &&
                  sscanf(argv[i + 1], "%lu..%lu", &run->first, &run->last) == 2)
             i++;
@@ -131,7 +178,7 @@ parse(struct run *run, int argc, char **argv)
         else {
             (void)fprintf(stderr,
                           "usage: %s --seeds A..B [--steps N] "
-                          "[--bite NAME] [--verbose]\n",
+                          "[--bite NAME] [--storm] [--verbose]\n",
                           argv[0]);
             exit(2);
         }
@@ -146,7 +193,7 @@ main(int argc, char **argv)
 
     parse(&run, argc, argv);
     for (seed = run.first; seed <= run.last && bad < 10; seed++)
-        bad += !seed_run(&run, seed);
+        bad += !(run.storm ? storm_run(&run, seed) : seed_run(&run, seed));
     if (run.bite != BITE_NONE) {
         (void)printf("%s: %s within %lu seeds\n", bites[run.bite],
                      bad > 0 ? "found" : "NOT FOUND", seed - run.first);

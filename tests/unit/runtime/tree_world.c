@@ -4,42 +4,10 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "runtime/runtime.h"
-#include "tests/unit/runtime/tree.h"
+#include "tests/unit/runtime/tree_private.h"
 
 /* The tree as real supervisors and processes, on two nodes without threads. */
 
-enum { REFS_MAX = 8192, QUEUE_MAX = 4096, HERE = 1, BUDGET = 100000 };
-
-struct life { /* of a supervisor that said something */
-    struct plex_ref ref;
-    int sup, life;
-};
-struct queued { /* a signal between the nodes */
-    struct rt_signal signal;
-    char text[64], reason[64], payload[256];
-};
-struct world {
-    const struct tree *tree;
-    struct rt *here, *there;
-    uint64_t there_node;
-    uint64_t now_ns, seed;
-    struct plex_ref refs[TREE_MAX];
-    int failing[TREE_MAX];
-    struct life lives[REFS_MAX];
-    size_t n_lives;
-    int said[TREE_MAX];
-    struct queued queue[QUEUE_MAX];
-    size_t queue_head, queue_count;
-    struct tree_log *log;
-    struct plex_behaviour sup_behaviours[TREE_MAX];
-    struct plex_supervisor sups[TREE_MAX];
-    struct plex_child children[TREE_MAX][TREE_KIDS + 1];
-    char ids[TREE_MAX][8];
-    int numbers[TREE_MAX];
-    struct plex_ref client;
-    bool asking;
-};
 /* Callbacks have no other way to find it. One test, one thread. */
 static struct world *the_world;
 
@@ -153,7 +121,7 @@ client_cast(struct plex_ctx *ctx, const struct plex_msg *msg)
         ctx, the_world->refs[the_world->tree->nodes[c].parent], &request);
     name = status >= 0 ? "OK" : plex_status_name((enum plex_status) - status);
     tree_log_add(the_world->log, -1, 0, '=', c, name);
-    the_world->asking = false;
+    the_world->asking--;
     return 0;
 }
 static const struct plex_behaviour client_behaviour = {
@@ -194,6 +162,42 @@ on_event(void *arg, const struct rt_event *event)
 
 /* -- two nodes -- */
 
+/* Who carries signals tells the spawner when the other node is lost before it
+ * has answered. */
+static void
+spawns_note(struct world *w, const struct rt_signal *signal)
+{
+    if (signal->kind == RT_SPAWN) {
+        assert(w->n_spawns < 64);
+        w->spawns[w->n_spawns++] =
+            (struct plex_from){signal->from, signal->call};
+    }
+    for (size_t i = 0; i < w->n_spawns && signal->kind == RT_SPAWNED; i++) {
+        if (plex_ref_is(w->spawns[i].ref, signal->to) &&
+            w->spawns[i].call == signal->call)
+            w->spawns[i--] = w->spawns[--w->n_spawns];
+    }
+}
+
+static void
+spawns_lost(struct world *w)
+{
+    while (w->n_spawns > 0) {
+        const struct plex_from *lost = &w->spawns[--w->n_spawns];
+        const struct rt_signal signal = {.kind = RT_SPAWNED,
+                                         .from = {w->there_node, 0},
+                                         .to = lost->ref,
+                                         .where = {"t", "n"},
+                                         .name = "",
+                                         .text = "",
+                                         .reason = "noconnection",
+                                         .call = lost->call,
+                                         .status = -PLEX_UNAVAILABLE};
+
+        rt_deliver(w->here, &signal);
+    }
+}
+
 static bool
 on_remote(void *arg, const struct rt_signal *signal)
 {
@@ -205,6 +209,8 @@ on_remote(void *arg, const struct rt_signal *signal)
         return false;
     if (signal->kind == RT_JOIN || signal->kind == RT_LEAVE)
         return true;
+    if (signal->kind == RT_SPAWN)
+        spawns_note(w, signal);
     assert(w->queue_count < QUEUE_MAX);
     at = &w->queue[(w->queue_head + w->queue_count++) % QUEUE_MAX];
     at->signal = *signal;
@@ -233,10 +239,12 @@ deliver(struct world *w)
         struct queued *at = &w->queue[w->queue_head];
         bool back = at->signal.from.node == w->there_node;
 
-        if (back)
+        if (back) {
+            spawns_note(w, &at->signal);
             rt_deliver(w->here, &at->signal);
-        else if (w->there != NULL)
+        } else if (w->there != NULL) {
             rt_deliver(w->there, &at->signal);
+        }
         w->queue_head = (w->queue_head + 1) % QUEUE_MAX;
         w->queue_count--;
         done++;
@@ -417,6 +425,18 @@ world_processes(const struct world *w)
     return n;
 }
 
+/* As in OTP, when a child whose restart failed is terminated before it is
+ * tried again, nobody tries the siblings that were to come after it. */
+static void
+asked(struct world *w, int c, int parent)
+{
+    const struct tree_node *sup = &w->tree->nodes[parent];
+
+    w->asked[c] = true;
+    for (int k = 0; k < sup->n_kids && sup->strategy != PLEX_ONE_FOR_ONE; k++)
+        w->asked[sup->kids[k]] = true;
+}
+
 static void
 request(struct world *w, const struct step *step)
 {
@@ -434,7 +454,9 @@ request(struct world *w, const struct step *step)
         tree_log_add(w->log, -1, 0, '=', step->node, "NOBODY");
         return;
     }
-    w->asking = true;
+    w->asking++;
+    if (step->kind == STEP_TERMINATE || step->kind == STEP_DELETE)
+        asked(w, step->node, parent);
     (void)rt_send(w->here, w->client, &post);
 }
 
@@ -449,6 +471,7 @@ other_node(struct world *w, bool up)
         w->there = NULL;
         w->queue_count = 0;
         rt_node_down(w->here, w->there_node);
+        spawns_lost(w);
     }
 }
 
@@ -471,13 +494,9 @@ signal_exit(struct world *w, int i, const char *reason)
                 reason);
 }
 
-void
-world_step(struct world *w, const struct step *step, uint64_t now_ms,
-           struct tree_log *log)
+static void
+act(struct world *w, const struct step *step)
 {
-    w->log = log;
-    assert(now_ms * 1000000 >= w->now_ns);
-    w->now_ns = now_ms * 1000000;
     switch (step->kind) {
     case STEP_EXIT:
         tell(w, step->node, step->reason);
@@ -500,9 +519,39 @@ world_step(struct world *w, const struct step *step, uint64_t now_ms,
     default:
         request(w, step);
     }
+}
+
+void
+world_step(struct world *w, const struct step *step, uint64_t now_ms,
+           struct tree_log *log)
+{
+    w->log = log;
+    assert(now_ms * 1000000 >= w->now_ns);
+    w->now_ns = now_ms * 1000000;
+    act(w, step);
     settle(w);
-    if (w->asking) {
+    if (w->asking > 0) {
         (void)fprintf(stderr, "a supervisor does not answer\n");
         abort();
     }
+}
+
+/* -- storms -- */
+
+void
+world_storm(struct world *w, const struct step *steps, int n, uint64_t now_ms,
+            struct tree_log *log)
+{
+    w->log = log;
+    w->now_ns = now_ms * 1000000;
+    for (int i = 0; i < n; i++) {
+        act(w, &steps[i]);
+        /* Some of them find the others half way. */
+        if (i % 3 == 1) {
+            (void)rt_step(w->here, w->now_ns, w->now_ns / 1000000,
+                          (size_t)steps[i].count);
+            (void)deliver(w);
+        }
+    }
+    settle(w);
 }

@@ -54,6 +54,12 @@ plex_event_swap(struct plex_ctx *ctx, struct plex_ref manager,
 {
     return ctx->process->event(ctx, manager, 4, handler, id, old_id);
 }
+static inline void
+plex_event_call_free(void *payload, size_t len)
+{
+    (void)len;
+    free(payload);
+}
 /* To one handler; as plex_ask(). PLEX_E_NOT_FOUND also when no handler has that
  * id, PLEX_E_FAILED also when it failed (and is gone). */
 static inline int
@@ -62,20 +68,20 @@ plex_event_call(struct plex_ctx *ctx, struct plex_ref manager, const char *id,
                 uint64_t timeout_ms, struct plex_msg *answer)
 {
     size_t id_len = strlen(id) + 1;
+    struct plex_post post = {.kind = PLEX_MSG_CALL, .tag = tag};
     char small[512], *bytes = small;
-    int status;
 
-    if (id_len + len > sizeof small &&
-        (len > 5u << 20 || (bytes = (char *)malloc(id_len + len)) == NULL))
-        return PLEX_E_LIMIT;
+    if (id_len + len > sizeof small) { /* handed over: nothing to free here */
+        if (len > 5u << 20 || (bytes = (char *)malloc(id_len + len)) == NULL)
+            return PLEX_E_LIMIT;
+        post.release = plex_event_call_free;
+    }
     memcpy(bytes, id, id_len);
     if (len > 0)
         memcpy(bytes + id_len, payload, len);
-    status =
-        plex_ask(ctx, manager, tag, bytes, id_len + len, timeout_ms, answer);
-    if (bytes != small)
-        free(bytes);
-    return status;
+    post.payload = bytes;
+    post.len = id_len + len;
+    return ctx->process->ask(ctx, manager, &post, timeout_ms, answer);
 }
 /* To all handlers, without waiting. */
 static inline void
