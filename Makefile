@@ -9,7 +9,8 @@ CTEST = ctest --output-on-failure --timeout 300 -j $(JOBS)
 .DEFAULT_GOAL := build
 # Each step is parallel in itself; two setups at once would fight over dpkg.
 .NOTPARALLEL:
-.PHONY: help setup configure build run test bench sim chaos fuzz asan tsan \
+.PHONY: help setup configure build run test bench sim sim-actors chaos fuzz \
+	asan tsan \
 	docs check install clean
 
 help:
@@ -18,6 +19,7 @@ help:
 	@echo "make test             build and run every test"
 	@echo "make bench            measure the real path; table and build/bench.json"
 	@echo "make sim SEEDS=1000   simulated clusters under faults"
+	@echo "make sim-actors SEEDS=1000 random trees of supervision"
 	@echo "make chaos SECONDS=60 real daemons, killed and stopped under load"
 	@echo "make fuzz SECONDS=60  each fuzz target for so long (clang)"
 	@echo "make asan | tsan      the tests under sanitizers"
@@ -51,6 +53,10 @@ bench: setup-test build
 
 sim: build
 	$(BUILD)/bin/plex-sim --seeds 1..$(SEEDS) $(SIM_ARGS)
+
+sim-actors: build
+	$(BUILD)/bin/plex-sim-actors --seeds 1..$(SEEDS) $(SIM_ARGS)
+	$(BUILD)/bin/plex-sim-actors --storm --seeds 1..$(SEEDS) $(SIM_ARGS)
 
 chaos: setup-test build
 	scripts/test-postgres.sh run tests/chaos/chaos.sh $(BUILD) $(CHAOS_SECONDS)
