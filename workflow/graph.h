@@ -93,6 +93,7 @@ struct flow_node {
     /* by kind */
     struct flow_target target; /* task; child: type = id, method = version */
     bool token, wrapped;       /* ASL: .waitForTaskToken; lambda:invoke */
+    bool text_output;          /* ASL child: its output as a text */
     bool detached;             /* child: not waited for */
     bool reject_passes;        /* approval: a refusal is a result */
     struct flow_rule *rules;   /* choice */

@@ -55,6 +55,7 @@ put_results(struct flow_writer *w, const struct act *act)
     flow_put_u(w, act->finished);
     flow_put_u(w, act->running);
     flow_put_u(w, act->failed);
+    flow_put_u(w, act->width);
     for (uint32_t i = 0; i < act->total; i++)
         flow_put_value(w, json_array_get(act->results, i));
 }
@@ -243,6 +244,7 @@ get_results(struct flow_reader *r, struct act *act)
     act->finished = (uint32_t)flow_get_max(r, act->total);
     act->running = (uint32_t)flow_get_max(r, act->total);
     act->failed = (uint32_t)flow_get_max(r, act->total);
+    act->width = (uint32_t)flow_get_max(r, UINT32_MAX);
     act->results = json_array();
     for (uint32_t i = 0; i < act->total && !r->bad; i++) {
         json_t *item = flow_get_value(r);

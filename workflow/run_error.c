@@ -26,7 +26,8 @@ flow_error_code(const struct flow_run *run, enum engine_error error)
 }
 
 static const char *
-fault_code(const struct flow_run *run, enum flow_fault_kind kind)
+fault_code(const struct flow_run *run, const struct act *act,
+           enum flow_fault_kind kind)
 {
     const bool asl = run->def->language == FLOW_ASL;
 
@@ -34,8 +35,10 @@ fault_code(const struct flow_run *run, enum flow_fault_kind kind)
         return "FAILED";
     if (kind == FLOW_FAULT_FUNCTION && asl)
         return "States.IntrinsicFailure";
-    return flow_error_code(run, kind == FLOW_FAULT_TYPE ? ERROR_RUNTIME
-                                                        : ERROR_EXPRESSION);
+    return flow_error_code(run, kind == FLOW_FAULT_TYPE ||
+                                        act->node->kind == FLOW_CHOICE
+                                    ? ERROR_RUNTIME
+                                    : ERROR_EXPRESSION);
 }
 
 void
@@ -45,7 +48,7 @@ flow_act_fault(struct flow_run *run, struct act *act,
     if (fault->kind == FLOW_FAULT_LIMIT)
         flow_act_park(run, act, fault->text);
     else
-        flow_act_fail(run, act, fault_code(run, fault->kind), fault->text);
+        flow_act_fail(run, act, fault_code(run, act, fault->kind), fault->text);
 }
 
 /* -- which errors

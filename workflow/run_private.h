@@ -8,11 +8,11 @@
 #include <uthash.h>
 
 /*
- * The engine's own: run.c life, events, output; run_step.c what a step does;
- * run_flow.c what follows what; run_error.c retries, catches, parking;
- * run_end.c stopping and compensation; run_env.c values for expressions;
- * run_timer.c what is due; run_reset.c going back; run_query.c questions;
- * run_code.c the state as bytes.
+ * The engine's own: run.c life, turns, output; run_event.c events; run_step.c
+ * what a step does; run_flow.c what follows what; run_error.c retries, catches,
+ * parking; run_end.c stopping and compensation; run_env.c values for
+ * expressions; run_timer.c what is due; run_reset.c going back; run_query.c
+ * questions; run_code.c the state as bytes.
  *
  * A *frame* is a scope under way; an *act* is a step under way. Acts belong
  * to a frame; a frame belongs to the act (parallel, map) that opened it.
@@ -44,6 +44,7 @@ struct act {
     json_t *items;   /* map */
     json_t *results; /* parallel, map: by index, null until there */
     uint32_t total, launched, finished, running, failed;
+    uint32_t width; /* map: items at once; 0: all */
     int64_t started_ms, since_ms;
     int64_t due_ms, limit_ms, beat_ms; /* 0: none */
     int64_t beat_every_ms;
@@ -164,7 +165,10 @@ enum { SAY_STEP, SAY_TYPE, SAY_KEY, SAY_METHOD, SAY_URL, SAY_CODE, SAY_CAUSE };
 void flow_say(struct out *out, int which, const char *text);
 void flow_drop_commands(struct flow_run *run);
 void flow_loop(struct flow_run *run); /* start what is ready */
+void flow_turn_begin(struct flow_run *run, const struct flow_now *now);
 void flow_settle_turn(struct flow_run *run);
+PLEX_MUST_USE enum plex_status flow_check_value(json_t *value, const char *what,
+                                                struct plex_err *err);
 struct flow_run *flow_run_blank(struct flow_def *def, const char *run_id);
 
 /* -- run_flow.c
@@ -188,10 +192,6 @@ void flow_act_phase(struct flow_run *run, struct act *act, enum phase phase);
 /* The step is done; `output` is taken over. The act is gone afterwards. */
 void flow_act_settle(struct flow_run *run, struct act *act, json_t *output,
                      enum node_state state, uint32_t picked);
-/* One frame of `owner` ended; `output` is taken over. */
-void flow_slot_done(struct flow_run *run, struct act *owner, uint32_t slot,
-                    json_t *output);
-void flow_map_launch(struct flow_run *run, struct act *act);
 struct node_run *flow_node_run(const struct frame *frame,
                                const struct flow_node *node);
 void flow_net_start(struct flow_run *run, struct frame *frame);
@@ -201,6 +201,21 @@ void flow_net_start(struct flow_run *run, struct frame *frame);
 void flow_act_begin(struct flow_run *run, struct act *act);
 /* It has its result, taken over: map it, remember what undoes it, go on. */
 void flow_act_succeed(struct flow_run *run, struct act *act, json_t *result);
+
+/* `x` over `data` (a chain) or what the run knows (a net); NULL: the act has
+ * failed, and may be gone. */
+json_t *flow_act_eval(struct flow_run *run, struct act *act, json_t *data,
+                      json_t *result, const struct flow_expr *x);
+/* Timeout and heartbeat from now on. False: the act has failed. */
+bool flow_act_clocks(struct flow_run *run, struct act *act);
+
+/* -- run_split.c
+ * ------------------------------------------------------------------- */
+void flow_parallel_begin(struct flow_run *run, struct act *act);
+void flow_map_begin(struct flow_run *run, struct act *act);
+/* One frame of `owner` ended; `output` is taken over. */
+void flow_slot_done(struct flow_run *run, struct act *owner, uint32_t slot,
+                    json_t *output);
 
 /* -- run_error.c
  * ------------------------------------------------------------------- */

@@ -18,9 +18,9 @@ is_chain(const struct act *act)
 }
 
 /* `x` over the act's data (chain) or what the run knows (net). */
-static json_t *
-eval(struct flow_run *run, struct act *act, json_t *data, json_t *result,
-     const struct flow_expr *x)
+json_t *
+flow_act_eval(struct flow_run *run, struct act *act, json_t *data,
+              json_t *result, const struct flow_expr *x)
 {
     struct flow_fault fault;
     json_t *value = flow_eval_in(run, act->frame, act, data, result, x, &fault);
@@ -41,7 +41,7 @@ map_input(struct flow_run *run, struct act *act)
         return true;
     if (!is_chain(act)) {
         if (node->params != NULL)
-            data = eval(run, act, NULL, NULL, node->params);
+            data = flow_act_eval(run, act, NULL, NULL, node->params);
         else if (node->kind == FLOW_HTTP_STEP)
             data = json_null();
         else
@@ -53,11 +53,11 @@ map_input(struct flow_run *run, struct act *act)
     if (node->in_discard)
         data = json_object();
     else if (node->in_path != NULL)
-        data = eval(run, act, act->data, NULL, node->in_path);
+        data = flow_act_eval(run, act, act->data, NULL, node->in_path);
     else
         data = json_incref(act->data);
     if (data != NULL && node->params != NULL) {
-        json_t *mapped = eval(run, act, data, NULL, node->params);
+        json_t *mapped = flow_act_eval(run, act, data, NULL, node->params);
 
         json_decref(data);
         data = mapped;
@@ -72,7 +72,7 @@ static char *
 eval_text(struct flow_run *run, struct act *act, const struct flow_expr *x,
           const char *what, size_t max)
 {
-    json_t *value = eval(run, act, act->input, NULL, x);
+    json_t *value = flow_act_eval(run, act, act->input, NULL, x);
     struct flow_fault fault = {.kind = FLOW_FAULT_TYPE};
     char *text = NULL;
 
@@ -104,7 +104,7 @@ limit_of(struct flow_run *run, struct act *act, const struct flow_expr *path,
     *out = fixed_ms;
     if (path == NULL)
         return true;
-    value = eval(run, act, act->input, NULL, path);
+    value = flow_act_eval(run, act, act->input, NULL, path);
     if (value == NULL)
         return false;
     seconds = json_number_value(value);
@@ -121,8 +121,8 @@ limit_of(struct flow_run *run, struct act *act, const struct flow_expr *path,
 }
 
 /* Start the clocks of an act that waits for an answer. */
-static bool
-start_clocks(struct flow_run *run, struct act *act)
+bool
+flow_act_clocks(struct flow_run *run, struct act *act)
 {
     const struct flow_node *node = act->node;
     int64_t timeout, beat;
@@ -197,7 +197,7 @@ call(struct flow_run *run, struct act *act, const char *type, const char *key,
 {
     struct out *out;
 
-    if (!names_valid(run, act, type, key) || !start_clocks(run, act))
+    if (!names_valid(run, act, type, key) || !flow_act_clocks(run, act))
         return;
     out = flow_emit(run, FLOW_CALL, act);
     flow_say(out, SAY_TYPE, type);
@@ -258,6 +258,8 @@ begin_child(struct flow_run *run, struct act *act)
 
     (void)snprintf(own, sizeof own, "%.230s.%llu", run->id,
                    (unsigned long long)act->id);
+    if (type != NULL && strrchr(type, ':') != NULL) /* an ARN */
+        memmove(type, strrchr(type, ':') + 1, strlen(strrchr(type, ':')));
     if (type != NULL)
         key = target->key != NULL ? eval_text(run, act, target->key,
                                               "the run's id", FLOW_TARGET_MAX)
@@ -267,7 +269,7 @@ begin_child(struct flow_run *run, struct act *act)
                       ? eval_text(run, act, target->method, "the version",
                                   FLOW_TARGET_MAX)
                       : plex_strdup("");
-    started = version != NULL && start_clocks(run, act);
+    started = version != NULL && flow_act_clocks(run, act);
     if (started) {
         out = flow_emit(run, FLOW_START_CHILD, act);
         flow_say(out, SAY_TYPE, type);
@@ -280,7 +282,10 @@ begin_child(struct flow_run *run, struct act *act)
         flow_act_phase(run, act, ACT_CALLED);
     }
     if (started && act->node->detached)
-        flow_act_succeed(run, act, json_pack("{s:s}", "run_id", key));
+        flow_act_succeed(run, act,
+                         run->def->language == FLOW_ASL
+                             ? json_pack("{s:s}", "ExecutionArn", key)
+                             : json_pack("{s:s}", "run_id", key));
     free(type);
     free(key);
     free(version);
@@ -303,9 +308,9 @@ begin_http(struct flow_run *run, struct act *act)
             : plex_strdup(json_is_null(act->input) ? "GET" : "POST");
     if (method != NULL)
         headers = node->headers != NULL
-                      ? eval(run, act, act->input, NULL, node->headers)
+                      ? flow_act_eval(run, act, act->input, NULL, node->headers)
                       : json_object();
-    if (headers != NULL && start_clocks(run, act)) {
+    if (headers != NULL && flow_act_clocks(run, act)) {
         out = flow_emit(run, FLOW_HTTP, act);
         flow_say(out, SAY_URL, url);
         flow_say(out, SAY_METHOD, method);
@@ -355,7 +360,7 @@ wait_until(const struct flow_run *run, enum flow_wait_how how,
 static void
 begin_wait(struct flow_run *run, struct act *act)
 {
-    json_t *value = eval(run, act, act->input, NULL, act->node->value);
+    json_t *value = flow_act_eval(run, act, act->input, NULL, act->node->value);
     struct flow_fault fault = {.kind = FLOW_FAULT_TYPE};
     int64_t due;
     bool ok;
@@ -400,7 +405,7 @@ begin_signal(struct flow_run *run, struct act *act)
         free(kept->name);
         free(kept);
         flow_act_succeed(run, act, value);
-    } else if (start_clocks(run, act)) {
+    } else if (flow_act_clocks(run, act)) {
         flow_set_text(&act->what, name);
         flow_act_phase(run, act, ACT_SIGNAL);
     }
@@ -414,12 +419,14 @@ begin_approval(struct flow_run *run, struct act *act)
     json_t *title = NULL, *people = NULL;
     struct out *out;
 
-    title = node->value != NULL ? eval(run, act, NULL, NULL, node->value)
-                                : json_string(node->title);
+    title = node->value != NULL
+                ? flow_act_eval(run, act, NULL, NULL, node->value)
+                : json_string(node->title);
     if (title != NULL)
-        people = node->detail != NULL ? eval(run, act, NULL, NULL, node->detail)
-                                      : json_array();
-    if (people != NULL && start_clocks(run, act)) {
+        people = node->detail != NULL
+                     ? flow_act_eval(run, act, NULL, NULL, node->detail)
+                     : json_array();
+    if (people != NULL && flow_act_clocks(run, act)) {
         out = flow_emit(run, FLOW_ASK_APPROVAL, act);
         out->command.value = json_pack("{s:O, s:O, s:O}", "title", title,
                                        "assignees", people, "data", act->input);
@@ -428,78 +435,6 @@ begin_approval(struct flow_run *run, struct act *act)
     }
     json_decref(title);
     json_decref(people);
-}
-
-/* -- parallel and map
- * -------------------------------------------------------------- */
-
-static json_t *
-nulls(uint32_t count)
-{
-    json_t *list = json_array();
-
-    for (uint32_t i = 0; i < count; i++)
-        json_array_append_new(list, json_null());
-    return list;
-}
-
-static void
-reset_split(struct act *act, uint32_t total)
-{
-    json_decref(act->results);
-    act->results = nulls(total);
-    act->total = total;
-    act->launched = act->finished = act->running = act->failed = 0;
-}
-
-static void
-begin_parallel(struct flow_run *run, struct act *act)
-{
-    const struct flow_node *node = act->node;
-
-    if (!start_clocks(run, act))
-        return;
-    reset_split(act, node->n_branches);
-    flow_set_text(&act->what, "its branches");
-    flow_act_phase(run, act, ACT_SPLIT);
-    for (uint32_t i = 0; i < node->n_branches; i++) {
-        act->launched++;
-        act->running++;
-        flow_frame_open(run, node->branches[i], act, i, act->input, NULL);
-    }
-}
-
-static void
-begin_map(struct flow_run *run, struct act *act)
-{
-    json_t *items = act->node->value != NULL
-                        ? eval(run, act, act->input, NULL, act->node->value)
-                        : json_incref(act->input);
-    struct flow_fault fault = {.kind = FLOW_FAULT_TYPE};
-
-    if (items == NULL)
-        return;
-    if (!json_is_array(items)) {
-        json_decref(items);
-        (void)snprintf(fault.text, sizeof fault.text,
-                       "the items of a map should be a list");
-        flow_act_fault(run, act, &fault);
-        return;
-    }
-    json_decref(act->items);
-    act->items = items;
-    if (!start_clocks(run, act))
-        return;
-    reset_split(act, (uint32_t)json_array_size(items));
-    if (act->total == 0) {
-        flow_act_succeed(run, act, json_array());
-        return;
-    }
-    flow_set_text(&act->what, "its items");
-    flow_act_phase(run, act, ACT_SPLIT);
-    flow_map_launch(run, act);
-    if (act->code != NULL && act->running == 0)
-        flow_act_fail(run, act, act->code, act->cause);
 }
 
 /* -- routing
@@ -514,7 +449,7 @@ pass_output(struct flow_run *run, struct act *act, json_t *data)
     if (node->out_discard)
         return json_object();
     if (node->out_path != NULL)
-        return eval(run, act, data, NULL, node->out_path);
+        return flow_act_eval(run, act, data, NULL, node->out_path);
     return json_incref(data);
 }
 
@@ -526,7 +461,8 @@ begin_choice(struct flow_run *run, struct act *act)
     json_t *output;
 
     for (uint32_t i = 0; i < node->n_rules; i++) {
-        json_t *value = eval(run, act, act->input, NULL, node->rules[i].when);
+        json_t *value =
+            flow_act_eval(run, act, act->input, NULL, node->rules[i].when);
         const bool yes = flow_value_true(value);
 
         if (value == NULL)
@@ -595,10 +531,10 @@ flow_act_begin(struct flow_run *run, struct act *act)
         begin_wait(run, act);
         break;
     case FLOW_PARALLEL:
-        begin_parallel(run, act);
+        flow_parallel_begin(run, act);
         break;
     case FLOW_MAP:
-        begin_map(run, act);
+        flow_map_begin(run, act);
         break;
     case FLOW_SIGNAL:
         begin_signal(run, act);
@@ -633,7 +569,7 @@ chain_output(struct flow_run *run, struct act *act, json_t *result)
     if (node->kind == FLOW_WAIT || node->kind == FLOW_SUCCEED)
         return pass_output(run, act, act->input);
     selected = node->selector != NULL
-                   ? eval(run, act, result, NULL, node->selector)
+                   ? flow_act_eval(run, act, result, NULL, node->selector)
                    : json_incref(result);
     if (selected == NULL)
         return NULL;
@@ -671,7 +607,7 @@ flow_act_succeed(struct flow_run *run, struct act *act, json_t *result)
     if (is_chain(act))
         output = chain_output(run, act, result);
     else if (act->node->selector != NULL)
-        output = eval(run, act, NULL, result, act->node->selector);
+        output = flow_act_eval(run, act, NULL, result, act->node->selector);
     else
         output = json_incref(result);
     json_decref(result);
