@@ -114,7 +114,8 @@ enum rt_proc_flag {
 
 struct rt_proc { /* a slot: two lines, never another type's memory */
     /* Read, and the inbox written, by anybody. */
-    _Atomic uintptr_t inbox; /* messages, newest first, or a tag above */
+    _Alignas(128) _Atomic uintptr_t
+        inbox; /* messages, newest first, or a tag above */
     _Atomic uint32_t generation;
     uint32_t slot;
     _Atomic uint32_t count; /* of a bounded mailbox */
@@ -136,7 +137,7 @@ struct rt_proc { /* a slot: two lines, never another type's memory */
     uint8_t wait;
     uint8_t flags;
 };
-_Static_assert(sizeof(struct rt_proc) <= 128, "a process is two lines");
+_Static_assert(sizeof(struct rt_proc) == 128, "a process is two lines");
 
 /* -- turns --------------------------------------------------------------- */
 

@@ -28,6 +28,13 @@ after_switch(struct rt_exec *exec)
 {
     struct rt_proc *proc = exec->after;
 
+    if (exec->idle_count > RT_IDLE_FIBERS) {
+        struct rt_fiber *fiber = exec->idle;
+
+        exec->idle = fiber->next;
+        exec->idle_count--;
+        rt_fiber_give(exec, fiber);
+    }
     if (proc == NULL)
         return;
     exec->after = NULL;
@@ -37,7 +44,40 @@ after_switch(struct rt_exec *exec)
         rest(exec, proc);
 }
 
-bool
+struct rt_fiber *
+rt_fiber_take(struct rt_exec *exec)
+{
+    struct rt *rt = exec->rt;
+    struct rt_fiber *fiber = exec->idle;
+
+    if (fiber != NULL) {
+        exec->idle = fiber->next;
+        exec->idle_count--;
+        return fiber;
+    }
+    if (atomic_fetch_add_explicit(&rt->fibers, 1, memory_order_relaxed) <
+            RT_FIBERS_MAX &&
+        (fiber = rt_fiber_create(rt->config.stack_bytes, rt_loop_entry)) !=
+            NULL)
+        return fiber;
+    atomic_fetch_sub_explicit(&rt->fibers, 1, memory_order_relaxed);
+    return NULL;
+}
+
+void
+rt_fiber_give(struct rt_exec *exec, struct rt_fiber *fiber)
+{
+    if (exec->idle_count < RT_IDLE_FIBERS) {
+        fiber->next = exec->idle;
+        exec->idle = fiber;
+        exec->idle_count++;
+        return;
+    }
+    atomic_fetch_sub_explicit(&exec->rt->fibers, 1, memory_order_relaxed);
+    rt_fiber_free(fiber);
+}
+
+enum rt_waited
 rt_suspend(struct rt_turn *turn, enum rt_wait wait, uint64_t deadline_ns)
 {
     struct rt_fiber *fiber = turn->fiber, *next;
@@ -51,20 +91,14 @@ rt_suspend(struct rt_turn *turn, enum rt_wait wait, uint64_t deadline_ns)
     rt_mail_take(exec, proc);
     if ((proc->flags & (RT_PROC_DUE | RT_PROC_DYING)) == RT_PROC_DUE) {
         proc->wait = RT_WAIT_NONE;
-        return true;
+        return RT_WAITED_DUE;
     }
     if (deadline_ns != UINT64_MAX)
         rt_wake_at(exec, proc, deadline_ns);
-    next = exec->idle;
-    if (next != NULL) {
-        exec->idle = next->next;
-        exec->idle_count--;
-    } else {
-        next = rt_fiber_create(exec->rt->config.stack_bytes, rt_loop_entry);
-    }
-    if (next == NULL) { /* no more stacks: as if the time were up */
+    next = rt_fiber_take(exec);
+    if (next == NULL) {
         proc->wait = RT_WAIT_NONE;
-        return false;
+        return RT_WAITED_LIMIT;
     }
     ext->fiber = fiber;
     ext->turn = turn;
@@ -74,16 +108,10 @@ rt_suspend(struct rt_turn *turn, enum rt_wait wait, uint64_t deadline_ns)
     exec = fiber->exec;
     after_switch(exec);
     atomic_store_explicit(&proc->state, RT_RUNNING, memory_order_relaxed);
-    return deadline_ns == UINT64_MAX || rt_now(exec) < deadline_ns ||
-           ext->answer != NULL;
-}
-
-static void
-aside(struct rt_exec *exec, struct rt_fiber *fiber)
-{
-    fiber->next = exec->idle;
-    exec->idle = fiber;
-    exec->idle_count++;
+    return deadline_ns == UINT64_MAX || ext->answer != NULL ||
+                   rt_now(exec) < deadline_ns
+               ? RT_WAITED_DUE
+               : RT_WAITED_TIME;
 }
 
 static void
@@ -96,7 +124,10 @@ resume(struct rt_fiber *fiber, struct rt_proc *proc)
     proc->ext->turn = NULL;
     proc->wait = RT_WAIT_NONE;
     proc->flags &= (uint8_t)~RT_PROC_DUE;
-    aside(exec, fiber);
+    /* Not given back: it is still running, in here. */
+    fiber->next = exec->idle;
+    exec->idle = fiber;
+    exec->idle_count++;
     exec->current = waiting;
     rt_fiber_switch(fiber, waiting);
     after_switch(fiber->exec);
@@ -113,10 +144,7 @@ abandon(struct rt_exec *exec, struct rt_proc *proc)
     proc->ext->turn = NULL;
     proc->wait = RT_WAIT_NONE;
     rt_fiber_reset(waiting);
-    if (exec->idle_count >= RT_IDLE_FIBERS)
-        rt_fiber_free(waiting);
-    else
-        aside(exec, waiting);
+    rt_fiber_give(exec, waiting);
 }
 
 void

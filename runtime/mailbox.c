@@ -126,7 +126,7 @@ wait_for_space(struct rt_turn *turn, struct plex_ref to, uint64_t deadline)
     ext->awaited_node = 0;
     rt_signal(exec, to, RT_KIND_SPACE, rt_ref(exec->rt, proc), number, NULL,
               false);
-    due = rt_suspend(turn, RT_WAIT_ANSWER, deadline);
+    due = rt_suspend(turn, RT_WAIT_ANSWER, deadline) == RT_WAITED_DUE;
     ext->awaited = 0;
     if (ext->answer != NULL) {
         rt_msg_free(turn->fiber->exec, ext->answer);
@@ -146,6 +146,7 @@ rt_mail_admit(struct rt_turn *turn, struct rt_exec *exec, struct plex_ref to,
         struct rt_proc *proc = rt_slot(exec->rt, to.id);
         int32_t count, max;
         uint8_t full;
+        bool room;
 
         if (proc == NULL ||
             atomic_load_explicit(&proc->generation, memory_order_relaxed) !=
@@ -168,11 +169,12 @@ rt_mail_admit(struct rt_turn *turn, struct rt_exec *exec, struct plex_ref to,
         if (full == PLEX_OVERFLOW_BLOCK && turn != NULL && proc != turn->proc) {
             if (deadline == 0)
                 deadline = rt_now(exec) + (uint64_t)BLOCK_MS * 1000000;
-            if (wait_for_space(turn, to, deadline)) {
-                exec = turn->fiber->exec;
-                continue;
-            }
+            turn->sending = msg;
+            room = wait_for_space(turn, to, deadline);
+            turn->sending = NULL;
             exec = turn->fiber->exec;
+            if (room)
+                continue;
             *status = -PLEX_TIMEOUT;
         } else if (full == PLEX_OVERFLOW_ERROR || full == PLEX_OVERFLOW_BLOCK) {
             *status = -PLEX_LIMIT;

@@ -170,14 +170,15 @@ rt_await(struct rt_turn *turn, uint64_t deadline, struct plex_msg *answer,
          struct plex_ref *from)
 {
     struct rt_ext *ext = rt_ext(turn->fiber->exec, turn->proc);
+    enum rt_waited waited;
     struct rt_msg *msg;
 
-    (void)rt_suspend(turn, RT_WAIT_ANSWER, deadline);
+    waited = rt_suspend(turn, RT_WAIT_ANSWER, deadline);
     ext->awaited = 0;
     msg = ext->answer;
     ext->answer = NULL;
     if (msg == NULL)
-        return -PLEX_TIMEOUT;
+        return waited == RT_WAITED_LIMIT ? -PLEX_LIMIT : -PLEX_TIMEOUT;
     if (answer != NULL)
         rt_msg_view(msg, answer);
     *from = msg->from;
@@ -382,7 +383,7 @@ op_receive(struct plex_ctx *ctx, plex_match_fn match, void *arg,
 
     if (match == NULL && out == NULL) { /* plex_sleep() */
         while (rt_now(exec_of(ctx)) < deadline) {
-            if (rt_suspend(turn, RT_WAIT_TIME, deadline))
+            if (rt_suspend(turn, RT_WAIT_TIME, deadline) == RT_WAITED_LIMIT)
                 return -PLEX_LIMIT; /* no stack */
         }
         return 0;
@@ -392,8 +393,7 @@ op_receive(struct plex_ctx *ctx, plex_match_fn match, void *arg,
            (msg = rt_mail_match(exec_of(ctx), proc, match, arg)) == NULL) {
         if (rt_now(exec_of(ctx)) >= deadline)
             return -PLEX_TIMEOUT;
-        if (!rt_suspend(turn, RT_WAIT_MESSAGE, deadline) &&
-            rt_now(exec_of(ctx)) < deadline)
+        if (rt_suspend(turn, RT_WAIT_MESSAGE, deadline) == RT_WAITED_LIMIT)
             return -PLEX_LIMIT; /* no stack */
     }
     if (out != NULL) {
@@ -552,6 +552,7 @@ static size_t
 op_group_publish(struct plex_ctx *ctx, const char *group,
                  const struct plex_post *post)
 {
+    struct rt_turn *turn = rt_turn_of(ctx);
     struct plex_post each = *post;
     size_t max = 64, count, sent = 0;
     struct plex_ref *members = plex_calloc(max, sizeof *members);
@@ -562,8 +563,10 @@ op_group_publish(struct plex_ctx *ctx, const char *group,
     }
     each.kind = PLEX_MSG_CAST;
     each.release = NULL; /* every member gets a copy */
+    turn->scratch = members;
     for (size_t i = 0; i < count; i++)
         sent += op_send(ctx, members[i], &each) == 0;
+    turn->scratch = NULL;
     free(members);
     if (post->release != NULL)
         post->release((void *)(uintptr_t)post->payload, post->len);

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,6 +219,11 @@ rt_pool_init(struct rt *rt)
 void
 rt_pool_fini(struct rt *rt)
 {
+    size_t count = rt->msgs.count * RT_BATCH + rt->outside.msgs.count;
+
+    for (uint32_t i = 0; i < rt->exec_count; i++)
+        count += rt->execs[i].msgs.count;
+    assert(count == rt->slab_count * RT_BATCH); /* no message is lost */
     for (size_t i = 0; i < rt->chunk_count; i++)
         free(atomic_load(&rt->chunks[i]));
     for (size_t i = 0; i < rt->slab_count; i++)

@@ -90,8 +90,7 @@ static void
 run(struct rt_exec *exec)
 {
     if (exec->current == NULL)
-        exec->current =
-            rt_fiber_create(exec->rt->config.stack_bytes, rt_loop_entry);
+        exec->current = rt_fiber_take(exec);
     if (exec->current == NULL)
         return; /* no memory for a stack: nothing runs */
     rt_fiber_host(&exec->host);

@@ -23,6 +23,7 @@ enum {
     RT_PAYLOAD_MAX = 5 << 20,
     RT_STRIPES = 64,
     RT_IDLE_FIBERS = 1024, /* stacks kept by one executor */
+    RT_FIBERS_MAX = 24000, /* each is two mappings, of 65,530 by default */
 };
 
 enum {
@@ -94,6 +95,7 @@ struct rt {
     _Atomic(struct rt_proc *) *chunks;
     _Atomic uint64_t clock_ns; /* rt_step()'s */
     _Atomic uint64_t clock_wall_ms;
+    _Atomic uint32_t fibers;
     _Atomic uint64_t sequence; /* of events */
     _Atomic uint64_t numbers;  /* monitors and the like, in blocks */
     struct rt_timer_table *timers;
@@ -146,11 +148,18 @@ uint64_t rt_number(struct rt_exec *exec);
 /* -- processes running (loop.c) -- */
 
 void rt_loop_entry(struct rt_fiber *fiber);
+struct rt_fiber *rt_fiber_take(struct rt_exec *exec); /* NULL: too many */
+void rt_fiber_give(struct rt_exec *exec, struct rt_fiber *fiber);
 /* One turn of a process that was taken from a queue. */
 void rt_run(struct rt_fiber *fiber, struct rt_proc *proc);
-/* Leave this stack until the process is due; then true, or false when the
- * deadline came first (UINT64_MAX: none) or no stack could be had. */
-bool rt_suspend(struct rt_turn *turn, enum rt_wait wait, uint64_t deadline_ns);
+enum rt_waited {
+    RT_WAITED_DUE,
+    RT_WAITED_TIME, /* the deadline came first (UINT64_MAX: none) */
+    RT_WAITED_LIMIT /* there was no stack to go on with */
+};
+/* Leave this stack until the process is due. */
+enum rt_waited rt_suspend(struct rt_turn *turn, enum rt_wait wait,
+                          uint64_t deadline_ns);
 
 /* End a process that was told to die, on this stack. */
 void rt_kill_now(struct rt_fiber *fiber, struct rt_proc *proc);
