@@ -274,6 +274,10 @@ actor_fill(pb_actor *out, const struct work_actor *a)
     out->idle_ms = a->idle_ms;
     out->messages_total = a->messages_total;
     out->state_bytes = a->state_bytes;
+    out->run = plex_wire_text(a->run);
+    out->waits_for = plex_wire_text(a->waits_for);
+    out->waits_since_ms = a->waits_since_ms;
+    out->remedy = plex_wire_text(a->remedy);
 }
 
 json_t *

@@ -49,9 +49,18 @@ struct work_host {
     size_t n_spare, n_running;
     struct work_queue done;
     struct work_queue gone;
-    struct plex_task task, gone_task;
+    struct plex_task task;
+    _Atomic bool posted;
     bool draining; /* work_host_run() inside ran(): the outer loop goes on */
 };
+
+/* Once until the loop has looked. */
+static void
+wake(struct work_host *host)
+{
+    if (!host->config.stepped && !atomic_exchange(&host->posted, true))
+        plex_loop_post(host->config.loop, &host->task);
+}
 
 /* -- on an executor ----------------------------------------------------------
  */
@@ -62,8 +71,8 @@ job_done(struct job *job)
     struct work_host *host = job->host;
 
     job->ended_ns = plex_now();
-    if (work_queue_push(&host->done, &job->link) && !host->config.stepped)
-        plex_loop_post(host->config.loop, &host->task);
+    (void)work_queue_push(&host->done, &job->link);
+    wake(host);
 }
 
 static bool
@@ -307,8 +316,8 @@ work_host_on_event(struct work_host *host, const struct rt_event *event)
         return;
     gone = plex_calloc(1, sizeof *gone);
     gone->ref = event->process;
-    if (work_queue_push(&host->gone, &gone->link) && !host->config.stepped)
-        plex_loop_post(host->config.loop, &host->gone_task);
+    (void)work_queue_push(&host->gone, &gone->link);
+    wake(host);
 }
 
 static void
@@ -316,16 +325,7 @@ on_done(struct plex_task *task)
 {
     struct work_host *host = plex_container_of(task, struct work_host, task);
 
-    drain(host);
-    host->config.pump(host->config.arg);
-}
-
-static void
-on_gone(struct plex_task *task)
-{
-    struct work_host *host =
-        plex_container_of(task, struct work_host, gone_task);
-
+    atomic_store(&host->posted, false); /* before looking */
     drain(host);
     host->config.pump(host->config.arg);
 }
@@ -398,7 +398,6 @@ work_host_create(const struct work_host_config *config)
 
     host->config = *config;
     host->task.run = on_done;
-    host->gone_task.run = on_gone;
     return host;
 }
 

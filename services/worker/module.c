@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/name.h"
+#include "services/worker/builtin.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -190,10 +191,14 @@ work_modules_find(struct work_modules *modules, const char *module,
                   const char *behaviour, const struct plex_behaviour **out,
                   struct plex_err *err)
 {
+    static const struct plex_module builtin = {PLEX_ABI,
+                                               work_builtin_behaviours};
     const struct plex_module *found = NULL;
 
     if (name_check(module, err) != PLEX_OK)
         return err->status;
+    if (strcmp(module, "builtin") == 0)
+        found = &builtin;
     for (const struct loaded *l = modules->loaded; l != NULL; l = l->next)
         if (strcmp(l->name, module) == 0)
             found = l->module;

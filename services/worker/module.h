@@ -6,7 +6,8 @@
 
 /*
  * Native actor modules: shared objects from one folder, loaded when the
- * catalogue first names them and kept until the worker ends.
+ * catalogue first names them and kept until the worker ends. The module
+ * "builtin" is the worker's own (builtin.h).
  */
 struct work_modules;
 

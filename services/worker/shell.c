@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { ACTIONS_AT_ONCE = 4096 };
 
@@ -36,6 +37,14 @@ static const struct plex_option options[] = {
         "recorded answers kept per actor in memory", 1, JOURNAL_RECENT_MAX),
     ROW("appends_max", PLEX_OPTION_U32, appends_max, "8",
         "batches on their way to the journal", 1, 1024),
+    ROW("executors", PLEX_OPTION_U32, executors, "0",
+        "threads that run actors; 0: as many as there are cores", 0, 1024),
+    ROW("processes_max", PLEX_OPTION_U32, processes_max, "16777216",
+        "processes alive at once", 1024, 0),
+    ROW("watchdog_ms", PLEX_OPTION_U32, watchdog_ms, "1000",
+        "a callback that runs longer is reported, and another thread takes "
+        "its executor's place; 0: never",
+        0, 0),
     {0},
 };
 
@@ -52,20 +61,31 @@ static void
 run(struct work_state *state, const struct work_action *action)
 {
     const struct work_bound *bound = action->run.user;
-    const uint64_t began = plex_now();
-    struct work_outcome outcome;
-    struct work_time t;
 
-    work_handler_run(state->handler,
-                     &(struct work_turn){.behaviour = bound->behaviour,
-                                         .run = action,
-                                         .wall_ms = plex_wall_ms()},
-                     &outcome);
-    t = work_now();
+    work_host_run(state->turns, bound->behaviour, action);
+}
+
+static void
+on_ran(void *arg, const struct work_host_ran *ran)
+{
+    struct work_state *state = arg;
+    const struct work_bound *bound = ran->user;
+
+    if (state->core == NULL)
+        return; /* stopped meanwhile */
     bound->turns->value++;
-    plex_histogram_record(state->wait_us, action->run.wait_ns / 1000);
-    plex_histogram_record(state->turn_us, (t.now_ns - began) / 1000);
-    work_core_ran(state->core, t, action->token, &outcome);
+    plex_histogram_record(state->wait_us, ran->wait_ns / 1000);
+    plex_histogram_record(state->turn_us, ran->run_ns / 1000);
+    work_core_ran(state->core, work_now(), ran->token, ran->outcome);
+}
+
+static void
+on_ran_all(void *arg)
+{
+    struct work_state *state = arg;
+
+    if (state->core != NULL)
+        work_pump(state);
 }
 
 struct sending {
@@ -149,7 +169,8 @@ actions(struct work_state *state)
             send(state, &action);
             break;
         case WORK_DO_ABANDON:
-            break; /* handlers run to their end here */
+            work_host_abandon(state->turns, action.abandon.activation);
+            break;
         case WORK_DO_LOAD:
         case WORK_DO_APPEND:
         case WORK_DO_FENCE:
@@ -301,6 +322,43 @@ check(const void *arg, struct plex_err *err)
     return PLEX_OK;
 }
 
+bool
+work_shell_event(void *arg, const struct rt_event *event)
+{
+    struct work_state *state = arg;
+
+    if (state->turns != NULL)
+        work_host_on_event(state->turns, event);
+    return strcmp(event->behaviour, "virtual-actor") == 0;
+}
+
+static enum plex_status
+turns_start(struct work_state *state, struct plex_err *err)
+{
+    struct work_host_config host = {.loop = state->host->loop,
+                                    .ran = on_ran,
+                                    .pump = on_ran_all,
+                                    .arg = state};
+    struct rt_config rt = {.executors = state->config.executors == 0
+                               ? (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)
+                               : state->config.executors,
+                           .node = state->host->incarnation,
+                           .node_id = state->host->base->node,
+                           .watchdog_ms = state->config.watchdog_ms,
+                           .watchdog_spare = true,
+                           .processes_max = state->config.processes_max};
+
+    work_shell_node_create(state);
+    work_node_hooks(state->node, &rt);
+    if (rt_create(&rt, &state->rt, err) != PLEX_OK)
+        return err->status;
+    host.rt = state->rt;
+    state->turns = work_host_create(&host);
+    work_node_begin(state->node, state->rt);
+    rt_start(state->rt);
+    return PLEX_OK;
+}
+
 static enum plex_status
 start(void *arg, const void *config, const struct plex_host *host,
       struct plex_err *err)
@@ -322,7 +380,6 @@ start(void *arg, const void *config, const struct plex_host *host,
     core.appends_max = state->config.appends_max;
     plex_random(&core.hash_seed, sizeof core.hash_seed);
     state->core = work_core_create(&core);
-    state->handler = work_handler_create();
     state->modules = work_modules_create(state->config.module_dir);
     plex_arena_init(&state->arena, PLEX_LINK_FRAME_MAX * 2);
     state->scratch.max = PLEX_WIRE_BYTES_MAX;
@@ -331,6 +388,8 @@ start(void *arg, const void *config, const struct plex_host *host,
     state->timer = plex_timer_create(host->loop, on_timer, state);
     state->timer_at = UINT64_MAX;
     metrics_make(state);
+    if (turns_start(state, err) != PLEX_OK)
+        return err->status;
     work_peers_start(state);
     return PLEX_OK;
 }
@@ -341,6 +400,7 @@ drain(void *arg)
     struct work_state *state = arg;
 
     state->draining = true;
+    work_node_drain(state->node);
     work_status(state);
     work_heartbeat(state);
 }
@@ -352,7 +412,8 @@ drained(void *arg)
     struct work_core_stats stats;
 
     work_core_stats(state->core, &stats);
-    if (stats.shards + stats.shards_taking > 0 || stats.messages > 0)
+    if (stats.shards + stats.shards_taking > 0 || stats.messages > 0 ||
+        !work_node_drained(state->node))
         return false;
     return work_leave(state);
 }
@@ -366,9 +427,14 @@ stop(void *arg)
 
     work_peers_stop(state);
     plex_timer_free(state->timer);
+    rt_stop(state->rt);
+    work_shell_node_end(state);
     work_core_free(state->core);
     state->core = NULL;
-    work_handler_free(state->handler);
+    plex_loop_flush(state->host->loop);
+    work_host_free(state->turns);
+    work_node_free(state->node);
+    rt_free(state->rt);
     work_modules_free(state->modules);
     while ((bound = state->bounds) != NULL) {
         state->bounds = bound->next;

@@ -6,8 +6,9 @@
 #include "services/placement/client.h"
 #include "services/registry/client.h"
 #include "services/worker/core.h"
-#include "services/worker/handler.h"
+#include "services/worker/host.h"
 #include "services/worker/module.h"
+#include "services/worker/node.h"
 
 /* Shared by the shell's own files only. */
 enum {
@@ -28,6 +29,9 @@ struct work_config {
     uint32_t unreleased_max;
     uint32_t recent_max;
     uint32_t appends_max;
+    uint32_t executors;
+    uint32_t watchdog_ms;
+    uint32_t processes_max;
 };
 
 /* A deployed type and the behaviour that runs it: the core's `user`. Kept as
@@ -48,10 +52,12 @@ struct work_broken {
 };
 
 struct work_state {
+    struct work_node *node; /* first: node.h */
     const struct plex_host *host;
     struct work_config config;
     struct work_core *core;
-    struct work_handler *handler;
+    struct rt *rt;
+    struct work_host *turns;
     struct work_modules *modules;
     struct work_bound *bounds;
     size_t n_series;
@@ -80,6 +86,9 @@ struct work_state {
     bool catalogued; /* the first catalogue has come */
     enum reg_node_status status;
     char reason[128];
+    struct mail *mails; /* shell_node.c: from processes to virtual actors */
+    size_t n_mails;
+    uint64_t mail_ids;
 };
 
 struct work_time work_now(void);
@@ -97,6 +106,12 @@ bool work_leave(struct work_state *state);
 /* shell_methods.c */
 extern const struct plex_method work_methods[];
 void work_answer(struct work_state *state, const struct work_action *action);
+
+/* shell_node.c */
+void work_shell_node_create(struct work_state *state);
+void work_shell_node_end(struct work_state *state);
+/* shell.c, any thread: an event of the runtime; true: of an activation. */
+bool work_shell_event(void *arg, const struct rt_event *event);
 
 /* shell_journal.c */
 void work_journal(struct work_state *state, const struct work_action *action);

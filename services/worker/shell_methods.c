@@ -29,6 +29,8 @@ on_invoke(void *arg, struct plex_call *call)
                        (struct plex_bytes){0});
         return;
     }
+    if (work_node_invoke(state->node, call, &message))
+        return;
     work_core_deliver(state->core, work_now(), (uint64_t)(uintptr_t)call,
                       plex_call_context(call), &message);
     work_pump(state);
@@ -187,5 +189,6 @@ const struct plex_method work_methods[] = {
     {WORK_METHOD_INVOKE, "worker.invoke", on_invoke},
     {WORK_METHOD_LIST, "worker.list", on_list},
     {WORK_METHOD_INSPECT, "worker.inspect", on_inspect},
+    WORK_NODE_METHODS
     {0},
 };

@@ -126,6 +126,7 @@ on_catalog(void *arg, struct reg_catalog *catalog)
     work_core_types(state->core, work_now(), types, n);
     free(types);
     state->catalogued = true;
+    work_node_catalog(state->node, catalog);
     work_pump(state);
 }
 
@@ -208,6 +209,7 @@ on_heartbeat_timer(void *arg)
     struct work_state *state = arg;
 
     work_heartbeat(state);
+    work_node_tick(state->node, reg_client_lease_end(state->registry));
     work_status(state); /* a lease that lapsed is news, too */
     plex_timer_start(state->heartbeat, state->granted
                                            ? WORK_HEARTBEAT_MS
@@ -258,6 +260,7 @@ describe(void *arg, struct reg_node *node)
     const struct work_state *state = arg;
     struct work_core_stats stats;
 
+    node->n_claims = work_node_claims(state->node, &node->claims);
     work_core_stats(state->core, &stats);
     node->shards = stats.shards;
     node->activations = stats.activations;

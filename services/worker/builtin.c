@@ -1,0 +1,80 @@
+#include "services/worker/builtin_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+json_t *
+work_builtin_request(struct plex_ctx *ctx, const struct plex_msg *msg,
+                     const char **action)
+{
+    json_error_t error;
+    json_t *request = json_loadb(msg->payload == NULL ? "" : msg->payload,
+                                 msg->len, JSON_REJECT_DUPLICATES, &error);
+
+    if (!json_is_object(request)) {
+        plex_reply_problem(ctx, 400, "the message is no JSON object: %s",
+                           request == NULL ? error.text : "another value");
+        json_decref(request);
+        return NULL;
+    }
+    *action = json_string_value(json_object_get(request, "action"));
+    if (*action == NULL)
+        *action = "";
+    return request;
+}
+
+int
+work_builtin_reply(struct plex_ctx *ctx, uint32_t http_status, json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    json_decref(value);
+    if (text == NULL)
+        return plex_fail(ctx, "the reply cannot be written as JSON");
+    plex_reply_status(ctx, http_status, "application/json", text, strlen(text));
+    free(text);
+    return 0;
+}
+
+void
+work_builtin_cast(struct plex_ctx *ctx, const char *type, const char *key,
+                  json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT);
+
+    json_decref(value);
+    if (text == NULL)
+        (void)plex_fail(ctx, "a message cannot be written as JSON");
+    else
+        plex_cast(ctx, type, key, text, strlen(text));
+    free(text);
+}
+
+int
+work_builtin_refuse(struct plex_ctx *ctx, const struct plex_err *err)
+{
+    int status = plex_status_http(err->status);
+
+    if (status < 400 || status > 599 || status == 499)
+        status = 500;
+    plex_reply_problem(ctx, (uint32_t)status, "%s", err->text);
+    return 0;
+}
+
+const struct plex_behaviour work_builtin_behaviours[] = {
+    {.name = "workflow",
+     .schema_version = 1,
+     .handle_call = work_workflow_call,
+     .handle_timer = work_workflow_timer,
+     .handle_reply = work_workflow_reply},
+    {.name = "workflow-catalog",
+     .schema_version = 1,
+     .handle_call = work_catalog_call},
+    {.name = "workflow-index",
+     .schema_version = 1,
+     .handle_call = work_index_call},
+    {.name = "workflow-http",
+     .schema_version = 1,
+     .handle_call = work_http_call},
+    {0},
+};

@@ -1,0 +1,19 @@
+#ifndef SERVICES_WORKER_BUILTIN_H
+#define SERVICES_WORKER_BUILTIN_H
+
+#include "sdk/c/include/plexspaces/actor.h"
+
+/*
+ * Behaviours that come with the worker: module "builtin" in a manifest. They
+ * use the SDK like any other module.
+ *
+ *   workflow          a run of a definition; the key is the execution's id
+ *   workflow-catalog  definitions of a namespace; key "definitions"
+ *   workflow-index    what ran; keys "0" to "63"
+ *   workflow-http     one request to the outside each, recorded
+ *
+ * Messages are JSON with an "action"; docs/workflows.md lists them.
+ */
+extern const struct plex_behaviour work_builtin_behaviours[]; /* ends as all */
+
+#endif

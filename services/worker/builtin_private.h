@@ -1,0 +1,50 @@
+#ifndef SERVICES_WORKER_BUILTIN_PRIVATE_H
+#define SERVICES_WORKER_BUILTIN_PRIVATE_H
+
+#include "services/worker/builtin.h"
+#include "workflow/limits.h"
+#include "workflow/run.h"
+
+/* Shared by builtin*.c only. */
+enum {
+    BUILTIN_INDEX_SHARDS = 64,
+    BUILTIN_INDEX_MAX = 2000, /* executions remembered by each */
+    BUILTIN_HISTORY_MAX = 1000,
+};
+
+/* The message as a JSON object; NULL: the reply says what is wrong. */
+json_t *work_builtin_request(struct plex_ctx *ctx, const struct plex_msg *msg,
+                             const char **action);
+/* Replies with `value`, whose reference it takes. */
+int work_builtin_reply(struct plex_ctx *ctx, uint32_t http_status,
+                       json_t *value);
+/* Casts `value`, whose reference it takes. */
+void work_builtin_cast(struct plex_ctx *ctx, const char *type, const char *key,
+                       json_t *value);
+/* Of an error: its HTTP status and text as the reply. */
+int work_builtin_refuse(struct plex_ctx *ctx, const struct plex_err *err);
+
+/* builtin_catalog.c */
+int work_catalog_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+/* What a definition needs to be parsed: {"language","id","version","text"}. */
+struct flow_def *work_definition_parse(const json_t *definition,
+                                       struct plex_err *err);
+
+/* builtin_index.c */
+int work_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+/* Tell the index about an execution. */
+void work_index_put(struct plex_ctx *ctx, const char *execution, json_t *entry);
+
+/* builtin_http.c: {"method","url","headers","body","timeout_ms"} gives
+ * {"http_status","body"}. */
+int work_http_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+
+/* builtin_workflow.c */
+int work_workflow_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+int work_workflow_reply(struct plex_ctx *ctx, uint64_t tag,
+                        enum plex_result_status status, const void *payload,
+                        size_t len);
+int work_workflow_timer(struct plex_ctx *ctx, const char *timer,
+                        const void *payload, size_t len);
+
+#endif
