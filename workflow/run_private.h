@@ -4,7 +4,15 @@
 #include "workflow/graph.h"
 #include "workflow/run.h"
 
+#include <string.h>
 #include <sys/queue.h>
+/* Keys are ids of acts, which count up. */
+#define HASH_FUNCTION(key, len, out)                                   \
+    do {                                                               \
+        uint64_t flow_key_;                                            \
+        memcpy(&flow_key_, (key), sizeof flow_key_);                   \
+        (out) = (unsigned)((flow_key_ * 0x9E3779B97F4A7C15ULL) >> 32); \
+    } while (0)
 #include <uthash.h>
 
 /*
