@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SAMPLES = 200000 };
+enum { SAMPLES = 20000 };
 
 static const struct tspace_where where = {"bench", "default", "space"};
 static const char *only;
@@ -226,6 +226,59 @@ pairs(struct bench *bench, const char *name, uint64_t tuples, uint64_t n,
     free(samples);
 }
 
+/* The engine alone: tuples packed and templates compiled before. */
+static void
+prepared_pairs(struct bench *bench, uint64_t tuples, uint64_t n)
+{
+    enum { PREPARED = 4096 };
+    struct tspace_template **templates =
+        plex_calloc(PREPARED, sizeof(struct tspace_template *));
+    struct plex_bytes *packed = plex_calloc(PREPARED, sizeof *packed);
+    struct plex_buf buf = {.max = PREPARED * 100};
+    struct tspace_write write = {.op = {.where = where}, .n_tuples = 1};
+    struct tspace_read read = {
+        .op = {.where = where}, .take = true, .max_results = 1};
+    const uint64_t found = bench->found;
+    uint64_t began;
+
+    for (uint64_t i = 0; i < PREPARED; i++) {
+        struct tspace_value values[4];
+        struct tspace_matcher matchers[4];
+        struct plex_err err;
+
+        order_values(values, (int64_t)(tuples + i), 1);
+        matchers_exact(matchers, (int64_t)(tuples + i));
+        packed[i].len = buf.len;
+        if (tspace_pack(values, 4, &buf, &err) != PLEX_OK ||
+            tspace_template_create(&templates[i], matchers, 4, &err) != PLEX_OK)
+            abort();
+    }
+    for (uint64_t i = PREPARED, end = buf.len; i-- > 0;) {
+        packed[i].data = buf.data + packed[i].len;
+        end -= packed[i].len = end - packed[i].len;
+    }
+    began = now_ns();
+    for (uint64_t i = 0; i < n; i++) {
+        const uint64_t at = mixed(i) % PREPARED;
+
+        write.tuples = &packed[at];
+        tspace_core_write(bench->core, now(), &write);
+        drain(bench);
+        read.template = templates[at];
+        tspace_core_read(bench->core, now(), &read);
+        drain(bench);
+    }
+    figures("write and take it, prepared", n, now_ns() - began, NULL, 0);
+    if (bench->found - found < 2 * n)
+        printf("  only %llu were found\n",
+               (unsigned long long)(bench->found - found));
+    for (uint64_t i = 0; i < PREPARED; i++)
+        tspace_template_unref(templates[i]);
+    free(templates);
+    free(packed);
+    plex_buf_free(&buf);
+}
+
 static void
 bench_pairs(uint64_t tuples, uint64_t n)
 {
@@ -251,6 +304,7 @@ bench_pairs(uint64_t tuples, uint64_t n)
                (double)stats.tuples,
            (double)stats.index_bytes / (double)stats.tuples,
            (unsigned long long)stats.indexes);
+    prepared_pairs(&bench, tuples, n);
     pairs(&bench, "write and take it, exact template", tuples, n, true);
     pairs(&bench, "write and take another, exact template", tuples, n / 2,
           false);

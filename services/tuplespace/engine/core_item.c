@@ -22,13 +22,11 @@ item_make(struct tspace_core *core, struct plex_bytes packed,
           uint64_t expires_ms, const struct lease_text *text)
 {
     const uint32_t tail = text_bytes(text);
-    struct item *item =
-        malloc(offsetof(struct item, packed) + packed.len + tail);
+    /* Not calloc, which is several times slower. */
+    struct item *item = plex_reallocarray(
+        NULL, 1, offsetof(struct item, packed) + packed.len + tail);
     uint8_t *out;
 
-    if (item == NULL)
-        item =
-            plex_calloc(1, offsetof(struct item, packed) + packed.len + tail);
     memset(item, 0, offsetof(struct item, packed));
     item->refs = 1;
     item->body_bytes = (uint32_t)(BODY_HEAD + packed.len + tail);
@@ -160,20 +158,22 @@ id_remove(struct tspace_core *core, struct item *item)
 
 /* -- in a space ------------------------------------------------------------ */
 
+/* `tuples` is 1 or -1. */
 static void
 count(struct tspace_core *core, struct space *space, const struct item *item,
-      bool more)
+      int tuples)
 {
-    const uint64_t bytes = offsetof(struct item, written_ms) + item->body_bytes;
-    uint64_t *const tuples[] = {&core->stats.tuples, &space->tuples,
-                                &space->realm->tenant->tuples};
-    uint64_t *const sums[] = {&core->stats.bytes, &space->bytes,
-                              &space->realm->tenant->bytes};
+    const uint64_t bytes =
+        (uint64_t)tuples *
+        (offsetof(struct item, written_ms) + item->body_bytes);
+    struct tenant *tenant = space->realm->tenant;
 
-    for (int i = 0; i < 3; i++) {
-        *tuples[i] += more ? 1 : UINT64_MAX;
-        *sums[i] += more ? bytes : -bytes;
-    }
+    core->stats.tuples += (uint64_t)tuples;
+    space->tuples += (uint64_t)tuples;
+    tenant->tuples += (uint64_t)tuples;
+    core->stats.bytes += bytes;
+    space->bytes += bytes;
+    tenant->bytes += bytes;
 }
 
 void
@@ -185,7 +185,7 @@ core_item_add(struct tspace_core *core, struct space *space, struct item *item)
     item->shape = shape;
     shape_place(shape, item);
     id_add(core, item);
-    count(core, space, item, true);
+    count(core, space, item, 1);
     if (item->expires_ms != 0)
         due_add(&core->wall, item->expires_ms, &item->due_at, DUE_ITEM);
 }
@@ -199,7 +199,7 @@ core_item_drop(struct tspace_core *core, struct item *item)
         shape_unlink(shape, item);
     id_remove(core, item);
     shape_unplace(shape, item);
-    count(core, shape->space, item, false);
+    count(core, shape->space, item, -1);
     due_remove(&core->wall, &item->due_at);
     item->gone = true;
     item_unref(item);
@@ -288,8 +288,8 @@ core_item_swap(struct tspace_core *core, struct item *from, struct item *to)
     shape_replace(shape, from, to);
     id_remove(core, from);
     id_add(core, to);
-    count(core, space, from, false);
-    count(core, space, to, true);
+    count(core, space, from, -1);
+    count(core, space, to, 1);
     due_remove(&core->wall, &from->due_at);
     if (to->expires_ms != 0)
         due_add(&core->wall, to->expires_ms, &to->due_at, DUE_ITEM);

@@ -26,7 +26,7 @@ event_tell(struct tspace_core *core, struct subscription *subscription,
     output->subscription_id = subscription->id;
     output->number = number;
     output->lost = lost;
-    output->event = kind;
+    output->event = (uint8_t)kind;
     output->guaranteed = subscription->guaranteed;
     output->space = subscription->space;
     output->space->outputs++;

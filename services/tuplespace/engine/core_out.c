@@ -86,7 +86,7 @@ core_output(struct tspace_core *core, enum tspace_action_kind kind)
                                           sizeof *core->outputs);
     }
     output = &core->outputs[core->n_outputs++];
-    *output = (struct output){.kind = kind};
+    *output = (struct output){.kind = (uint8_t)kind};
     return output;
 }
 
@@ -100,18 +100,12 @@ output_fini(struct tspace_core *core, struct output *output)
         output->space->outputs--;
     if (output->realm != NULL)
         core_realm_release(core, output->realm);
-    output->item = NULL;
-    output->answer = NULL;
-    output->owned = NULL;
-    output->space = NULL;
-    output->realm = NULL;
 }
 
 void
 core_outputs_free(struct tspace_core *core)
 {
-    output_fini(core, &core->popped);
-    for (uint32_t i = core->first_output; i < core->n_outputs; i++)
+    for (uint32_t i = core->popped; i < core->n_outputs; i++)
         output_fini(core, &core->outputs[i]);
     free(core->outputs);
 }
@@ -138,7 +132,7 @@ core_refuse(struct tspace_core *core, void *call, enum plex_status status,
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     output->call = call;
-    output->status = status;
+    output->status = (uint8_t)status;
     output->owned = (uint8_t *)plex_strdup(text);
 }
 
@@ -184,7 +178,7 @@ core_record(struct tspace_core *core, enum tspace_record record,
         return;
     assert(key.len >= 1 && key.len <= TSPACE_KEY_MAX);
     output = core_output(core, body != NULL ? TSPACE_PUT : TSPACE_REMOVE);
-    output->record = record;
+    output->record = (uint8_t)record;
     output->space = space;
     output->realm = space == NULL ? realm : NULL;
     if (space != NULL)
@@ -203,7 +197,7 @@ static void
 store_out(struct tspace_core *core, const struct output *output,
           struct tspace_action *out)
 {
-    out->record = output->record;
+    out->record = (enum tspace_record)output->record;
     if (output->space != NULL)
         out->where = output->space->where;
     else
@@ -230,7 +224,7 @@ notice_out(struct tspace_core *core, const struct output *output,
         .subscription = output->subscription_id,
         .number = output->number,
         .lost = output->lost,
-        .event = output->event,
+        .event = (enum tspace_event)output->event,
         .guaranteed = output->guaranteed,
         .target = {output->owned, output->body_len},
     };
@@ -242,18 +236,20 @@ notice_out(struct tspace_core *core, const struct output *output,
 bool
 tspace_core_next(struct tspace_core *core, struct tspace_action *out)
 {
-    const struct output *output = &core->popped;
+    const struct output *output;
 
-    output_fini(core, &core->popped);
+    if (core->popped < core->first_output)
+        output_fini(core, &core->outputs[core->popped++]);
     if (core->first_output == core->n_outputs) {
-        core->first_output = core->n_outputs = 0;
+        core->popped = core->first_output = core->n_outputs = 0;
         return false;
     }
-    core->popped = core->outputs[core->first_output++];
-    *out = (struct tspace_action){.kind = output->kind, .text = ""};
+    output = &core->outputs[core->first_output++];
+    *out = (struct tspace_action){.kind = (enum tspace_action_kind)output->kind,
+                                  .text = ""};
     if (output->kind == TSPACE_REPLY) {
         out->call = output->call;
-        out->status = output->status;
+        out->status = (enum plex_status)output->status;
         if (output->owned != NULL)
             out->text = (const char *)output->owned;
         if (output->answer != NULL)

@@ -199,21 +199,20 @@ struct request {
 };
 
 struct output {
-    enum tspace_action_kind kind;
-    enum tspace_record record;
-    enum plex_status status;
+    uint8_t kind;   /* enum tspace_action_kind */
+    uint8_t record; /* enum tspace_record */
+    uint8_t status; /* enum plex_status */
+    uint8_t event;  /* enum tspace_event */
+    bool guaranteed;
+    uint32_t key_len, body_len;
     struct space *space; /* or else the realm */
     struct realm *realm;
     struct item *item;
     struct answer *answer;
-    struct subscription *subscription;
     uint8_t *owned; /* key, then body; the text of a refusal; the target */
-    uint32_t key_len, body_len;
     void *call;
     uint64_t number, lost;
     uint64_t subscription_id;
-    enum tspace_event event;
-    bool guaranteed;
 };
 
 struct tspace_core {
@@ -240,7 +239,7 @@ struct tspace_core {
     struct due_heap wall, mono;
     struct output *outputs;
     uint32_t n_outputs, first_output, outputs_room;
-    struct output popped;
+    uint32_t popped; /* the output given out last is not freed yet */
     struct tspace_notice notice;
     uint8_t key[8];
     struct answer *spare;

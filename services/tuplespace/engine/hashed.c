@@ -23,8 +23,9 @@ bucket_of(const struct hashed *hashed, uint32_t hash)
 }
 
 void
-hashed_init(struct hashed *hashed)
+hashed_init(struct hashed *hashed, bool single)
 {
+    hashed->single = single;
     hashed->nodes.row_bytes = sizeof(struct hashed_node);
     hashed->buckets.row_bytes = sizeof(uint32_t);
     rows_grow(&hashed->buckets);
@@ -47,7 +48,11 @@ hashed_bytes(const struct hashed *hashed)
 uint32_t
 hashed_first(const struct hashed *hashed, uint32_t hash)
 {
-    uint32_t pos = *bucket_of(hashed, hash) - 1;
+    uint32_t pos;
+
+    if (hashed->single)
+        return hashed->n_groups == 0 ? POS_NONE : hashed->only;
+    pos = *bucket_of(hashed, hash) - 1;
 
     while (pos != POS_NONE && node_at(hashed, pos)->hash != hash)
         pos = node_at(hashed, pos)->chain;
@@ -141,6 +146,9 @@ head_replace(struct hashed *hashed, uint32_t head, uint32_t with)
         node_at(hashed, with)->chain = after;
     else
         with = after;
+    hashed->only = with;
+    if (hashed->single)
+        return;
     if (pos == head) {
         *link = with + 1;
         return;
@@ -195,9 +203,13 @@ hashed_insert(const struct shape *shape, struct hashed *hashed, uint32_t pos,
     if (head == POS_NONE) {
         uint32_t *bucket = bucket_of(hashed, hash);
 
+        hashed->only = pos;
+        hashed->n_groups++;
+        if (hashed->single)
+            return;
         node->chain = *bucket - 1;
         *bucket = pos + 1;
-        if (++hashed->n_groups > hashed->n_buckets)
+        if (hashed->n_groups > hashed->n_buckets)
             bucket_split(hashed);
         return;
     }
@@ -237,6 +249,8 @@ hashed_remove(struct hashed *hashed, uint32_t pos)
         return;
     }
     hashed->n_groups--;
-    if (hashed->n_buckets > 8 && hashed->n_groups < hashed->n_buckets / 4)
+    for (int i = 0; i < 2 && hashed->n_buckets > 8 &&
+                    hashed->n_groups < hashed->n_buckets / 4;
+         i++)
         bucket_join(hashed);
 }

@@ -3,7 +3,8 @@
 
 #include "services/tuplespace/engine/index.h"
 
-void hashed_init(struct hashed *hashed); /* zeroed before */
+/* Zeroed before. `single`: all will have the same hash. */
+void hashed_init(struct hashed *hashed, bool single);
 void hashed_fini(struct hashed *hashed);
 void hashed_insert(const struct shape *shape, struct hashed *hashed,
                    uint32_t pos, uint32_t hash);

@@ -51,10 +51,13 @@ struct hashed {
     struct rows nodes;   /* by position */
     struct rows buckets; /* 1 + the position of a head; 0: empty */
     uint32_t n_buckets, mask, n_groups;
+    uint32_t only; /* the head of a single group */
+    bool single;
 };
 
 struct index {
     struct index_def def;
+    int worth; /* how much a search is narrowed down by it */
     bool declared;
     /* While it is being built: the oldest tuple not yet in it. */
     uint32_t cursor;

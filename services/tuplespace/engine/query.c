@@ -34,7 +34,8 @@ accept(struct query *query, const struct item *item)
 {
     query->scanned++;
     if (item->id <= query->after ||
-        !query_visible(query->core, item, query->tx, query->take) ||
+        ((item->hold != NULL || item->expires_ms != 0) &&
+         !query_visible(query->core, item, query->tx, query->take)) ||
         !tspace_template_match(query->template, item->packed, &query->gave_up))
         return false;
     query->found++;
@@ -56,13 +57,6 @@ def_wanted(const struct query *query)
     if (def.ordered != 0 && def.ordered <= PLAN_FIELDS)
         def.types &= ~(1ull << (def.ordered - 1));
     return def;
-}
-
-static int
-def_worth(const struct index_def *def)
-{
-    return 4 * __builtin_popcountll(def->exact) +
-           2 * __builtin_popcountll(def->types) + (def->ordered != 0);
 }
 
 /* Is every tuple that the wanted index would find in one group of this? */
@@ -93,7 +87,7 @@ index_choose(struct query *query)
         if (index->cursor != POS_NONE ||
             !def_serves(&index->def, &query->wanted))
             continue;
-        if (def_worth(&index->def) > def_worth(&best->def))
+        if (index->worth > best->worth)
             best = index;
     }
     if (index_def_equal(&best->def, &query->wanted))
@@ -122,8 +116,8 @@ sorted_compare(const void *a, const void *b, void *arg)
     struct tspace_value left, right;
     int order;
 
-    tspace_packed_get((*x)->packed, query->order_field, &left);
-    tspace_packed_get((*y)->packed, query->order_field, &right);
+    packed_get((*x)->packed, query->order_field, &left);
+    packed_get((*y)->packed, query->order_field, &right);
     order = tspace_value_worth(&left, &right);
     if (order != 0)
         return query->order == TSPACE_MOST ? -order : order;

@@ -22,12 +22,22 @@ uint64_t
 index_hash_packed(const struct index_def *def, uint64_t seed,
                   const uint8_t *packed)
 {
+    const uint8_t *slots = packed + packed_slots(packed_fields(packed));
     struct tspace_value value;
     uint64_t hash = seed;
 
     for (uint64_t left = def->exact; left != 0; left &= left - 1) {
-        tspace_packed_get(packed, (uint32_t)__builtin_ctzll(left), &value);
-        hash = tspace_mix(hash + tspace_value_hash(&value, seed));
+        const uint32_t field = (uint32_t)__builtin_ctzll(left);
+        uint64_t of_field;
+
+        if (packed[8 + field] == TSPACE_INTEGER) {
+            memcpy(&value.integer, slots + (size_t)field * 8, 8);
+            of_field = tspace_integer_hash(value.integer, seed);
+        } else {
+            packed_get(packed, field, &value);
+            of_field = tspace_value_hash(&value, seed);
+        }
+        hash = tspace_fold(hash, of_field);
     }
     for (uint64_t left = def->types; left != 0; left &= left - 1)
         hash = tspace_mix(
@@ -44,8 +54,8 @@ index_hash_template(const struct index_def *def, uint64_t seed,
     for (uint64_t left = def->exact; left != 0; left &= left - 1) {
         const uint32_t at = template->exact_at[__builtin_ctzll(left)];
 
-        hash = tspace_mix(hash +
-                          tspace_value_hash(&template->nodes[at].value, seed));
+        hash = tspace_fold(hash,
+                           tspace_value_hash(&template->nodes[at].value, seed));
     }
     for (uint64_t left = def->types; left != 0; left &= left - 1) {
         const int field = __builtin_ctzll(left);
@@ -72,10 +82,12 @@ index_make(struct shape *shape, const struct index_def *def)
     struct index *index = plex_calloc(1, sizeof *index);
 
     index->def = *def;
+    index->worth = 4 * __builtin_popcountll(def->exact) +
+                   2 * __builtin_popcountll(def->types) + (def->ordered != 0);
     index->cursor = POS_NONE;
     index->used = shape->clock;
     if (def->ordered == 0)
-        hashed_init(&index->hashed);
+        hashed_init(&index->hashed, index->worth == 0);
     shape->indexes[shape->n_indexes++] = index;
     return index;
 }
@@ -163,7 +175,7 @@ entry_of(const struct shape *shape, const struct index *index,
 {
     struct tspace_value value;
 
-    tspace_packed_get(item->packed, index->def.ordered - 1, &value);
+    packed_get(item->packed, index->def.ordered - 1, &value);
     return (struct tree_entry){
         .key = tspace_value_key(&value),
         .id = item->id,

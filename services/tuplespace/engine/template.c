@@ -207,38 +207,29 @@ matcher_check(const struct tspace_matcher *matcher, unsigned nest,
 
 /* -- filling --------------------------------------------------------------- */
 
-static struct tspace_value
-value_copy(struct tspace_template *template, const struct tspace_value *value)
+static void
+value_copy(struct tspace_template *template, const struct tspace_value *value,
+           struct tspace_value *copy)
 {
-    struct tspace_value copy = {
-        .type = value->type,
-        .integer = value->integer,
-        .real = value->real,
-        .bytes = {template->bytes + template->n_bytes, value->bytes.len},
-    };
+    uint8_t *room = template->bytes + template->n_bytes;
+    size_t len = value->bytes.len;
 
-    switch (value->type) {
-    case TSPACE_TUPLE:
-        if (value->fields != NULL) {
-            copy.bytes.len =
-                tspace_pack_into(value->fields, value->n_fields,
-                                 template->bytes + template->n_bytes);
-            break;
-        }
-        memcpy(template->bytes + template->n_bytes, value->bytes.data,
-               value->bytes.len);
-        break;
-    case TSPACE_STRING:
-    case TSPACE_BINARY:
-        if (value->bytes.len > 0)
-            memcpy(template->bytes + template->n_bytes, value->bytes.data,
-                   value->bytes.len);
-        break;
-    default:
-        copy.bytes = (struct plex_bytes){NULL, 0};
+    copy->type = value->type;
+    if (value->type == TSPACE_FLOAT) {
+        copy->real = value->real;
+        return;
     }
-    template->n_bytes += (uint32_t)copy.bytes.len;
-    return copy;
+    if (value->type != TSPACE_STRING && value->type != TSPACE_BINARY &&
+        value->type != TSPACE_TUPLE) {
+        copy->integer = value->integer;
+        return;
+    }
+    if (value->type == TSPACE_TUPLE && value->fields != NULL)
+        len = tspace_pack_into(value->fields, value->n_fields, room);
+    else if (len > 0)
+        memcpy(room, value->bytes.data, len);
+    copy->bytes = (struct plex_bytes){room, len};
+    template->n_bytes += (uint32_t)len;
 }
 
 static void
@@ -256,9 +247,9 @@ range_fill(struct tspace_template *template, struct node *node,
     node->low_open = matcher->low.open;
     node->high_open = matcher->high.open;
     if (matcher->low.set)
-        bounds[0].value = value_copy(template, &matcher->low.value);
+        value_copy(template, &matcher->low.value, &bounds[0].value);
     if (matcher->high.set)
-        bounds[1].value = value_copy(template, &matcher->high.value);
+        value_copy(template, &matcher->high.value, &bounds[1].value);
 }
 
 /* Takes `n` nodes for the matchers, then theirs for their items. */
@@ -282,7 +273,7 @@ nodes_fill(struct tspace_template *template,
         } else if (matcher->kind == TSPACE_EXACT ||
                    (matcher->kind >= TSPACE_PREFIX &&
                     matcher->kind <= TSPACE_REGEX)) {
-            node->value = value_copy(template, &matcher->value);
+            value_copy(template, &matcher->value, &node->value);
         } else if (matcher->kind >= TSPACE_IN) {
             node->first = template->n_nodes;
             node->n_items = matcher->n_items;
@@ -303,10 +294,13 @@ template_alloc(uint32_t n_fields, const struct sizing *sizing)
 {
     const uint32_t planned = n_fields < PLAN_FIELDS ? n_fields : PLAN_FIELDS;
     const size_t nodes = sizing->nodes * sizeof(struct node);
+    /* Not calloc, which is several times slower. */
     struct tspace_template *template =
-        plex_calloc(1, sizeof *template + nodes +
-                           planned * (sizeof(uint32_t) + 1) + sizing->bytes);
+        plex_reallocarray(NULL, 1,
+                          sizeof *template + nodes +
+                              planned * (sizeof(uint32_t) + 1) + sizing->bytes);
 
+    memset(template, 0, sizeof *template + nodes);
     template->refs = 1;
     template->n_fields = n_fields;
     template->has_regex = sizing->has_regex;
@@ -316,6 +310,16 @@ template_alloc(uint32_t n_fields, const struct sizing *sizing)
     template->type_of = (uint8_t *)(template->exact_at + planned);
     template->bytes = template->type_of + planned;
     return template;
+}
+
+/* Nothing about it can be wrong. */
+static bool
+plain(const struct tspace_matcher *matcher)
+{
+    return matcher->kind == TSPACE_ANY ||
+           (matcher->kind == TSPACE_EXACT &&
+            (matcher->value.type == TSPACE_INTEGER ||
+             matcher->value.type == TSPACE_NULL));
 }
 
 enum plex_status
@@ -330,9 +334,14 @@ tspace_template_create(struct tspace_template **out,
         return plex_err_set(err, PLEX_INVALID,
                             "a template has at most %d fields, not %u",
                             TSPACE_FIELDS_MAX, n_matchers);
-    for (uint32_t i = 0; i < n_matchers; i++)
+    for (uint32_t i = 0; i < n_matchers; i++) {
+        if (plain(&matchers[i])) {
+            sizing.nodes++;
+            continue;
+        }
         if (matcher_check(&matchers[i], 1, 1, &sizing, err) != PLEX_OK)
             return plex_err_wrap(err, "field %u", i + 1);
+    }
     template = template_alloc(n_matchers, &sizing);
     if (nodes_fill(template, matchers, n_matchers, err) != PLEX_OK) {
         tspace_template_unref(template);

@@ -66,10 +66,10 @@ nested_match(struct matching *matching, const struct node *node,
     struct tspace_value field;
 
     if (value->type != TSPACE_TUPLE ||
-        tspace_packed_fields(value->bytes.data) != node->n_items)
+        packed_fields(value->bytes.data) != node->n_items)
         return false;
     for (uint32_t i = 0; i < node->n_items; i++) {
-        tspace_packed_get(value->bytes.data, i, &field);
+        packed_get(value->bytes.data, i, &field);
         if (!node_match(matching, &matching->template->nodes[node->first + i],
                         &field))
             return false;
@@ -140,6 +140,39 @@ node_match(struct matching *matching, const struct node *node,
     return false;
 }
 
+/* The common case without a copy of the value. */
+static inline bool
+exact_match(const struct node *node, const uint8_t *packed, const uint8_t *slot)
+{
+    const struct plex_bytes want = node->value.bytes;
+    uint32_t place[2];
+    int64_t integer;
+
+    switch (node->value.type) {
+    case TSPACE_NULL:
+        return true;
+    case TSPACE_INTEGER:
+    case TSPACE_BOOLEAN:
+        memcpy(&integer, slot, 8);
+        return integer == node->value.integer;
+    case TSPACE_STRING:
+    case TSPACE_BINARY:
+        memcpy(place, slot, 8);
+        return place[1] == want.len &&
+               (want.len == 0 ||
+                memcmp(packed + place[0], want.data, want.len) == 0);
+    default:
+        return false;
+    }
+}
+
+static inline bool
+plainly_exact(const struct node *node)
+{
+    return node->kind == TSPACE_EXACT && node->value.type != TSPACE_FLOAT &&
+           node->value.type != TSPACE_TUPLE;
+}
+
 bool
 tspace_template_match(const struct tspace_template *template,
                       const uint8_t *packed, bool *gave_up)
@@ -147,20 +180,26 @@ tspace_template_match(const struct tspace_template *template,
     struct tspace_value variables[TSPACE_VARIABLES_MAX];
     struct matching matching = {template, gave_up, 0, variables};
     struct tspace_value value;
+    const uint8_t *slot;
 
     if (template->n_fields == 0)
         return true;
-    if (tspace_packed_fields(packed) != template->n_fields)
+    if (packed_fields(packed) != template->n_fields)
         return false;
-    for (uint32_t i = 0; i < template->n_fields; i++) {
+    slot = packed + packed_slots(template->n_fields);
+    for (uint32_t i = 0; i < template->n_fields; i++, slot += 8) {
         const struct node *node = &template->nodes[i];
 
         if (node->kind == TSPACE_ANY)
             continue;
-        if (node->kind == TSPACE_EXACT &&
-            tspace_packed_type(packed, i) != node->value.type)
+        if (node->kind == TSPACE_EXACT && packed[8 + i] != node->value.type)
             return false;
-        tspace_packed_get(packed, i, &value);
+        if (plainly_exact(node)) {
+            if (!exact_match(node, packed, slot))
+                return false;
+            continue;
+        }
+        packed_get(packed, i, &value);
         if (!node_match(&matching, node, &value))
             return false;
     }

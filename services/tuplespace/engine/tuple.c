@@ -54,10 +54,26 @@ has_bytes(enum tspace_type type)
 static enum plex_status packed_check(struct plex_bytes packed, unsigned depth,
                                      struct plex_err *err);
 
+/* Most strings are short and ASCII. */
+static bool
+is_ascii(struct plex_bytes bytes)
+{
+    uint64_t word, seen = 0;
+    size_t at = 0;
+
+    for (; at + 8 <= bytes.len; at += 8) {
+        memcpy(&word, bytes.data + at, 8);
+        seen |= word;
+    }
+    for (; at < bytes.len; at++)
+        seen |= bytes.data[at];
+    return (seen & 0x8080808080808080ull) == 0;
+}
+
 static enum plex_status
 utf8_check(struct plex_bytes bytes, struct plex_err *err)
 {
-    if (bytes.len > 0 && !plex_utf8_valid(bytes.data, bytes.len))
+    if (!is_ascii(bytes) && !plex_utf8_valid(bytes.data, bytes.len))
         return plex_err_set(err, PLEX_INVALID, "the string is not valid UTF-8");
     return PLEX_OK;
 }
@@ -304,15 +320,5 @@ void
 tspace_packed_get(const uint8_t *packed, uint32_t field,
                   struct tspace_value *out)
 {
-    const uint8_t *slot = packed + slots_at(tspace_packed_fields(packed)) +
-                          (size_t)field * SLOT_BYTES;
-
-    *out = (struct tspace_value){.type = packed[HEADER_BYTES + field]};
-    if (has_bytes(out->type))
-        out->bytes =
-            (struct plex_bytes){packed + u32_at(slot), u32_at(slot + 4)};
-    else if (out->type == TSPACE_FLOAT)
-        memcpy(&out->real, slot, 8);
-    else
-        memcpy(&out->integer, slot, 8);
+    packed_get(packed, field, out);
 }

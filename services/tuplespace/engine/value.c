@@ -29,17 +29,17 @@ tspace_type_class(enum tspace_type type)
 static bool
 packed_equal(const uint8_t *a, const uint8_t *b)
 {
-    const uint32_t n = tspace_packed_fields(a);
+    const uint32_t n = packed_fields(a);
     struct tspace_value x, y;
 
     if (tspace_packed_length(a) != tspace_packed_length(b) ||
-        tspace_packed_fields(b) != n)
+        packed_fields(b) != n)
         return false;
     if (memcmp(a, b, tspace_packed_length(a)) == 0)
         return true;
     for (uint32_t i = 0; i < n; i++) {
-        tspace_packed_get(a, i, &x);
-        tspace_packed_get(b, i, &y);
+        packed_get(a, i, &x);
+        packed_get(b, i, &y);
         if (!tspace_value_equal(&x, &y))
             return false;
     }
@@ -148,12 +148,12 @@ bytes_compare(struct plex_bytes a, struct plex_bytes b)
 static int
 packed_compare(const uint8_t *a, const uint8_t *b)
 {
-    const uint32_t n_a = tspace_packed_fields(a), n_b = tspace_packed_fields(b);
+    const uint32_t n_a = packed_fields(a), n_b = packed_fields(b);
     struct tspace_value x, y;
 
     for (uint32_t i = 0; i < n_a && i < n_b; i++) {
-        tspace_packed_get(a, i, &x);
-        tspace_packed_get(b, i, &y);
+        packed_get(a, i, &x);
+        packed_get(b, i, &y);
         const int order = tspace_value_compare(&x, &y);
 
         if (order != 0)
@@ -190,6 +190,30 @@ tspace_value_compare(const struct tspace_value *a, const struct tspace_value *b)
 
 /* -- hash ------------------------------------------------------------------ */
 
+/* Short strings are most of them: two words that cover all their bytes. */
+static uint64_t
+short_hash(const uint8_t *data, size_t len, uint64_t seed)
+{
+    uint64_t first = 0, last = 0;
+    uint32_t half;
+
+    if (len >= 8) {
+        memcpy(&first, data, 8);
+        memcpy(&last, data + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(&half, data, 4);
+        first = half;
+        memcpy(&half, data + len - 4, 4);
+        last = half;
+    } else if (len > 0) {
+        first = data[0] | (uint64_t)data[len / 2] << 8 |
+                (uint64_t)data[len - 1] << 16;
+    }
+    return tspace_fold(first ^ seed,
+                       last ^ (seed >> 32 | seed << 32) ^ len << 56) ^
+           seed;
+}
+
 uint64_t
 tspace_value_hash(const struct tspace_value *value, uint64_t seed)
 {
@@ -206,12 +230,14 @@ tspace_value_hash(const struct tspace_value *value, uint64_t seed)
         return tspace_mix(hash ^ real_order(value->real));
     case TSPACE_STRING:
     case TSPACE_BINARY:
+        if (value->bytes.len <= 16)
+            return short_hash(value->bytes.data, value->bytes.len, hash);
         return XXH3_64bits_withSeed(value->bytes.data, value->bytes.len, hash);
     case TSPACE_TUPLE:
         break;
     }
-    for (uint32_t i = 0; i < tspace_packed_fields(value->bytes.data); i++) {
-        tspace_packed_get(value->bytes.data, i, &field);
+    for (uint32_t i = 0; i < packed_fields(value->bytes.data); i++) {
+        packed_get(value->bytes.data, i, &field);
         hash = tspace_mix(hash + tspace_value_hash(&field, seed));
     }
     return hash;
