@@ -1,5 +1,6 @@
 /* The table of commands, and the shell completion made from it. */
 #include "cli/cli.h"
+#include "cli/process.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,7 @@ const struct cli_command cli_commands[] = {
     {"actor", "cast", "ACTOR [JSON]", 1, 2,
      "send without waiting for the reply", cli_actor_cast_options,
      cli_actor_cast},
+    CLI_PROCESS_COMMANDS
     {"application", "deploy", "FILE", 1, 1,
      "deploy the application of a YAML manifest", NULL, cli_application_deploy},
     {"application", "list", "", 0, 0, "what is deployed",

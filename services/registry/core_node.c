@@ -235,6 +235,8 @@ reg_core_announce(struct reg_core *core, void *call,
     if (rec->node.incarnation != node->incarnation)
         reg_note(core, "node %s joined: %s at %s", node->node_id, node->kind,
                  node->url);
+    if (rec->lost && rec->node.incarnation != node->incarnation)
+        reg_roots_hold(core, rec);
     changed = reg_claims_take(rec, node) || changed;
     node_copy(&rec->node, node);
     rec->seen_ns = now_ns;

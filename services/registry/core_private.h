@@ -30,6 +30,7 @@ struct reg_root_rec {
     char node_id[65];     /* "": nobody */
     uint64_t incarnation; /* 0: nobody */
     uint64_t epoch;       /* the highest given */
+    uint64_t held_until;  /* by an earlier life of a node */
     char key[];
 };
 
@@ -105,6 +106,9 @@ void reg_claims_free(struct reg_node_rec *rec);
 /* Nodes or applications have changed; for reg_bump(). */
 void reg_roots_update(struct reg_core *core, uint64_t now_ns);
 void reg_roots_tick(struct reg_core *core, uint64_t now_ns);
+/* Another life of a lost node begins: what the old one runs, it may run for a
+ * while yet. */
+void reg_roots_hold(struct reg_core *core, const struct reg_node_rec *rec);
 void reg_root_forget(struct reg_core *core, struct reg_app *app);
 void reg_roots_free(struct reg_core *core);
 

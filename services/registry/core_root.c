@@ -168,8 +168,10 @@ assign(struct reg_core *core, struct reg_root_rec *root, uint64_t now_ns)
     give(core, root, NULL, 0);
     if (claimed(core, root, now_ns))
         return;
-    if (now_ns < core->grace_end_ns) {
-        wake_at(core, core->grace_end_ns);
+    if (now_ns < core->grace_end_ns || now_ns < root->held_until) {
+        wake_at(core, core->grace_end_ns > root->held_until
+                          ? core->grace_end_ns
+                          : root->held_until);
         return;
     }
     for (size_t i = 0; i < core->n_nodes; i++) {
@@ -239,6 +241,19 @@ reg_roots_tick(struct reg_core *core, uint64_t now_ns)
 {
     if (now_ns >= core->roots_wake_ns && roots_look(core, now_ns))
         reg_bump(core, now_ns);
+}
+
+void
+reg_roots_hold(struct reg_core *core, const struct reg_node_rec *rec)
+{
+    struct reg_root_rec *root, *next;
+
+    HASH_ITER(hh, core->roots, root, next)
+    {
+        if (root->incarnation == rec->node.incarnation &&
+            strcmp(root->node_id, rec->node.node_id) == 0)
+            root->held_until = given_up_ns(core, rec);
+    }
 }
 
 void

@@ -28,17 +28,27 @@ peer_of_node(struct work_dist *dist, uint64_t node)
     return NULL;
 }
 
+static struct dist_peer *
+peer_find(struct work_dist *dist, const char *node_id)
+{
+    const unsigned n = atomic_load(&dist->n_slots);
+
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(dist->slots[i].node_id, node_id) == 0)
+            return dist->peers[i];
+    return NULL;
+}
+
 static void on_retry(void *arg);
 
 static struct dist_peer *
 peer_get(struct work_dist *dist, const char *node_id)
 {
     const unsigned n = atomic_load(&dist->n_slots);
-    struct dist_peer *peer;
+    struct dist_peer *peer = peer_find(dist, node_id);
 
-    for (unsigned i = 0; i < n; i++)
-        if (strcmp(dist->slots[i].node_id, node_id) == 0)
-            return dist->peers[i];
+    if (peer != NULL)
+        return peer;
     if (n == WORK_DIST_PEERS_MAX) {
         plex_log(PLEX_LOG_ERROR, "worker.peers",
                  "%d names of workers have been seen, %s is one too many: "
@@ -194,15 +204,24 @@ dist_break(struct dist_peer *peer, const char *why)
     plex_timer_start(peer->retry, WORK_DIST_RETRY_MS);
 }
 
-/* We have heard of it, from the catalogue or from itself. */
+/*
+ * We have heard of it, from the catalogue or from itself. When a worker is
+ * started anew both lives may be heard of for a while; whom we talk with is
+ * alive. NULL: not now.
+ */
 static struct dist_peer *
 peer_met(struct work_dist *dist, const char *node_id, uint64_t node,
          const char *url)
 {
-    struct dist_peer *peer = peer_get(dist, node_id);
+    struct dist_peer *peer;
 
+    if (strcmp(node_id, dist->config.host->base->node) == 0)
+        return NULL; /* an earlier life of ourselves */
+    peer = peer_get(dist, node_id);
     if (peer == NULL || peer->node == node)
         return peer;
+    if (peer->open)
+        return NULL;
     peer_down(peer, "another one now");
     peer->node = node;
     free(peer->url);
@@ -229,6 +248,9 @@ work_dist_catalog(struct work_dist *dist, const struct reg_catalog *catalog)
             nodes[i].incarnation == dist->self ||
             nodes[i].status == REG_NODE_LOST)
             continue;
+        peer = peer_find(dist, nodes[i].node_id);
+        if (peer != NULL && peer->listed && peer->node != nodes[i].incarnation)
+            peer_down(peer, "replaced");
         peer = peer_met(dist, nodes[i].node_id, nodes[i].incarnation,
                         nodes[i].url);
         if (peer == NULL)

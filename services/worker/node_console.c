@@ -28,6 +28,38 @@ node_ref_parse(const char *text, struct plex_ref *out)
     return true;
 }
 
+/* "root/child/child": down from a registered supervisor. */
+static struct plex_ref
+walk(struct work_node *node, struct rt_where where, const char *path)
+{
+    struct plex_ref at = {0};
+    struct rt_info infos[64];
+    char part[256];
+
+    for (bool first = true; *path != '\0'; first = false) {
+        const size_t len = strcspn(path, "/");
+        struct plex_ref next = {0};
+        uint64_t cursor = 0;
+        size_t n = first ? 0 : 64;
+
+        (void)snprintf(part, sizeof part, "%.*s", (int)len, path);
+        path += len + (path[len] == '/');
+        if (first)
+            next = rt_whereis(node->rt, where, part);
+        while (n == 64 && next.id == 0) {
+            n = rt_list(node->rt, where, &cursor, infos, 64);
+            for (size_t i = 0; i < n; i++)
+                if (plex_ref_is(infos[i].supervisor, at) &&
+                    strcmp(infos[i].child, part) == 0)
+                    next = infos[i].ref;
+        }
+        at = next;
+        if (at.id == 0)
+            break;
+    }
+    return at;
+}
+
 /* The process that was named, if it is here. */
 static enum plex_status
 resolve(struct work_node *node, const struct plex_call *call,
@@ -54,7 +86,8 @@ resolve(struct work_node *node, const struct plex_call *call,
         (void)snprintf(name, sizeof name, "%.*s",
                        at == NULL ? 255 : (int)(at - request->process),
                        request->process);
-        *out = rt_whereis(node->rt, where, name);
+        *out = strchr(name, '/') != NULL ? walk(node, where, name)
+                                         : rt_whereis(node->rt, where, name);
         if (out->id != 0)
             return PLEX_OK;
     }
@@ -379,14 +412,22 @@ supervise(struct work_node *node, struct plex_call *call, uint32_t method)
 {
     struct work_process_request request;
     struct plex_ref supervisor, ignored;
+    struct rt_info info;
     struct plex_spawn how = {.behaviour = &console_behaviour,
                              .args_len = sizeof(struct console *)};
     struct console *console;
     enum plex_status status = PLEX_OK;
     struct plex_err err;
 
-    if (!begin(node, call, method, &request, &supervisor))
+    if (!begin(node, call, method, &request, &supervisor) ||
+        !inspect(node, call, supervisor, &info))
         return;
+    if (!info.is_supervisor) {
+        (void)plex_err_set(&err, PLEX_NOT_FOUND,
+                           "\"%.80s\" is not a supervisor", request.process);
+        plex_call_refuse(call, &err);
+        return;
+    }
     console = plex_calloc(1, sizeof *console);
     console->note.kind = NOTE_CONSOLE;
     console->node = node;

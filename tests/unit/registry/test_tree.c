@@ -310,6 +310,24 @@ START_TEST(a_new_life_of_the_worker_is_another_worker)
 }
 END_TEST
 
+START_TEST(a_new_life_of_a_lost_worker_waits_for_the_old_one)
+{
+    helper_run(&h, 1500);
+    announce("w1", 11, REG_NODE_READY, 0);
+    deploy_shop();
+    announce("w1", 11, REG_NODE_READY, root()->epoch);
+    helper_run(&h, 1600);
+    announce("w1", 12, REG_NODE_READY, 0);
+    ck_assert_str_eq(root()->node_id, "");
+    for (int i = 0; i < 3; i++) {
+        helper_run(&h, 500);
+        announce("w1", 12, REG_NODE_READY, 0);
+    }
+    ck_assert_str_eq(root()->node_id, "w1");
+    ck_assert_uint_eq(root()->incarnation, 12);
+}
+END_TEST
+
 START_TEST(a_draining_worker_is_waited_for_until_it_has_stopped_them)
 {
     uint64_t epoch;
@@ -370,6 +388,7 @@ main(void)
     tcase_add_test(tc, the_first_ready_worker_gets_the_root_and_keeps_it);
     tcase_add_test(tc, a_lost_worker_is_waited_for_and_then_replaced);
     tcase_add_test(tc, a_new_life_of_the_worker_is_another_worker);
+    tcase_add_test(tc, a_new_life_of_a_lost_worker_waits_for_the_old_one);
     tcase_add_test(tc,
                    a_draining_worker_is_waited_for_until_it_has_stopped_them);
     tcase_add_test(tc, a_new_registry_leaves_it_where_it_runs);

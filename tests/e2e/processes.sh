@@ -1,0 +1,171 @@
+#!/bin/bash
+# Supervision trees over two real workers: processes.sh BUILD
+set -u
+cd "$(dirname "$0")/../.."
+bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
+. tests/lib/suite.sh
+. tests/lib/check.sh
+work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
+follow=
+trap '[ -z "$follow" ] || kill "$follow"; suite_stop; rm -rf "$work"' EXIT
+plex=$bin/plexspaces
+
+# until SENTENCE SECONDS COMMAND...: it succeeds in that time.
+until_true()
+{
+    local sentence=$1 left=$(($2 * 20))
+    shift 2
+    while ! "$@" >"$work/until" 2>&1; do
+        left=$((left - 1))
+        if [ $left -le 0 ]; then
+            not_ok "$sentence" "$*" "$(tail -5 "$work/until")"
+            return 1
+        fi
+        sleep 0.05
+    done
+    ok "$sentence"
+}
+chat() # chat WHO JSON
+{
+    curl -sS -H 'Content-Type: application/json' --data "$2" \
+        "$suite_url/api/v1/actors/default/default/$1?invocation=call"
+}
+in_the_room() { chat alice '{"action":"who"}' | grep -q "in_the_room\":$1}"; }
+ref_of() { "$plex" actor inspect "$1" | awk '$1 == "process" { print $2 }'; }
+moved() { [ -n "$(ref_of "$1")" ] && [ "$(ref_of "$1")" != "$2" ]; }
+seen() { grep -q "$1" "$work/events"; }
+# The types of alice's or bob's events so far, in order.
+history_of()
+{
+    python3 - "$work/events" "$1" <<'PY'
+import json, sys
+for line in open(sys.argv[1]):
+    event = json.loads(line)
+    if event["child"] == sys.argv[2]:
+        print(event["type"], event["reason"] or "-", event["count"])
+PY
+}
+
+suite_start "$work/data" --workers 2 --processes || exit 1
+export PLEXSPACES_SERVER=$suite_url
+
+# -- what may not be deployed ---------------------------------------------------
+printf 'name: x\nversion: 1.0.0\nsupervisor:\n  children:\n    - {id: a, modul: m}\n' \
+    >"$work/bad.yaml"
+check "an unknown key of a child is named with its place" 100 \
+    'bad.yaml:5:15: unknown key modul' "$plex" application deploy "$work/bad.yaml"
+printf 'name: x\nversion: 1.0.0\nsupervisor:\n  children:\n    - {id: a, module: m}\n    - {id: a, module: m}\n' \
+    >"$work/bad.yaml"
+check "two children of one id are refused" 1 'two children with the id "a"' \
+    "$plex" application deploy "$work/bad.yaml"
+printf 'name: x\nversion: 1.0.0\nsupervisor: &s\n  children:\n    - {id: a, supervisor: *s}\n' \
+    >"$work/bad.yaml"
+check "a tree in itself is refused" 100 'nested too deeply' \
+    "$plex" application deploy "$work/bad.yaml"
+
+# -- a tree on two workers ------------------------------------------------------
+check "the chat room is deployed" 0 'alice' \
+    "$plex" application deploy examples/chat_room/app.yaml
+until_true "its processes run" 20 in_the_room 2
+check "the tree shows the child on the other worker" 0 \
+    'bob  bob  idle  on worker-2' "$plex" actor tree
+check "a child is found by its path" 0 'behaviour +supervisor' \
+    "$plex" actor inspect chat/far
+check "who is not there is not found" 1 'PROCESS_NOT_FOUND' \
+    "$plex" actor inspect nobody
+"$plex" events --follow --output json >"$work/events" 2>"$work/events.err" &
+follow=$!
+until_true "the events so far are told" 10 seen '"child":"bob"'
+
+chat alice '{"action":"say","text":"hello"}' >"$work/said"
+check "what is said is heard by both" 0 'heard_by":2' cat "$work/said"
+check "also on the other worker" 0 'alice: hello' chat bob '{"action":"read"}'
+check "a problem of the handler is its answer" 0 'action is say' \
+    chat bob '{"action":"dance"}'
+
+# -- crashes ----------------------------------------------------------------------
+old=$(ref_of alice)
+check "a handler that fails is an answer" 0 '"code":"ACTOR_FAILED"' \
+    chat alice '{"action":"crash"}'
+until_true "and a crash: the process is another one" 10 moved alice "$old"
+old=$(ref_of alice)
+check "an exit signal is sent" 0 'sent "crash"' \
+    "$plex" actor exit alice --reason crash
+until_true "whom it hit is restarted" 10 moved alice "$old"
+check "restarts are counted" 0 'alice +permanent +no +no +2' \
+    "$plex" supervisor which chat
+old=$(ref_of bob)
+check "one on the other worker is killed" 0 'sent "kill"' \
+    "$plex" actor exit bob --reason kill
+until_true "and restarted there" 10 moved bob "$old"
+until_true "its restart is told" 10 seen '"type":"restarted".*"name":"bob"'
+history_of alice >"$work/alice"
+check "events come in the order in which things happened" 0 \
+    '^started - 0 stopped asked to crash 0 restarted - 1 stopped crash 0 restarted - 2 $' \
+    bash -c "tr '\n' ' ' <'$work/alice'"
+old=$(ref_of alice)
+check "the exit signal normal" 0 'sent' "$plex" actor exit alice --reason normal
+check "is ignored by who does not trap exits" 0 "$old" \
+    "$plex" actor inspect alice
+
+# -- operating a supervisor --------------------------------------------------------
+check "children are counted" 0 'active +2' "$plex" supervisor count chat
+check "a worker is no supervisor" 1 'not a supervisor' \
+    "$plex" supervisor count alice
+check "a running child is not deleted" 1 'CONFLICT' \
+    "$plex" supervisor delete-child chat alice
+check "a child is terminated" 0 'done' \
+    "$plex" supervisor terminate-child chat alice
+check "its type has no instance any more" 0 'NO_LIVE_INSTANCE' \
+    chat alice '{"action":"who"}'
+check "it is started again" 0 '^<' "$plex" supervisor restart-child chat alice
+check "a child is added" 0 '^<' "$plex" supervisor start-child chat eve \
+    chat_room --behaviour guest --name eve --args '{"nick":"eve"}'
+until_true "and joins the others" 10 in_the_room 3
+check "an id is not taken twice" 1 'EXISTS' "$plex" supervisor start-child \
+    chat eve chat_room --behaviour guest --args '{"nick":"eve"}'
+check "a child that does not start is not added" 1 'did not start' \
+    "$plex" supervisor start-child chat mute chat_room --behaviour guest
+check "the added one is terminated" 0 'done' \
+    "$plex" supervisor terminate-child chat eve
+check "and deleted" 0 'done' "$plex" supervisor delete-child chat eve
+
+# -- giving up ---------------------------------------------------------------------
+for _ in 1 2 3 4; do
+    old=$(ref_of bob)
+    "$plex" actor exit bob --reason crash >"$work/out" 2>&1
+    until_true "bob is another one" 10 moved bob "$old"
+done
+until_true "too many restarts: its supervisor gives up" 10 \
+    seen '"type":"gave_up"'
+until_true "and is restarted by the one above" 10 \
+    seen '"type":"restarted".*"supervisor":"chat".*"child":"far"'
+until_true "with its children" 10 in_the_room 2
+
+# -- the loss of a worker ----------------------------------------------------------
+kill -9 "$(suite_daemon worker-2)"
+until_true "children on a lost worker end with noconnection" 20 \
+    seen '"type":"stopped".*"name":"bob".*"reason":"noconnection"'
+until_true "they run again when it is back" 40 in_the_room 2
+old=$(ref_of alice)
+kill -9 "$(suite_daemon worker-1)"
+until_true "the tree of a lost worker is run anew" 40 moved alice "$old"
+until_true "with all its children" 40 in_the_room 2
+
+# -- the application --------------------------------------------------------------
+check "the application is stopped" 0 'stopped' "$plex" application stop chat
+gone() { ! "$plex" actor inspect chat; }
+until_true "its processes are stopped" 20 gone
+until_true "in the reverse order of their start" 10 bash -c \
+    "[[ \$('$plex' events --type stopped | awk '/reason: shutdown/ { print \$3 }' |
+        tail -n 4 | tr '\n' ' ') == *'bob far alice '* ]]"
+check "the application is started" 0 'running' "$plex" application start chat
+until_true "its processes run again" 20 in_the_room 2
+check "the application is undeployed" 0 '' "$plex" application undeploy chat
+until_true "its processes are gone" 20 gone
+kill "$follow"
+wait "$follow" 2>/dev/null
+follow=
+suite_stop
+check "the suite has stopped" 0 '^0$' echo $?
+check_end
