@@ -1,181 +1,10 @@
 #ifndef SERVICES_JOURNAL_CLIENT_H
 #define SERVICES_JOURNAL_CLIENT_H
 
-#include "common/bytes.h"
 #include "common/link.h"
-#include "common/name.h"
+#include "services/journal/types.h" // IWYU pragma: export
 
-/*
- * What others may know of plex-journal: the entries it keeps and the calls it
- * answers. The structs are also the vocabulary of its core, so the simulator
- * speaks to the core in the same words. Everything is borrowed for the call.
- * Field meanings, units and limits: proto/internal/.../journal.proto.
- */
-enum {
-    JOURNAL_ID_MAX = 300,        /* bytes of a message or pending id */
-    JOURNAL_STATE_MAX = 8 << 20, /* bytes */
-    JOURNAL_ENTRIES_MAX = 4096,  /* per append */
-    JOURNAL_RECENT_MAX = 1000,   /* recorded answers per load */
-    JOURNAL_HISTORY_MAX = 1000,  /* turns per page of history */
-    JOURNAL_RECORD_MAX = 4 << 20,
-    JOURNAL_CHAIN_BYTES = 32,
-};
-
-struct journal_pending {
-    struct plex_bytes id;
-    uint64_t due_ms; /* wall clock */
-    struct plex_bytes message;
-};
-
-enum journal_entry_kind {
-    JOURNAL_TURN = 1,
-    JOURNAL_SETTLE = 2,
-    JOURNAL_SNAPSHOT = 3,
-};
-
-struct journal_entry {
-    enum journal_entry_kind kind;
-    struct plex_actor_id actor;
-    uint32_t shard;
-    uint64_t epoch;
-    uint64_t seq; /* turn, snapshot */
-    /* turn */
-    struct plex_bytes message_id; /* empty: not remembered */
-    uint64_t request_hash;
-    uint64_t expires_ms;
-    uint64_t at_ms;
-    struct plex_bytes reply;
-    const struct journal_pending *pending;
-    size_t n_pending;
-    struct plex_bytes record; /* what the turn was made of (input, effects,
-                                 outputs), for history and replay; opaque */
-    bool rebuilds; /* the state is made by going through `record` again: kept
-                      until two snapshots, or a turn with a state, are newer */
-    /* turn, settle */
-    const struct plex_bytes *settled;
-    size_t n_settled;
-    /* turn (when has_state), snapshot */
-    bool has_state;
-    struct plex_bytes state;
-    uint32_t schema_version;
-};
-
-/* PLEX_OK | FENCED | CONFLICT | EXISTS, as the proto says; anything else is a
- * failure of the store that left nothing written. */
-struct journal_result {
-    enum plex_status status;
-    uint64_t newest_epoch;   /* FENCED */
-    uint64_t request_hash;   /* EXISTS */
-    struct plex_bytes reply; /* EXISTS */
-};
-
-struct journal_load {
-    struct plex_actor_id actor;
-    uint32_t shard;
-    uint64_t epoch;
-    uint32_t recent_max;
-};
-struct journal_recorded {
-    struct plex_bytes message_id;
-    uint64_t request_hash;
-    uint64_t expires_ms;
-    struct plex_bytes reply;
-    uint64_t seq;
-};
-struct journal_loaded {
-    uint64_t last_seq; /* 0: never seen */
-    bool has_state;
-    struct plex_bytes state;
-    uint32_t schema_version;
-    uint64_t state_seq;
-    const struct journal_recorded *recent; /* newest first */
-    size_t n_recent;
-};
-
-struct journal_fence {
-    uint32_t first, last; /* shards, inclusive */
-    uint64_t epoch;
-};
-
-struct journal_lookup {
-    struct plex_actor_id actor;
-    bool waiting;
-    uint64_t due_ms;
-    uint64_t at_ms;
-    struct plex_bytes reply;
-};
-
-struct journal_pending_item {
-    struct plex_actor_id owner;
-    struct journal_pending pending;
-};
-
-/* -- the past: what retention has kept ------------------------------------ */
-
-struct journal_history {
-    struct plex_actor_id actor;
-    uint64_t first_seq; /* 0: the newest `limit` turns */
-    uint64_t last_seq;  /* inclusive; 0: the end */
-    uint64_t from_ms;   /* wall clock, inclusive; 0: no limit */
-    uint64_t to_ms;     /* the same */
-    uint32_t limit;     /* 1..JOURNAL_HISTORY_MAX */
-    bool with_state;
-};
-struct journal_past_turn {
-    uint64_t seq, at_ms, expires_ms, request_hash;
-    struct plex_bytes message_id, reply, record;
-    bool has_state, rebuilds;
-    uint32_t schema_version;
-    struct plex_bytes state; /* when asked for */
-    /* JOURNAL_CHAIN_BYTES: the hash over this turn and all before it; empty
-     * for a turn written before there was a chain. */
-    struct plex_bytes chain;
-};
-struct journal_past {
-    const struct journal_past_turn *turns; /* by seq, rising */
-    size_t n;
-    uint64_t next_seq;   /* first_seq of the next page; 0: no more */
-    uint64_t oldest_seq; /* that is kept */
-    uint64_t newest_seq; /* of the actor; 0: never seen */
-};
-
-/* An actor as it was after turn `seq` or, when that is 0, at wall clock
- * `at_ms`. */
-struct journal_at {
-    struct plex_actor_id actor;
-    uint64_t seq, at_ms;
-};
-/* When state_seq < seq and the turns in between are `rebuilds`, going through
- * their records (a history from state_seq + 1 on) makes the state. */
-struct journal_was {
-    uint64_t seq;        /* the turn it was after; 0: before the first */
-    uint64_t newest_seq; /* of the actor */
-    bool has_state;
-    struct plex_bytes state;
-    uint32_t schema_version;
-    uint64_t state_seq;
-};
-
-/* Compute the chain of hashes again over at most `limit` turns. */
-struct journal_verify {
-    struct plex_actor_id actor; /* all parts "": of everyone */
-    struct plex_bytes after;    /* "" or the last answer's next */
-    uint32_t limit;             /* turns; 1..10000 */
-};
-struct journal_broken {
-    struct plex_actor_id actor;
-    uint64_t seq; /* the first turn that does not hold */
-    const char *text;
-};
-struct journal_verified {
-    uint64_t turns, actors; /* looked at; actors that were finished */
-    uint64_t unchained;     /* turns from before there was a chain */
-    const struct journal_broken *broken; /* at most one per actor */
-    size_t n_broken;
-    struct plex_bytes next; /* "" at the end */
-};
-
-/* -- calls over a link ---------------------------------------------------- */
+/* What other services may include: the entries (types.h), and the calls. */
 
 /* Each done() runs once, on the loop. With a status but PLEX_OK the pointer is
  * NULL; PLEX_UNKNOWN means that it may or may not have been done. Appends are
@@ -271,5 +100,18 @@ void journal_client_pending(struct journal_client *client,
                             const struct plex_context *context, uint32_t first,
                             uint32_t last, struct plex_bytes after,
                             uint32_t limit, journal_pending_fn done, void *arg);
+
+/* Only what is due before until_ms, by (shard, due_ms): a worker need not hold
+ * more than the next few minutes of its shards. With the last page comes when
+ * the next one after it is due, 0: there is none. */
+typedef void (*journal_due_fn)(void *arg, enum plex_status status,
+                               const char *text,
+                               const struct journal_pending_item *items,
+                               size_t n, struct plex_bytes next,
+                               uint64_t next_due_ms);
+void journal_client_due(struct journal_client *client,
+                        const struct plex_context *context,
+                        const struct journal_due *want, journal_due_fn done,
+                        void *arg);
 
 #endif

@@ -136,3 +136,37 @@ journal_snapshot_due(const struct journal_snapshot_rule *rule, uint64_t turns,
                          (rule->bytes > 0 && bytes >= rule->bytes) ||
                          (rule->ms > 0 && ms >= rule->ms));
 }
+
+/* -- due ------------------------------------------------------------------- */
+
+static void
+due_finish(struct journal_call *call, enum plex_status status, const char *text,
+           struct plex_bytes payload, struct plex_arena *arena)
+{
+    struct journal_replied_page page = {0};
+    struct plex_err err;
+
+    if (status == PLEX_OK &&
+        journal_unpack_pending(payload, arena, &page, &err) != PLEX_OK) {
+        status = PLEX_INTERNAL;
+        text = err.text;
+        page = (struct journal_replied_page){0};
+    }
+    call->done.due(call->arg, status, text, page.items, page.n, page.next,
+                   page.next_due_ms);
+}
+
+void
+journal_client_due(struct journal_client *client,
+                   const struct plex_context *context,
+                   const struct journal_due *want, journal_due_fn done,
+                   void *arg)
+{
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+
+    call->finish = due_finish;
+    call->done.due = done;
+    call->err.status = journal_pack_due(want, &payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_PENDING, &payload, call);
+}

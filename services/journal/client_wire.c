@@ -240,6 +240,21 @@ journal_pack_pending(uint32_t first, uint32_t last, struct plex_bytes after,
     return plex_wire_pack(&request.base, out, err);
 }
 
+enum plex_status
+journal_pack_due(const struct journal_due *want, struct plex_buf *out,
+                 struct plex_err *err)
+{
+    PB(PendingRequest)
+    request = PLEXSPACES__JOURNAL__V1__PENDING_REQUEST__INIT;
+
+    request.first_shard = want->first;
+    request.last_shard = want->last;
+    request.after = plex_wire_bytes(want->after);
+    request.limit = want->limit;
+    request.until_ms = want->until_ms;
+    return plex_wire_pack(&request.base, out, err);
+}
+
 /* -- replies --------------------------------------------------------------- */
 
 enum plex_status
@@ -374,6 +389,7 @@ journal_unpack_pending(struct plex_bytes in, struct plex_arena *arena,
             return plex_err_wrap(err, "items[%zu]", i);
     }
     *out = (struct journal_replied_page){items, reply->n_items,
-                                         plex_wire_bytes_in(reply->next)};
+                                         plex_wire_bytes_in(reply->next),
+                                         reply->next_due_ms};
     return PLEX_OK;
 }

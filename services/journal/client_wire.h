@@ -10,6 +10,7 @@ struct journal_replied_page {
     const struct journal_pending_item *items;
     size_t n;
     struct plex_bytes next;
+    uint64_t next_due_ms;
 };
 
 PLEX_MUST_USE enum plex_status journal_pack_append(
@@ -28,6 +29,10 @@ PLEX_MUST_USE enum plex_status journal_pack_lookup(const char *tenant,
 PLEX_MUST_USE enum plex_status journal_pack_pending(
     uint32_t first, uint32_t last, struct plex_bytes after, uint32_t limit,
     struct plex_buf *out, struct plex_err *err);
+
+PLEX_MUST_USE enum plex_status journal_pack_due(const struct journal_due *want,
+                                                struct plex_buf *out,
+                                                struct plex_err *err);
 
 /* `n` is what was asked for: another number of results is PLEX_INVALID. */
 PLEX_MUST_USE enum plex_status journal_unpack_append(

@@ -200,7 +200,7 @@ check_read(struct journal_request *r)
         return PLEX_OK;
     case JOURNAL_PENDING:
         if (r->page.first > r->page.last || r->page.limit == 0 ||
-            r->page.limit > 10000)
+            r->page.limit > 10000 || r->page.until_ms > INT64_MAX)
             return plex_err_set(err, PLEX_INVALID,
                                 "pendings of shards %u..%u, limit %u: shards "
                                 "must rise and the limit be 1 to 10000",

@@ -113,11 +113,15 @@ struct journal_page {
     uint32_t first, last;
     struct plex_bytes after;
     uint32_t limit;
+    uint64_t until_ms; /* only what is due before, 0: everything */
 };
 struct journal_paged {
     const struct journal_pending_item *items;
     size_t n;
     struct plex_bytes next; /* "" at the end */
+    /* At the end, with until_ms: when the first one after it is due, 0: there
+     * is none. */
+    uint64_t next_due_ms;
 };
 PLEX_MUST_USE enum plex_status journal_store_pending(
     struct journal_store *store, const struct journal_page *page,

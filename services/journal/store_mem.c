@@ -473,7 +473,8 @@ pending_select(const struct mem_store *store, const struct journal_page *page,
             const struct journal_cursor at = pending_cursor(p);
 
             if (p->shard < page->first || p->shard > page->last ||
-                cursor_compare(&at, after) <= 0)
+                cursor_compare(&at, after) <= 0 ||
+                (page->until_ms > 0 && at.due_ms >= page->until_ms))
                 continue;
             if (*n == cap) {
                 cap = cap ? 2 * cap : 64;
@@ -531,6 +532,20 @@ page_fill(struct mem_pending **all, size_t n, const struct journal_page *page,
     return PLEX_OK;
 }
 
+static uint64_t
+next_due(const struct mem_store *store, const struct journal_page *page)
+{
+    uint64_t due_ms = 0;
+
+    for (struct mem_actor *a = store->actors; a != NULL; a = a->hh.next)
+        for (struct mem_pending *p = a->pendings; p != NULL; p = p->hh.next)
+            if (p->shard >= page->first && p->shard <= page->last &&
+                p->pending.due_ms >= page->until_ms &&
+                (due_ms == 0 || p->pending.due_ms < due_ms))
+                due_ms = p->pending.due_ms;
+    return due_ms;
+}
+
 static enum plex_status
 mem_pending(struct journal_store *base, const struct journal_page *page,
             struct plex_arena *arena, struct journal_paged *out,
@@ -548,6 +563,8 @@ mem_pending(struct journal_store *base, const struct journal_page *page,
     if (n > 0)
         (void)page_fill(all, n, page, arena, out, err);
     free(all);
+    if (err->status == PLEX_OK && page->until_ms > 0 && out->next.len == 0)
+        out->next_due_ms = next_due(store, page);
     return err->status;
 }
 

@@ -433,6 +433,22 @@ page_read(struct pg_store *store, const PGresult *result, uint32_t limit,
     return i < n ? page_token(result, i - 1, arena, out, err) : PLEX_OK;
 }
 
+static enum plex_status
+next_due(struct pg_store *store, const struct journal_page *page,
+         struct journal_paged *out, struct plex_err *err)
+{
+    PGresult *result;
+
+    journal_pg_param_u64(store, page->first);
+    journal_pg_param_u64(store, page->last);
+    journal_pg_param_u64(store, page->until_ms);
+    if (journal_pg_query(store, PG_PENDING_NEXT, &result, err) != PLEX_OK)
+        return err->status;
+    out->next_due_ms = journal_pg_u64(result, 0, 0);
+    PQclear(result);
+    return PLEX_OK;
+}
+
 enum plex_status
 journal_pg_pending(struct journal_store *base, const struct journal_page *page,
                    struct plex_arena *arena, struct journal_paged *out,
@@ -451,9 +467,15 @@ journal_pg_pending(struct journal_store *base, const struct journal_page *page,
     journal_pg_param_u64(store, after.row);
     journal_pg_param_u64(store, page->last);
     journal_pg_param_u64(store, (uint64_t)page->limit + 1); /* is there more? */
-    if (journal_pg_query(store, PG_PENDING_PAGE, &result, err) != PLEX_OK)
+    if (page->until_ms > 0)
+        journal_pg_param_u64(store, page->until_ms);
+    if (journal_pg_query(store,
+                         page->until_ms > 0 ? PG_PENDING_DUE : PG_PENDING_PAGE,
+                         &result, err) != PLEX_OK)
         return err->status;
     status = page_read(store, result, page->limit, arena, out, err);
     PQclear(result);
-    return status;
+    return status == PLEX_OK && page->until_ms > 0 && out->next.len == 0
+               ? next_due(store, page, out, err)
+               : status;
 }

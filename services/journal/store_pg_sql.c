@@ -98,6 +98,13 @@ const char *const journal_pg_texts[PG_STATEMENTS] = {
         "WHERE p.shard <= $4::bigint AND (p.shard, p.due_ms, p.id) > "
         "($1::bigint, $2::bigint, $3::bigint) ORDER BY p.shard, p.due_ms, "
         "p.id LIMIT $5::bigint",
+    [PG_PENDING_DUE] =
+        "SELECT p.id, p.shard, p.due_ms, p.checksum, p.pending_id, p.message, "
+        "a.name, p.flags FROM journal_due($1::bigint, $4::bigint, "
+        "$2::bigint, $3::bigint, $6::bigint, $5::bigint) WITH ORDINALITY p "
+        "JOIN journal_actor a ON a.id = p.actor ORDER BY p.ordinality",
+    [PG_PENDING_NEXT] = "SELECT journal_next_due($1::bigint, $2::bigint, "
+                        "$3::bigint)",
     [PG_SNAPSHOT_ADD] =
         "INSERT INTO journal_snapshot (actor, seq, schema_version, "
         "state_hash, checksum, state, flags) VALUES ($1, $2, $3, $4, $5, $6, "

@@ -171,11 +171,6 @@ enum plex_status journal_sql_lookup(struct journal_store *base,
                                     uint64_t wall_ms, struct plex_arena *arena,
                                     struct journal_lookup *out,
                                     struct plex_err *err);
-enum plex_status journal_sql_pending(struct journal_store *base,
-                                     const struct journal_page *page,
-                                     struct plex_arena *arena,
-                                     struct journal_paged *out,
-                                     struct plex_err *err);
 
 /* A row of SQL_TURN_GET. Bytes are borrowed until the statement moves. */
 struct sql_turn {
@@ -192,6 +187,13 @@ PLEX_MUST_USE enum plex_status journal_sql_turn_get(
 PLEX_MUST_USE bool journal_sql_snapshot_read(sqlite3_stmt *stmt,
                                              const char *name, size_t name_len,
                                              struct journal_row *out);
+
+/* -- store_sqlite_pending.c */
+enum plex_status journal_sql_pending(struct journal_store *base,
+                                     const struct journal_page *page,
+                                     struct plex_arena *arena,
+                                     struct journal_paged *out,
+                                     struct plex_err *err);
 
 /* -- store_sqlite_keys.c */
 extern const struct journal_key_ops journal_sql_keys;

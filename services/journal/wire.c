@@ -275,9 +275,9 @@ journal_wire_request(enum journal_request_kind kind, struct plex_bytes in,
     case JOURNAL_PENDING: {
         const PB(PendingRequest) *page = pb;
 
-        out->page =
-            (struct journal_page){page->first_shard, page->last_shard,
-                                  plex_wire_bytes_in(page->after), page->limit};
+        out->page = (struct journal_page){page->first_shard, page->last_shard,
+                                          plex_wire_bytes_in(page->after),
+                                          page->limit, page->until_ms};
         return PLEX_OK;
     }
     case JOURNAL_HISTORY:
@@ -406,6 +406,7 @@ journal_wire_paged(const struct journal_paged *paged, struct plex_arena *arena,
     } * items;
 
     reply.next = plex_wire_bytes(paged->next);
+    reply.next_due_ms = paged->next_due_ms;
     reply.n_items = n;
     reply.items = plex_arena_alloc(arena, n * sizeof *reply.items + 1);
     items = plex_arena_alloc(arena, n * sizeof *items + 1);

@@ -295,6 +295,55 @@ START_TEST(pendings_are_paged_by_shard_and_due_time)
 }
 END_TEST
 
+static struct journal_paged
+due_before(uint32_t first, uint32_t last, uint64_t until_ms,
+           struct plex_bytes after, uint32_t limit)
+{
+    const struct journal_page page = {first, last, after, limit, until_ms};
+    struct journal_paged out;
+    struct plex_err err = {0};
+
+    ck_assert_msg(journal_store_pending(fx.store, &page, &fx.arena, &out,
+                                        &err) == PLEX_OK,
+                  "%s", err.text);
+    return out;
+}
+
+START_TEST(what_is_due_is_paged_and_what_comes_next_is_told)
+{
+    struct plex_bytes after = {0};
+    struct journal_paged page;
+    char key[16];
+    int n = 0, pages = 0;
+
+    ck_assert_uint_eq(due_before(0, 4095, NOW, after, 9).next_due_ms, 0);
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(key, sizeof key, "k%u", i);
+        add_pending(key, 1, 100 * (i % 4), key, 1000 + i);
+    }
+    do { /* shards 100 and 200, due at 1001, 1002, 1005, ... */
+        page = due_before(1, 299, 1021, after, 3);
+        for (size_t i = 0; i < page.n; i++, n++) {
+            (void)snprintf(key, sizeof key, "k%d",
+                           n < 5 ? 1 + 4 * n : 2 + 4 * (n - 5));
+            ck_assert_str_eq(page.items[i].owner.key, key);
+        }
+        after = page.next;
+        ck_assert_uint_eq(page.next_due_ms, after.len > 0 ? 0 : 1021);
+    } while (after.len > 0 && ++pages < 10);
+    ck_assert_int_eq(n, 10);
+    page = due_before(0, 4095, 1000, after, 9);
+    ck_assert_uint_eq(page.n, 0);
+    ck_assert_uint_eq(page.next_due_ms, 1000);
+    page = due_before(0, 4095, 5000, after, 100);
+    ck_assert_uint_eq(page.n, 40);
+    ck_assert_uint_eq(page.next_due_ms, 0);
+    page = due_before(300, 4095, 1004, after, 100);
+    ck_assert_uint_eq(page.n, 1);
+    ck_assert_uint_eq(page.next_due_ms, 1007);
+}
+END_TEST
+
 START_TEST(a_page_token_of_someone_else_is_invalid)
 {
     const struct journal_page page = {0, 1, bytes_of("nonsense"), 1};
@@ -564,6 +613,7 @@ suite(void)
     tcase_add_test(t, a_fence_and_the_first_turn_under_it_go_into_one_commit);
     tcase_add_test(t, the_newest_snapshot_is_loaded_unless_a_turn_is_newer);
     tcase_add_test(t, pendings_are_paged_by_shard_and_due_time);
+    tcase_add_test(t, what_is_due_is_paged_and_what_comes_next_is_told);
     tcase_add_test(t, a_page_token_of_someone_else_is_invalid);
     tcase_add_test(t, settling_removes_a_pending_with_or_without_a_turn);
     tcase_add_test(t, a_pending_of_the_same_id_replaces_the_former_one);

@@ -203,7 +203,8 @@ downgrade(void)
             "DROP TABLE journal_anchor; ALTER TABLE journal_pending DROP "
             "COLUMN flags; ALTER TABLE journal_snapshot DROP COLUMN flags; "
             "DROP TABLE journal_tenant_key; "
-            "DROP FUNCTION journal_seq_at; DELETE FROM plex_migration WHERE "
+            "DROP FUNCTION journal_seq_at; DROP FUNCTION journal_due; DROP "
+            "FUNCTION journal_next_due; DELETE FROM plex_migration WHERE "
             "service = 'journal' AND version > 1");
     fixture_reopen();
 }

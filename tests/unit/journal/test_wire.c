@@ -168,6 +168,15 @@ START_TEST(reads_and_fences_survive_the_wire)
     ck_assert_uint_eq(request.page.last, 2);
     ck_assert_uint_eq(request.page.limit, 3);
     ck_assert(same(request.page.after, text("t")));
+    ck_assert_uint_eq(request.page.until_ms, 0);
+    buf.len = 0;
+    ck_assert_int_eq(
+        journal_pack_due(&(struct journal_due){1, 2, 77, text("t"), 3}, &buf,
+                         &err),
+        PLEX_OK);
+    ck_assert_int_eq(decode(JOURNAL_PENDING), PLEX_OK);
+    ck_assert_uint_eq(request.page.until_ms, 77);
+    ck_assert_uint_eq(request.page.limit, 3);
 }
 END_TEST
 
