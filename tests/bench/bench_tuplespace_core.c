@@ -167,6 +167,24 @@ take_order(struct bench *bench, int64_t key)
     read_matching(bench, matchers, true, 0);
 }
 
+/* As a service's loop does it when it has nothing else to do. */
+static void
+build(struct bench *bench)
+{
+    const uint64_t began = now_ns();
+    uint64_t longest = 0;
+
+    while (tspace_core_wait_ms(bench->core, now()) <= 1) {
+        const uint64_t start = now_ns();
+
+        tspace_core_tick(bench->core, now());
+        if (now_ns() - start > longest)
+            longest = now_ns() - start;
+    }
+    printf("index made in %.0f ms, at most %.1f ms at a time\n",
+           (double)(now_ns() - began) / 1e6, (double)longest / 1e6);
+}
+
 /* -- figures --------------------------------------------------------------- */
 
 static int
@@ -292,10 +310,9 @@ bench_pairs(uint64_t tuples, uint64_t n)
     for (uint64_t i = 0; i < tuples; i++)
         write_order(&bench, (int64_t)i, 1);
     figures("write, no index but by age", tuples, now_ns() - began, NULL, 0);
-    for (int i = 0; i < 100; i++) { /* make the index */
-        take_order(&bench, (int64_t)tuples / 2 + i);
-        write_order(&bench, (int64_t)tuples / 2 + i, 1);
-    }
+    take_order(&bench, (int64_t)tuples / 2); /* wants the index */
+    write_order(&bench, (int64_t)tuples / 2, 1);
+    build(&bench);
     stats = tspace_core_stats(bench.core);
     printf("%llu tuples of 4 fields: %.1f bytes each, of which %.1f of indexes "
            "(%llu indexes)\n",
@@ -332,10 +349,11 @@ bench_range(uint64_t tuples)
     matchers[2].high = matchers[2].low;
     matchers[2].high.value.integer += 8;
     start = now_ns();
-    read_matching(&bench, matchers, false, 0); /* makes the index */
+    read_matching(&bench, matchers, false, 0); /* wants the index */
     read_matching(&bench, matchers, false, 0);
-    printf("first search over %llu tuples, index made: %.1f ms\n",
+    printf("two searches over %llu tuples without an index: %.1f ms\n",
            (unsigned long long)tuples, (double)(now_ns() - start) / 1e6);
+    build(&bench);
     for (int wide = 0; wide < 2; wide++) {
         const uint64_t found = bench.found;
         char name[80];

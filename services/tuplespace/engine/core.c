@@ -55,6 +55,7 @@ tenant_get(struct tspace_core *core, const char *name)
     if (tenant == NULL) {
         tenant = plex_calloc(1, sizeof *tenant);
         tenant->name = plex_strdup(name);
+        TAILQ_INIT(&tenant->by_age);
         HASH_ADD_KEYPTR(hh, core->tenants, tenant->name, strlen(name), tenant);
     }
     return tenant;
@@ -108,6 +109,8 @@ space_free(struct tspace_core *core, struct space *space)
     for (uint32_t i = 0; i < space->n_shapes; i++) {
         if (space->shapes[i] == NULL)
             continue;
+        if (core->building == space->shapes[i])
+            core->building = NULL;
         listener_table_fini(&space->shapes[i]->waiters);
         listener_table_fini(&space->shapes[i]->subscriptions);
         shape_fini(space->shapes[i]);
@@ -117,6 +120,7 @@ space_free(struct tspace_core *core, struct space *space)
     if (core->last_space == space)
         core->last_space = NULL;
     HASH_DEL(core->spaces, space);
+    space->realm->tenant->spaces--;
     core_realm_release(core, space->realm);
     core->stats.spaces--;
     free(space->key);
@@ -151,21 +155,31 @@ core_space_find(struct tspace_core *core, const struct tspace_where *where)
     return space;
 }
 
-/* Spaces that nothing is in exist in memory only. */
 static bool
-space_room(struct tspace_core *core)
+space_fits(const struct tspace_core *core, const struct tenant *tenant)
+{
+    const struct tspace_config *config = &core->config;
+
+    return core->restoring || ((config->spaces_max == 0 ||
+                                core->stats.spaces < config->spaces_max) &&
+                               (config->tenant_spaces_max == 0 ||
+                                tenant->spaces < config->tenant_spaces_max));
+}
+
+/* Spaces that nothing is in exist in memory only: they make room. */
+static bool
+space_room(struct tspace_core *core, const struct tenant *tenant)
 {
     struct space *space, *next;
 
-    if (core->config.spaces_max == 0 || core->restoring ||
-        core->stats.spaces < core->config.spaces_max)
+    if (space_fits(core, tenant))
         return true;
     HASH_ITER(hh, core->spaces, space, next)
     {
         if (space_idle(space))
             space_free(core, space);
     }
-    return core->stats.spaces < core->config.spaces_max;
+    return space_fits(core, tenant);
 }
 
 struct space *
@@ -173,14 +187,19 @@ core_space_get(struct tspace_core *core, const struct tspace_where *where)
 {
     struct space *space = core_space_find(core, where);
     char key[SPACE_KEY_MAX];
+    struct realm *realm;
     size_t len;
 
     if (space != NULL)
         return space;
-    if (!space_room(core))
+    realm = core_realm_get(core, where);
+    if (!space_room(core, realm->tenant)) {
+        core_realm_release(core, realm);
         return NULL;
+    }
     space = plex_calloc(1, sizeof *space);
-    space->realm = core_realm_get(core, where);
+    space->realm = realm;
+    realm->tenant->spaces++;
     len = key_add(key, 0, sizeof key, where->tenant);
     len = key_add(key, len, sizeof key, where->ns);
     len = key_add(key, len, sizeof key, where->space);

@@ -69,6 +69,11 @@ struct tspace_config {
     uint32_t tenant_waiters_max;
     uint32_t waiters_max;
     uint32_t requests_max; /* answers remembered; past it the oldest goes */
+    uint32_t tenant_requests_max;
+    uint64_t remember_bytes_max; /* of tuples in them; 0: 256 MiB */
+    uint32_t tenant_spaces_max;
+    uint32_t tenant_tx_max;
+    uint32_t tenant_subscriptions_max;
     uint32_t tx_max;
     uint32_t subscriptions_max;
     uint32_t events_max;   /* unacknowledged per guaranteed subscription */

@@ -213,6 +213,7 @@ core_subscription_make(struct tspace_core *core, struct space *space,
     HASH_ADD(hh, core->subscriptions, id, sizeof subscription->id,
              subscription);
     space->subscriptions++;
+    space->realm->tenant->subscriptions++;
     core->stats.subscriptions++;
     return subscription;
 }
@@ -240,6 +241,7 @@ core_subscription_end(struct tspace_core *core,
     due_remove(&core->mono, &subscription->redeliver_place);
     HASH_DEL(core->subscriptions, subscription);
     subscription->space->subscriptions--;
+    subscription->space->realm->tenant->subscriptions--;
     core->stats.subscriptions--;
     free((uint8_t *)subscription->target.data);
     free(subscription);
@@ -263,9 +265,10 @@ subscription_store(struct tspace_core *core,
 /* -- requests -------------------------------------------------------------- */
 
 static bool
-subscribe_good(struct tspace_core *core,
+subscribe_good(struct tspace_core *core, const struct tenant *tenant,
                const struct tspace_subscribe *subscribe)
 {
+    const uint32_t of_tenant = core->config.tenant_subscriptions_max;
     void *call = subscribe->op.call;
     const uint32_t max = core->config.subscriptions_max;
 
@@ -282,6 +285,9 @@ subscribe_good(struct tspace_core *core,
                     "this is not possible within a transaction");
     else if (max != 0 && core->stats.subscriptions >= max)
         core_refuse(core, call, PLEX_LIMIT, "there are %u subscriptions", max);
+    else if (of_tenant != 0 && tenant->subscriptions >= of_tenant)
+        core_refuse(core, call, PLEX_LIMIT, "the tenant has %u subscriptions",
+                    of_tenant);
     else
         return true;
     return false;
@@ -314,7 +320,7 @@ tspace_core_subscribe(struct tspace_core *core, struct tspace_now now,
     struct scope scope;
 
     if (!core_begin(core, now, &subscribe->op, true, &scope) ||
-        !subscribe_good(core, subscribe))
+        !subscribe_good(core, scope.realm->tenant, subscribe))
         return;
     subscription = core_subscription_make(core, scope.space, core->next_id++,
                                           subscribe->template);

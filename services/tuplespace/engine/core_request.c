@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+enum { REMEMBER_BYTES = 256 << 20 };
+
 /* -- memory ---------------------------------------------------------------- */
 
 struct plex_bytes
@@ -54,6 +56,9 @@ core_memory_free(struct tspace_core *core, struct request *request,
 {
     if (request->answer != NULL) {
         TAILQ_REMOVE(&core->by_age, request, by_age);
+        TAILQ_REMOVE(&request->realm->tenant->by_age, request, of_tenant);
+        request->realm->tenant->requests--;
+        core->remembered_bytes -= request->bytes;
         core->stats.requests--;
         if (durable && request->stored)
             core_record(core, TSPACE_RECORD_REQUEST, NULL, request->realm,
@@ -100,17 +105,42 @@ memory_make(struct tspace_core *core, struct realm *realm, char kind,
     return request;
 }
 
-/* The oldest memories make room. */
+static uint64_t
+answer_bytes(const struct answer *answer)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; !answer->pub.is_write && i < answer->pub.n; i++)
+        bytes += answer->items[i]->body_bytes;
+    return bytes;
+}
+
+/* The oldest memories make room, those of a tenant with too many first. */
 static void
 memory_keep(struct tspace_core *core, struct request *request,
             struct answer *answer)
 {
+    const struct tspace_config *config = &core->config;
+    const uint64_t bytes_max = config->remember_bytes_max != 0
+                                   ? config->remember_bytes_max
+                                   : REMEMBER_BYTES;
+    struct tenant *tenant = request->realm->tenant;
+
     request->expires_ms = core->now.wall_ms + TSPACE_REMEMBER_MS;
     request->answer = answer;
     answer->refs++;
+    request->bytes = answer_bytes(answer);
     TAILQ_INSERT_TAIL(&core->by_age, request, by_age);
+    TAILQ_INSERT_TAIL(&tenant->by_age, request, of_tenant);
     core->stats.requests++;
-    while (core->stats.requests > core->config.requests_max &&
+    tenant->requests++;
+    core->remembered_bytes += request->bytes;
+    while (config->tenant_requests_max != 0 &&
+           tenant->requests > config->tenant_requests_max &&
+           TAILQ_FIRST(&tenant->by_age) != request)
+        core_memory_free(core, TAILQ_FIRST(&tenant->by_age), true);
+    while ((core->stats.requests > config->requests_max ||
+            core->remembered_bytes > bytes_max) &&
            TAILQ_FIRST(&core->by_age) != request)
         core_memory_free(core, TAILQ_FIRST(&core->by_age), true);
 }
@@ -235,8 +265,7 @@ core_begin(struct tspace_core *core, struct tspace_now now,
         scope->space = core_space_get(core, &op->where);
         if (scope->space == NULL) {
             core_refuse(core, op->call, PLEX_LIMIT,
-                        "there are %llu spaces already",
-                        (unsigned long long)core->config.spaces_max);
+                        "there are too many spaces for another");
             return false;
         }
         scope->realm = scope->space->realm;

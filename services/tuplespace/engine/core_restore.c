@@ -424,9 +424,15 @@ requests_sort(struct tspace_core *core, struct restore *restore)
         return;
     qsort(restore->requests, restore->n_requests, sizeof(struct request *),
           request_compare);
-    TAILQ_INIT(&core->by_age);
-    for (uint32_t i = 0; i < restore->n_requests; i++)
-        TAILQ_INSERT_TAIL(&core->by_age, restore->requests[i], by_age);
+    for (uint32_t i = 0; i < restore->n_requests; i++) {
+        struct request *request = restore->requests[i];
+        struct tenant *tenant = request->realm->tenant;
+
+        TAILQ_REMOVE(&core->by_age, request, by_age);
+        TAILQ_REMOVE(&tenant->by_age, request, of_tenant);
+        TAILQ_INSERT_TAIL(&core->by_age, request, by_age);
+        TAILQ_INSERT_TAIL(&tenant->by_age, request, of_tenant);
+    }
 }
 
 void
@@ -456,7 +462,7 @@ tspace_core_restored(struct tspace_core *core, struct tspace_now now,
         TSPACE_RECORD_SPACE,        TSPACE_RECORD_CLAIM, TSPACE_RECORD_TX,
         TSPACE_RECORD_SUBSCRIPTION, TSPACE_RECORD_EVENT, TSPACE_RECORD_REQUEST,
     };
-    const uint32_t requests_max = core->config.requests_max;
+    const struct tspace_config config = core->config;
     struct restore *restore = core->restore;
     struct subscription *subscription;
     uint32_t done = 0;
@@ -464,7 +470,9 @@ tspace_core_restored(struct tspace_core *core, struct tspace_now now,
     core_now(core, now);
     if (restore == NULL)
         return PLEX_OK;
-    core->config.requests_max = UINT32_MAX;
+    core->config.requests_max = UINT32_MAX; /* not yet in order of age */
+    core->config.tenant_requests_max = 0;
+    core->config.remember_bytes_max = UINT64_MAX;
     for (size_t kind = 0; kind < sizeof order / sizeof order[0]; kind++)
         for (uint32_t i = 0; i < restore->n_saved; i++) {
             if (restore->saved[i].record != order[kind])
@@ -476,7 +484,7 @@ tspace_core_restored(struct tspace_core *core, struct tspace_now now,
     if (done != restore->n_saved)
         return plex_err_set(err, PLEX_CORRUPT,
                             "records of an unknown kind are in the store");
-    core->config.requests_max = requests_max;
+    core->config = config;
     items_link(restore);
     requests_sort(core, restore);
     core_restore_free(core);

@@ -1,6 +1,10 @@
 /* What ends by itself. */
 #include "services/tuplespace/engine/core_private.h"
 
+enum {
+    BUILD_MAX = 5000 /* tuples put into an index by one tick */
+};
+
 static void
 item_due(struct tspace_core *core, struct item *item)
 {
@@ -58,6 +62,8 @@ tspace_core_tick(struct tspace_core *core, struct tspace_now now)
     uint32_t left = TICK_MAX;
 
     core_now(core, now);
+    if (core->building != NULL && !shape_build(core->building, BUILD_MAX))
+        core->building = NULL;
     while (left > 0 && mono->n > 0 && mono->dues[0].at <= core->now.mono_ns) {
         mono_due(core, mono->dues[0]);
         left--;
@@ -85,6 +91,8 @@ tspace_core_wait_ms(const struct tspace_core *core, struct tspace_now now)
     const struct request *request = TAILQ_FIRST(&core->by_age);
     uint64_t wait = UINT64_MAX, ms;
 
+    if (core->building != NULL)
+        return 1;
     if (core->mono.n > 0)
         wait = (until(core->mono.dues[0].at, now.mono_ns) + 999999) / 1000000;
     if (core->wall.n > 0) {

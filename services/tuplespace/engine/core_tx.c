@@ -50,6 +50,7 @@ core_tx_make(struct tspace_core *core, struct realm *realm, uint64_t id)
     TAILQ_INIT(&tx->waiters);
     HASH_ADD(hh, core->txs, id, sizeof tx->id, tx);
     core->stats.transactions++;
+    realm->tenant->transactions++;
     return tx;
 }
 
@@ -179,6 +180,7 @@ core_tx_free(struct tspace_core *core, struct tx *tx)
         item_unref(entry_free(TAILQ_FIRST(&tx->entries)));
     due_remove(&core->mono, &tx->due_place);
     HASH_DEL(core->txs, tx);
+    tx->realm->tenant->transactions--;
     core_realm_release(core, tx->realm);
     core->stats.transactions--;
     free(tx);
@@ -385,6 +387,14 @@ tspace_core_begin(struct tspace_core *core, struct tspace_now now,
         return;
     }
     realm = core_realm_get(core, &op->where);
+    if (core->config.tenant_tx_max != 0 &&
+        realm->tenant->transactions >= core->config.tenant_tx_max) {
+        core_refuse(core, op->call, PLEX_LIMIT,
+                    "%u transactions of the tenant are open already",
+                    core->config.tenant_tx_max);
+        core_realm_release(core, realm);
+        return;
+    }
     tx = core_tx_make(core, realm, core->next_id++);
     core_realm_release(core, realm);
     due_add(&core->mono, core->now.mono_ns + begin->timeout_ms * 1000000,

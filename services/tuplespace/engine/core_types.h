@@ -47,6 +47,8 @@ struct tenant {
     uint64_t tuples, bytes;
     uint32_t waiters;
     uint32_t realms;
+    uint32_t spaces, requests, transactions, subscriptions;
+    TAILQ_HEAD(, request) by_age; /* answers remembered */
 };
 /* A tenant's namespace. */
 struct realm {
@@ -188,8 +190,10 @@ enum { MEMORY_KEY_MAX = 1 + 8 + TSPACE_CLAIM_OWNER_MAX };
 struct request {
     UT_hash_handle hh;
     TAILQ_ENTRY(request) by_age;
+    TAILQ_ENTRY(request) of_tenant;
     struct realm *realm;
     uint64_t expires_ms;
+    uint64_t bytes; /* of the tuples in the answer */
     uint64_t fingerprint;
     enum outcome outcome;
     bool stored;
@@ -230,6 +234,7 @@ struct tspace_core {
     struct rows ids;          /* struct item *, linear hashing by id */
     uint32_t n_ids, n_id_buckets, id_mask;
     struct request *requests;
+    uint64_t remembered_bytes;
     TAILQ_HEAD(request_list, request) by_age;
     struct tx *txs;
     struct claim *claims;
@@ -243,6 +248,7 @@ struct tspace_core {
     struct tspace_notice notice;
     uint8_t key[8];
     struct answer *spare;
+    struct shape *building;  /* has an index to be built */
     struct restore *restore; /* core_restore.c */
     bool restoring;
 };

@@ -127,6 +127,7 @@ void shape_undeclare(struct shape *shape);
 /* A search looked at `scanned` tuples because `def` was not there. */
 void shape_want(struct shape *shape, const struct index_def *def,
                 uint64_t scanned);
+bool shape_building(const struct shape *shape);
 /* True while there is more to build. */
 bool shape_build(struct shape *shape, uint64_t steps);
 uint64_t shape_index_bytes(const struct shape *shape);

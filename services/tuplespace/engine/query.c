@@ -504,6 +504,8 @@ query_close(struct query *query)
     /* Looking at a few in vain is cheaper than an index. */
     if (query->has_wanted && query->scanned > query->found + FEW)
         shape_want(query->shape, &query->wanted, query->scanned - query->found);
+    if (query->has_wanted && shape_building(query->shape))
+        query->core->building = query->shape;
     tree_scan_fini(&query->scan);
     free(query->sorted);
     free(query->heads);

@@ -5,7 +5,7 @@
 
 enum {
     DEBT_MAX = 256,   /* tuples looked at in vain before an index is made */
-    BUILD_MIN = 4096, /* tuples put into it at a time, at least */
+    BUILD_MIN = 8192, /* tuples put into it by a search, at least */
     IDLE_MIN = 10000, /* searches without an index before another replaces it */
 };
 
@@ -342,6 +342,15 @@ shape_undeclare(struct shape *shape)
 }
 
 bool
+shape_building(const struct shape *shape)
+{
+    for (uint32_t i = 1; i < shape->n_indexes; i++)
+        if (shape->indexes[i]->cursor != POS_NONE)
+            return true;
+    return false;
+}
+
+bool
 shape_build(struct shape *shape, uint64_t steps)
 {
     const struct hashed *all = &shape->indexes[0]->hashed;
@@ -368,7 +377,7 @@ shape_want(struct shape *shape, const struct index_def *def, uint64_t scanned)
     struct want *want = &shape->wants[0];
 
     if (index_find(shape, def) != POS_NONE) {
-        shape_build(shape, BUILD_MIN + 2 * scanned);
+        shape_build(shape, BUILD_MIN + scanned / 4);
         return;
     }
     for (uint32_t i = 0; i < 4; i++) {
@@ -386,5 +395,5 @@ shape_want(struct shape *shape, const struct index_def *def, uint64_t scanned)
         return;
     want->debt = 0;
     if (index_begin(shape, def) != NULL)
-        shape_build(shape, BUILD_MIN + 2 * scanned);
+        shape_build(shape, BUILD_MIN + scanned / 4);
 }

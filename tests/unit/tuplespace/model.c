@@ -186,7 +186,6 @@ obtain(struct model *model, struct mtuple *tuple, uint64_t tx_id, bool take,
     }
 }
 
-/* Whoever waits and comes first. */
 static void
 show(struct model *model, struct mtuple *tuple)
 {
@@ -240,10 +239,8 @@ by_order(const void *a, const void *b)
     struct tspace_value left, right;
     int order;
 
-    if (sorting->order == TSPACE_OLDEST)
-        return age;
-    if (sorting->order == TSPACE_NEWEST)
-        return -age;
+    if (sorting->order == TSPACE_OLDEST || sorting->order == TSPACE_NEWEST)
+        return sorting->order == TSPACE_OLDEST ? age : -age;
     tspace_packed_get(x->packed.data, sorting->order_field, &left);
     tspace_packed_get(y->packed.data, sorting->order_field, &right);
     order = tspace_value_worth(&left, &right);
@@ -270,7 +267,7 @@ find(struct model *model, const struct mread *read, struct mtuple **found)
     return n;
 }
 
-/* Those who wait in a circle: as core_tx.c says it, but without a stack. */
+/* As core_tx.c says it, but without a stack. */
 static bool
 deadlocked(struct model *model, uint64_t start)
 {
@@ -583,7 +580,6 @@ claim_end(struct model *model, int number, bool confirmed)
     }
 }
 
-/* Tuples return in the order in which they were claimed. */
 static void
 claim_show(struct model *model)
 {
@@ -667,7 +663,7 @@ void
 model_tick(struct model *model)
 {
     while (mono_due(model))
-        ;
+        continue;
     for (;;) {
         int first = -1;
 

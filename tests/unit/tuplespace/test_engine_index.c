@@ -169,6 +169,8 @@ START_TEST(a_search_looks_at_what_matches_and_at_little_else)
         drive.replies[0].done = false;
         read_one(&drive, 0, template("s?>?", "order", 99980ll), 0);
     }
+    while (tspace_core_wait_ms(drive.core, drive.now) == 1)
+        drive_pass(&drive, 0);
     before = tspace_core_stats(drive.core).scanned;
     for (int64_t i = 0; i < 1000; i++)
         ck_assert_uint_eq(
@@ -339,6 +341,8 @@ START_TEST(a_tuple_of_four_fields_takes_200_bytes_with_its_indexes)
         put(&drive, 0, order(i, 1));
     for (int i = 0; i < 3; i++)
         take(&drive, 1, template("si?s", "order", 40000ll + i, "pending"), 0);
+    while (tspace_core_wait_ms(drive.core, drive.now) == 1)
+        drive_pass(&drive, 0);
     ck_assert_uint_eq(tspace_core_stats(drive.core).indexes, 2);
     used = mallinfo2().uordblks + mallinfo2().hblkhd - before;
     if (used < 50000)
