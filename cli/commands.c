@@ -29,7 +29,7 @@ const struct cli_command cli_commands[] = {
     {"actor", "cast", "ACTOR [JSON]", 1, 2,
      "send without waiting for the reply", cli_actor_cast_options,
      cli_actor_cast},
-    CLI_PROCESS_COMMANDS
+    CLI_PROCESS_COMMANDS,
     {"application", "deploy", "FILE", 1, 1,
      "deploy the application of a YAML manifest", NULL, cli_application_deploy},
     {"application", "list", "", 0, 0, "what is deployed",

@@ -124,13 +124,10 @@ extern const struct plex_option cli_events_options[];
          "forget a child that was terminated",                      \
          cli_process_options,                                       \
          cli_child_delete},                                         \
-        {"",                                                        \
-         "events",                                                  \
-         "",                                                        \
-         0,                                                         \
-         0,                                                         \
-         "starts, stops, restarts of processes; a line each",       \
-         cli_events_options,                                        \
-         cli_events},
+    {                                                               \
+        "", "events", "", 0, 0,                                     \
+            "starts, stops, restarts of processes; a line each",    \
+            cli_events_options, cli_events                          \
+    }
 
 #endif

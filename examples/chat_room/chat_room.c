@@ -95,9 +95,9 @@ read_out(struct plex_ctx *ctx)
     size_t used = 0;
 
     for (uint64_t i = from; i < guest->count; i++)
-        used += (size_t)snprintf(out + used, sizeof out - used, "%s\"%s\"",
-                                 i == from ? "" : ",",
-                                 guest->heard[i % HEARD_MAX]);
+        used +=
+            (size_t)snprintf(out + used, sizeof out - used, "%s\"%s\"",
+                             i == from ? "" : ",", guest->heard[i % HEARD_MAX]);
     out[used] = '\0';
     plex_reply_json(ctx, "{\"nick\":\"%s\",\"heard\":[%s]}", guest->nick, out);
 }

@@ -366,7 +366,8 @@ instances_url(const struct gate *gate, const struct plex_actor_id *to)
     const struct reg_node *nodes;
     size_t n;
 
-    if (type == NULL || type->is_virtual || app->state != REG_APP_RUNNING)
+    if (type == NULL || type->is_virtual || app->state != REG_APP_RUNNING ||
+        app->root.incarnation == 0)
         return NULL;
     nodes = reg_catalog_nodes(catalog, &n);
     for (size_t i = 0; i < n; i++)

@@ -169,9 +169,8 @@ assign(struct reg_core *core, struct reg_root_rec *root, uint64_t now_ns)
     if (claimed(core, root, now_ns))
         return;
     if (now_ns < core->grace_end_ns || now_ns < root->held_until) {
-        wake_at(core, core->grace_end_ns > root->held_until
-                          ? core->grace_end_ns
-                          : root->held_until);
+        wake_at(core, core->grace_end_ns > root->held_until ? core->grace_end_ns
+                                                            : root->held_until);
         return;
     }
     for (size_t i = 0; i < core->n_nodes; i++) {

@@ -90,6 +90,8 @@ void work_node_on_delete(void *state, struct plex_call *call);
         {716, "worker.start-child", work_node_on_start},         \
         {717, "worker.terminate-child", work_node_on_terminate}, \
         {718, "worker.restart-child", work_node_on_restart},     \
-        {719, "worker.delete-child", work_node_on_delete},
+    {                                                            \
+        719, "worker.delete-child", work_node_on_delete          \
+    }
 
 #endif

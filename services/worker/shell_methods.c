@@ -189,6 +189,6 @@ const struct plex_method work_methods[] = {
     {WORK_METHOD_INVOKE, "worker.invoke", on_invoke},
     {WORK_METHOD_LIST, "worker.list", on_list},
     {WORK_METHOD_INSPECT, "worker.inspect", on_inspect},
-    WORK_NODE_METHODS
+    WORK_NODE_METHODS,
     {0},
 };
