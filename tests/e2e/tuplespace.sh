@@ -1,0 +1,116 @@
+#!/bin/bash
+# The tuple space: the commands of its page, and what a daemon killed with -9
+# under load keeps, on every back end there is: tuplespace.sh BUILD
+set -u
+cd "$(dirname "$0")/../.."
+bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
+. tests/lib/suite.sh
+. tests/lib/check.sh
+work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
+daemons=()
+# A shell that is ended before it has become a daemon runs the trap, too.
+trap '[ $BASHPID -ne $$ ] || { daemons_stop; rm -rf "$work"; }' EXIT
+
+# DSN: pids in $daemons, the tuple space's first.
+tuplespace()
+{
+    "$bin/plex-tuplespace" --node tuplespace \
+        --listen-url "ipc://$work/tuplespace" \
+        --registry-url "ipc://$work/registry" --admin-addr "" \
+        --store-dsn "$1" --log-level warn 2>>"$work/log" &
+    daemons[0]=$!
+}
+# SIGTERM may also hit a shell that goes on to become a daemon.
+daemons_stop()
+{
+    local pid
+    for pid in "${daemons[@]}"; do
+        kill "$pid" 2>/dev/null
+        for _ in $(seq 250); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.02
+        done
+        kill -9 "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    done
+    daemons=()
+}
+answers()
+{
+    curl -sf -o "$work/answer" "$PLEX/api/v1/tuplespace/stats"
+}
+suite_begin()
+{
+    local port
+    rm -rf "$work"/*
+    tuplespace "$1"
+    "$bin/plex-registry" --node registry --listen-url "ipc://$work/registry" \
+        --registry-url "ipc://$work/registry" --admin-addr "" \
+        --store-dsn "mem:" --log-level warn 2>>"$work/log" &
+    daemons[1]=$!
+    port=$(free_port)
+    "$bin/plex-gateway" --node gateway --listen-url "ipc://$work/gateway" \
+        --registry-url "ipc://$work/registry" --admin-addr "" \
+        --http-addr "127.0.0.1:$port" --log-level warn 2>>"$work/log" &
+    daemons[2]=$!
+    export PLEX=http://127.0.0.1:$port
+    for _ in $(seq 500); do
+        answers && return 0
+        kill -0 "${daemons[2]}" || break
+        sleep 0.02
+    done
+    cat "$work/log"
+    return 1
+}
+
+# Kills the tuple space as long as the clients run, each time after it has
+# served again for a moment.
+under_fire()
+{
+    local clients status kills=0
+    timeout 100 python3 tests/e2e/tuplespace.py "$PLEX" &
+    clients=$!
+    while kill -0 $clients 2>/dev/null; do
+        for _ in $(seq 20); do
+            kill -0 $clients 2>/dev/null || break
+            answers
+            sleep 0.02
+        done
+        kill -9 "${daemons[0]}"
+        wait "${daemons[0]}" 2>/dev/null
+        tuplespace "$1"
+        kills=$((kills + 1))
+    done
+    wait $clients
+    status=$?
+    until answers; do
+        kill -0 "${daemons[0]}" || return 1
+    done
+    echo "$kills kills"
+    [ $kills -ge 3 ] && return $status
+    echo "the clients were done before the tuple space was killed three times"
+    return 1
+}
+
+suite_begin mem: || exit 1
+check "the commands of docs/tuplespace.md print what it says" 0 ' 0 differ' \
+    python3 tests/lib/doc_commands.py docs/tuplespace.md
+daemons_stop
+
+backends=("sqlite:$work/tuples.db")
+[ -n "${PLEX_TEST_PG:-}" ] && backends+=("$PLEX_TEST_PG") ||
+    echo "SKIP: no Postgres in PLEX_TEST_PG"
+[ -n "${PLEX_TEST_REDIS:-}" ] && backends+=("$PLEX_TEST_REDIS") ||
+    echo "SKIP: no Redis in PLEX_TEST_REDIS"
+for dsn in "${backends[@]}"; do
+    suite_begin "$dsn" || exit 1
+    # Not by check(): it is the daemons' parent.
+    sentence="kill -9 loses and doubles no tuple (${dsn%%:*})"
+    if under_fire "$dsn" >"$work/fire" 2>&1; then
+        ok "$sentence"
+    else
+        not_ok "$sentence" "$(cat "$work/fire")"
+    fi
+    daemons_stop
+done
+check_end
