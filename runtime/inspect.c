@@ -100,9 +100,9 @@ void
 rt_stats(const struct rt *rt, struct rt_stats *out)
 {
     memset(out, 0, sizeof *out);
-    for (uint32_t i = 0; i <= rt->exec_count; i++) {
+    for (uint32_t i = 0; i <= rt->exec_max; i++) {
         const struct rt_exec *exec =
-            i == rt->exec_count ? &rt->outside : &rt->execs[i];
+            i == rt->exec_max ? &rt->outside : &rt->execs[i];
 
         out->spawned += rt_count_get(&exec->spawned);
         out->exited += rt_count_get(&exec->exited);

@@ -166,6 +166,9 @@ rt_run(struct rt_fiber *fiber, struct rt_proc *proc)
     struct rt_msg *msg;
 
     exec->spent = 0;
+    rt_count(&exec->turns);
+    atomic_store_explicit(&exec->turn_id, rt_ref(exec->rt, proc).id,
+                          memory_order_relaxed);
     rt_mail_take(exec, proc);
     if ((proc->flags & RT_PROC_DYING) != 0) {
         rt_kill_now(fiber, proc);

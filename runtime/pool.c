@@ -221,7 +221,7 @@ rt_pool_fini(struct rt *rt)
 {
     size_t count = rt->msgs.count * RT_BATCH + rt->outside.msgs.count;
 
-    for (uint32_t i = 0; i < rt->exec_count; i++)
+    for (uint32_t i = 0; i < rt->exec_max; i++)
         count += rt->execs[i].msgs.count;
     assert(count == rt->slab_count * RT_BATCH); /* no message is lost */
     for (size_t i = 0; i < rt->chunk_count; i++)

@@ -63,12 +63,17 @@ rt_create(const struct rt_config *config, struct rt **out, struct plex_err *err)
         rt->config.stack_bytes = STACK_BYTES;
     if (rt->config.budget == 0)
         rt->config.budget = BUDGET;
-    rt->exec_count = config->executors == 0 ? 1 : config->executors;
-    if (posix_memalign(&memory, 64, rt->exec_count * sizeof *rt->execs) != 0)
+    rt->exec_max = config->executors == 0 ? 1 : config->executors;
+    atomic_init(&rt->exec_count, rt->exec_max);
+    if (config->watchdog_spare)
+        rt->exec_max += rt->exec_max + RT_SPARES_MAX > RT_EXECUTORS_MAX
+                            ? RT_EXECUTORS_MAX - rt->exec_max
+                            : (uint32_t)RT_SPARES_MAX;
+    if (posix_memalign(&memory, 64, rt->exec_max * sizeof *rt->execs) != 0)
         memory = plex_calloc(1, SIZE_MAX); /* exits */
     rt->execs = memory;
-    memset(rt->execs, 0, rt->exec_count * sizeof *rt->execs);
-    for (uint32_t i = 0; i < rt->exec_count; i++)
+    memset(rt->execs, 0, rt->exec_max * sizeof *rt->execs);
+    for (uint32_t i = 0; i < rt->exec_max; i++)
         exec_init(rt, &rt->execs[i], i);
     exec_init(rt, &rt->outside, UINT32_MAX);
     (void)pthread_mutex_init(&rt->outside_lock, NULL);
@@ -97,8 +102,8 @@ run(struct rt_exec *exec)
     rt_fiber_switch(&exec->host, exec->current);
 }
 
-static void *
-exec_main(void *arg)
+void *
+rt_exec_main(void *arg)
 {
     run(arg);
     return NULL;
@@ -111,7 +116,7 @@ rt_start(struct rt *rt)
         return;
     rt->started = true;
     for (uint32_t i = 0; i < rt->exec_count; i++)
-        (void)pthread_create(&rt->execs[i].thread, NULL, exec_main,
+        (void)pthread_create(&rt->execs[i].thread, NULL, rt_exec_main,
                              &rt->execs[i]);
     rt_watch_start(rt);
 }
@@ -200,7 +205,7 @@ rt_free(struct rt *rt)
     if (rt == NULL)
         return;
     rt_stop(rt);
-    for (uint32_t i = 0; i < rt->exec_count; i++)
+    for (uint32_t i = 0; i < rt->exec_max; i++)
         exec_fini(&rt->execs[i]);
     exec_fini(&rt->outside);
     rt_groups_free(rt->groups);

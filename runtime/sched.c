@@ -81,6 +81,12 @@ draw(struct rt_exec *exec)
     return x * 0x2545f4914f6cdd1du >> 16;
 }
 
+static uint32_t
+execs(const struct rt *rt)
+{
+    return atomic_load_explicit(&rt->exec_count, memory_order_acquire);
+}
+
 /* -- waking -- */
 
 static void
@@ -140,7 +146,7 @@ overflow_take(struct rt_exec *exec)
     pthread_mutex_lock(&rt->overflow_lock);
     first = rt->overflow;
     count = atomic_load_explicit(&rt->overflow_count, memory_order_relaxed);
-    count = count / rt->exec_count + 1;
+    count = count / execs(rt) + 1;
     count = count > RT_RING / 2 ? RT_RING / 2 : count;
     left = count;
     rest = first;
@@ -340,6 +346,17 @@ lifo_take(struct rt_exec *exec)
     return atomic_exchange_explicit(&exec->lifo, NULL, memory_order_acq_rel);
 }
 
+void
+rt_release_lifo(struct rt_exec *exec)
+{
+    struct rt_proc *proc = lifo_take(exec);
+
+    if (proc == NULL)
+        return;
+    overflow_add(exec->rt, proc, proc, 1);
+    wake_one(exec->rt);
+}
+
 static struct rt_proc *
 next_own(struct rt_exec *exec)
 {
@@ -361,11 +378,12 @@ static struct rt_proc *
 next_theirs(struct rt_exec *exec)
 {
     struct rt *rt = exec->rt;
+    uint32_t count = execs(rt);
     uint32_t start = (uint32_t)draw(exec);
     struct rt_proc *proc;
 
-    for (uint32_t i = 0; i < rt->exec_count; i++) {
-        struct rt_exec *victim = &rt->execs[(start + i) % rt->exec_count];
+    for (uint32_t i = 0; i < count; i++) {
+        struct rt_exec *victim = &rt->execs[(start + i) % count];
 
         if (victim != exec && (proc = steal(exec, victim)) != NULL)
             return proc;
@@ -376,7 +394,7 @@ next_theirs(struct rt_exec *exec)
 static bool
 anything(const struct rt *rt)
 {
-    for (uint32_t i = 0; i < rt->exec_count; i++) {
+    for (uint32_t i = 0; i < execs(rt); i++) {
         const struct rt_exec *exec = &rt->execs[i];
 
         if (atomic_load(&exec->ring_head) != atomic_load(&exec->ring_tail))
@@ -392,6 +410,7 @@ park(struct rt_exec *exec)
 {
     struct rt *rt = exec->rt;
     uint64_t bit = (uint64_t)1 << exec->index, due = rt_timers_due(exec);
+    bool searching;
 
     atomic_store(&exec->park, RT_PARK_ASLEEP);
     atomic_fetch_or(&rt->sleepers, bit);
@@ -400,8 +419,15 @@ park(struct rt_exec *exec)
         rt_count(&exec->parks);
         plex_park_wait(&exec->park, RT_PARK_ASLEEP, due, plex_now());
     }
-    (void)atomic_fetch_and(&rt->sleepers, ~bit);
-    return atomic_exchange(&exec->park, 0) == RT_PARK_SEARCH;
+    /* Who took the bit away counted us as searching and is about to say so;
+     * that must not be left for the next time. */
+    searching = (atomic_fetch_and(&rt->sleepers, ~bit) & bit) == 0;
+    while (searching && atomic_load(&exec->park) == RT_PARK_ASLEEP)
+        plex_park_wait(&exec->park, RT_PARK_ASLEEP, UINT64_MAX, 0);
+    atomic_store(&exec->park, 0);
+    if (atomic_load(&rt->watch_park) != 0)
+        rt_watch_wake(rt);
+    return searching;
 }
 
 static void

@@ -20,6 +20,7 @@ enum {
     RT_RING = 256,                 /* runnable processes of one executor */
     RT_LIFO_MAX = 16,              /* in a row, before the ring has its turn */
     RT_EXECUTORS_MAX = 64,
+    RT_SPARES_MAX = 8,
     RT_PAYLOAD_MAX = 5 << 20,
     RT_STRIPES = 64,
     RT_IDLE_FIBERS = 1024, /* stacks kept by one executor */
@@ -72,8 +73,8 @@ struct rt_exec {
     _Atomic(struct rt_proc *) ring[RT_RING];
     _Atomic(struct rt_proc *) lifo;
     _Alignas(64) _Atomic uint32_t park; /* RT_PARK_... */
-    _Atomic uint64_t turn_ns;           /* since when; 0: none */
-    _Atomic uint64_t turn_id;           /* of which process */
+    _Atomic uint64_t turn_id;           /* of the process that runs */
+    _Atomic uint64_t turns;
     _Atomic(struct rt_timer *) cancelled;
     /* rt_step(): what is ready, in no order. */
     struct rt_proc **ready;
@@ -83,7 +84,8 @@ struct rt_exec {
 struct rt {
     struct rt_config config;
     char *node_id;
-    uint32_t exec_count; /* with threads or 1 */
+    _Atomic uint32_t exec_count; /* that run */
+    uint32_t exec_max;           /* with spares */
     struct rt_exec *execs;
     struct rt_exec outside;
     pthread_mutex_t outside_lock;
@@ -112,7 +114,9 @@ struct rt {
     struct rt_proc *overflow, *overflow_tail;
     _Atomic size_t overflow_count;
     pthread_t watchdog;
-    _Atomic uint32_t watch_park;
+    bool watching;
+    _Atomic uint32_t watch_park; /* 1: it sleeps, as everybody does */
+    _Atomic uint32_t watch_stop;
 };
 
 /* Counters that one thread writes and others read. */
@@ -168,6 +172,10 @@ void rt_kill_now(struct rt_fiber *fiber, struct rt_proc *proc);
 
 void rt_watch_start(struct rt *rt);
 void rt_watch_stop(struct rt *rt);
+void rt_watch_wake(struct rt *rt);
+/* Let others have what this executor would run next. */
+void rt_release_lifo(struct rt_exec *exec);
+void *rt_exec_main(void *exec);
 
 /* -- memory (pool.c) -- */
 
