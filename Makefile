@@ -43,7 +43,7 @@ run: build
 	scripts/demo.sh $(BUILD)
 
 test: setup-test build
-	scripts/test-postgres.sh run $(CTEST) --test-dir $(BUILD)
+	scripts/test-redis.sh run scripts/test-postgres.sh run $(CTEST) --test-dir $(BUILD)
 
 setup-test:
 	@scripts/setup.sh --test
@@ -72,13 +72,13 @@ fuzz:
 asan: setup-test
 	cmake -S . -B build-asan -G Ninja -DPLEX_SANITIZE=address,undefined
 	cmake --build build-asan -j $(JOBS)
-	scripts/test-postgres.sh run scripts/sanitized.sh build-asan \
+	scripts/test-redis.sh run scripts/test-postgres.sh run scripts/sanitized.sh build-asan \
 		$(CTEST) --test-dir build-asan
 
 tsan: setup-test
 	cmake -S . -B build-tsan -G Ninja -DPLEX_SANITIZE=thread
 	cmake --build build-tsan -j $(JOBS)
-	scripts/test-postgres.sh run scripts/sanitized.sh build-tsan \
+	scripts/test-redis.sh run scripts/test-postgres.sh run scripts/sanitized.sh build-tsan \
 		$(CTEST) --test-dir build-tsan
 
 docs: build
