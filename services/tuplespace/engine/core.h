@@ -78,8 +78,11 @@ struct tspace_config {
     uint32_t subscriptions_max;
     uint32_t events_max;   /* unacknowledged per guaranteed subscription */
     uint32_t redeliver_ms; /* first interval of redelivery; 0: 5000 */
-    bool transient;        /* nothing is stored: emit no PUT, no REMOVE */
-    unsigned unsafe;       /* enum tspace_unsafe */
+    /* A search that has looked at so many tuples while an index for it could
+     * be made is refused, UNAVAILABLE, and the index is made. 0: 500,000. */
+    uint64_t scan_max;
+    bool transient;  /* nothing is stored: emit no PUT, no REMOVE */
+    unsigned unsafe; /* enum tspace_unsafe */
     /* Has the caller given up? Asked before a waiter gets a tuple; NULL: no. */
     bool (*gone)(void *arg, void *call);
     void *arg;

@@ -137,6 +137,19 @@ core_refuse(struct tspace_core *core, void *call, enum plex_status status,
 }
 
 void
+core_gave_up(struct tspace_core *core, void *call)
+{
+    if (core->postponed)
+        core_refuse(core, call, PLEX_UNAVAILABLE,
+                    "the space is too large to be searched without an index, "
+                    "which is being made: try again");
+    else
+        core_refuse(core, call, PLEX_LIMIT,
+                    "the regular expression takes too long");
+    core->postponed = false;
+}
+
+void
 core_put_item(struct tspace_core *core, struct item *item)
 {
     struct output *output;

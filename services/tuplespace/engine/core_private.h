@@ -28,6 +28,8 @@ struct output *core_output(struct tspace_core *core,
 void core_reply(struct tspace_core *core, void *call, struct answer *answer);
 void core_refuse(struct tspace_core *core, void *call, enum plex_status status,
                  const char *format, ...) PLEX_PRINTF(4, 5);
+/* A search that gave up. */
+void core_gave_up(struct tspace_core *core, void *call);
 void core_put_item(struct tspace_core *core, struct item *item);
 void core_remove_item(struct tspace_core *core, const struct item *item);
 /* Key and body are copied; body NULL: remove. Of the space, or of the realm. */

@@ -147,8 +147,7 @@ tspace_core_read(struct tspace_core *core, struct tspace_now now,
     answer = read->id != 0 ? by_id(core, &scope, read, &gave_up)
                            : by_search(core, &scope, read, &gave_up);
     if (gave_up) {
-        core_refuse(core, read->op.call, PLEX_LIMIT,
-                    "the regular expression takes too long");
+        core_gave_up(core, read->op.call);
         core_answer_unref(core, answer);
     } else if (answer->pub.n == 0 && read->timeout_ms > 0) {
         core_answer_unref(core, answer);
@@ -180,8 +179,7 @@ tspace_core_count(struct tspace_core *core, struct tspace_now now,
     while (query_next(&query) != NULL)
         answer->pub.number++;
     if (query.gave_up)
-        core_refuse(core, count->op.call, PLEX_LIMIT,
-                    "the regular expression takes too long");
+        core_gave_up(core, count->op.call);
     else
         core_reply(core, count->op.call, answer);
     core_answer_unref(core, answer);

@@ -248,6 +248,7 @@ struct tspace_core {
     struct tspace_notice notice;
     uint8_t key[8];
     struct answer *spare;
+    bool postponed;          /* why the last search gave up */
     struct shape *building;  /* has an index to be built */
     struct restore *restore; /* core_restore.c */
     bool restoring;

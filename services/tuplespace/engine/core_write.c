@@ -246,8 +246,7 @@ tspace_core_swap(struct tspace_core *core, struct tspace_now now,
     if (scope.space != NULL)
         item = swap_find(core, &scope, swap, &gave_up);
     if (gave_up) {
-        core_refuse(core, op->call, PLEX_LIMIT,
-                    "the regular expression takes too long");
+        core_gave_up(core, op->call);
         return;
     }
     if (item == NULL) {
@@ -345,8 +344,7 @@ tspace_core_collect(struct tspace_core *core, struct tspace_now now,
     gather(&query, max, &gathered);
     where.space = collect->to;
     if (gathered.gave_up) {
-        core_refuse(core, op->call, PLEX_LIMIT,
-                    "the regular expression takes too long");
+        core_gave_up(core, op->call);
     } else if (clear && collect->copy) {
         core_refuse(core, op->call, PLEX_INVALID, "copied to no space");
     } else if (scope.tx != NULL &&

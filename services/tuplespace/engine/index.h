@@ -124,8 +124,9 @@ void shape_unlink(struct shape *shape, struct item *item);
 void shape_replace(struct shape *shape, struct item *from, struct item *to);
 void shape_declare(struct shape *shape, const struct index_def *def);
 void shape_undeclare(struct shape *shape);
-/* A search looked at `scanned` tuples because `def` was not there. */
-void shape_want(struct shape *shape, const struct index_def *def,
+/* A search looked at `scanned` tuples because `def` was not there. True: the
+ * index will be there soon, or is now. */
+bool shape_want(struct shape *shape, const struct index_def *def,
                 uint64_t scanned);
 bool shape_building(const struct shape *shape);
 /* True while there is more to build. */

@@ -4,8 +4,9 @@
 #include "services/tuplespace/engine/core_private.h"
 
 enum {
-    FEW = 32,         /* tuples that are looked through without an index */
-    RANDOM_TRIES = 64 /* before all matches are gathered */
+    FEW = 32,          /* tuples that are looked through without an index */
+    SCAN_MAX = 500000, /* tuples looked at while an index could be made */
+    RANDOM_TRIES = 64  /* before all matches are gathered */
 };
 
 bool
@@ -29,10 +30,22 @@ query_visible(const struct tspace_core *core, const struct item *item,
            LIST_FIRST(&hold->entries)->tx == tx;
 }
 
+/* A search that takes too long is better repeated with an index. */
+static void
+postpone(struct query *query)
+{
+    if (!shape_want(query->shape, &query->wanted, query->scanned))
+        return;
+    query->core->building = query->shape;
+    query->core->postponed = true;
+    query->gave_up = true;
+}
+
 static bool
 accept(struct query *query, const struct item *item)
 {
-    query->scanned++;
+    if (++query->scanned == query->scan_max && query->has_wanted)
+        postpone(query);
     if (item->id <= query->after ||
         ((item->hold != NULL || item->expires_ms != 0) &&
          !query_visible(query->core, item, query->tx, query->take)) ||
@@ -204,6 +217,8 @@ group_next(struct query *query)
         query->pos = query->order == TSPACE_NEWEST
                          ? hashed_prev(hashed, query->pos)
                          : hashed_next(hashed, query->pos);
+        if (query->pos != POS_NONE)
+            __builtin_prefetch(shape_item(query->shape, query->pos));
         if (accept(query, item))
             return item;
     }
@@ -457,6 +472,9 @@ query_open(struct query *query)
         query->order == TSPACE_LEAST || query->order == TSPACE_MOST;
 
     query->mode = QUERY_NONE;
+    query->scan_max = query->core->config.scan_max != 0
+                          ? query->core->config.scan_max
+                          : SCAN_MAX;
     if (query->space == NULL)
         return;
     if (n_fields == 0) {
@@ -503,7 +521,8 @@ query_close(struct query *query)
     query->core->stats.scanned += query->scanned;
     /* Looking at a few in vain is cheaper than an index. */
     if (query->has_wanted && query->scanned > query->found + FEW)
-        shape_want(query->shape, &query->wanted, query->scanned - query->found);
+        (void)shape_want(query->shape, &query->wanted,
+                         query->scanned - query->found);
     if (query->has_wanted && shape_building(query->shape))
         query->core->building = query->shape;
     tree_scan_fini(&query->scan);

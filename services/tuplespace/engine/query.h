@@ -40,7 +40,7 @@ struct query {
     struct item **sorted;
     uint32_t n_sorted, next_sorted;
     uint32_t *heads;
-    uint64_t scanned, found;
+    uint64_t scanned, found, scan_max;
     bool gave_up;
 };
 void query_open(struct query *query);

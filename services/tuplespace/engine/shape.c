@@ -371,14 +371,14 @@ shape_build(struct shape *shape, uint64_t steps)
     return more;
 }
 
-void
+bool
 shape_want(struct shape *shape, const struct index_def *def, uint64_t scanned)
 {
     struct want *want = &shape->wants[0];
 
     if (index_find(shape, def) != POS_NONE) {
         shape_build(shape, BUILD_MIN + scanned / 4);
-        return;
+        return true;
     }
     for (uint32_t i = 0; i < 4; i++) {
         if (index_def_equal(&shape->wants[i].def, def)) {
@@ -392,8 +392,10 @@ shape_want(struct shape *shape, const struct index_def *def, uint64_t scanned)
         *want = (struct want){.def = *def};
     want->debt += scanned;
     if (want->debt < DEBT_MAX)
-        return;
+        return false;
     want->debt = 0;
-    if (index_begin(shape, def) != NULL)
-        shape_build(shape, BUILD_MIN + scanned / 4);
+    if (index_begin(shape, def) == NULL)
+        return false;
+    shape_build(shape, BUILD_MIN + scanned / 4);
+    return true;
 }

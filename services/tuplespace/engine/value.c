@@ -169,6 +169,8 @@ tspace_value_worth(const struct tspace_value *a, const struct tspace_value *b)
     const enum tspace_class other = tspace_type_class(b->type);
     struct tspace_key x, y;
 
+    if (a->type == TSPACE_INTEGER && b->type == TSPACE_INTEGER)
+        return (a->integer > b->integer) - (a->integer < b->integer);
     if (class != other)
         return class < other ? -1 : 1;
     if (class == TSPACE_CLASS_STRING || class == TSPACE_CLASS_BINARY)

@@ -183,6 +183,25 @@ START_TEST(a_search_looks_at_what_matches_and_at_little_else)
 }
 END_TEST
 
+START_TEST(a_search_that_takes_too_long_is_refused_until_there_is_an_index)
+{
+    drive.config.scan_max = 1000;
+    tspace_core_free(drive.core);
+    drive.core = tspace_core_create(&drive.config);
+    for (uint64_t i = 0; i < 20000; i++)
+        put(&drive, 0, order(i, 1));
+    ck_assert_int_eq(take(&drive, 1, template("?i??", 19000ll), 0)->status,
+                     PLEX_UNAVAILABLE);
+    ck_assert(strstr(drive.replies[1].text, "try again") != NULL);
+    while (tspace_core_wait_ms(drive.core, drive.now) == 1)
+        drive_pass(&drive, 0);
+    ck_assert_uint_eq(take(&drive, 1, template("?i??", 19000ll), 0)->n, 1);
+    /* No index would help with this one. */
+    ck_assert_uint_eq(count(&drive, 1, template("?r??", "x"))->number, 0);
+    ck_assert_int_eq(drive.replies[1].status, PLEX_OK);
+}
+END_TEST
+
 START_TEST(an_index_is_about_types_too)
 {
     uint64_t before;
@@ -400,6 +419,8 @@ main(void)
     tcase_add_test(tcase, the_tree_finds_what_a_list_finds);
     tcase_add_test(tcase, keys_that_only_rise_fill_the_tree);
     tcase_add_test(tcase, a_search_looks_at_what_matches_and_at_little_else);
+    tcase_add_test(
+        tcase, a_search_that_takes_too_long_is_refused_until_there_is_an_index);
     tcase_add_test(tcase, an_index_is_about_types_too);
     tcase_add_test(tcase, a_declared_index_is_there_from_the_first_search_on);
     tcase_add_test(tcase, searches_with_and_without_indexes_find_the_same);
