@@ -71,7 +71,7 @@ struct flow_schedule {
     int64_t every_ms;
     int64_t start_ms;   /* nothing before; 0: no bound */
     int64_t end_ms;     /* nothing at or after; 0: no bound */
-    int64_t catchup_ms; /* missed ones older than this are left out */
+    int64_t catchup_ms; /* missed ones older than this are left out; 0: none */
     int64_t jitter_ms;  /* each is late by 0..jitter, by its own time */
     uint64_t max_count; /* 0: no bound */
     enum flow_overlap overlap;

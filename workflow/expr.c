@@ -1,6 +1,7 @@
 #include "workflow/expr.h"
 
 #include "common/mem.h"
+#include "common/utf8.h"
 #include "workflow/expr_private.h"
 
 #include <stdlib.h>
@@ -116,6 +117,8 @@ flow_expr_parse(struct flow_pool *pool, const char *text, size_t len,
         return plex_err_set(err, PLEX_INVALID,
                             "an expression has at most %d bytes",
                             FLOW_EXPR_TEXT_MAX);
+    if (!plex_utf8_valid((const uint8_t *)text, len))
+        return plex_err_set(err, PLEX_INVALID, "1:1: not UTF-8 text");
     *out = flow_parse_expr(&p, 0);
     flow_parse_space(&p);
     if (!p.failed && p.at < p.end)

@@ -1,5 +1,6 @@
 /* JSONPath and the intrinsic functions of the Amazon States Language. */
 #include "common/mem.h"
+#include "common/utf8.h"
 #include "workflow/expr_private.h"
 
 #include <ctype.h>
@@ -447,6 +448,8 @@ flow_path_parse(struct flow_pool *pool, const char *text, bool functions,
     if (p.end - p.at > FLOW_EXPR_TEXT_MAX)
         return plex_err_set(err, PLEX_INVALID, "a path has at most %d bytes",
                             FLOW_EXPR_TEXT_MAX);
+    if (!plex_utf8_valid((const uint8_t *)text, strlen(text)))
+        return plex_err_set(err, PLEX_INVALID, "1:1: not UTF-8 text");
     if (at_char(&p, '$'))
         *out = flow_parse_path(&p);
     else if (functions && strncmp(text, "States.", 7) == 0)

@@ -193,6 +193,10 @@ read_compensate(struct native *n, const struct native_level *level,
 
     if (at.value == NULL)
         return PLEX_OK;
+    if (node->kind == FLOW_CHOICE || node->kind == FLOW_SUCCEED ||
+        node->kind == FLOW_FAIL_STEP)
+        return flow_at_error(&at, n->err, "a %s does nothing to undo",
+                             flow_kind_name(node->kind));
     status = flow_at_known(&at, known, n->err);
     if (status == PLEX_OK)
         status = read_target(n, level, &at, roots, &node->undo);

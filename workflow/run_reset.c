@@ -115,11 +115,16 @@ flow_run_reset(struct flow_run *run, const char *step, struct plex_err *err)
         return plex_err_set(
             err, PLEX_CONFLICT, "run '%s' cannot go back: %s", run->id,
             run->undoing ? "its steps were compensated" : "it did not start");
-    if (scope->net &&
-        flow_node_run(run->root, run->def->nodes[index])->state == NODE_PENDING)
-        return plex_err_set(err, PLEX_CONFLICT,
-                            "run '%s' has not come to step '%s' yet", run->id,
-                            step);
+    if (scope->net) {
+        const enum node_state state =
+            flow_node_run(run->root, run->def->nodes[index])->state;
+
+        if (state == NODE_PENDING || state == NODE_SKIPPED)
+            return plex_err_set(
+                err, PLEX_CONFLICT, "run '%s' %s step '%s'", run->id,
+                state == NODE_PENDING ? "has not come to" : "has left out",
+                step);
+    }
     if (scope->net)
         reset_net(run, run->root, run->def->nodes[index]);
     else
