@@ -11,7 +11,7 @@
  *
  * A message:
  *
- *     struct rt_facet_call call;
+ *     struct rt_facet_call call = {.client = principal};
  *     switch (rt_facets_before(chain, &call, msg, when)) {
  *     case RT_FACETS_RUN:    run the handler with call.msg, then
  *                            rt_facets_after() or rt_facets_error()
@@ -146,6 +146,9 @@ enum rt_facets_verdict {
     RT_FACETS_FAIL,    /* with call.error */
 };
 struct rt_facet_call {
+    /* Set before rt_facets_before(); NULL: not known. */
+    const char *client;
+    const char *traceparent;
     struct plex_msg msg; /* with the payload that the handler gets */
     struct plex_facet_result result;
     const char *header, *header_value; /* one more of the result, or NULL */

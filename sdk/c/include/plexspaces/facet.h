@@ -87,7 +87,7 @@ struct plex_facet_type {
     size_t config_size;
     size_t data_size;
     /* What the keys alone cannot say: 0, or -1 with a text in `why`. */
-    int (*check)(const void *config, char *why, size_t size);
+    int (*check)(void *config, char *why, size_t size);
 
     int (*attach)(struct plex_facet *facet); /* not 0: is not attached */
     void (*detach)(struct plex_facet *facet);
@@ -168,6 +168,8 @@ struct plex_facet {
     void *data;         /* data_size bytes, zeroed at attach */
     const char *actor;  /* "tenant/namespace/type/key" or the process's name */
     const char *family; /* the actor type: a label of bounded cardinality */
+    const char *client; /* whose message it is, "" when nobody said */
+    const char *trace;  /* its W3C traceparent, "" */
     uint64_t now_ns;    /* monotonic */
     uint64_t wall_ms;
     uint64_t random; /* fresh for each hook */
@@ -214,7 +216,8 @@ struct plex_facet_request { /* runtime.h: ops->facet */
     const char *op;
     const void *payload;
     size_t len;
-    /* Results, borrowed until the callback ends. LIST: names, one a line. */
+    /* Results, borrowed until this actor asks again, waits or returns. LIST:
+     * names, one a line. */
     const void *answer;
     size_t answer_len;
 };

@@ -1,0 +1,68 @@
+/* What an actor may do with keys (sdk's kv.h): its prefix, its TTL. The worker
+ * asks the registry. */
+#include "runtime/facets/facets.h"
+#include "sdk/c/include/plexspaces/kv.h"
+
+#include <string.h>
+
+struct config {
+    const char *prefix;
+    uint64_t default_ttl;
+    bool read_only;
+};
+
+static const struct plex_facet_key keys[] = {
+    RT_FACET_KEY(prefix, TEXT, "", 0, 256),
+    RT_FACET_KEY(default_ttl, DURATION, "0", 0, 0),
+    RT_FACET_KEY(read_only, BOOL, "false", 0, 0),
+    {0},
+};
+
+static bool
+is_reading(uint32_t op)
+{
+    return op == PLEX_KV_GET || op == PLEX_KV_LIST || op == PLEX_KV_WATCH;
+}
+
+/* "request": a struct plex_kv_wire and what belongs to it, in and out. */
+static int
+invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
+       struct plex_facet_out *out)
+{
+    const struct config *config = facet->config;
+    const size_t prefix = strlen(config->prefix);
+    struct plex_kv_wire wire;
+    unsigned char *to;
+
+    if (strcmp(op, "request") != 0)
+        return -PLEX_UNSUPPORTED;
+    if (len < sizeof wire)
+        return -PLEX_INVALID;
+    memcpy(&wire, in, sizeof wire);
+    if (len - sizeof wire !=
+            (size_t)wire.key_len + wire.value_len + wire.expected_len ||
+        wire.op < PLEX_KV_GET || wire.op > PLEX_KV_WATCH)
+        return -PLEX_INVALID;
+    if (config->read_only && !is_reading(wire.op))
+        return -PLEX_DENIED;
+    if (wire.op == PLEX_KV_PUT && wire.ttl_ms == 0)
+        wire.ttl_ms = config->default_ttl;
+    wire.key_len += (uint32_t)prefix;
+    wire.strip = (uint32_t)prefix;
+    to = plex_facet_alloc(facet, len + prefix);
+    memcpy(to, &wire, sizeof wire);
+    memcpy(to + sizeof wire, config->prefix, prefix);
+    memcpy(to + sizeof wire + prefix, (const unsigned char *)in + sizeof wire,
+           len - sizeof wire);
+    out->payload = to;
+    out->len = len + prefix;
+    return 0;
+}
+
+const struct plex_facet_type rt_facet_key_value = {
+    .name = "key_value",
+    .priority = 30,
+    .keys = keys,
+    .config_size = sizeof(struct config),
+    .invoke = invoke,
+};
