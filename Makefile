@@ -52,6 +52,16 @@ setup-test:
 bench: setup-test build
 	scripts/test-postgres.sh run tests/bench/run.sh $(BUILD)
 
+# The engine in process, over a link on every store there is, over HTTP.
+bench-tuplespace: setup-test build
+	$(BUILD)/bin/bench_tuplespace_core
+	scripts/test-redis.sh run scripts/test-postgres.sh run sh -c \
+	    '$(BUILD)/bin/bench_tuplespace_link mem: \
+	    sqlite:$(BUILD)/bench-tuplespace.db $$PLEX_TEST_PG $$PLEX_TEST_REDIS'
+	rm -f $(BUILD)/bench-tuplespace.db*
+	$(BUILD)/bin/bench_tuplespace_http
+.PHONY: bench-tuplespace
+
 sim: build
 	$(BUILD)/bin/plex-sim --seeds 1..$(SEEDS) $(SIM_ARGS)
 
