@@ -53,7 +53,7 @@ wanted(const char *name)
 struct bench {
     struct tspace_core *core;
     struct plex_buf packed;
-    uint64_t answered, found;
+    uint64_t answered, found, postponed;
 };
 
 static void
@@ -86,6 +86,10 @@ drain(struct bench *bench)
     while (tspace_core_next(bench->core, &action)) {
         if (action.kind != TSPACE_REPLY)
             continue;
+        if (action.status == PLEX_UNAVAILABLE) { /* an index is being made */
+            bench->postponed++;
+            continue;
+        }
         if (action.status != PLEX_OK) {
             fprintf(stderr, "refused: %s\n", action.text);
             exit(1);

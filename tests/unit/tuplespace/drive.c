@@ -48,7 +48,9 @@ store(struct drive *drive, const struct tspace_action *action)
 
     ck_assert(action->key.len >= 1 && action->key.len <= TSPACE_KEY_MAX);
     ck_assert(action->body.len <= TSPACE_BODY_MAX);
-    if (drive->quiet)
+    if (drive->backend != NULL)
+        drive->backend->apply(action);
+    if (drive->quiet || drive->backend != NULL)
         return;
     HASH_FIND(hh, drive->stored, name, len, stored);
     if (stored != NULL)
@@ -107,10 +109,23 @@ drive_open(struct drive *drive, const struct tspace_config *config)
 }
 
 void
+drive_keep(struct drive *drive, const struct drive_backend *backend)
+{
+    if (backend == NULL)
+        return;
+    tspace_core_free(drive->core);
+    drive->backend = backend;
+    backend->open(&drive->config.epoch);
+    drive->core = tspace_core_create(&drive->config);
+}
+
+void
 drive_close(struct drive *drive)
 {
     struct stored *stored, *next;
 
+    if (drive->backend != NULL)
+        drive->backend->close();
     tspace_core_free(drive->core);
     HASH_ITER(hh, drive->stored, stored, next)
     {
@@ -127,7 +142,13 @@ drive_restart(struct drive *drive)
     drive_drain(drive);
     tspace_core_free(drive->core);
     drive->config.epoch++;
+    if (drive->backend != NULL)
+        drive->backend->reopen(&drive->config.epoch);
     drive->core = tspace_core_create(&drive->config);
+    if (drive->backend != NULL) {
+        drive->backend->load(drive->core, drive->now);
+        return;
+    }
     for (stored = drive->stored; stored != NULL; stored = stored->hh.next) {
         const struct tspace_where where = {stored->tenant, stored->ns,
                                            stored->space};
@@ -201,6 +222,8 @@ drive_drain(struct drive *drive)
             store(drive, &action);
         }
     }
+    if (drive->backend != NULL)
+        drive->backend->commit();
 }
 
 void

@@ -21,7 +21,20 @@ struct heard {
     enum tspace_event event;
 };
 
+/* Where it is kept, if not in a hash table. */
+struct drive_backend {
+    /* Everything from before is gone; *epoch is the core's. */
+    void (*open)(uint64_t *epoch);
+    void (*apply)(const struct tspace_action *action);
+    void (*commit)(void);
+    /* Open again what was committed, and load it. */
+    void (*reopen)(uint64_t *epoch);
+    void (*load)(struct tspace_core *core, struct tspace_now now);
+    void (*close)(void);
+};
+
 struct drive {
+    const struct drive_backend *backend; /* NULL: the hash table */
     struct tspace_core *core;
     struct tspace_config config;
     struct tspace_now now;
@@ -37,6 +50,8 @@ struct drive {
 extern const struct tspace_where here;
 
 void drive_open(struct drive *drive, const struct tspace_config *config);
+/* To be called right after drive_open; NULL changes nothing. */
+void drive_keep(struct drive *drive, const struct drive_backend *backend);
 void drive_close(struct drive *drive);
 /* Another core, from what is stored. Waiting calls stay without an answer. */
 void drive_restart(struct drive *drive);

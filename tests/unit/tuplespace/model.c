@@ -8,11 +8,10 @@
 #include <string.h>
 
 void
-model_init(struct model *model, const struct tspace_now *now)
+model_init(struct model *model, const struct tspace_now *now, uint64_t epoch)
 {
     memset(model, 0, sizeof *model);
-    model->epoch = 1;
-    model->next_id = (1ull << 40) + 1;
+    model->next_id = (epoch << 40) + 1;
     model->now = *now;
 }
 
@@ -681,7 +680,7 @@ model_tick(struct model *model)
 }
 
 void
-model_restart(struct model *model)
+model_restart(struct model *model, uint64_t epoch)
 {
     int kept = 0;
 
@@ -694,6 +693,5 @@ model_restart(struct model *model)
         if (model->ended[i].durable)
             model->ended[kept++] = model->ended[i];
     model->n_ended = kept;
-    model->epoch++;
-    model->next_id = (model->epoch << 40) + 1;
+    model->next_id = (epoch << 40) + 1;
 }

@@ -65,12 +65,13 @@ struct model {
     struct mclaim claims[MODEL_CLAIMS];
     struct mwaiter waiters[MODEL_WAITERS];
     int n_waiters;
-    uint64_t next_id, epoch, claimed;
+    uint64_t next_id, claimed;
     struct tspace_now now;
     struct reply expected[CALLS_MAX];
 };
 
-void model_init(struct model *model, const struct tspace_now *now);
+void model_init(struct model *model, const struct tspace_now *now,
+                uint64_t epoch);
 void model_fini(struct model *model);
 struct mtx *model_tx(struct model *model, uint64_t id);
 /* A call that refers to a transaction that is not open is answered. */
@@ -109,6 +110,6 @@ void model_end(struct model *model, unsigned call, uint64_t id,
 void model_claim(struct model *model, unsigned call, int claim,
                  enum tspace_claim_verb verb, uint64_t lease_ms);
 void model_tick(struct model *model);
-void model_restart(struct model *model);
+void model_restart(struct model *model, uint64_t epoch);
 
 #endif
