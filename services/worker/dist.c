@@ -102,7 +102,6 @@ peer_down(struct dist_peer *peer, const char *why)
     session_end(peer);
     plex_timer_stop(peer->retry);
     peer->node = 0;
-    peer->session = 0;
     peer->listed = false;
 }
 
@@ -224,6 +223,10 @@ peer_met(struct work_dist *dist, const char *node_id, uint64_t node,
         return NULL;
     peer_down(peer, "another one now");
     peer->node = node;
+    /* Should it be back, it remembers how many sessions there were. */
+    if (peer->last != node)
+        peer->session = 0;
+    peer->last = node;
     free(peer->url);
     peer->url = plex_strdup(url);
     atomic_store(&dist->slots[peer->slot].node, node);

@@ -36,6 +36,7 @@ struct dist_peer {
     struct work_dist *dist;
     unsigned slot;
     uint64_t node; /* 0: nobody */
+    uint64_t last; /* node, or who was there before */
     char *url;
     bool listed;      /* the catalogue has had it */
     bool open;        /* batches may leave */

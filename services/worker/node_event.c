@@ -129,17 +129,55 @@ supervisor_name(struct work_node *node, struct node_event *event)
             plex_strdup(path_of(node, event->supervisor, 0));
 }
 
-static void
-count(struct work_node *node, enum rt_event_kind kind)
-{
-    struct plex_counter *const counters[] = {
-        [RT_STARTED] = node->started,     [RT_STOPPED] = node->stopped,
-        [RT_RESTARTED] = node->restarted, [RT_GAVE_UP] = node->gave_up,
-        [RT_STUCK] = node->stuck,
-    };
+/* One set of series for each behaviour, as long as there are few. */
+struct node_series {
+    struct node_series *next;
+    struct plex_counter *counters[RT_RESUMED + 1];
+    char behaviour[];
+};
+enum { SERIES_MAX = 100 };
 
-    if (kind < sizeof counters / sizeof *counters && counters[kind] != NULL)
-        counters[kind]->value++;
+static struct node_series *
+series_of(struct work_node *node, const char *behaviour)
+{
+    struct node_series *series;
+
+    for (series = node->series; series != NULL; series = series->next)
+        if (strcmp(series->behaviour, behaviour) == 0)
+            return series;
+    if (node->n_series >= SERIES_MAX && strcmp(behaviour, "other") != 0)
+        return series_of(node, "other");
+    series = plex_calloc(1, sizeof *series + strlen(behaviour) + 1);
+    memcpy(series->behaviour, behaviour, strlen(behaviour) + 1);
+    series->next = node->series;
+    node->series = series;
+    node->n_series++;
+    return series;
+}
+
+static bool
+is_label(const char *text)
+{
+    return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789_-.") == strlen(text);
+}
+
+static void
+count(struct work_node *node, const struct node_event *event)
+{
+    struct node_series *series = series_of(
+        node, is_label(event->behaviour) ? event->behaviour : "other");
+    struct plex_counter **counter = &series->counters[event->kind];
+    char labels[PLEX_TYPE_MAX + 64];
+
+    if (*counter == NULL) {
+        (void)snprintf(labels, sizeof labels, "event=\"%s\",type=\"%.128s\"",
+                       work_event_type(event->kind), series->behaviour);
+        *counter = plex_metrics_counter(
+            node->config.host->metrics, "plexspaces_process_events_total",
+            "What happened to processes, by behaviour or actor type.", labels);
+    }
+    (*counter)->value++;
 }
 
 void
@@ -159,7 +197,7 @@ node_event_noted(struct work_node *node, struct node_note *note)
         plex_log(PLEX_LOG_WARN, "worker.stuck",
                  "a callback of %s %s has run for %llu ms", event->behaviour,
                  event->name, (unsigned long long)(event->ns / 1000000));
-    count(node, event->kind);
+    count(node, event);
     supervisor_name(node, event);
     event->sequence = ++node->newest;
     slot = &node->ring[event->sequence % WORK_EVENTS_MAX];
@@ -289,6 +327,12 @@ node_events_free(struct work_node *node)
     for (size_t i = 0; i < WORK_EVENTS_MAX; i++)
         event_free(node->ring[i]);
     free(node->ring);
+    while (node->series != NULL) {
+        struct node_series *series = node->series;
+
+        node->series = series->next;
+        free(series);
+    }
     for (size_t i = 0; i < 256; i++)
         free(node->paths[i].text);
 }

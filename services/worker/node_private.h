@@ -108,7 +108,8 @@ struct work_node {
     struct node_plan *retired;
     struct plex_arena arena;
     struct plex_buf scratch;
-    struct plex_counter *started, *stopped, *restarted, *gave_up, *stuck;
+    struct node_series *series; /* metrics, by behaviour */
+    unsigned n_series;
 };
 
 /* Any thread. */

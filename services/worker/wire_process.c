@@ -337,8 +337,8 @@ work_ref_pack(struct plex_ref ref, struct plex_buf *out, struct plex_err *err)
     return plex_wire_pack(&pb.base, out, err);
 }
 
-static const char *
-event_type(enum rt_event_kind kind)
+const char *
+work_event_type(enum rt_event_kind kind)
 {
     static const char *const types[] = {
         [RT_STARTED] = "started",     [RT_STOPPED] = "stopped",
@@ -359,7 +359,7 @@ event_out(const struct work_node *node, const struct node_event *in,
     out->sequence = in->sequence;
     out->node_id = plex_wire_text(node->config.host->base->node);
     out->wall_ms = in->wall_ms;
-    out->type = plex_wire_text(event_type(in->kind));
+    out->type = plex_wire_text(work_event_type(in->kind));
     out->process = ref_out(in->process, arena);
     out->name = clean(in->name, arena);
     out->namespace_ = clean(in->ns_name, arena);

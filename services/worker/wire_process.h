@@ -21,6 +21,8 @@ enum {
 };
 enum { WORK_EVENTS_PAGE = 1000, WORK_PROCESSES_PAGE = 10000 };
 
+const char *work_event_type(enum rt_event_kind kind); /* "started" */
+
 struct work_events_request {
     uint64_t incarnation, after;
     uint32_t limit, wait_ms;
