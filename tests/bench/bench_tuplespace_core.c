@@ -326,6 +326,10 @@ bench_pairs(uint64_t tuples, uint64_t n)
            (double)stats.index_bytes / (double)stats.tuples,
            (unsigned long long)stats.indexes);
     prepared_pairs(&bench, tuples, n);
+    if (only != NULL && strcmp(only, "prepared") == 0) {
+        bench_close(&bench);
+        return;
+    }
     pairs(&bench, "write and take it, exact template", tuples, n, true);
     pairs(&bench, "write and take another, exact template", tuples, n / 2,
           false);
@@ -424,7 +428,7 @@ main(int argc, char **argv)
         else if (strcmp(argv[i], "--waiters") == 0)
             waiters = strtoull(argv[i + 1], NULL, 10);
     }
-    if (wanted("pairs"))
+    if (wanted("pairs") || wanted("prepared"))
         bench_pairs(tuples, n);
     if (wanted("range"))
         bench_range(range);
