@@ -114,4 +114,22 @@ void journal_client_due(struct journal_client *client,
                         const struct journal_due *want, journal_due_fn done,
                         void *arg);
 
+/* CREATE writes a backup of the running journal, checks it and answers with
+ * it; LIST answers with all there are; RESTORE fills an empty journal (else
+ * PLEX_CONFLICT) and opens it anew. A large one takes longer than most
+ * deadlines: it goes on, LIST tells. `name` is for CREATE and RESTORE. */
+enum journal_backup_op {
+    JOURNAL_BACKUP_CREATE = 1,
+    JOURNAL_BACKUP_LIST,
+    JOURNAL_BACKUP_RESTORE,
+};
+typedef void (*journal_backup_fn)(void *arg, enum plex_status status,
+                                  const char *text,
+                                  const struct journal_backup *backups,
+                                  size_t n);
+void journal_client_backup(struct journal_client *client,
+                           const struct plex_context *context,
+                           enum journal_backup_op op, const char *name,
+                           journal_backup_fn done, void *arg);
+
 #endif

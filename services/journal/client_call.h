@@ -21,6 +21,7 @@ struct journal_call {
         journal_lookup_fn lookup;
         journal_pending_fn pending;
         journal_due_fn due;
+        journal_backup_fn backup;
         journal_history_fn history;
         journal_at_fn at;
         journal_verify_fn verify;

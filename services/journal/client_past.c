@@ -170,3 +170,42 @@ journal_client_due(struct journal_client *client,
     call->err.status = journal_pack_due(want, &payload, &call->err);
     journal_call_send(client, context, JOURNAL_METHOD_PENDING, &payload, call);
 }
+
+/* -- backups --------------------------------------------------------------- */
+
+static void
+backup_finish(struct journal_call *call, enum plex_status status,
+              const char *text, struct plex_bytes payload,
+              struct plex_arena *arena)
+{
+    const struct journal_backup *backups = NULL;
+    struct plex_err err;
+    size_t n = 0;
+
+    if (status == PLEX_OK &&
+        journal_unpack_backups(payload, arena, &backups, &n, &err) != PLEX_OK) {
+        status = PLEX_INTERNAL;
+        text = err.text;
+    }
+    call->done.backup(call->arg, status, text, backups, n);
+}
+
+void
+journal_client_backup(struct journal_client *client,
+                      const struct plex_context *context,
+                      enum journal_backup_op op, const char *name,
+                      journal_backup_fn done, void *arg)
+{
+    static const uint32_t methods[] = {
+        [JOURNAL_BACKUP_CREATE] = JOURNAL_METHOD_BACKUP_CREATE,
+        [JOURNAL_BACKUP_LIST] = JOURNAL_METHOD_BACKUP_LIST,
+        [JOURNAL_BACKUP_RESTORE] = JOURNAL_METHOD_BACKUP_RESTORE};
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+
+    call->changes = op != JOURNAL_BACKUP_LIST;
+    call->finish = backup_finish;
+    call->done.backup = done;
+    call->err.status = journal_pack_backup(name, &payload, &call->err);
+    journal_call_send(client, context, methods[op], &payload, call);
+}

@@ -55,6 +55,12 @@ PLEX_MUST_USE enum plex_status journal_unpack_pending(
     struct journal_replied_page *out, struct plex_err *err);
 
 /* -- client_wire_past.c */
+PLEX_MUST_USE enum plex_status journal_pack_backup(const char *name,
+                                                   struct plex_buf *out,
+                                                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_backups(
+    struct plex_bytes in, struct plex_arena *arena,
+    const struct journal_backup **out, size_t *n, struct plex_err *err);
 PLEX_MUST_USE enum plex_status journal_pack_shred(const char *tenant,
                                                   struct plex_buf *out,
                                                   struct plex_err *err);

@@ -188,3 +188,41 @@ journal_unpack_shredded(struct plex_bytes in, struct plex_arena *arena,
     *keys = ((const PB(ShredReply) *)(const void *)message)->keys;
     return PLEX_OK;
 }
+
+/* -- backups --------------------------------------------------------------- */
+
+enum plex_status
+journal_pack_backup(const char *name, struct plex_buf *out,
+                    struct plex_err *err)
+{
+    PB(BackupRequest) request = PLEXSPACES__JOURNAL__V1__BACKUP_REQUEST__INIT;
+
+    request.name = (char *)(uintptr_t)(name ? name : "");
+    return plex_wire_pack(&request.base, out, err);
+}
+
+enum plex_status
+journal_unpack_backups(struct plex_bytes in, struct plex_arena *arena,
+                       const struct journal_backup **out, size_t *n,
+                       struct plex_err *err)
+{
+    ProtobufCMessage *message;
+    const PB(BackupReply) * reply;
+    struct journal_backup *backups;
+
+    if (plex_wire_unpack(TYPE(backup_reply), in, arena, &message, err) !=
+        PLEX_OK)
+        return err->status;
+    reply = (const void *)message;
+    backups = plex_arena_alloc(arena, reply->n_backups * sizeof *backups + 1);
+    if (backups == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < reply->n_backups; i++)
+        backups[i] = (struct journal_backup){
+            reply->backups[i]->name, reply->backups[i]->backend,
+            reply->backups[i]->schema, reply->backups[i]->at_ms,
+            reply->backups[i]->bytes};
+    *out = backups;
+    *n = reply->n_backups;
+    return PLEX_OK;
+}

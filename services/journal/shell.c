@@ -7,6 +7,7 @@
 #include "services/journal/policy.h"
 #include "services/journal/read.h"
 #include "services/journal/service.h"
+#include "services/journal/shell_backup.h"
 #include "services/journal/wire.h"
 #include "services/registry/client.h"
 
@@ -26,6 +27,7 @@ struct config {
     const char *store_dsn;
     const char *history;
     const char *master_key_file;
+    const char *backup_folder;
     uint32_t compress_bytes;
     uint32_t commit_entries_max;
     uint32_t commit_bytes_max;
@@ -47,6 +49,8 @@ static const struct plex_option options[] = {
         "how long turns are kept: [TYPE=]MS[/TURNS],...", 0, 0),
     ROW(master_key_file, PLEX_OPTION_STRING, "",
         "keys to seal what is stored with; empty: it is not sealed", 0, 0),
+    ROW(backup_folder, PLEX_OPTION_STRING, "plexspaces-backups",
+        "where backups are kept; empty: there are none", 0, 0),
     ROW(compress_bytes, PLEX_OPTION_U32, "4096",
         "states of turns from this size on are compressed", 64, 1 << 30),
     ROW(commit_entries_max, PLEX_OPTION_U32, "4096",
@@ -83,6 +87,7 @@ struct state {
     struct journal_core *core;
     struct journal_store *store; /* NULL: not open yet */
     struct reg_client *registry;
+    struct backups *backups;
     struct plex_timer *reopen, *retain;
     struct plex_task work;
     bool work_deferred, retain_armed, failing;
@@ -374,6 +379,24 @@ on_pending(void *state, struct plex_call *call)
     on_request(state, call, JOURNAL_PENDING);
 }
 
+static void
+on_backup_create(void *arg, struct plex_call *call)
+{
+    backups_call(((struct state *)arg)->backups, BACKUPS_CREATE, call);
+}
+
+static void
+on_backup_list(void *arg, struct plex_call *call)
+{
+    backups_call(((struct state *)arg)->backups, BACKUPS_LIST, call);
+}
+
+static void
+on_backup_restore(void *arg, struct plex_call *call)
+{
+    backups_call(((struct state *)arg)->backups, BACKUPS_RESTORE, call);
+}
+
 static const struct plex_method methods[] = {
     {JOURNAL_METHOD_APPEND, "journal.append", on_append},
     {JOURNAL_METHOD_LOAD, "journal.load", on_load},
@@ -384,6 +407,10 @@ static const struct plex_method methods[] = {
     {JOURNAL_METHOD_AT, "journal.at", on_at},
     {JOURNAL_METHOD_VERIFY, "journal.verify", on_verify},
     {JOURNAL_METHOD_SHRED, "journal.shred", on_shred},
+    {JOURNAL_METHOD_BACKUP_CREATE, "journal.backup_create", on_backup_create},
+    {JOURNAL_METHOD_BACKUP_LIST, "journal.backup_list", on_backup_list},
+    {JOURNAL_METHOD_BACKUP_RESTORE, "journal.backup_restore",
+     on_backup_restore},
     {0},
 };
 
@@ -431,6 +458,36 @@ on_reopen(void *arg)
     }
 }
 
+/* Requests are refused until the store is open again. */
+static enum plex_status
+on_restore_begin(void *arg, struct plex_err *err)
+{
+    struct state *state = arg;
+    bool empty;
+
+    if (state->store == NULL)
+        return plex_err_set(err, PLEX_UNAVAILABLE,
+                            "the journal's store is not open yet");
+    if (journal_core_queued(state->core) > 0)
+        return plex_err_set(err, PLEX_CONFLICT, "the journal is being written");
+    if (journal_store_empty(state->store, &empty, err) != PLEX_OK)
+        return err->status;
+    if (!empty)
+        return plex_err_set(
+            err, PLEX_CONFLICT,
+            "the store is not empty; restore into an empty one");
+    reg_client_status(state->registry, REG_NODE_STARTING, "restoring a backup");
+    journal_store_close(state->store);
+    state->store = NULL;
+    return PLEX_OK;
+}
+
+static void
+on_restore_end(void *arg)
+{
+    on_reopen(arg);
+}
+
 static void
 on_retain(void *arg)
 {
@@ -441,6 +498,8 @@ on_retain(void *arg)
     uint64_t wait;
 
     state->retain_armed = false;
+    if (state->store == NULL)
+        return; /* opening it arms the timer again */
     if (journal_store_retain(state->store, now, state->config.retain_rows,
                              &kept, &err) != PLEX_OK) {
         plex_log(PLEX_LOG_WARN, "journal-retain-failed", "%s", err.text);
@@ -541,6 +600,13 @@ start(void *arg, const void *config, const struct plex_host *host,
     metrics_make(state);
     state->reopen = plex_timer_create(host->loop, on_reopen, state);
     state->retain = plex_timer_create(host->loop, on_retain, state);
+    state->backups = backups_create(
+        &(struct backups_config){.loop = host->loop,
+                                 .dsn = c->store_dsn,
+                                 .folder = c->backup_folder,
+                                 .restore_begin = on_restore_begin,
+                                 .restore_end = on_restore_end,
+                                 .arg = state});
     state->registry = reg_client_start(
         &(struct reg_client_config){.host = host, .kind = "journal"});
     if (state->store != NULL) {
@@ -569,6 +635,7 @@ stop(void *arg)
     struct request *request;
 
     reg_client_stop(state->registry);
+    backups_free(state->backups);
     plex_timer_free(state->reopen);
     plex_timer_free(state->retain);
     journal_core_free(state->core);

@@ -154,6 +154,22 @@ journal_store_shred(struct journal_store *store, const char *tenant,
     return journal_keys_shred(store, tenant, n, err);
 }
 
+enum plex_status
+journal_store_empty(struct journal_store *store, bool *empty,
+                    struct plex_err *err)
+{
+    const char *const *names;
+    struct plex_arena arena;
+    size_t n = 0;
+    enum plex_status status;
+
+    plex_arena_init(&arena, 1 << 20);
+    status = store->ops->history->actors(store, "", 1, &arena, &names, &n, err);
+    plex_arena_fini(&arena);
+    *empty = n == 0;
+    return status;
+}
+
 uint64_t
 journal_store_bytes(struct journal_store *store)
 {

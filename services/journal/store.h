@@ -158,6 +158,11 @@ PLEX_MUST_USE enum plex_status journal_store_shred(struct journal_store *store,
                                                    uint64_t *n,
                                                    struct plex_err *err);
 
+/* Has it no actor at all? */
+PLEX_MUST_USE enum plex_status journal_store_empty(struct journal_store *store,
+                                                   bool *empty,
+                                                   struct plex_err *err);
+
 /* On disk (mem: in memory), roughly. */
 uint64_t journal_store_bytes(struct journal_store *store);
 

@@ -18,6 +18,8 @@ enum {
     JOURNAL_HISTORY_MAX = 1000,  /* turns per page of history */
     JOURNAL_RECORD_MAX = 4 << 20,
     JOURNAL_CHAIN_BYTES = 32,
+    JOURNAL_BACKUP_NAME_MAX = 100,
+    JOURNAL_BACKUPS_MAX = 1000, /* that are listed */
 };
 
 struct journal_pending {
@@ -179,6 +181,17 @@ struct journal_verified {
     const struct journal_broken *broken; /* at most one per actor */
     size_t n_broken;
     struct plex_bytes next; /* "" at the end */
+};
+
+/* -- backups: files in the folder that the daemon's backup_folder names -----
+ */
+
+struct journal_backup {
+    const char *name;
+    const char *backend; /* "sqlite" | "postgres" */
+    uint32_t schema;
+    uint64_t at_ms; /* wall clock of what it has */
+    uint64_t bytes;
 };
 
 #endif

@@ -26,6 +26,9 @@ SAME_METHOD(HISTORY);
 SAME_METHOD(AT);
 SAME_METHOD(VERIFY);
 SAME_METHOD(SHRED);
+SAME_METHOD(BACKUP_CREATE);
+SAME_METHOD(BACKUP_LIST);
+SAME_METHOD(BACKUP_RESTORE);
 
 /* -- requests -------------------------------------------------------------- */
 

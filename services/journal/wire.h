@@ -34,6 +34,14 @@ PLEX_MUST_USE enum plex_status journal_wire_paged(
     struct plex_buf *out, struct plex_err *err);
 
 /* -- wire_past.c */
+/* *name is in `arena`. */
+PLEX_MUST_USE enum plex_status journal_wire_backup_in(struct plex_bytes in,
+                                                      struct plex_arena *arena,
+                                                      const char **name,
+                                                      struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_wire_backups(
+    const struct journal_backup *backups, size_t n, struct plex_arena *arena,
+    struct plex_buf *out, struct plex_err *err);
 PLEX_MUST_USE enum plex_status journal_wire_shredded(uint64_t keys,
                                                      struct plex_buf *out,
                                                      struct plex_err *err);

@@ -108,3 +108,40 @@ journal_wire_shredded(uint64_t keys, struct plex_buf *out, struct plex_err *err)
     reply.keys = keys;
     return plex_wire_pack(&reply.base, out, err);
 }
+
+enum plex_status
+journal_wire_backup_in(struct plex_bytes in, struct plex_arena *arena,
+                       const char **name, struct plex_err *err)
+{
+    ProtobufCMessage *message;
+
+    if (plex_wire_unpack(&plexspaces__journal__v1__backup_request__descriptor,
+                         in, arena, &message, err) != PLEX_OK)
+        return err->status;
+    *name = ((const PB(BackupRequest) *)(const void *)message)->name;
+    return PLEX_OK;
+}
+
+enum plex_status
+journal_wire_backups(const struct journal_backup *backups, size_t n,
+                     struct plex_arena *arena, struct plex_buf *out,
+                     struct plex_err *err)
+{
+    PB(BackupReply) reply = PLEXSPACES__JOURNAL__V1__BACKUP_REPLY__INIT;
+    PB(Backup) *items = plex_arena_alloc(arena, n * sizeof *items + 1);
+
+    reply.backups = plex_arena_alloc(arena, n * sizeof *reply.backups + 1);
+    if (items == NULL || reply.backups == NULL)
+        return plex_wire_no_room(err);
+    reply.n_backups = n;
+    for (size_t i = 0; i < n; i++) {
+        plexspaces__journal__v1__backup__init(&items[i]);
+        items[i].name = (char *)(uintptr_t)backups[i].name;
+        items[i].backend = (char *)(uintptr_t)backups[i].backend;
+        items[i].schema = backups[i].schema;
+        items[i].at_ms = backups[i].at_ms;
+        items[i].bytes = backups[i].bytes;
+        reply.backups[i] = &items[i];
+    }
+    return plex_wire_pack(&reply.base, out, err);
+}

@@ -12,7 +12,7 @@
 enum { DEADLINE_MS = 20000 };
 
 static char folder[64];
-static char url[96], registry_url[96], dsn[96];
+static char url[96], registry_url[96], dsn[96], backups[96];
 static struct plex_instance *instance;
 static struct plex_loop *loop;
 static struct plex_link *link_;
@@ -42,6 +42,7 @@ instance_start(void)
     settings[n++] = (struct plex_setting){"registry_url", registry_url};
     settings[n++] = (struct plex_setting){"admin_addr", ""};
     settings[n++] = (struct plex_setting){"store_dsn", dsn};
+    settings[n++] = (struct plex_setting){"backup_folder", backups};
     settings[n++] = (struct plex_setting){"log_level", "error"};
     settings[n] = (struct plex_setting){0};
     ck_assert_msg(plex_instance_start(&instance, &journal_service, settings,
@@ -61,6 +62,7 @@ setup(void)
     (void)snprintf(registry_url, sizeof registry_url, "ipc://%s/registry",
                    folder);
     (void)snprintf(dsn, sizeof dsn, "sqlite:%s/j.db", folder);
+    (void)snprintf(backups, sizeof backups, "%s/backups", folder);
     (void)snprintf(own, sizeof own, "ipc://%s/client", folder);
     instance_start();
     ck_assert_int_eq(plex_loop_create(&loop, &err), PLEX_OK);
@@ -407,6 +409,66 @@ START_TEST(the_past_is_read_over_the_link)
 }
 END_TEST
 
+static void
+on_backup(void *arg, enum plex_status status, const char *text,
+          const struct journal_backup *list, size_t n)
+{
+    (void)arg;
+    got.n = n;
+    if (n > 0)
+        (void)snprintf(got.state, sizeof got.state, "%s %s", list[0].name,
+                       list[0].backend);
+    finish(status, text);
+}
+
+static void
+backup_do(enum journal_backup_op op, const char *name)
+{
+    const struct plex_context c = context();
+
+    journal_client_backup(&client, &c, op, name, on_backup, NULL);
+    wait_done();
+}
+
+START_TEST(a_backup_is_made_listed_and_restored_over_the_link)
+{
+    struct journal_entry entry = turn(1, 1, "id");
+
+    append(&entry, 1);
+    backup_do(JOURNAL_BACKUP_LIST, "");
+    ck_assert_int_eq(got.status, PLEX_OK);
+    ck_assert_uint_eq(got.n, 0);
+    backup_do(JOURNAL_BACKUP_CREATE, "../outside");
+    ck_assert_int_eq(got.status, PLEX_INVALID);
+    backup_do(JOURNAL_BACKUP_CREATE, "monday");
+    ck_assert_msg(got.status == PLEX_OK, "%s", got.text);
+    ck_assert_str_eq(got.state, "monday sqlite");
+    backup_do(JOURNAL_BACKUP_CREATE, "monday");
+    ck_assert_int_eq(got.status, PLEX_EXISTS);
+    backup_do(JOURNAL_BACKUP_RESTORE, "monday");
+    ck_assert_int_eq(got.status, PLEX_CONFLICT);
+    backup_do(JOURNAL_BACKUP_RESTORE, "sunday");
+    ck_assert_int_ne(got.status, PLEX_OK);
+    load(1);
+    ck_assert_int_eq(got.status, PLEX_OK); /* it goes on */
+    /* Everything is lost; a new one starts. */
+    plex_instance_kill(instance);
+    (void)snprintf(dsn, sizeof dsn, "sqlite:%s/new.db", folder);
+    instance_start();
+    backup_do(JOURNAL_BACKUP_RESTORE, "sunday");
+    ck_assert_int_eq(got.status, PLEX_NOT_FOUND);
+    backup_do(JOURNAL_BACKUP_RESTORE, "monday");
+    ck_assert_msg(got.status == PLEX_OK, "%s", got.text);
+    load(1);
+    ck_assert_msg(got.status == PLEX_OK, "%s", got.text);
+    ck_assert_uint_eq(got.last_seq, 1);
+    append(&entry, 1);
+    ck_assert_int_eq(got.results[0].status, PLEX_EXISTS);
+    backup_do(JOURNAL_BACKUP_LIST, "");
+    ck_assert_uint_eq(got.n, 1);
+}
+END_TEST
+
 START_TEST(a_second_daemon_on_the_same_file_does_not_start)
 {
     const struct plex_setting settings[] = {{"node", "journal-2"},
@@ -443,6 +505,7 @@ main(void)
     tcase_add_test(t, what_was_acknowledged_is_there_after_a_restart);
     tcase_add_test(t, a_second_daemon_on_the_same_file_does_not_start);
     tcase_add_test(t, the_past_is_read_over_the_link);
+    tcase_add_test(t, a_backup_is_made_listed_and_restored_over_the_link);
     suite_add_tcase(s, t);
     runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);
