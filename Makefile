@@ -18,6 +18,7 @@ help:
 	@echo "make run              the demo: the suite, a load, a killed worker"
 	@echo "make test             build and run every test"
 	@echo "make bench            measure the real path; table and build/bench.json"
+	@echo "make bench-actors     the actor runtime against Erlang and CAF"
 	@echo "make sim SEEDS=1000   simulated clusters under faults"
 	@echo "make sim-actors SEEDS=1000 random trees of supervision"
 	@echo "make chaos SECONDS=60 real daemons, killed and stopped under load"
@@ -61,6 +62,10 @@ bench-tuplespace: setup-test build
 	rm -f $(BUILD)/bench-tuplespace.db*
 	$(BUILD)/bin/bench_tuplespace_http
 .PHONY: bench-tuplespace
+
+bench-actors: build
+	@scripts/setup.sh --bench
+	tests/bench/actors/run.py $(BUILD) $(BENCH_ARGS)
 
 sim: build
 	$(BUILD)/bin/plex-sim --seeds 1..$(SEEDS) $(SIM_ARGS)
