@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what the build needs and this machine lacks: setup.sh [--test]
-# [--fuzz]. Asks dpkg first, so a second run is instant and needs no network.
+# [--fuzz] [--bench]. Asks dpkg first, so a second run is instant and needs no
+# network.
 set -eu
 
 packages="build-essential cmake ninja-build pkg-config libnng-dev libuv1-dev
@@ -14,8 +15,11 @@ for argument in "$@"; do
     case $argument in
     --test) packages="$packages postgresql-15 sqlite3 redis-server" ;;
     --fuzz) packages="$packages clang libclang-rt-14-dev" ;;
+    # What the actor runtime is measured against.
+    --bench) packages="$packages erlang-base libcaf-dev" ;;
     *)
-        echo "setup.sh: unknown argument $argument (known: --test, --fuzz)" >&2
+        echo "setup.sh: unknown argument $argument" \
+            "(known: --test, --fuzz, --bench)" >&2
         exit 2
         ;;
     esac
