@@ -66,6 +66,7 @@ bench-tuplespace: setup-test build
 bench-actors: build
 	@scripts/setup.sh --bench
 	tests/bench/actors/run.py $(BUILD) $(BENCH_ARGS)
+.PHONY: bench-actors
 
 sim: build
 	$(BUILD)/bin/plex-sim --seeds 1..$(SEEDS) $(SIM_ARGS)
