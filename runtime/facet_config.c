@@ -11,7 +11,8 @@
 
 /* -- names ----------------------------------------------------------------- */
 
-/* Changed, added and lost characters, of short words. */
+/* Changed, added and lost characters, of short words; the beginning of a word
+ * is near to it. */
 static size_t
 distance(const char *a, const char *b)
 {
@@ -19,6 +20,8 @@ distance(const char *a, const char *b)
 
     if (columns >= 63 || strlen(a) >= 63)
         return SIZE_MAX;
+    if (a[0] != '\0' && strncmp(a, b, strlen(a)) == 0)
+        return 1;
     for (size_t j = 0; j <= columns; j++)
         row[j] = j;
     for (size_t i = 1; a[i - 1] != '\0'; i++) {

@@ -95,10 +95,14 @@ types_copy(struct plex_arena *memory, struct reg_app_full *to,
         types[i].module = text(memory, types[i].module);
         types[i].behaviour = text(memory, types[i].behaviour);
         types[i].pool = text(memory, types[i].pool);
+        types[i].facets = NULL;
+        types[i].n_facets = 0;
         if (from->extras == NULL)
             continue;
         extras[i] = from->extras[i];
         extras[i].facets = facets_copy(memory, &from->extras[i]);
+        types[i].facets = extras[i].facets;
+        types[i].n_facets = extras[i].n_facets;
     }
     to->app.types = types;
     to->extras = extras;

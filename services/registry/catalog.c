@@ -82,6 +82,26 @@ nodes_copy(struct reg_catalog *catalog, const struct reg_node *nodes, size_t n)
     }
 }
 
+static const struct reg_facet *
+facets_copy(struct reg_catalog *catalog, const struct reg_facet *from, size_t n)
+{
+    struct reg_facet *facets = array(catalog, n, sizeof *facets);
+
+    for (size_t i = 0; i < n; i++) {
+        struct reg_pair *pairs =
+            array(catalog, from[i].n_config, sizeof *pairs);
+
+        for (size_t p = 0; p < from[i].n_config; p++) {
+            pairs[p].key = text_copy(catalog, from[i].config[p].key);
+            pairs[p].value = text_copy(catalog, from[i].config[p].value);
+        }
+        facets[i] = from[i];
+        facets[i].type = text_copy(catalog, from[i].type);
+        facets[i].config = pairs;
+    }
+    return facets;
+}
+
 static void
 types_copy(struct reg_catalog *catalog, struct reg_app *app,
            const struct reg_actor_type *types)
@@ -94,6 +114,8 @@ types_copy(struct reg_catalog *catalog, struct reg_app *app,
         copy[i].module = text_copy(catalog, types[i].module);
         copy[i].behaviour = text_copy(catalog, types[i].behaviour);
         copy[i].pool = text_copy(catalog, types[i].pool);
+        copy[i].facets =
+            facets_copy(catalog, types[i].facets, types[i].n_facets);
     }
     app->types = copy;
 }

@@ -41,6 +41,15 @@ struct reg_node {
     size_t n_claims;
 };
 
+struct reg_pair {
+    const char *key, *value;
+};
+struct reg_facet {
+    const char *type;
+    uint32_t priority;
+    const struct reg_pair *config;
+    size_t n_config;
+};
 struct reg_actor_type {
     const char *name;
     const char *module;
@@ -51,6 +60,8 @@ struct reg_actor_type {
     uint32_t mailbox_max;
     uint32_t snapshot_every;
     const char *pool;
+    const struct reg_facet *facets;
+    size_t n_facets;
 };
 
 /* The processes of an application. Numbers as in plexspaces/supervisor.h. */

@@ -256,6 +256,8 @@ reg_pb_app_in(const APP(Application) * in, struct plex_arena *arena,
         types[i] = type_in(in->actor_types[i]);
         if (extra_in(in->actor_types[i], arena, &extras[i], err) != PLEX_OK)
             return plex_err_wrap(err, "actor_types[%zu]", i);
+        types[i].facets = extras[i].facets;
+        types[i].n_facets = extras[i].n_facets;
     }
     out->app = (struct reg_app){
         .tenant = in->tenant,

@@ -30,15 +30,6 @@ enum {
 
 /* -- applications in full -------------------------------------------------- */
 
-struct reg_pair {
-    const char *key, *value;
-};
-struct reg_facet {
-    const char *type;
-    uint32_t priority;
-    const struct reg_pair *config;
-    size_t n_config;
-};
 /* What a type declares beyond reg_actor_type. */
 struct reg_type_extra {
     const struct reg_facet *facets;

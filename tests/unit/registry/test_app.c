@@ -362,16 +362,16 @@ START_TEST(bad_facets_list_what_is_known)
         const char *text;
     } bad[] = {
         {{.type = "magic"},
-         "facets[0]: type \"magic\" is unknown; known are "
-         "virtual_actor, durability, timer"},
-        {{.type = ""}, "unknown"},
+         "facets[0]: facet \"magic\" is unknown; the nearest is "},
+        {{.type = ""}, "type is missing"},
         {{.type = "virtual_actor", .config = wrong_key, .n_config = 1},
-         "knows idle_timeout, idle_timeout_seconds, activation_strategy"},
+         "the nearest is \"idle_timeout\""},
         {{.type = "virtual_actor", .config = wrong_value, .n_config = 1},
          "config.idle_timeout: \"soon\" is not a duration"},
-        {{.type = "virtual_actor", .config = eager, .n_config = 1}, "lazy"},
+        {{.type = "virtual_actor", .config = eager, .n_config = 1},
+         "prewarm_keys is missing"},
         {{.type = "timer", .config = eager, .n_config = 1},
-         "timer knows no configuration"},
+         "config.activation_strategy is unknown to timer"},
         {{.type = "timer", .priority = 10001}, "priority"},
     };
 
