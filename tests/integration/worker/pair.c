@@ -195,15 +195,31 @@ side_hear(struct side *side, const struct side *other, bool there)
     reg_catalog_unref(catalog);
 }
 
+static void
+stats_get(struct side *side, void *arg)
+{
+    work_dist_stats(side->dist, arg);
+}
+
+struct work_dist_stats
+side_stats(struct side *side)
+{
+    struct work_dist_stats stats;
+
+    side_run(side, stats_get, &stats);
+    return stats;
+}
+
+bool
+pair_is_open(struct pair *pair)
+{
+    return side_stats(&pair->a).peers == 1 && side_stats(&pair->b).peers == 1;
+}
+
 static bool
 both_open(void *arg)
 {
-    struct pair *pair = arg;
-    struct work_dist_stats a, b;
-
-    work_dist_stats(pair->a.dist, &a);
-    work_dist_stats(pair->b.dist, &b);
-    return a.peers == 1 && b.peers == 1;
+    return pair_is_open(arg);
 }
 
 void

@@ -27,6 +27,9 @@ void pair_stop(struct pair *pair);
 /* Run fn(side) on its loop; returns when it has. */
 void side_run(struct side *side, void (*fn)(struct side *side, void *arg),
               void *arg);
+struct work_dist_stats side_stats(struct side *side);
+/* Each has a session with the other. */
+bool pair_is_open(struct pair *pair);
 /* Tell `side` that the other one is there, or that it is lost. */
 void side_hear(struct side *side, const struct side *other, bool there);
 
