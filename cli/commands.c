@@ -1,6 +1,7 @@
 /* The table of commands, and the shell completion made from it. */
 #include "cli/cli.h"
 #include "cli/process.h"
+#include "cli/run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,7 @@ const struct cli_command cli_commands[] = {
      "send without waiting for the reply", cli_actor_cast_options,
      cli_actor_cast},
     CLI_PROCESS_COMMANDS,
+    CLI_RUN_COMMANDS,
     {"application", "deploy", "FILE", 1, 1,
      "deploy the application of a YAML manifest", NULL, cli_application_deploy},
     {"application", "list", "", 0, 0, "what is deployed",

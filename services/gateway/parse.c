@@ -7,6 +7,7 @@
 #include "services/gateway/query.h"
 #include "services/gateway/run_path.h"
 #include "services/gateway/text.h"
+#include "services/gateway/workflow_path.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -478,6 +479,52 @@ set_context(struct parse *p)
 }
 
 static bool
+nothing_left(struct parse *p)
+{
+    for (size_t i = 0; i < p->params.n; i++)
+        if (!p->params.at[i].taken)
+            return refuse(p, 400, "INVALID_QUERY",
+                          "query parameter \"%.60s\" is not known here",
+                          p->params.at[i].name);
+    return true;
+}
+
+/* To the actors that run workflows. */
+static bool
+parse_workflow(struct parse *p)
+{
+    struct work_message *m = &p->out->message;
+    struct gate_workflow_in in = {.method = p->input->method,
+                                  .path = p->input->path,
+                                  .params = &p->params,
+                                  .body = p->input->body};
+    char id[27];
+    struct plex_err err;
+
+    plex_id_format(p->input->id, id);
+    in.new_id = id;
+    m->subpath = "";
+    m->to.tenant = p->rules->tenant;
+    p->key_in_path = true;
+    if (!parse_headers(p))
+        return false;
+    if (gate_params_parse(p->input->query, p->arena, &p->params, &err) !=
+        PLEX_OK)
+        return refuse(p, 400, "INVALID_QUERY", "%s", err.text);
+    switch (gate_workflow_path(&in, p->arena, m, &err)) {
+    case PLEX_OK:
+        return nothing_left(p);
+    case PLEX_NOT_FOUND:
+        return refuse(p, 404, "NOT_FOUND", "%s", err.text);
+    case PLEX_UNSUPPORTED:
+        return refuse(p, 405, "METHOD_NOT_ALLOWED", "%s", err.text);
+    default:
+        return refuse(p, (unsigned)plex_status_http(err.status),
+                      "INVALID_REQUEST", "%s", err.text);
+    }
+}
+
+static bool
 method_known(const char *method)
 {
     return strcmp(method, "GET") == 0 || strcmp(method, "POST") == 0 ||
@@ -516,10 +563,14 @@ gate_parse(const struct gate_rules *rules, const struct gate_input *input,
         return refuse(&p, 414, "URI_TOO_LONG",
                       "the path may have %d bytes and the query %d",
                       GATE_PATH_MAX, GATE_QUERY_MAX);
-    if (!(gate_is_run_path(input->path) ? parse_run_path(&p)
-                                        : parse_path(&p)) ||
-        !parse_headers(&p) || !parse_query(&p) || !parse_body(&p))
+    if (gate_is_workflow_path(input->path)) {
+        if (!parse_workflow(&p))
+            return false;
+    } else if (!(gate_is_run_path(input->path) ? parse_run_path(&p)
+                                               : parse_path(&p)) ||
+               !parse_headers(&p) || !parse_query(&p) || !parse_body(&p)) {
         return false;
+    }
     set_id(&p);
     set_context(&p);
     return true;

@@ -15,7 +15,7 @@ enum {
     GATE_DELAY_MAX_H = 24 * 366,
     /* What parsing one request may put into the arena: copies of path, query
      * (twice, and once as JSON at six bytes each) and key. */
-    GATE_PARSE_ARENA = 256 << 10,
+    GATE_PARSE_ARENA = 4 << 20,
     GATE_TTL_KEYED_MS = 24 * 3600 * 1000,
     GATE_TTL_MS = 10 * 60 * 1000,
 };

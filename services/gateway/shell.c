@@ -4,6 +4,7 @@
 #include "services/gateway/local.h"
 #include "services/gateway/run_path.h"
 #include "services/gateway/service.h"
+#include "services/gateway/workflow_path.h"
 
 #include <string.h>
 
@@ -94,7 +95,8 @@ on_request(void *arg, struct plex_http_exchange *ex)
 
     if (refuse_foreign(gate, ex))
         return;
-    if (gate_path_segments(path) >= 2 || gate_is_run_path(path))
+    if (gate_path_segments(path) >= 2 || gate_is_run_path(path) ||
+        gate_is_workflow_path(path))
         gate_call_begin(gate, ex);
     else if (strncmp(path, GATE_INVOCATIONS_PREFIX,
                      sizeof GATE_INVOCATIONS_PREFIX - 1) == 0)

@@ -216,7 +216,8 @@ work_catalog_call(struct plex_ctx *ctx, const struct plex_msg *msg)
         return 0;
     catalog = catalog_load(ctx);
     if (strcmp(action, "create") == 0) {
-        status = create(ctx, catalog, request, false);
+        status = create(ctx, catalog, request,
+                        json_is_true(json_object_get(request, "replace")));
     } else if (strcmp(action, "update") == 0) {
         status = create(ctx, catalog, request, true);
     } else if (strcmp(action, "list") == 0) {

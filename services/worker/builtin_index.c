@@ -121,7 +121,16 @@ list(struct plex_ctx *ctx, const json_t *rows, const json_t *request)
         if (wanted(row, request))
             json_array_append(out, row);
     }
-    return work_builtin_reply(ctx, 200, json_pack("{s:o}", "executions", out));
+    out = json_pack("{s:o}", "executions", out);
+    if (json_is_integer(json_object_get(request, "next"))) {
+        char next[16];
+
+        (void)snprintf(
+            next, sizeof next, "%d",
+            (int)json_integer_value(json_object_get(request, "next")));
+        json_object_set_new(out, "nextPageToken", json_string(next));
+    }
+    return work_builtin_reply(ctx, 200, out);
 }
 
 int

@@ -600,6 +600,10 @@ event_of(const char *action, const json_t *request, struct flow_event *event)
         };
         if (event->cause[0] == '\0')
             event->cause = text_of(request, "cause");
+        if (event->value == NULL)
+            event->value = json_object_get(request, "data");
+        if (event->kind == FLOW_EVENT_RESET && event->name[0] == '\0')
+            event->name = text_of(request, "step");
         return true;
     }
     return false;

@@ -23,7 +23,8 @@ on_invoke(void *arg, struct plex_call *call)
         call_fail(call, &err);
         return;
     }
-    if (message.kind != WORK_CALL && message.kind != WORK_CAST) {
+    if (message.kind != WORK_CALL && message.kind != WORK_CAST &&
+        message.kind != WORK_RESOLVE) {
         plex_call_fail(call, PLEX_INVALID,
                        "timers and replies come from the actor's own worker",
                        (struct plex_bytes){0});
