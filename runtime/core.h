@@ -62,8 +62,26 @@ struct rt_msg *rt_msg_post(struct rt_exec *exec, const struct plex_post *post,
 void rt_msg_payload(struct rt_msg *msg, const void *payload, size_t len);
 void rt_msg_reason(struct rt_msg *msg, const char *reason);
 const char *rt_msg_reason_of(const struct rt_msg *msg);
-void rt_msg_view(const struct rt_msg *msg, struct plex_msg *out);
-const char *rt_content_text(uint8_t content);
+extern const char *const rt_content_types[];
+enum { RT_CONTENT_TYPES = 6 };
+void rt_msg_view_reason(const struct rt_msg *msg, struct plex_msg *out);
+/* What varies; sender and the like are the caller's. */
+static inline void
+rt_msg_view(const struct rt_msg *msg, struct plex_msg *out)
+{
+    out->content_type = rt_content_types[msg->content];
+    out->payload = msg->payload;
+    out->len = msg->len;
+    out->is_cast = msg->kind != PLEX_MSG_CALL && msg->kind != RT_KIND_ENGINE;
+    out->kind = msg->kind;
+    out->priority = msg->priority;
+    out->tag = msg->tag;
+    out->from = msg->from;
+    out->reason = "";
+    if (msg->kind == PLEX_MSG_EXIT || msg->kind == PLEX_MSG_DOWN ||
+        (msg->kind == RT_KIND_ANSWER && msg->code != 0))
+        rt_msg_view_reason(msg, out);
+}
 uint8_t rt_content_code(const char *type); /* unknown: octets */
 /* plex_post(): bounded mailboxes, moves and all. */
 int rt_post(struct rt_turn *turn, struct plex_ref to,

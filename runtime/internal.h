@@ -123,7 +123,7 @@ struct rt_proc { /* a slot: two lines, never another type's memory */
     _Atomic uint8_t full;   /* enum plex_overflow */
     _Atomic uint8_t state;  /* enum rt_state */
     _Atomic uint8_t remote; /* has to do with other nodes */
-    uint8_t spare;
+    _Atomic uint8_t exec;   /* that ran it last */
     _Atomic uint32_t scope; /* tenant and namespace, interned */
     _Atomic(const struct plex_behaviour *) behaviour;
     struct rt_proc *next; /* in a queue or free list */
@@ -157,6 +157,7 @@ struct rt_turn {
     char *reason;            /* plex_fail() or plex_exit_self() */
     void *json;
     bool exiting, failed;
+    struct plex_msg view; /* of msg, as the callback sees it */
 };
 
 static inline struct rt_turn *

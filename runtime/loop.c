@@ -167,6 +167,8 @@ rt_run(struct rt_fiber *fiber, struct rt_proc *proc)
 
     exec->spent = 0;
     rt_count(&exec->turns);
+    atomic_store_explicit(&proc->exec, (uint8_t)exec->index,
+                          memory_order_relaxed);
     atomic_store_explicit(&exec->turn_id, rt_ref(exec->rt, proc).id,
                           memory_order_relaxed);
     rt_mail_take(exec, proc);

@@ -39,8 +39,8 @@ depot_take(struct rt_depot *depot)
 
 /* -- messages -- */
 
-static void
-msgs_refill(struct rt_exec *exec)
+void
+rt_msg_refill(struct rt_exec *exec)
 {
     struct rt_msg *batch = depot_take(&exec->rt->msgs);
 
@@ -66,54 +66,27 @@ msgs_refill(struct rt_exec *exec)
     exec->msgs.count = RT_BATCH;
 }
 
-struct rt_msg *
-rt_msg_new(struct rt_exec *exec, enum rt_kind kind)
+/* A batch too many: others may have it. */
+void
+rt_msg_surplus(struct rt_exec *exec)
 {
-    struct rt_msg *msg;
+    struct rt_msg *first = exec->msgs.first, *last = first;
 
-    if (exec->msgs.first == NULL)
-        msgs_refill(exec);
-    msg = exec->msgs.first;
-    exec->msgs.first = msg->next;
-    exec->msgs.count--;
-    msg->next = NULL;
-    msg->generation = 0;
-    msg->kind = (uint8_t)kind;
-    msg->priority = 0;
-    msg->flags = 0;
-    msg->content = 0;
-    msg->from = (struct plex_ref){0, 0};
-    msg->number = 0;
-    msg->tag = 0;
-    msg->payload = msg->bytes;
-    msg->len = 0;
-    msg->code = 0;
-    return msg;
+    for (int i = 1; i < RT_BATCH; i++)
+        last = last->next;
+    exec->msgs.first = last->next;
+    exec->msgs.count -= RT_BATCH;
+    last->next = NULL;
+    depot_put(&exec->rt->msgs, first);
 }
 
 void
-rt_msg_free(struct rt_exec *exec, struct rt_msg *msg)
+rt_msg_release(struct rt_msg *msg)
 {
-    if (msg == NULL)
-        return;
-    if ((msg->flags & RT_MSG_OWNED) != 0) {
-        if (msg->release == NULL)
-            free((void *)(uintptr_t)msg->payload);
-        else
-            msg->release((void *)(uintptr_t)msg->payload, msg->len);
-    }
-    msg->next = exec->msgs.first;
-    exec->msgs.first = msg;
-    if (++exec->msgs.count >= (size_t)2 * RT_BATCH) {
-        struct rt_msg *last = msg;
-
-        for (int i = 1; i < RT_BATCH; i++)
-            last = last->next;
-        exec->msgs.first = last->next;
-        exec->msgs.count -= RT_BATCH;
-        last->next = NULL;
-        depot_put(&exec->rt->msgs, msg);
-    }
+    if (msg->release == NULL)
+        free((void *)(uintptr_t)msg->payload);
+    else
+        msg->release((void *)(uintptr_t)msg->payload, msg->len);
 }
 
 /* -- slots -- */
@@ -192,19 +165,6 @@ rt_slot_free(struct rt_exec *exec, struct rt_proc *proc)
         last->next = NULL;
         depot_put(&exec->rt->slots, proc);
     }
-}
-
-struct rt_proc *
-rt_slot(const struct rt *rt, uint64_t id)
-{
-    uint32_t slot = (uint32_t)id;
-    struct rt_proc *chunk;
-
-    if (slot >> RT_CHUNK_BITS >= rt->chunk_count)
-        return NULL;
-    chunk = atomic_load_explicit(&rt->chunks[slot >> RT_CHUNK_BITS],
-                                 memory_order_acquire);
-    return chunk == NULL ? NULL : chunk + (slot & (RT_CHUNK - 1));
 }
 
 void

@@ -28,6 +28,11 @@ barrier(void)
 #pragma GCC diagnostic pop
 }
 
+enum {
+    SHORT_TURN_NS = 50000,
+    VOTES = 4,
+};
+
 uint64_t
 rt_now(const struct rt_exec *exec)
 {
@@ -248,7 +253,9 @@ steal(struct rt_exec *exec, struct rt_exec *victim)
         struct rt_proc *proc = NULL;
 
         count -= count / 2;
-        if (count == 0)
+        if (count == 0 ||
+            (tail - head == 1 &&
+             atomic_load_explicit(&victim->paired, memory_order_relaxed)))
             return NULL;
         if (count > RT_RING / 2)
             continue; /* read at different moments */
@@ -297,11 +304,129 @@ enqueue(struct rt_exec *exec, struct rt_proc *proc)
         wake_one(rt);
 }
 
+static bool
+idle_queue(const struct rt_exec *exec)
+{
+    return atomic_load_explicit(&exec->ring_head, memory_order_relaxed) ==
+               atomic_load_explicit(&exec->ring_tail, memory_order_relaxed) &&
+           atomic_load_explicit(&exec->lifo, memory_order_relaxed) == NULL;
+}
+
+/* The only process that waits here, if it is only one. */
+static struct rt_proc *
+only_one(const struct rt_exec *exec)
+{
+    uint32_t head =
+        atomic_load_explicit(&exec->ring_head, memory_order_relaxed);
+    uint32_t tail =
+        atomic_load_explicit(&exec->ring_tail, memory_order_relaxed);
+    struct rt_proc *lifo =
+        atomic_load_explicit(&exec->lifo, memory_order_relaxed);
+
+    if (tail == head)
+        return lifo;
+    if (tail - head > 1 || lifo != NULL)
+        return NULL;
+    return atomic_load_explicit(&exec->ring[head % RT_RING],
+                                memory_order_relaxed);
+}
+
+/*
+ * Two processes that exchange many small messages are several times faster on
+ * one core than on two. When one that has used up its budget has sent to the
+ * only other that waits here, and turns are short, the two are a pair: nobody
+ * is woken for them, and nobody takes one away.
+ */
+static bool
+is_pair(struct rt_exec *exec, struct rt_proc *proc)
+{
+    struct rt_proc *other = only_one(exec);
+    uint64_t now = plex_now(), since = now - exec->requeue_ns;
+    bool talks = other != NULL && other == exec->last_to;
+
+    exec->requeue_ns = now;
+    if (since >= SHORT_TURN_NS)
+        return false;
+    if (other == NULL && idle_queue(exec))
+        return true; /* nobody waits: it goes on at once */
+    if (talks) {
+        exec->pair[0] = proc;
+        exec->pair[1] = other;
+        return true;
+    }
+    return other != NULL && exec->pair[0] == other &&
+           (exec->pair[1] == proc || exec->pair[1] == NULL);
+}
+
+/* Turn after turn it sends to one that runs elsewhere: then it goes there.
+ * (By lot, so that two who do so to each other do not change places.) */
+static bool
+visit(struct rt_exec *exec, struct rt_proc *proc)
+{
+    struct rt *rt = exec->rt;
+    struct rt_proc *to = exec->last_to, *head;
+    uint32_t where;
+    uint8_t state;
+
+    if (to == NULL || to == only_one(exec))
+        return false;
+    where = atomic_load_explicit(&to->exec, memory_order_relaxed);
+    state = atomic_load_explicit(&to->state, memory_order_relaxed);
+    if (where == exec->index || where >= execs(rt) ||
+        (state != RT_RUNNING && state != RT_READY)) {
+        exec->votes = 0;
+        return false;
+    }
+    if (++exec->votes < VOTES || (draw(exec) & 1) != 0)
+        return false;
+    exec->votes = 0;
+    head = atomic_load_explicit(&rt->execs[where].guests, memory_order_relaxed);
+    do
+        proc->next = head;
+    while (!atomic_compare_exchange_weak_explicit(
+        &rt->execs[where].guests, &head, proc, memory_order_acq_rel,
+        memory_order_relaxed));
+    wake_one(rt); /* should all be asleep there meanwhile */
+    return true;
+}
+
+static struct rt_proc *
+guests_take(struct rt_exec *exec, struct rt_exec *host)
+{
+    struct rt_proc *first, *next;
+
+    if (atomic_load_explicit(&host->guests, memory_order_relaxed) == NULL)
+        return NULL;
+    first = atomic_exchange_explicit(&host->guests, NULL, memory_order_acq_rel);
+    for (struct rt_proc *proc = first == NULL ? NULL : first->next;
+         proc != NULL; proc = next) {
+        next = proc->next;
+        rt_ring_push(exec, proc);
+    }
+    exec->pair[0] = first;
+    exec->pair[1] = NULL;
+    return first;
+}
+
 void
 rt_requeue(struct rt_exec *exec, struct rt_proc *proc)
 {
-    if (!atomic_load_explicit(&exec->rt->stopping, memory_order_relaxed))
+    struct rt *rt = exec->rt;
+    bool pair;
+
+    if (atomic_load_explicit(&rt->stopping, memory_order_relaxed))
+        return;
+    if (rt->config.executors == 0 || exec == &rt->outside) {
         enqueue(exec, proc);
+        return;
+    }
+    pair = is_pair(exec, proc);
+    if (pair && visit(exec, proc))
+        return;
+    atomic_store_explicit(&exec->paired, pair, memory_order_relaxed);
+    rt_ring_push(exec, proc);
+    if (!pair && atomic_load_explicit(&rt->sleepers, memory_order_relaxed) != 0)
+        wake_one(rt);
 }
 
 void
@@ -367,9 +492,11 @@ next_own(struct rt_exec *exec)
             return proc;
     }
     exec->lifo_used = 0;
-    if ((exec->ticks & 63) == 0 && (proc = overflow_take(exec)) != NULL)
+    if ((exec->ticks & 63) == 0 && ((proc = overflow_take(exec)) != NULL ||
+                                    (proc = guests_take(exec, exec)) != NULL))
         return proc;
-    if ((proc = ring_pop(exec)) != NULL || (proc = lifo_take(exec)) != NULL)
+    if ((proc = guests_take(exec, exec)) != NULL ||
+        (proc = ring_pop(exec)) != NULL || (proc = lifo_take(exec)) != NULL)
         return proc;
     return overflow_take(exec);
 }
@@ -387,6 +514,10 @@ next_theirs(struct rt_exec *exec)
 
         if (victim != exec && (proc = steal(exec, victim)) != NULL)
             return proc;
+        if (atomic_load_explicit(&victim->park, memory_order_relaxed) ==
+                RT_PARK_ASLEEP &&
+            (proc = guests_take(exec, victim)) != NULL)
+            return proc;
     }
     return overflow_take(exec);
 }
@@ -397,7 +528,8 @@ anything(const struct rt *rt)
     for (uint32_t i = 0; i < execs(rt); i++) {
         const struct rt_exec *exec = &rt->execs[i];
 
-        if (atomic_load(&exec->ring_head) != atomic_load(&exec->ring_tail))
+        if (atomic_load(&exec->ring_head) != atomic_load(&exec->ring_tail) ||
+            atomic_load(&exec->guests) != NULL)
             return true;
     }
     return atomic_load(&rt->overflow_count) != 0 || atomic_load(&rt->stopping);

@@ -50,6 +50,10 @@ struct rt_exec {
     uint32_t budget;
     uint32_t lifo_used;
     uint32_t idle_count;
+    struct rt_proc *last_to; /* who was sent to last */
+    struct rt_proc *pair[2]; /* that are better off on one core */
+    uint32_t votes;          /* turns that sent to somebody elsewhere */
+    uint64_t requeue_ns;
     uint32_t ticks;
     struct rt_fiber *current;
     struct rt_fiber *idle; /* loops that left for a resumed callback */
@@ -72,6 +76,8 @@ struct rt_exec {
     _Atomic uint32_t ring_tail;
     _Atomic(struct rt_proc *) ring[RT_RING];
     _Atomic(struct rt_proc *) lifo;
+    _Atomic(struct rt_proc *) guests; /* that came to be a pair with one */
+    _Atomic bool paired; /* the one in the ring is to be left alone */
     _Alignas(64) _Atomic uint32_t park; /* RT_PARK_... */
     _Atomic uint64_t turn_id;           /* of the process that runs */
     _Atomic uint64_t turns;
@@ -179,11 +185,60 @@ void *rt_exec_main(void *exec);
 
 /* -- memory (pool.c) -- */
 
-struct rt_msg *rt_msg_new(struct rt_exec *exec, enum rt_kind kind);
-void rt_msg_free(struct rt_exec *exec, struct rt_msg *msg);
+void rt_msg_refill(struct rt_exec *exec);
+void rt_msg_surplus(struct rt_exec *exec);
+void rt_msg_release(struct rt_msg *msg); /* its payload, out of line */
+
+static inline struct rt_msg *
+rt_msg_new(struct rt_exec *exec, enum rt_kind kind)
+{
+    struct rt_msg *msg;
+
+    if (__builtin_expect(exec->msgs.first == NULL, 0))
+        rt_msg_refill(exec);
+    msg = exec->msgs.first;
+    exec->msgs.first = msg->next;
+    exec->msgs.count--;
+    msg->next = NULL;
+    msg->generation = 0;
+    msg->kind = (uint8_t)kind;
+    msg->priority = 0;
+    msg->flags = 0;
+    msg->content = 0;
+    msg->from = (struct plex_ref){0, 0};
+    msg->number = 0;
+    msg->tag = 0;
+    msg->payload = msg->bytes;
+    msg->len = 0;
+    msg->code = 0;
+    return msg;
+}
+static inline void
+rt_msg_free(struct rt_exec *exec, struct rt_msg *msg)
+{
+    if (msg == NULL)
+        return;
+    if ((msg->flags & RT_MSG_OWNED) != 0)
+        rt_msg_release(msg);
+    msg->next = exec->msgs.first;
+    exec->msgs.first = msg;
+    if (++exec->msgs.count >= (size_t)2 * RT_BATCH)
+        rt_msg_surplus(exec);
+}
 struct rt_proc *rt_slot_new(struct rt_exec *exec); /* NULL: too many */
 void rt_slot_free(struct rt_exec *exec, struct rt_proc *proc);
-struct rt_proc *rt_slot(const struct rt *rt, uint64_t id);
+static inline struct rt_proc *
+rt_slot(const struct rt *rt, uint64_t id)
+{
+    uint32_t slot = (uint32_t)id;
+    struct rt_proc *chunk;
+
+    if (slot >> RT_CHUNK_BITS >= rt->chunk_count)
+        return NULL;
+    chunk = atomic_load_explicit(&rt->chunks[slot >> RT_CHUNK_BITS],
+                                 memory_order_acquire);
+    return chunk == NULL ? NULL : chunk + (slot & (RT_CHUNK - 1));
+}
 void rt_pool_init(struct rt *rt);
 void rt_pool_fini(struct rt *rt);
 

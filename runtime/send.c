@@ -75,7 +75,7 @@ rt_msg_post(struct rt_exec *exec, const struct plex_post *post,
     return msg;
 }
 
-static const char *const content_types[] = {
+const char *const rt_content_types[] = {
     "application/octet-stream",
     "application/json",
     "application/problem+json",
@@ -83,60 +83,42 @@ static const char *const content_types[] = {
     "text/html",
     "application/x-protobuf",
 };
-
-const char *
-rt_content_text(uint8_t content)
-{
-    return content < sizeof content_types / sizeof *content_types
-               ? content_types[content]
-               : content_types[0];
-}
+_Static_assert(sizeof rt_content_types / sizeof *rt_content_types ==
+                   RT_CONTENT_TYPES,
+               "as many as core.h says");
 
 uint8_t
 rt_content_code(const char *type)
 {
     if (type == NULL)
         return 0;
-    for (uint8_t i = 0; i < sizeof content_types / sizeof *content_types; i++) {
-        if (type == content_types[i] || strcmp(type, content_types[i]) == 0)
+    for (uint8_t i = 0; i < RT_CONTENT_TYPES; i++) {
+        if (type == rt_content_types[i] ||
+            strcmp(type, rt_content_types[i]) == 0)
             return i;
     }
     return 0;
 }
 
 void
-rt_msg_view(const struct rt_msg *msg, struct plex_msg *out)
+rt_msg_view_reason(const struct rt_msg *msg, struct plex_msg *out)
 {
-    out->content_type = rt_content_text(msg->content);
-    out->payload = msg->payload;
-    out->len = msg->len;
-    out->is_cast = msg->kind != PLEX_MSG_CALL && msg->kind != RT_KIND_ENGINE;
-    out->kind = msg->kind;
-    out->priority = msg->priority;
-    out->tag = msg->tag;
-    out->from = msg->from;
-    out->reason = "";
-    if (msg->kind == PLEX_MSG_EXIT || msg->kind == PLEX_MSG_DOWN ||
-        (msg->kind == RT_KIND_ANSWER && msg->code != 0)) {
-        out->reason = rt_msg_reason_of(msg);
-        out->payload = "";
-        out->len = 0;
-    }
+    out->reason = rt_msg_reason_of(msg);
+    out->payload = "";
+    out->len = 0;
 }
 
 /* -- pushing -- */
 
-bool
-rt_push(struct rt_exec *exec, struct plex_ref to, struct rt_msg *msg)
+static inline bool
+push(struct rt_exec *exec, struct rt_proc *proc, uint32_t generation,
+     struct rt_msg *msg)
 {
-    struct rt_proc *proc = rt_slot(exec->rt, to.id);
-    uint32_t generation = (uint32_t)(to.id >> 32);
     uintptr_t head;
 
     exec->spent++;
-    if (proc == NULL ||
-        atomic_load_explicit(&proc->generation, memory_order_relaxed) !=
-            generation)
+    if (atomic_load_explicit(&proc->generation, memory_order_relaxed) !=
+        generation)
         return false;
     msg->generation = generation;
     head = atomic_load_explicit(&proc->inbox, memory_order_relaxed);
@@ -150,6 +132,14 @@ rt_push(struct rt_exec *exec, struct plex_ref to, struct rt_msg *msg)
     if (head == RT_ASLEEP)
         rt_schedule(exec, proc);
     return true;
+}
+
+bool
+rt_push(struct rt_exec *exec, struct plex_ref to, struct rt_msg *msg)
+{
+    struct rt_proc *proc = rt_slot(exec->rt, to.id);
+
+    return proc != NULL && push(exec, proc, (uint32_t)(to.id >> 32), msg);
 }
 
 bool
@@ -261,6 +251,38 @@ rt_answer_start(struct rt_exec *exec, const struct plex_from *to,
     (void)rt_route(exec, to->ref, msg);
 }
 
+/* The common case without detours: somebody here, unbounded, short. */
+static inline bool
+post_short(struct rt_turn *turn, struct rt_exec *exec, struct plex_ref to,
+           const struct plex_post *post, struct plex_from as)
+{
+    struct rt_proc *proc;
+    struct rt_msg *msg;
+
+    if (!rt_is_local(exec->rt, to) || post->len > RT_INLINE_MAX ||
+        post->release != NULL || (post->ttl_ms | post->id) != 0 ||
+        post->kind - PLEX_MSG_CALL > PLEX_MSG_INFO - PLEX_MSG_CALL)
+        return false;
+    proc = rt_slot(exec->rt, to.id);
+    if (proc == NULL ||
+        atomic_load_explicit(&proc->max, memory_order_relaxed) != 0)
+        return false;
+    msg = rt_msg_new(exec, (enum rt_kind)post->kind);
+    msg->priority = (uint8_t)(post->priority & 3);
+    msg->tag = post->tag;
+    msg->from = as.ref;
+    msg->number = as.call;
+    if (post->len > 0) {
+        memcpy(msg->bytes, post->payload, post->len);
+        msg->len = (uint32_t)post->len;
+    }
+    if (proc != turn->proc)
+        exec->last_to = proc;
+    if (!push(exec, proc, (uint32_t)(to.id >> 32), msg))
+        rt_bounce(exec, to, msg, NULL);
+    return true;
+}
+
 int
 rt_post(struct rt_turn *turn, struct plex_ref to, const struct plex_post *post,
         struct plex_from as)
@@ -270,6 +292,8 @@ rt_post(struct rt_turn *turn, struct plex_ref to, const struct plex_post *post,
     enum rt_kind kind = (enum rt_kind)post->kind;
     int status;
 
+    if (post_short(turn, exec, to, post, as))
+        return 0;
     if (post->kind < PLEX_MSG_CALL || post->kind > PLEX_MSG_INFO)
         kind = (enum rt_kind)PLEX_MSG_INFO;
     msg = rt_msg_post(exec, post, kind);

@@ -25,6 +25,12 @@ rt_turn_init(struct rt_turn *turn, struct rt_fiber *fiber, struct rt_proc *proc)
     turn->json = NULL;
     turn->exiting = false;
     turn->failed = false;
+    turn->view = (struct plex_msg){.sender = "",
+                                   .id = "",
+                                   .method = "",
+                                   .path = "",
+                                   .subpath = "",
+                                   .query = ""};
 }
 
 static const struct plex_behaviour *
@@ -72,11 +78,14 @@ turn_release(struct rt_turn *turn)
 {
     struct rt_exec *exec = turn->fiber->exec;
 
-    rt_msg_free(exec, turn->msg);
+    if (turn->msg != NULL)
+        rt_msg_free(exec, turn->msg);
     turn->msg = NULL;
-    rt_msg_free(exec, turn->received);
+    if (turn->received != NULL)
+        rt_msg_free(exec, turn->received);
     turn->received = NULL;
-    rt_msg_free(exec, turn->answer);
+    if (turn->answer != NULL)
+        rt_msg_free(exec, turn->answer);
     turn->answer = NULL;
     if (turn->json != NULL)
         rt_turn_json_free(turn);
@@ -281,19 +290,14 @@ call_timer(struct rt_turn *turn)
 static int
 call_message(struct rt_turn *turn)
 {
-    struct plex_msg view = {.sender = "",
-                            .id = "",
-                            .method = "",
-                            .path = "",
-                            .subpath = "",
-                            .query = ""};
+    struct plex_msg *view = &turn->view;
     const struct plex_behaviour *behaviour = behaviour_of(turn->proc);
     int (*handle)(struct plex_ctx *, const struct plex_msg *);
 
-    rt_msg_view(turn->msg, &view);
+    rt_msg_view(turn->msg, view);
     if (turn->proc->engine != NULL)
-        return turn->proc->engine->handle(&turn->ctx, &view);
-    switch (view.kind) {
+        return turn->proc->engine->handle(&turn->ctx, view);
+    switch (view->kind) {
     case PLEX_MSG_CALL:
         handle = behaviour->handle_call;
         break;
@@ -306,11 +310,12 @@ call_message(struct rt_turn *turn)
         break;
     }
     if (handle != NULL)
-        return handle(&turn->ctx, &view);
+        return handle(&turn->ctx, view);
     if (turn->from.call != 0)
-        refuse(turn, view.kind == RT_KIND_ENGINE ? -PLEX_INVALID : -PLEX_FAILED,
-               view.kind == RT_KIND_ENGINE ? "it has no such engine"
-                                           : "it answers no calls");
+        refuse(turn,
+               view->kind == RT_KIND_ENGINE ? -PLEX_INVALID : -PLEX_FAILED,
+               view->kind == RT_KIND_ENGINE ? "it has no such engine"
+                                            : "it answers no calls");
     return 0;
 }
 
