@@ -415,6 +415,8 @@ journal_client_lookup(struct journal_client *client,
 
     (void)client, (void)context, (void)tenant;
     l->first = message_id.len > 18 ? message_id.data[18] : 0;
+    if (message_id.len > 2 && memcmp(message_id.data, "w:", 2) == 0)
+        l->first = 'u'; /* no run is open */
     l->done = done;
     l->arg = arg;
     l->task.run = looked_run;
