@@ -3,6 +3,7 @@
 
 #include "common/arena.h"
 #include "services/journal/client.h"
+#include "services/journal/export.h"
 
 /* The caller's half of the wire: encoding of requests, decoding of replies,
  * whose results live in `arena`. Private to client.c and its tests. */
@@ -55,6 +56,19 @@ PLEX_MUST_USE enum plex_status journal_unpack_pending(
     struct journal_replied_page *out, struct plex_err *err);
 
 /* -- client_wire_past.c */
+/* Of export.c. */
+PLEX_MUST_USE enum plex_status journal_pack_past_turn(
+    const struct journal_past_turn *turn, struct plex_buf *out,
+    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_past_turn(
+    struct plex_bytes in, struct plex_arena *arena,
+    struct journal_past_turn *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_export_head(
+    const struct journal_export_head *head, struct plex_buf *out,
+    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_export_head(
+    struct plex_bytes in, struct plex_arena *arena,
+    struct journal_export_head *out, struct plex_err *err);
 PLEX_MUST_USE enum plex_status journal_pack_backup(const char *name,
                                                    struct plex_buf *out,
                                                    struct plex_err *err);

@@ -67,6 +67,38 @@ journal_pack_verify(const struct journal_verify *want, struct plex_buf *out,
     return plex_wire_pack(&request.base, out, err);
 }
 
+static void
+turn_in(const PB(PastTurn) * from, struct journal_past_turn *out)
+{
+    *out = (struct journal_past_turn){
+        .seq = from->seq,
+        .at_ms = from->at_ms,
+        .expires_ms = from->expires_ms,
+        .request_hash = from->request_hash,
+        .message_id = plex_wire_bytes_in(from->message_id),
+        .reply = plex_wire_bytes_in(from->reply),
+        .record = plex_wire_bytes_in(from->record),
+        .has_state = from->has_state != 0,
+        .rebuilds = from->rebuilds != 0,
+        .schema_version = from->schema_version,
+        .state = plex_wire_bytes_in(from->state),
+        .chain = plex_wire_bytes_in(from->chain),
+    };
+}
+
+static void
+was_in(const PB(AtReply) * from, struct journal_was *out)
+{
+    *out = (struct journal_was){
+        .seq = from->seq,
+        .newest_seq = from->newest_seq,
+        .has_state = from->has_state != 0,
+        .state = plex_wire_bytes_in(from->state),
+        .schema_version = from->schema_version,
+        .state_seq = from->state_seq,
+    };
+}
+
 /* -- replies --------------------------------------------------------------- */
 
 enum plex_status
@@ -84,24 +116,8 @@ journal_unpack_past(struct plex_bytes in, struct plex_arena *arena,
     turns = plex_arena_alloc(arena, reply->n_turns * sizeof *turns + 1);
     if (turns == NULL)
         return plex_wire_no_room(err);
-    for (size_t i = 0; i < reply->n_turns; i++) {
-        const PB(PastTurn) *from = reply->turns[i];
-
-        turns[i] = (struct journal_past_turn){
-            .seq = from->seq,
-            .at_ms = from->at_ms,
-            .expires_ms = from->expires_ms,
-            .request_hash = from->request_hash,
-            .message_id = plex_wire_bytes_in(from->message_id),
-            .reply = plex_wire_bytes_in(from->reply),
-            .record = plex_wire_bytes_in(from->record),
-            .has_state = from->has_state != 0,
-            .rebuilds = from->rebuilds != 0,
-            .schema_version = from->schema_version,
-            .state = plex_wire_bytes_in(from->state),
-            .chain = plex_wire_bytes_in(from->chain),
-        };
-    }
+    for (size_t i = 0; i < reply->n_turns; i++)
+        turn_in(reply->turns[i], &turns[i]);
     *out = (struct journal_past){turns, reply->n_turns, reply->next_seq,
                                  reply->oldest_seq, reply->newest_seq};
     return PLEX_OK;
@@ -117,14 +133,7 @@ journal_unpack_was(struct plex_bytes in, struct plex_arena *arena,
     if (plex_wire_unpack(TYPE(at_reply), in, arena, &message, err) != PLEX_OK)
         return err->status;
     reply = (const void *)message;
-    *out = (struct journal_was){
-        .seq = reply->seq,
-        .newest_seq = reply->newest_seq,
-        .has_state = reply->has_state != 0,
-        .state = plex_wire_bytes_in(reply->state),
-        .schema_version = reply->schema_version,
-        .state_seq = reply->state_seq,
-    };
+    was_in(reply, out);
     return PLEX_OK;
 }
 
@@ -225,4 +234,94 @@ journal_unpack_backups(struct plex_bytes in, struct plex_arena *arena,
     *out = backups;
     *n = reply->n_backups;
     return PLEX_OK;
+}
+
+/* -- exported journals ------------------------------------------------------
+ */
+
+enum plex_status
+journal_pack_past_turn(const struct journal_past_turn *turn,
+                       struct plex_buf *out, struct plex_err *err)
+{
+    PB(PastTurn) pb = PLEXSPACES__JOURNAL__V1__PAST_TURN__INIT;
+
+    pb.seq = turn->seq;
+    pb.at_ms = turn->at_ms;
+    pb.expires_ms = turn->expires_ms;
+    pb.request_hash = turn->request_hash;
+    pb.message_id = plex_wire_bytes(turn->message_id);
+    pb.reply = plex_wire_bytes(turn->reply);
+    pb.record = plex_wire_bytes(turn->record);
+    pb.has_state = turn->has_state;
+    pb.rebuilds = turn->rebuilds;
+    pb.schema_version = turn->schema_version;
+    pb.state = plex_wire_bytes(turn->state);
+    pb.chain = plex_wire_bytes(turn->chain);
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+journal_unpack_past_turn(struct plex_bytes in, struct plex_arena *arena,
+                         struct journal_past_turn *out, struct plex_err *err)
+{
+    ProtobufCMessage *message;
+
+    if (plex_wire_unpack(TYPE(past_turn), in, arena, &message, err) != PLEX_OK)
+        return err->status;
+    turn_in((const void *)message, out);
+    return PLEX_OK;
+}
+
+enum plex_status
+journal_pack_export_head(const struct journal_export_head *head,
+                         struct plex_buf *out, struct plex_err *err)
+{
+    PB(ExportHead) pb = PLEXSPACES__JOURNAL__V1__EXPORT_HEAD__INIT;
+    PB(ActorId) actor = PLEXSPACES__JOURNAL__V1__ACTOR_ID__INIT;
+    PB(AtReply) base = PLEXSPACES__JOURNAL__V1__AT_REPLY__INIT;
+
+    actor.tenant = (char *)(uintptr_t)head->actor.tenant;
+    actor.namespace_ = (char *)(uintptr_t)head->actor.ns;
+    actor.type = (char *)(uintptr_t)head->actor.type;
+    actor.key = (char *)(uintptr_t)head->actor.key;
+    pb.actor = &actor;
+    pb.at_ms = head->at_ms;
+    pb.oldest_seq = head->oldest_seq;
+    pb.newest_seq = head->newest_seq;
+    if (head->has_base) {
+        base.seq = head->base.seq;
+        base.newest_seq = head->base.newest_seq;
+        base.has_state = head->base.has_state;
+        base.state = plex_wire_bytes(head->base.state);
+        base.schema_version = head->base.schema_version;
+        base.state_seq = head->base.state_seq;
+        pb.before = &base;
+    }
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+journal_unpack_export_head(struct plex_bytes in, struct plex_arena *arena,
+                           struct journal_export_head *out,
+                           struct plex_err *err)
+{
+    ProtobufCMessage *message;
+    const PB(ExportHead) * head;
+
+    if (plex_wire_unpack(TYPE(export_head), in, arena, &message, err) !=
+        PLEX_OK)
+        return err->status;
+    head = (const void *)message;
+    *out = (struct journal_export_head){.at_ms = head->at_ms,
+                                        .oldest_seq = head->oldest_seq,
+                                        .newest_seq = head->newest_seq,
+                                        .has_base = head->before != NULL};
+    if (head->before != NULL)
+        was_in(head->before, &out->base);
+    if (head->actor == NULL)
+        return plex_err_set(err, PLEX_INVALID, "actor is missing");
+    out->actor =
+        (struct plex_actor_id){head->actor->tenant, head->actor->namespace_,
+                               head->actor->type, head->actor->key};
+    return plex_name_actor(&out->actor, err);
 }
