@@ -61,6 +61,13 @@ list_answer(struct gate_rest *rest)
     gate_rest_answer(rest, gate_wire_actors(rest->actors, n, next));
 }
 
+static const char *
+keep(struct gate_rest *rest, const char *text)
+{
+    return text == NULL ? ""
+                        : plex_arena_strndup(&rest->arena, text, strlen(text));
+}
+
 /* The arena bounds how much all workers together may say. */
 static void
 list_add(struct gate_rest *rest, const struct work_actor *actor)
@@ -71,7 +78,11 @@ list_add(struct gate_rest *rest, const struct work_actor *actor)
                                        strlen(actor->actor_id));
     copy.node_id = plex_arena_strndup(&rest->arena, actor->node_id,
                                       strlen(actor->node_id));
-    if (copy.actor_id == NULL || copy.node_id == NULL) {
+    copy.run = keep(rest, actor->run);
+    copy.waits_for = keep(rest, actor->waits_for);
+    copy.remedy = keep(rest, actor->remedy);
+    if (copy.actor_id == NULL || copy.node_id == NULL || copy.run == NULL ||
+        copy.waits_for == NULL || copy.remedy == NULL) {
         rest->failed = PLEX_TOO_LARGE;
         (void)snprintf(rest->failed_text, sizeof rest->failed_text,
                        "the list is too large; ask for a smaller page_size");
