@@ -59,26 +59,26 @@ flow_note(struct flow_run *run, const char *what, const char *step, uint64_t id,
           uint32_t attempt, const char *fmt, ...)
 {
     struct past *past = plex_calloc(1, sizeof *past);
-    char detail[FLOW_CAUSE_MAX];
+    char detail[FLOW_CAUSE_MAX], *at;
     va_list args;
 
     va_start(args, fmt);
     (void)vsnprintf(detail, sizeof detail, fmt, args);
     va_end(args);
     flow_clean(detail);
-    past->detail = plex_calloc(1, strlen(detail) + strlen(what) + 2);
-    strcpy(past->detail, detail);
-    /* `what` may be on the stack of the caller: it is kept behind. */
-    strcpy(past->detail + strlen(detail) + 1, what);
-    past->entry = (struct flow_history){
-        .seq = ++run->history_seq,
-        .at_ms = run->now_ms,
-        .what = past->detail + strlen(detail) + 1,
-        .step = step,
-        .id = id,
-        .attempt = attempt,
-        .detail = past->detail,
-    };
+    /* One allocation for the three: `what` and `step` may go before it. */
+    past->detail =
+        plex_calloc(1, strlen(detail) + strlen(what) + strlen(step) + 3);
+    past->entry = (struct flow_history){.seq = ++run->history_seq,
+                                        .at_ms = run->now_ms,
+                                        .id = id,
+                                        .attempt = attempt,
+                                        .detail = past->detail};
+    at = stpcpy(past->detail, detail) + 1;
+    past->entry.what = at;
+    at = stpcpy(at, what) + 1;
+    past->entry.step = at;
+    strcpy(at, step);
     TAILQ_INSERT_TAIL(&run->history, past, link);
 }
 

@@ -166,6 +166,15 @@ PLEX_MUST_USE enum plex_status flow_run_fork(
     const struct flow_run *run, const char *run_id, const char *step,
     const struct flow_now *now, struct flow_run **out, struct plex_err *err);
 
+/* Go on with another version of the definition. Steps are the same if their
+ * paths and kinds are; new ones run when what they depend on is settled.
+ * PLEX_CONFLICT, and nothing changed: a step that is under way, or has to be
+ * compensated if the run fails, is not in `def`. */
+PLEX_MUST_USE enum plex_status flow_run_move(struct flow_run *run,
+                                             struct flow_def *def,
+                                             const struct flow_now *now,
+                                             struct plex_err *err);
+
 /* For tests: break the engine on purpose; a checker must notice. */
 enum flow_bug { FLOW_BUG_NONE, FLOW_BUG_SKIP_COMPENSATION };
 void flow_run_seed_bug(struct flow_run *run, enum flow_bug bug);

@@ -246,6 +246,29 @@ flow_net_start(struct flow_run *run, struct frame *frame)
     }
 }
 
+void
+flow_net_catch_up(struct flow_run *run, struct frame *frame)
+{
+    bool changed = true, live;
+
+    while (changed) {
+        changed = false;
+        for (uint32_t i = 0; i < frame->scope->n_nodes; i++) {
+            const struct flow_node *node =
+                run->def->nodes[frame->scope->nodes[i]];
+
+            if (frame->nodes[i].state != NODE_PENDING ||
+                !decided(run, frame, node, &live))
+                continue;
+            changed = true;
+            if (live)
+                flow_act_new(run, frame, node, NULL);
+            else
+                frame->nodes[i].state = NODE_SKIPPED;
+        }
+    }
+}
+
 /* Was nothing done after it? */
 static bool
 is_last(const struct flow_run *run, const struct frame *frame,

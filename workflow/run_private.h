@@ -19,8 +19,8 @@
  * The engine's own: run.c life, turns, output; run_event.c events; run_step.c
  * what a step does; run_flow.c what follows what; run_error.c retries, catches,
  * parking; run_end.c stopping and compensation; run_env.c values for
- * expressions; run_timer.c what is due; run_reset.c going back; run_query.c
- * questions; run_code.c the state as bytes.
+ * expressions; run_timer.c what is due; run_reset.c going back; run_move.c
+ * another version; run_query.c questions; run_code.c the state as bytes.
  *
  * A *frame* is a scope under way; an *act* is a step under way. Acts belong
  * to a frame; a frame belongs to the act (parallel, map) that opened it.
@@ -203,6 +203,8 @@ void flow_act_settle(struct flow_run *run, struct act *act, json_t *output,
 struct node_run *flow_node_run(const struct frame *frame,
                                const struct flow_node *node);
 void flow_net_start(struct flow_run *run, struct frame *frame);
+/* Start or skip whatever is pending and can be decided. */
+void flow_net_catch_up(struct flow_run *run, struct frame *frame);
 
 /* -- run_step.c
  * -------------------------------------------------------------------- */

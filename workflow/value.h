@@ -35,8 +35,8 @@ void flow_put_text(struct flow_writer *w, const char *text); /* NULL is kept */
 void flow_put_value(struct flow_writer *w, json_t *value);   /* NULL is kept */
 void flow_writer_fini(struct flow_writer *w);
 
-/* A value that would be larger than 2 * FLOW_VALUE_MAX with everything that
- * is shared written out makes the reader bad. */
+/* A value that would be larger than FLOW_STATE_MAX with everything that is
+ * shared written out makes the reader bad. */
 struct flow_reader {
     const uint8_t *at, *end;
     struct flow_found *found; /* containers read so far; NULL at first */

@@ -24,7 +24,7 @@ enum tag {
 
 enum {
     READ_DEPTH_MAX = 2 * FLOW_DEPTH_MAX,
-    READ_VALUE_MAX = 2 * FLOW_VALUE_MAX,
+    READ_VALUE_MAX = FLOW_STATE_MAX,
 };
 
 /* Open addressing by pointer; a power of two, never more than half full. */
