@@ -411,6 +411,47 @@ bench_waiters(uint64_t waiters)
     bench_close(&bench);
 }
 
+/* A worker that claimed tuples at random dies: all return to their places. */
+static void
+bench_claims(uint64_t tuples, uint64_t n)
+{
+    struct tspace_matcher matchers[4];
+    struct tspace_template *template;
+    struct tspace_read read = {
+        .op = {.where = where},
+        .take = true,
+        .max_results = 1,
+        .order = TSPACE_RANDOM,
+        .claim = {{(const uint8_t *)"worker", 6}, 1, 1000}};
+    struct tspace_now later = now();
+    struct bench bench;
+    struct plex_err err;
+    uint64_t began;
+
+    bench_open(&bench);
+    for (uint64_t i = 0; i < tuples; i++)
+        write_order(&bench, (int64_t)i, 1);
+    matchers_exact(matchers, 0);
+    matchers[1].kind = TSPACE_ANY;
+    if (tspace_template_create(&template, matchers, 4, &err) != PLEX_OK)
+        abort();
+    read.template = template;
+    began = now_ns();
+    for (uint64_t i = 0; i < n; i++) {
+        read.random = i;
+        tspace_core_read(bench.core, now(), &read);
+        drain(&bench);
+    }
+    figures("claim one at random", n, now_ns() - began, NULL, 0);
+    later.wall_ms += 1000;
+    began = now_ns();
+    tspace_core_tick(bench.core, later);
+    drain(&bench);
+    figures("return a tuple to its place", n, now_ns() - began, NULL, 0);
+    tspace_template_unref(template);
+    bench_close(&bench);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -432,6 +473,8 @@ main(int argc, char **argv)
         bench_pairs(tuples, n);
     if (wanted("range"))
         bench_range(range);
+    if (wanted("claims"))
+        bench_claims(tuples, tuples / 100);
     if (wanted("waiters"))
         bench_waiters(waiters);
     return 0;

@@ -234,7 +234,7 @@ core_shape_get(struct tspace_core *core, struct space *space, uint32_t n_fields)
             space->shapes[space->n_shapes++] = NULL;
     }
     shape = plex_calloc(1, sizeof *shape);
-    shape_init(shape, space, n_fields, core->config.hash_seed);
+    shape_init(shape, core, space, n_fields, core->config.hash_seed);
     space->shapes[n_fields] = shape;
     for (uint32_t i = 0; i < space->options.n_indexes; i++) {
         const struct tspace_index *index = &space->options.indexes[i];

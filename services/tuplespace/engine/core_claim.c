@@ -102,13 +102,31 @@ core_claim_hold(struct claim *claim, struct item *item)
 static void
 claim_store(struct tspace_core *core, const struct claim *claim)
 {
-    struct plex_buf body = {.max = TSPACE_BODY_MAX};
+    struct plex_buf body = {.max = 64};
 
     if (core->config.transient)
         return;
     record_put_claim(&body, claim);
     core_record(core, TSPACE_RECORD_CLAIM, NULL, claim->realm,
                 stored_key(claim), &body);
+    plex_buf_free(&body);
+}
+
+static void
+member_store(struct tspace_core *core, const struct claim *claim,
+             const struct item *item, bool keep)
+{
+    const struct plex_bytes stored = stored_key(claim);
+    uint8_t key[8 + TSPACE_CLAIM_OWNER_MAX + 8];
+    struct plex_buf body = {.max = 64};
+
+    if (core->config.transient)
+        return;
+    memcpy(key, stored.data, stored.len);
+    core_id_key(item->id, key + stored.len);
+    record_put_member(&body);
+    core_record(core, TSPACE_RECORD_CLAIM, NULL, claim->realm,
+                (struct plex_bytes){key, stored.len + 8}, keep ? &body : NULL);
     plex_buf_free(&body);
 }
 
@@ -130,13 +148,25 @@ core_claim_add(struct tspace_core *core, const struct realm *realm,
 
     shape_unlink(item->shape, item);
     core_claim_hold(claim, item);
-    if (expires_ms > claim->expires_ms)
-        core_claim_lease(core, claim, expires_ms);
+    member_store(core, claim, item, true);
+    if (expires_ms <= claim->expires_ms)
+        return;
+    core_claim_lease(core, claim, expires_ms);
     claim_store(core, claim);
 }
 
 /* -- the end --------------------------------------------------------------- */
 
+static int
+by_age(const void *a, const void *b)
+{
+    const uint64_t x = (*(struct item *const *)a)->id;
+    const uint64_t y = (*(struct item *const *)b)->id;
+
+    return (x > y) - (x < y);
+}
+
+/* The tuples return oldest first. */
 static void
 claim_end(struct tspace_core *core, struct claim *claim, enum outcome outcome)
 {
@@ -151,6 +181,7 @@ claim_end(struct tspace_core *core, struct claim *claim, enum outcome outcome)
     {
         items[n++] = hold->item;
         hold->item->refs++;
+        member_store(core, claim, hold->item, false);
     }
     answer->pub.number = n;
     core_record(core, TSPACE_RECORD_CLAIM, NULL, claim->realm,
@@ -159,6 +190,8 @@ claim_end(struct tspace_core *core, struct claim *claim, enum outcome outcome)
                     0, true);
     core_answer_unref(core, answer);
     core_claim_free(core, claim);
+    if (n > 1)
+        qsort(items, n, sizeof(struct item *), by_age);
     for (uint32_t i = 0; i < n; i++) {
         if (outcome == OUTCOME_CONFIRMED)
             core_item_end(core, items[i], TSPACE_TAKEN);

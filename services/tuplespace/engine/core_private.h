@@ -51,7 +51,6 @@ struct item *item_make(struct tspace_core *core, struct plex_bytes packed,
                        uint64_t expires_ms, const struct lease_text *text);
 struct lease_text item_text(const struct item *item);
 void item_unref(struct item *item);
-struct item *core_item_find(const struct tspace_core *core, uint64_t id);
 /* Takes the reference; position, id, counts and lease, but not the indexes. */
 void core_item_add(struct tspace_core *core, struct space *space,
                    struct item *item);

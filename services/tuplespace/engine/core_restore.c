@@ -148,24 +148,39 @@ static bool
 claim_restore(struct tspace_core *core, const struct saved *saved,
               struct record_reader *reader)
 {
-    const uint64_t expires_ms = record_u64(reader);
-    uint32_t n = record_u32(reader);
-    struct plex_bytes owner;
+    const bool member = record_u8(reader) == RECORD_CLAIM_MEMBER;
+    const size_t tail = member ? 8 : 0;
+    const struct plex_bytes key = saved->key;
     struct claim *claim;
+    struct item *item;
 
-    if (saved->key.len <= 8 || saved->key.len > 8 + TSPACE_CLAIM_OWNER_MAX)
+    if (key.len <= 8 + tail || key.len > 8 + TSPACE_CLAIM_OWNER_MAX + tail)
         return false;
-    owner = (struct plex_bytes){saved->key.data + 8, saved->key.len - 8};
-    claim = core_claim_get(core, saved->realm, owner, id_of(saved->key.data));
-    core_claim_lease(core, claim, expires_ms);
-    for (; n > 0 && !reader->bad; n--) {
-        struct item *item = core_item_find(core, record_u64(reader));
-
-        if (item == NULL || item->hold != NULL)
-            return false;
-        core_claim_hold(claim, item);
+    claim = core_claim_get(
+        core, saved->realm,
+        (struct plex_bytes){key.data + 8, key.len - 8 - tail}, id_of(key.data));
+    if (!member) {
+        core_claim_lease(core, claim, record_u64(reader));
+        return !reader->bad;
     }
-    return !reader->bad;
+    item = core_item_find(core, id_of(key.data + key.len - 8));
+    if (item == NULL || item->hold != NULL ||
+        item->shape->space->realm != saved->realm)
+        return false;
+    core_claim_hold(claim, item);
+    return true;
+}
+
+/* Terms without a tuple end by themselves, but tuples want terms. */
+static bool
+claims_whole(const struct tspace_core *core)
+{
+    const struct claim *claim;
+
+    for (claim = core->claims; claim != NULL; claim = claim->hh.next)
+        if (claim->due_place == 0)
+            return false;
+    return true;
 }
 
 static bool
@@ -481,6 +496,8 @@ tspace_core_restored(struct tspace_core *core, struct tspace_now now,
                 return corrupt(err, order[kind]);
             done++;
         }
+    if (!claims_whole(core))
+        return corrupt(err, TSPACE_RECORD_CLAIM);
     if (done != restore->n_saved)
         return plex_err_set(err, PLEX_CORRUPT,
                             "records of an unknown kind are in the store");

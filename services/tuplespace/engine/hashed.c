@@ -158,29 +158,54 @@ head_replace(struct hashed *hashed, uint32_t head, uint32_t with)
     node_at(hashed, pos)->chain = with;
 }
 
-/* A tuple that came back: its place is where its id says, looked for from
- * both ends. */
+/* Is the tuple with this id in the group? Its position, or POS_NONE. */
+static uint32_t
+member_find(const struct shape *shape, const struct hashed *hashed, uint64_t id,
+            uint32_t hash)
+{
+    const struct item *item = core_item_find(shape->core, id);
+
+    if (item == NULL || item->shape != shape || !item->linked ||
+        node_at(hashed, item->pos)->hash != hash)
+        return POS_NONE;
+    return item->pos;
+}
+
+/*
+ * A tuple that came back: its place is where its id says, between the head and
+ * the tail. It is looked for from both ends and, by their ids, among those just
+ * before it. Of N ids given out, n members: the ends are n / 2 away at most and
+ * the member before about N / n, so it is found in the order of the root of N.
+ */
+static uint32_t
+member_before(const struct shape *shape, const struct hashed *hashed,
+              uint32_t head, uint32_t pos)
+{
+    const uint64_t id = shape_item(shape, pos)->id;
+    const uint32_t hash = node_at(hashed, pos)->hash;
+    uint32_t front = head, back = node_at(hashed, head)->prev, near;
+
+    for (uint64_t step = 1;; step++) {
+        const uint32_t next = node_at(hashed, front)->next;
+
+        if (shape_item(shape, next)->id > id)
+            return front;
+        front = next;
+        back = node_at(hashed, back)->prev;
+        if (shape_item(shape, back)->id < id)
+            return back;
+        near = member_find(shape, hashed, id - step, hash);
+        if (near != POS_NONE)
+            return near;
+    }
+}
+
 static void
 between_insert(const struct shape *shape, struct hashed *hashed, uint32_t head,
                uint32_t pos)
 {
-    const uint64_t id = shape_item(shape, pos)->id;
-    uint32_t front = head, back = node_at(hashed, head)->prev, before;
+    const uint32_t before = member_before(shape, hashed, head, pos);
 
-    for (;;) {
-        const uint32_t next = node_at(hashed, front)->next;
-
-        if (shape_item(shape, next)->id > id) {
-            before = front;
-            break;
-        }
-        front = next;
-        back = node_at(hashed, back)->prev;
-        if (shape_item(shape, back)->id < id) {
-            before = back;
-            break;
-        }
-    }
     node_at(hashed, pos)->prev = before;
     node_at(hashed, pos)->next = node_at(hashed, before)->next;
     node_at(hashed, node_at(hashed, before)->next)->prev = pos;

@@ -90,7 +90,10 @@ struct listener_table {
     uint32_t n; /* listeners */
 };
 
+struct tspace_core;
+
 struct shape {
+    struct tspace_core *core;
     struct space *space;
     uint64_t seed;
     uint32_t n_fields;
@@ -113,8 +116,10 @@ shape_item(const struct shape *shape, uint32_t pos)
     return (struct item *)(uintptr_t) * (uint64_t *)rows_at(&shape->items, pos);
 }
 
-void shape_init(struct shape *shape, struct space *space, uint32_t n_fields,
-                uint64_t seed);
+void shape_init(struct shape *shape, struct tspace_core *core,
+                struct space *space, uint32_t n_fields, uint64_t seed);
+/* core_item.c: the tuple with this id, in any shape. */
+struct item *core_item_find(const struct tspace_core *core, uint64_t id);
 void shape_fini(struct shape *shape);                       /* not the items */
 void shape_place(struct shape *shape, struct item *item);   /* a position */
 void shape_unplace(struct shape *shape, struct item *item); /* gives it back */

@@ -110,15 +110,16 @@ record_put_tx(struct plex_buf *out, const struct tx *tx)
 void
 record_put_claim(struct plex_buf *out, const struct claim *claim)
 {
-    const struct hold *hold;
-
     put_u8(out, RECORD_VERSION);
+    put_u8(out, RECORD_CLAIM_TERMS);
     put_u64(out, claim->expires_ms);
-    put_u32(out, claim->n);
-    TAILQ_FOREACH(hold, &claim->holds, of_claim)
-    {
-        put_u64(out, hold->item->id);
-    }
+}
+
+void
+record_put_member(struct plex_buf *out)
+{
+    put_u8(out, RECORD_VERSION);
+    put_u8(out, RECORD_CLAIM_MEMBER);
 }
 
 void

@@ -13,7 +13,11 @@ void record_put_request(struct plex_buf *out, const struct request *request);
 void record_put_options(struct plex_buf *out,
                         const struct tspace_options *options);
 void record_put_tx(struct plex_buf *out, const struct tx *tx);
+/* A claim is a record of its terms, with turn and owner as key, and one record
+ * per tuple, whose key ends in the tuple's id. */
+enum { RECORD_CLAIM_TERMS = 0, RECORD_CLAIM_MEMBER = 1 };
 void record_put_claim(struct plex_buf *out, const struct claim *claim);
+void record_put_member(struct plex_buf *out);
 void record_put_subscription(struct plex_buf *out,
                              const struct subscription *subscription);
 void record_put_event(struct plex_buf *out, const struct event *event);

@@ -102,12 +102,13 @@ index_free(struct index *index)
 }
 
 void
-shape_init(struct shape *shape, struct space *space, uint32_t n_fields,
-           uint64_t seed)
+shape_init(struct shape *shape, struct tspace_core *core, struct space *space,
+           uint32_t n_fields, uint64_t seed)
 {
     static const struct index_def all = {0};
 
     *shape = (struct shape){
+        .core = core,
         .space = space,
         .seed = seed,
         .n_fields = n_fields,

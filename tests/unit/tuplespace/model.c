@@ -176,7 +176,6 @@ obtain(struct model *model, struct mtuple *tuple, uint64_t tx_id, bool take,
         struct mclaim *of = &model->claims[claim - 1];
 
         tuple->claim = claim;
-        tuple->claimed = ++model->claimed;
         if (!of->open || model->now.wall_ms + claim_ms > of->expires)
             of->expires = model->now.wall_ms + claim_ms;
         of->open = true;
@@ -582,19 +581,12 @@ claim_end(struct model *model, int number, bool confirmed)
 static void
 claim_show(struct model *model)
 {
-    for (;;) {
-        struct mtuple *first = NULL;
-
-        for (int i = 0; i < model->n; i++)
-            if (model->tuples[i]->claim == -1 &&
-                (first == NULL || model->tuples[i]->claimed < first->claimed))
-                first = model->tuples[i];
-        if (first == NULL)
-            return;
-        first->claim = 0;
-        if (!first->dead)
-            show(model, first);
-    }
+    for (int i = 0; i < model->n; i++)
+        if (model->tuples[i]->claim == -1) {
+            model->tuples[i]->claim = 0;
+            if (!model->tuples[i]->dead)
+                show(model, model->tuples[i]);
+        }
 }
 
 void

@@ -23,7 +23,6 @@ struct mtuple {
     int space;
     uint64_t writer, taker; /* transactions */
     int claim;              /* 1 + its number */
-    uint64_t claimed;       /* counts up: claims return in this order */
     int readers;
     bool dead;
 };
@@ -65,7 +64,7 @@ struct model {
     struct mclaim claims[MODEL_CLAIMS];
     struct mwaiter waiters[MODEL_WAITERS];
     int n_waiters;
-    uint64_t next_id, claimed;
+    uint64_t next_id;
     struct tspace_now now;
     struct reply expected[CALLS_MAX];
 };

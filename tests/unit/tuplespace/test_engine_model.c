@@ -1,6 +1,6 @@
 /*
  * Random requests to a core and to the model; every answer must be the same.
- * MODEL_SEEDS says how many runs (2000), MODEL_SEED which one alone. The same
+ * MODEL_SEEDS says how many runs (1200), MODEL_SEED which one alone. The same
  * runs must find each of the bugs that a core can be told to have.
  */
 #include "tests/unit/tuplespace/model_run.h"
@@ -14,7 +14,7 @@ seeds(void)
 {
     const char *text = getenv("MODEL_SEEDS");
 
-    return text != NULL ? strtoull(text, NULL, 10) : 2000;
+    return text != NULL ? strtoull(text, NULL, 10) : 1200;
 }
 
 static char what[MODEL_WHAT];
