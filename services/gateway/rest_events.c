@@ -36,16 +36,17 @@ enum {
     CURSOR_MAX = 16384,
 };
 
-struct events;
+struct gate_events;
 struct leg {
-    struct events *events;
+    struct gate_events *events;
     char node_id[65];
     uint64_t incarnation, after, lost;
     bool calling;
     uint64_t link_id;
 };
-struct events {
+struct gate_events {
     struct gate *gate;
+    struct gate_events *next, **at;  /* of gate->events */
     struct gate_rest *rest;          /* an answer is wanted */
     struct plex_http_stream *stream; /* or a stream */
     struct plex_context context;
@@ -60,15 +61,18 @@ struct events {
     size_t n_legs;
 };
 
-static void poll_all(struct events *e);
+static void poll_all(struct gate_events *e);
 
 static void
-release(struct events *e)
+release(struct gate_events *e)
 {
     if (!e->closed || e->calling > 0)
         return;
     if (e->rest == NULL)
         e->gate->n_events--;
+    *e->at = e->next;
+    if (e->next != NULL)
+        e->next->at = e->at;
     for (size_t i = 0; i < e->n_legs; i++)
         free(e->legs[i]);
     plex_timer_free(e->timer);
@@ -84,7 +88,7 @@ release(struct events *e)
  */
 
 static struct leg *
-leg_get(struct events *e, const char *node_id)
+leg_get(struct gate_events *e, const char *node_id)
 {
     for (size_t i = 0; i < e->n_legs; i++)
         if (strcmp(e->legs[i]->node_id, node_id) == 0)
@@ -99,7 +103,7 @@ leg_get(struct events *e, const char *node_id)
 }
 
 static bool
-cursor_read(struct events *e, const char *text)
+cursor_read(struct gate_events *e, const char *text)
 {
     while (*text != '\0') {
         char node_id[65];
@@ -120,7 +124,7 @@ cursor_read(struct events *e, const char *text)
 }
 
 static void
-cursor_write(const struct events *e, char out[CURSOR_MAX])
+cursor_write(const struct gate_events *e, char out[CURSOR_MAX])
 {
     size_t used = 0;
 
@@ -152,7 +156,7 @@ type_wanted(const char *types, const char *type)
 }
 
 static bool
-passes(const struct events *e, const ACTOR(Event) * event)
+passes(const struct gate_events *e, const ACTOR(Event) * event)
 {
     return type_wanted(e->types, event->type) &&
            (e->pattern[0] == '\0' || fnmatch(e->pattern, event->name, 0) == 0 ||
@@ -190,7 +194,7 @@ sorted(json_t *list)
 }
 
 static void
-answer(struct events *e)
+answer(struct gate_events *e)
 {
     json_t *json = json_object();
     uint64_t lost = 0;
@@ -205,11 +209,12 @@ answer(struct events *e)
     json_object_set_new(json, "lost", json_string(text));
     free(cursor);
     gate_rest_answer(e->rest, json);
+    plex_timer_stop(e->timer);
     e->closed = true;
 }
 
 static bool
-stream_write(struct events *e, const ACTOR(Event) * event)
+stream_write(struct gate_events *e, const ACTOR(Event) * event)
 {
     json_t *json = plex_json_from_pb(&event->base);
     char *text = json_dumps(json, JSON_COMPACT), *frame = NULL;
@@ -234,7 +239,7 @@ stream_write(struct events *e, const ACTOR(Event) * event)
 static bool
 take(struct leg *leg, struct plex_bytes payload)
 {
-    struct events *e = leg->events;
+    struct gate_events *e = leg->events;
     ProtobufCMessage *message;
     const WORKER(EventsReply) * reply;
     struct plex_err err;
@@ -269,7 +274,7 @@ take(struct leg *leg, struct plex_bytes payload)
 static void
 on_closed(void *arg)
 {
-    struct events *e = arg;
+    struct gate_events *e = arg;
 
     e->stream = NULL;
     e->closed = true;
@@ -281,7 +286,7 @@ on_closed(void *arg)
 }
 
 static void
-cancel_rest(struct events *e)
+cancel_rest(struct gate_events *e)
 {
     for (size_t i = 0; i < e->n_legs; i++)
         if (e->legs[i]->calling)
@@ -292,7 +297,7 @@ static void
 on_polled(void *arg, const struct plex_link_result *result)
 {
     struct leg *leg = arg;
-    struct events *e = leg->events;
+    struct gate_events *e = leg->events;
     bool ok = true;
 
     leg->calling = false;
@@ -321,7 +326,7 @@ on_polled(void *arg, const struct plex_link_result *result)
 }
 
 static void
-poll_leg(struct events *e, struct leg *leg, const char *url)
+poll_leg(struct gate_events *e, struct leg *leg, const char *url)
 {
     WORKER(EventsRequest) m = PLEXSPACES__WORKER__V1__EVENTS_REQUEST__INIT;
     struct plex_buf out = {.max = 4096};
@@ -354,7 +359,7 @@ poll_leg(struct events *e, struct leg *leg, const char *url)
 }
 
 static void
-poll_all(struct events *e)
+poll_all(struct gate_events *e)
 {
     const struct reg_catalog *catalog = gate_core_catalog_now(e->gate->core);
     size_t n = 0;
@@ -376,25 +381,45 @@ poll_all(struct events *e)
     e->tail = e->tail && e->n_legs == 0; /* later ones from their start */
 }
 
+/* Answer a long poll with what there is. */
+static void
+wait_end(struct gate_events *e)
+{
+    e->wait_ms = 0;
+    e->waited = true;
+    cancel_rest(e); /* the answer follows */
+}
+
+void
+gate_events_drain(struct gate *gate)
+{
+    for (struct gate_events *e = gate->events; e != NULL; e = e->next)
+        if (e->rest != NULL && !e->closed)
+            wait_end(e);
+}
+
 static void
 on_look(void *arg)
 {
-    struct events *e = arg;
+    struct gate_events *e = arg;
 
     if (e->closed || e->gate->stopped)
         return;
-    poll_all(e);
+    if (e->rest == NULL)
+        poll_all(e);
+    else if (plex_http_gone(e->rest->ex))
+        wait_end(e);
     plex_timer_start(e->timer, LOOK_MS);
 }
 
 /* -- the beginning ---------------------------------------------------------
  */
 
-static struct events *
+static struct gate_events *
 events_new(struct gate *gate, const char *types, const char *pattern,
            const char *node_id)
 {
-    struct events *e = plex_calloc(1, sizeof *e);
+    struct gate_events *e = plex_calloc(1, sizeof *e);
 
     e->gate = gate;
     e->context = plex_context_none;
@@ -404,6 +429,12 @@ events_new(struct gate *gate, const char *types, const char *pattern,
     e->node_id = plex_strdup(node_id == NULL ? "" : node_id);
     e->limit = LIMIT_MAX;
     plex_arena_init(&e->arena, ARENA_MAX);
+    e->timer = plex_timer_create(gate->host->loop, on_look, e);
+    e->next = gate->events;
+    e->at = &gate->events;
+    if (e->next != NULL)
+        e->next->at = &e->next;
+    gate->events = e;
     return e;
 }
 
@@ -411,7 +442,7 @@ void
 gate_rest_events(struct gate_rest *rest)
 {
     const ACTOR(ListEventsRequest) *m = (const void *)rest->request;
-    struct events *e;
+    struct gate_events *e;
 
     if (m->limit > LIMIT_MAX || m->wait_ms > WAIT_MS_MAX) {
         gate_rest_problem(rest, 400, "INVALID", "gateway",
@@ -430,15 +461,15 @@ gate_rest_events(struct gate_rest *rest)
         e->closed = true;
     } else {
         poll_all(e);
-        if (e->calling == 0) {
+        plex_timer_start(e->timer, LOOK_MS);
+        if (e->calling == 0)
             answer(e);
-        }
     }
     release(e);
 }
 
 static struct plex_http_stream *
-stream_open(struct events *e, struct plex_http_exchange *ex)
+stream_open(struct gate_events *e, struct plex_http_exchange *ex)
 {
     static const struct plex_http_header headers[] = {
         {"Cache-Control", "no-store"}, {0}};
@@ -462,7 +493,7 @@ gate_events_stream(struct gate *gate, struct plex_http_exchange *ex)
     const char *after, *types, *pattern, *node_id;
     struct plex_arena arena;
     struct gate_params params;
-    struct events *e;
+    struct gate_events *e;
     struct plex_err err;
 
     if (gate->n_events >= STREAMS_MAX) {
@@ -495,7 +526,6 @@ gate_events_stream(struct gate *gate, struct plex_http_exchange *ex)
         release(e);
     } else {
         gate->n_events++;
-        e->timer = plex_timer_create(gate->host->loop, on_look, e);
         e->stream = stream_open(e, ex);
         plex_timer_start(e->timer, LOOK_MS);
         poll_all(e);

@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "services/gateway/gate.h"
 #include "services/gateway/local.h"
+#include "services/gateway/rest.h"
 #include "services/gateway/run_path.h"
 #include "services/gateway/service.h"
 #include "services/gateway/workflow_path.h"
@@ -290,6 +291,7 @@ drain(void *state)
     struct gate *gate = state;
 
     reg_client_status(gate->registry, REG_NODE_DRAINING, "draining");
+    gate_events_drain(gate);
     plex_http_drain(gate->http);
 }
 

@@ -99,14 +99,34 @@ on_notes(struct plex_task *task)
     node_timer_arm(node);
 }
 
+/* Changes with every worker that comes or goes. */
+static uint64_t
+workers_mark(const struct reg_catalog *catalog)
+{
+    size_t n;
+    const struct reg_node *nodes = reg_catalog_nodes(catalog, &n);
+    uint64_t mark = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(nodes[i].kind, "worker") == 0 &&
+            nodes[i].status == REG_NODE_READY)
+            mark ^= nodes[i].incarnation;
+    return mark;
+}
+
 void
 work_node_catalog(struct work_node *node, struct reg_catalog *catalog)
 {
     struct reg_catalog *old = node->catalog;
+    const uint64_t mark = workers_mark(catalog);
 
     node->catalog = reg_catalog_ref(catalog);
     reg_catalog_unref(old);
     work_dist_catalog(node->dist, catalog);
+    if (mark != node->workers) {
+        node->workers = mark;
+        node_trees_again(node); /* it may be the one that was missed */
+    }
     node_trees_look(node);
     node_timer_arm(node);
 }

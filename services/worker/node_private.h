@@ -84,6 +84,7 @@ struct work_node {
     struct rt *rt;
     struct work_dist *dist;
     struct reg_catalog *catalog;
+    uint64_t workers; /* those who are there, as one number */
     bool draining, allowed, stopping;
     struct work_queue notes;
     struct plex_task task;
@@ -121,6 +122,8 @@ void node_timer_arm(struct work_node *node);
 
 /* node_tree.c */
 void node_trees_look(struct work_node *node);
+/* Those that wait need not any more. */
+void node_trees_again(struct work_node *node);
 void node_tree_noted(struct work_node *node, struct node_note *note);
 /* A process ended: a keeper that could not say so itself? */
 void node_tree_ended(struct work_node *node, struct plex_ref process,

@@ -283,6 +283,13 @@ node_trees_look(struct work_node *node)
         node->config.claims_changed(node->config.arg);
 }
 
+void
+node_trees_again(struct work_node *node)
+{
+    for (struct work_tree *tree = node->trees; tree != NULL; tree = tree->next)
+        tree->again_at = 0;
+}
+
 static void
 tree_up(struct work_tree *tree, struct plex_ref root)
 {
