@@ -61,9 +61,9 @@ struct gate {
     struct gate_lookup *lookups;
     size_t n_rest; /* of both, and those under way */
     size_t n_waits;
-    size_t n_events;            /* streams of them */
-    struct gate_events *events; /* of processes: streams and long polls */
-    char *openapi;              /* made when first asked for */
+    struct gate_rest *again; /* wait to be sent again */
+    size_t n_events;         /* streams of them */
+    char *openapi;           /* made when first asked for */
     struct gate_metrics metrics;
 };
 
@@ -89,6 +89,11 @@ void gate_rest_begin(struct gate *gate, struct plex_http_exchange *ex);
 void gate_rest_catalog(struct gate *gate);
 /* When the link has ended. */
 void gate_rest_fini(struct gate *gate);
+
+/* -- rest_tuple.c ------------------------------------------------------------
+ */
+/* When the link has ended. */
+void gate_rest_tuple_fini(struct gate *gate);
 
 /* -- rest_tuple_events.c ------------------------------------------------------
  */

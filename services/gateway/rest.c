@@ -17,18 +17,23 @@ enum { SETTLE_MS = 1000 };
  */
 
 static void
+rest_unlink(struct gate_rest *rest, struct gate_rest **head)
+{
+    if (rest->prev != NULL)
+        rest->prev->next = rest->next;
+    else
+        *head = rest->next;
+    if (rest->next != NULL)
+        rest->next->prev = rest->prev;
+}
+
+static void
 rest_free(struct gate_rest *rest)
 {
     struct gate *gate = rest->gate;
 
-    if (rest->settling) {
-        if (rest->prev != NULL)
-            rest->prev->next = rest->next;
-        else
-            gate->settling = rest->next;
-        if (rest->next != NULL)
-            rest->next->prev = rest->prev;
-    }
+    if (rest->settling || rest->again)
+        rest_unlink(rest, rest->settling ? &gate->settling : &gate->again);
     if (rest->waits)
         gate->n_waits--;
     else
@@ -148,6 +153,7 @@ gate_rest_fini(struct gate *gate)
 {
     while (gate->settling != NULL)
         settle_timeout(gate->settling);
+    gate_rest_tuple_fini(gate);
     free(gate->openapi);
     gate->openapi = NULL;
 }
@@ -162,6 +168,8 @@ forward_done(void *arg, const struct plex_link_result *result)
     struct plex_err err;
     json_t *json = NULL;
 
+    if (gate_rest_tuple_again(rest, result))
+        return;
     if (result->status != PLEX_OK)
         gate_rest_failed(rest, rest->route->served_by, result->status,
                          result->text, result->outcome_unknown);
@@ -203,9 +211,11 @@ rest_route(struct gate_rest *rest)
     const enum gate_local local = gate_wire_local(rest->route);
     const char *url;
 
-    if (strcmp(rest->route->served_by, "tuplespace") == 0 &&
-        !gate_rest_tuple(rest))
+    if (strcmp(rest->route->served_by, "tuplespace") == 0) {
+        if (gate_rest_tuple(rest))
+            gate_rest_tuple_send(rest);
         return;
+    }
     if (strcmp(rest->route->served_by, "worker") == 0) {
         gate_rest_process(rest);
         return;

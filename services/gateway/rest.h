@@ -14,9 +14,13 @@ struct gate_rest {
     struct plex_context context;
     char request_id[27];
     ProtobufCMessage *request;
-    uint64_t link_id; /* of the call that carries it */
-    bool once;        /* must not be sent a second time */
-    bool waits;       /* counted in gate->n_waits */
+    uint64_t link_id;     /* of the call that carries it */
+    bool once;            /* must not be sent a second time */
+    bool waits;           /* counted in gate->n_waits */
+    bool watched;         /* the client may leave while it waits */
+    bool gone;            /* and has left */
+    bool again;           /* in gate->again, until its timer */
+    uint64_t again_until; /* plex_loop_now() scale; 0: not tried again yet */
     /* Waiting for the catalogue. */
     bool settling;
     ProtobufCMessage *response;
@@ -46,6 +50,12 @@ void gate_rest_forward(struct gate_rest *rest, const char *url);
 /* rest_tuple.c: a request to the tuple space before it is sent; false: it was
  * refused and is gone. And once it is sent. */
 bool gate_rest_tuple(struct gate_rest *rest);
+/* Send it to the owner of its namespace. */
+void gate_rest_tuple_send(struct gate_rest *rest);
+/* True: it was sent to one that does not own the namespace, and will be sent
+ * again. */
+bool gate_rest_tuple_again(struct gate_rest *rest,
+                           const struct plex_link_result *result);
 void gate_rest_tuple_sent(struct gate_rest *rest);
 
 /* rest_tuple_events.c: GET GATE_TUPLE_EVENTS, server-sent events. */
@@ -59,8 +69,6 @@ void gate_rest_process(struct gate_rest *rest);
 #define GATE_EVENTS "/api/v1/events/stream"
 void gate_rest_events(struct gate_rest *rest);
 void gate_events_stream(struct gate *gate, struct plex_http_exchange *ex);
-/* Long polls end now. */
-void gate_events_drain(struct gate *gate);
 
 /* rest_local.c */
 void gate_rest_local(struct gate_rest *rest, enum gate_local what);

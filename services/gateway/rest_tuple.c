@@ -2,8 +2,14 @@
  * namespace, may wait for long, and take an Idempotency-Key. */
 #include "services/gateway/rest.h"
 #include "services/gateway/text.h"
+#include "services/tuplespace/client.h"
 
 #include <string.h>
+
+enum {
+    GATE_TUPLE_AGAIN_MS = 5000, /* until a moved namespace is found */
+    GATE_TUPLE_PAUSE_MS = 20,
+};
 
 /* The member called `name`, NULL when the request has none. */
 static void *
@@ -67,6 +73,7 @@ on_gone(void *arg)
 {
     struct gate_rest *rest = arg;
 
+    rest->gone = true;
     plex_link_cancel(rest->gate->host->link, rest->link_id);
 }
 
@@ -103,6 +110,75 @@ gate_rest_tuple(struct gate_rest *rest)
 void
 gate_rest_tuple_sent(struct gate_rest *rest)
 {
-    if (rest->waits)
-        plex_http_on_gone(rest->ex, on_gone, rest);
+    if (!rest->waits || rest->watched)
+        return;
+    rest->watched = true;
+    plex_http_on_gone(rest->ex, on_gone, rest);
+}
+
+void
+gate_rest_tuple_send(struct gate_rest *rest)
+{
+    const char *url =
+        tspace_client_url(reg_client_catalog(rest->gate->registry),
+                          rest->context.tenant, rest->context.ns);
+
+    if (url == NULL)
+        gate_rest_problem(rest, 503, "UNAVAILABLE", "gateway",
+                          "no tuplespace is registered");
+    else
+        gate_rest_forward(rest, url);
+}
+
+static void
+on_again(void *arg)
+{
+    struct gate_rest *rest = arg;
+
+    if (rest->prev != NULL)
+        rest->prev->next = rest->next;
+    else
+        rest->gate->again = rest->next;
+    if (rest->next != NULL)
+        rest->next->prev = rest->prev;
+    rest->again = false;
+    plex_timer_free(rest->timer);
+    rest->timer = NULL;
+    if (rest->gone)
+        gate_rest_failed(rest, "gateway", PLEX_CANCELLED, "", false);
+    else
+        gate_rest_tuple_send(rest);
+}
+
+bool
+gate_rest_tuple_again(struct gate_rest *rest,
+                      const struct plex_link_result *result)
+{
+    struct gate *gate = rest->gate;
+    const uint64_t now = plex_loop_now(gate->host->loop);
+
+    if (result->status != PLEX_NOT_OWNER || rest->gone || gate->stopped ||
+        strcmp(rest->route->served_by, "tuplespace") != 0)
+        return false;
+    if (rest->again_until == 0)
+        rest->again_until = now + (uint64_t)GATE_TUPLE_AGAIN_MS * 1000000;
+    if (now > rest->again_until)
+        return false;
+    rest->again = true;
+    rest->prev = NULL;
+    rest->next = gate->again;
+    if (rest->next != NULL)
+        rest->next->prev = rest;
+    gate->again = rest;
+    rest->timer = plex_timer_create(gate->host->loop, on_again, rest);
+    plex_timer_start(rest->timer, GATE_TUPLE_PAUSE_MS);
+    return true;
+}
+
+void
+gate_rest_tuple_fini(struct gate *gate)
+{
+    while (gate->again != NULL)
+        gate_rest_problem(gate->again, 503, "NOT_OWNER", "gateway",
+                          "the gateway ends before the owner was found");
 }

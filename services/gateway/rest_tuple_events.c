@@ -64,7 +64,8 @@ call(struct gate_tuple_events *e, uint32_t method, ProtobufCMessage *message,
     struct gate *gate = e->gate;
     struct plex_buf out = {.max = PLEX_WIRE_BYTES_MAX};
     struct plex_link_request request = {
-        .peer = reg_client_url(gate->registry, "tuplespace"),
+        .peer = tspace_client_url(reg_client_catalog(gate->registry),
+                                  e->context.tenant, e->ns),
         .method = method,
         .context = &e->context,
         .done = done,

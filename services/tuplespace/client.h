@@ -2,6 +2,7 @@
 #define SERVICES_TUPLESPACE_CLIENT_H
 
 #include "common/json_pb.h"
+#include "services/registry/client.h"
 
 /*
  * What others may know of plex-tuplespace: the JSON form of its messages
@@ -25,5 +26,20 @@ extern const struct plex_json_form tspace_json_form;
  * PLEX_INVALID says where.
  */
 json_t *tspace_text_template(const char *text, struct plex_err *err);
+
+/*
+ * Several tuple spaces over one store share the namespaces: each belongs to a
+ * shard, and each shard to one of them, as the catalogue has them. The owner
+ * as computed here may not know it yet, or not any more: it answers NOT_OWNER,
+ * and the caller tries again with its newest catalogue.
+ */
+enum { TSPACE_SHARDS = 16 };
+uint32_t tspace_client_shard(const char *tenant, const char *ns);
+/* NULL: there is none. Borrowed from the catalogue, which may be NULL. */
+const struct reg_node *tspace_client_owner(const struct reg_catalog *catalog,
+                                           uint32_t shard);
+/* The link of the owner of a namespace, NULL when there is none. */
+const char *tspace_client_url(const struct reg_catalog *catalog,
+                              const char *tenant, const char *ns);
 
 #endif

@@ -6,7 +6,12 @@
 #include "services/tuplespace/store_lib.h"
 #include "services/tuplespace/wire.h"
 
-/* What the files of the shell share: one instance of the tuple space. */
+/*
+ * What the files of the shell share. A server is one instance of the service;
+ * it has one shell for each shard that it may own, or a single one where the
+ * store is its alone. A shell is a core with its store.
+ */
+struct tspace_server;
 enum { TSPACE_REPLY_MAX = 16 << 20 };
 
 struct tspace_shell_config {
@@ -59,17 +64,24 @@ struct tspace_outgoing {
 
 struct tspace_sub;
 
+struct tspace_counters {
+    struct plex_counter *commits, *failures, *events;
+    struct plex_histogram *commit_time;
+};
+
 struct tspace_shell {
+    struct tspace_server *server;
     const struct plex_host *host;
-    struct tspace_shell_config config;
+    const struct tspace_shell_config *config;
+    const struct tspace_counters *counters;
+    uint32_t shard;
+    bool owned;               /* the catalogue says so */
     struct tspace_core *core; /* NULL while the store is lost */
     struct tspace_store *store;
     bool transient;
-    struct reg_client *registry;
     struct plex_timer *timer;
     struct plex_task commit;
     bool committing; /* `commit` is deferred */
-    bool draining;
     struct tspace_wire wire;
     struct tspace_request *requests; /* pooled */
     struct plex_buf out;
@@ -77,9 +89,17 @@ struct tspace_shell {
     size_t n_outgoing, outgoing_cap;
     struct tspace_sub *subs; /* by id */
     struct plex_timer *sweep;
-    struct tspace_hooks *hooks;
-    struct plex_counter *written, *removed, *commits, *failures, *events;
-    struct plex_histogram *commit_time;
+};
+
+struct tspace_server {
+    const struct plex_host *host;
+    struct tspace_shell_config config;
+    struct tspace_counters counters;
+    struct reg_client *registry;
+    bool shared; /* the store; shells come and go with the catalogue */
+    bool draining;
+    uint32_t n_shells;
+    struct tspace_shell *shells;
 };
 
 struct tspace_now tspace_shell_now(void);
@@ -87,7 +107,9 @@ struct tspace_now tspace_shell_now(void);
 /* -- shell_commit.c ----------------------------------------------------------
  */
 
-/* Store and answer what the core has to say, at the end of the iteration. */
+/* Store and answer what the core has to say: now, or at the end of the
+ * iteration. */
+void tspace_shell_commit(struct tspace_shell *shell);
 void tspace_shell_commit_later(struct tspace_shell *shell);
 void tspace_shell_commit_init(struct tspace_shell *shell);
 void tspace_shell_commit_fini(struct tspace_shell *shell);
@@ -100,18 +122,35 @@ void tspace_shell_request_free(struct tspace_request *request);
 /* -- shell.c -----------------------------------------------------------------
  */
 
+void tspace_shell_init(struct tspace_shell *shell, struct tspace_server *server,
+                       uint32_t shard);
+void tspace_shell_fini(struct tspace_shell *shell);
 enum plex_status tspace_shell_open(struct tspace_shell *shell,
                                    struct plex_err *err);
+/* Another one is to own the shard, or the service ends: answer what can be
+ * answered, and let go of the store. */
+void tspace_shell_release(struct tspace_shell *shell, const char *text);
 /* The store failed: forget everything, and start again from it. */
 void tspace_shell_lost(struct tspace_shell *shell, const struct plex_err *err);
 void tspace_shell_arm(struct tspace_shell *shell);
 
 /* -- shell_methods.c ---------------------------------------------------------
  */
-extern const struct plex_method tspace_shell_methods[];
-/* False when the call was answered: `where` is its tenant and namespace. */
-bool tspace_shell_begin(struct tspace_shell *shell, struct plex_call *call,
-                        struct tspace_where *where);
+extern const struct plex_method tspace_server_methods[];
+
+/* -- server.c ----------------------------------------------------------------
+ */
+
+/* The shell that serves a caller's namespace, ready to decode its request;
+ * `where` is tenant and namespace. NULL when the call was answered. */
+struct tspace_shell *tspace_server_begin(struct tspace_server *server,
+                                         struct plex_call *call,
+                                         struct tspace_where *where);
+/* Of all its shells. */
+void tspace_server_stats(const struct tspace_server *server,
+                         struct tspace_stats *out);
+/* Ready, or not because of the store; tell the registry. */
+void tspace_server_status(struct tspace_server *server);
 
 /* -- shell_events.c: subscriptions whose events wait for PollEvents ----------
  */

@@ -218,8 +218,10 @@ outgoing_send(struct tspace_shell *shell)
 static void
 outgoing_fail(struct tspace_shell *shell, const struct plex_err *err)
 {
-    const enum plex_status status =
-        err->status == PLEX_UNKNOWN ? PLEX_UNKNOWN : PLEX_UNAVAILABLE;
+    const enum plex_status status = err->status == PLEX_UNKNOWN ? PLEX_UNKNOWN
+                                    : err->status == PLEX_FENCED
+                                        ? PLEX_NOT_OWNER
+                                        : PLEX_UNAVAILABLE;
 
     for (size_t i = 0; i < shell->n_outgoing; i++) {
         struct tspace_request *request = shell->outgoing[i].request;
@@ -250,10 +252,12 @@ store_commit(struct tspace_shell *shell, struct plex_err *err)
     enum plex_status status;
 
     if (tspace_store_waiting(shell->store) == 0)
-        return PLEX_OK;
+        return shell->n_outgoing > 0 ? tspace_store_verify(shell->store, err)
+                                     : PLEX_OK;
     status = tspace_store_commit(shell->store, err);
-    shell->commits->value++;
-    plex_histogram_record(shell->commit_time, (plex_now() - began) / 1000);
+    shell->counters->commits->value++;
+    plex_histogram_record(shell->counters->commit_time,
+                          (plex_now() - began) / 1000);
     return status;
 }
 
@@ -268,7 +272,7 @@ action_apply(struct tspace_shell *shell, const struct tspace_action *action,
     case TSPACE_REMOVE:
         return tspace_store_apply(shell->store, action, err);
     case TSPACE_NOTIFY:
-        shell->events->value++;
+        shell->counters->events->value++;
         add_event(shell, action);
         return PLEX_OK;
     case TSPACE_REPLY:
@@ -311,14 +315,11 @@ abandon(struct tspace_shell *shell, struct plex_err *err)
     tspace_shell_lost(shell, err);
 }
 
-static void
-commit_run(struct plex_task *task)
+void
+tspace_shell_commit(struct tspace_shell *shell)
 {
-    struct tspace_shell *shell =
-        plex_container_of(task, struct tspace_shell, commit);
     struct plex_err err = {0};
 
-    shell->committing = false;
     if (shell->core == NULL)
         return;
     if (actions_apply(shell, &err) == PLEX_OK)
@@ -326,6 +327,16 @@ commit_run(struct plex_task *task)
     else
         abandon(shell, &err);
     tspace_shell_arm(shell);
+}
+
+static void
+commit_run(struct plex_task *task)
+{
+    struct tspace_shell *shell =
+        plex_container_of(task, struct tspace_shell, commit);
+
+    shell->committing = false;
+    tspace_shell_commit(shell);
 }
 
 void

@@ -2,8 +2,6 @@
  * iteration. */
 #include "services/tuplespace/shell.h"
 
-#include "common/name.h"
-
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -40,32 +38,6 @@ enum {
     METHOD_GET_STATS,
 };
 
-bool
-tspace_shell_begin(struct tspace_shell *shell, struct plex_call *call,
-                   struct tspace_where *where)
-{
-    const struct plex_context *context = plex_call_context(call);
-    struct plex_err err = {0};
-    enum plex_status status;
-
-    status = plex_name_tenant(context->tenant, strlen(context->tenant), &err);
-    if (status == PLEX_OK)
-        status = plex_name_namespace(context->ns, strlen(context->ns), &err);
-    if (status == PLEX_OK && shell->core == NULL)
-        status = plex_err_set(&err, PLEX_UNAVAILABLE, "the store is lost");
-    if (status == PLEX_OK && shell->draining)
-        status = plex_err_set(&err, PLEX_UNAVAILABLE,
-                              "the tuple space is shutting down");
-    if (status != PLEX_OK) {
-        plex_call_refuse(call, &err);
-        return false;
-    }
-    tspace_wire_reset(&shell->wire);
-    where->tenant = context->tenant;
-    where->ns = context->ns;
-    return true;
-}
-
 /* Everything is decoded: from here on the core answers. */
 static void
 op_ready(struct tspace_shell *shell, struct plex_call *call,
@@ -85,12 +57,13 @@ op_ready(struct tspace_shell *shell, struct plex_call *call,
 static void
 on_write(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_write write;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_write(plex_call_payload(call), &shell->wire, &write,
                           &err) != PLEX_OK) {
@@ -123,13 +96,15 @@ on_gone(void *arg, struct plex_call *call)
 }
 
 static void
-read_or_take(struct tspace_shell *shell, struct plex_call *call, bool take)
+read_or_take(void *arg, struct plex_call *call, bool take)
 {
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_read read;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_read(plex_call_payload(call), take, &shell->wire, &read,
                          &err) != PLEX_OK) {
@@ -160,12 +135,13 @@ on_take(void *arg, struct plex_call *call)
 static void
 on_count(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_count count;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_count(plex_call_payload(call), &shell->wire, &count,
                           &err) != PLEX_OK) {
@@ -180,13 +156,14 @@ on_count(void *arg, struct plex_call *call)
 static void
 on_exists(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_count count;
     struct tspace_read read = {.max_results = 1};
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_count(plex_call_payload(call), &shell->wire, &count,
                           &err) != PLEX_OK) {
@@ -201,13 +178,15 @@ on_exists(void *arg, struct plex_call *call)
 }
 
 static void
-swap(struct tspace_shell *shell, struct plex_call *call, bool update)
+swap(void *arg, struct plex_call *call, bool update)
 {
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_swap request;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_swap(plex_call_payload(call), update, &shell->wire,
                          &request, &err) != PLEX_OK) {
@@ -232,14 +211,16 @@ on_update(void *arg, struct plex_call *call)
 }
 
 static void
-collect(struct tspace_shell *shell, struct plex_call *call, bool clear)
+collect(void *arg, struct plex_call *call, bool clear)
 {
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_collect request;
     struct plex_err err = {0};
     enum plex_status status;
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     status = (clear ? tspace_wire_clear : tspace_wire_collect)(
         plex_call_payload(call), &shell->wire, &request, &err);
@@ -265,13 +246,15 @@ on_collect(void *arg, struct plex_call *call)
 }
 
 static void
-lease(struct tspace_shell *shell, struct plex_call *call, bool cancel)
+lease(void *arg, struct plex_call *call, bool cancel)
 {
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_lease request;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_lease(plex_call_payload(call), cancel, &shell->wire,
                           &request, &err) != PLEX_OK) {
@@ -300,12 +283,13 @@ on_cancel_lease(void *arg, struct plex_call *call)
 static void
 on_begin(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_begin begin;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_begin(plex_call_payload(call), &shell->wire, &begin,
                           &err) != PLEX_OK) {
@@ -317,13 +301,15 @@ on_begin(void *arg, struct plex_call *call)
 }
 
 static void
-end(struct tspace_shell *shell, struct plex_call *call, enum tspace_end how)
+end(void *arg, struct plex_call *call, enum tspace_end how)
 {
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_op op;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_end(plex_call_payload(call), &shell->wire, &op, &err) !=
         PLEX_OK) {
@@ -353,14 +339,15 @@ on_abort(void *arg, struct plex_call *call)
 }
 
 static void
-claim(struct tspace_shell *shell, struct plex_call *call,
-      enum tspace_claim_verb verb)
+claim(void *arg, struct plex_call *call, enum tspace_claim_verb verb)
 {
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_claim request;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_claim(plex_call_payload(call), verb, &shell->wire, &request,
                           &err) != PLEX_OK) {
@@ -395,13 +382,14 @@ on_renew_claim(void *arg, struct plex_call *call)
 static void
 on_subscribe(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_subscribe subscribe;
     struct tspace_request *about;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_subscribe(plex_call_payload(call), &shell->wire, &subscribe,
                               &err) != PLEX_OK) {
@@ -417,16 +405,17 @@ on_subscribe(void *arg, struct plex_call *call)
 }
 
 static void
-subscription_end(struct tspace_shell *shell, struct plex_call *call,
-                 bool unsubscribe)
+subscription_end(void *arg, struct plex_call *call, bool unsubscribe)
 {
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_subscription request;
     struct tspace_request *about;
     struct plex_err err = {0};
     enum plex_status status;
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     status = (unsubscribe ? tspace_wire_unsubscribe : tspace_wire_acknowledge)(
         plex_call_payload(call), &shell->wire, &request, &err);
@@ -458,12 +447,13 @@ on_acknowledge(void *arg, struct plex_call *call)
 static void
 on_poll(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct tspace_where where;
     struct tspace_wire_poll poll;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_poll(plex_call_payload(call), &shell->wire, &poll, &err) !=
         PLEX_OK) {
@@ -479,13 +469,14 @@ on_poll(void *arg, struct plex_call *call)
 static void
 on_create_space(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct tspace_options options;
     struct tspace_where where;
     struct tspace_op op = {0};
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     if (tspace_wire_space(plex_call_payload(call), &shell->wire,
                           &op.where.space, &options, &err) != PLEX_OK) {
@@ -499,14 +490,15 @@ on_create_space(void *arg, struct plex_call *call)
 static void
 on_get_space(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct plex_buf reply = {.max = TSPACE_REPLY_MAX};
     struct tspace_space_stats stats;
     struct tspace_where where;
     struct plex_err err = {0};
     enum plex_status status;
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     status = tspace_wire_get_space(plex_call_payload(call), &shell->wire,
                                    &where.space, &err);
@@ -525,7 +517,7 @@ on_get_space(void *arg, struct plex_call *call)
 static void
 on_list_spaces(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
+    struct tspace_shell *shell;
     struct plex_buf reply = {.max = TSPACE_REPLY_MAX};
     const char *names[NAMES_MAX + 1];
     struct tspace_wire_list list;
@@ -534,7 +526,8 @@ on_list_spaces(void *arg, struct plex_call *call)
     enum plex_status status;
     uint32_t n;
 
-    if (!tspace_shell_begin(shell, call, &where))
+    shell = tspace_server_begin(arg, call, &where);
+    if (shell == NULL)
         return;
     status =
         tspace_wire_list(plex_call_payload(call), &shell->wire, &list, &err);
@@ -551,21 +544,17 @@ on_list_spaces(void *arg, struct plex_call *call)
 static void
 on_get_stats(void *arg, struct plex_call *call)
 {
-    struct tspace_shell *shell = arg;
     struct plex_buf reply = {.max = TSPACE_REPLY_MAX};
     struct tspace_stats stats;
-    struct tspace_where where;
     struct plex_err err = {0};
 
-    if (!tspace_shell_begin(shell, call, &where))
-        return;
-    stats = tspace_core_stats(shell->core);
+    tspace_server_stats(arg, &stats);
     plex_call_answer(call, tspace_wire_stats_reply(&stats, &reply, &err),
                      &reply, &err);
     plex_buf_free(&reply);
 }
 
-const struct plex_method tspace_shell_methods[] = {
+const struct plex_method tspace_server_methods[] = {
     {METHOD_WRITE, "tuplespace.write", on_write},
     {METHOD_TAKE, "tuplespace.take", on_take},
     {METHOD_READ, "tuplespace.read", on_read},

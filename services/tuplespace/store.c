@@ -77,6 +77,22 @@ tspace_store_is_transient(const struct tspace_store *store)
     return store->ops == &tspace_store_mem;
 }
 
+bool
+tspace_store_is_shared(const char *dsn)
+{
+    const char *rest;
+    struct plex_err err;
+    const struct tspace_store_ops *ops = backend_find(dsn, &rest, &err);
+
+    return ops != NULL && ops->shared;
+}
+
+enum plex_status
+tspace_store_verify(struct tspace_store *store, struct plex_err *err)
+{
+    return store->ops->verify(store, err);
+}
+
 struct tspace_place *
 tspace_store_place(struct tspace_store *store, const struct tspace_where *where)
 {

@@ -35,6 +35,11 @@ struct tspace_store_ops {
                              uint32_t shard, uint64_t *epoch,
                              struct plex_err *err);
     void (*close)(struct tspace_store *store);
+    /* Is the epoch still the newest? PLEX_FENCED, or PLEX_UNAVAILABLE when
+     * nobody can tell. */
+    enum plex_status (*verify)(struct tspace_store *store,
+                               struct plex_err *err);
+    bool shared; /* several services over one database, by shards */
     /* All of it or nothing, durably; PLEX_UNKNOWN: one of the two. */
     enum plex_status (*commit)(struct tspace_store *store,
                                const struct tspace_change *changes, size_t n,

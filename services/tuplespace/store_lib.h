@@ -12,6 +12,13 @@ PLEX_MUST_USE enum plex_status tspace_store_open_shard(
     struct plex_err *err);
 /* Keeps nothing: its core is to be transient. */
 bool tspace_store_is_transient(const struct tspace_store *store);
+/* Others may take over: by shards, each with its epoch. */
+bool tspace_store_is_shared(const char *dsn);
+/* An answer that changed nothing stands on the epoch being the newest still,
+ * after it was made: PLEX_FENCED, PLEX_UNAVAILABLE. Free where nobody can take
+ * over. */
+PLEX_MUST_USE enum plex_status tspace_store_verify(struct tspace_store *store,
+                                                   struct plex_err *err);
 /* Bytes of the open transaction, about. */
 size_t tspace_store_waiting(const struct tspace_store *store);
 

@@ -283,6 +283,15 @@ failed(struct pg_store *store, const PGresult *result, struct plex_err *err)
 }
 
 static enum plex_status
+fenced(const struct pg_store *store, struct plex_err *err)
+{
+    return plex_err_set(err, PLEX_FENCED,
+                        "another service has taken over shard %" PRIu32
+                        " with an epoch above %" PRIu64,
+                        store->shard, store->epoch);
+}
+
+static enum plex_status
 execute(struct pg_store *store, struct plex_err *err)
 {
     const char *values[N_ARRAYS + 2];
@@ -306,10 +315,7 @@ execute(struct pg_store *store, struct plex_err *err)
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         status = failed(store, result, err);
     else if (strcmp(PQgetvalue(result, 0, 0), "1") != 0)
-        status = plex_err_set(err, PLEX_FENCED,
-                              "another service has taken over with an epoch "
-                              "above %" PRIu64,
-                              store->epoch);
+        status = fenced(store, err);
     PQclear(result);
     return status;
 }
@@ -334,6 +340,22 @@ pg_commit(struct tspace_store *base, const struct tspace_change *changes,
                     : add_record(store, change, err);
     }
     return status == PLEX_OK ? execute(store, err) : status;
+}
+
+static enum plex_status
+pg_verify(struct tspace_store *base, struct plex_err *err)
+{
+    struct pg_store *store = (struct pg_store *)base;
+    struct plex_pg_params params = {0};
+    uint64_t rows, epoch = 0;
+
+    plex_pg_add_u64(&params, store->shard);
+    if (plex_pg_execute(&store->pg,
+                        "SELECT epoch FROM tspace_epoch"
+                        " WHERE shard = $1::int",
+                        &params, &rows, &epoch, err) != PLEX_OK)
+        return err->status;
+    return epoch == store->epoch ? PLEX_OK : fenced(store, err);
 }
 
 /* -- load --------------------------------------------------------------------
@@ -455,6 +477,8 @@ const struct tspace_store_ops tspace_store_pg = {
     .check = pg_check,
     .open = pg_open,
     .close = pg_close,
+    .verify = pg_verify,
+    .shared = true,
     .commit = pg_commit,
     .load = pg_load,
 };

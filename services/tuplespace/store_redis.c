@@ -359,6 +359,15 @@ arguments(struct redis_store *store, const struct tspace_change *changes,
 }
 
 static enum plex_status
+fenced(const struct redis_store *store, struct plex_err *err)
+{
+    return plex_err_set(err, PLEX_FENCED,
+                        "another service has taken over with an epoch above "
+                        "%" PRIu64,
+                        store->epoch);
+}
+
+static enum plex_status
 redis_commit(struct tspace_store *base, const struct tspace_change *changes,
              size_t n, struct plex_err *err)
 {
@@ -385,10 +394,24 @@ redis_commit(struct tspace_store *base, const struct tspace_change *changes,
             err, PLEX_UNAVAILABLE, "Redis: %.200s",
             r->type == REDIS_REPLY_ERROR ? r->str : "unexpected reply");
     else if (r->integer != 1)
-        status = plex_err_set(err, PLEX_FENCED,
-                              "another service has taken over with an epoch "
-                              "above %" PRIu64,
-                              store->epoch);
+        status = fenced(store, err);
+    freeReplyObject(r);
+    return status;
+}
+
+static enum plex_status
+redis_verify(struct tspace_store *base, struct plex_err *err)
+{
+    struct redis_store *store = (struct redis_store *)base;
+    redisReply *r = tspace_redis_reply(
+        store, redisCommand(store->redis, "GET %s", store->epoch_key),
+        REDIS_REPLY_STRING, err);
+    enum plex_status status;
+
+    if (r == NULL)
+        return err->status;
+    status =
+        strcmp(r->str, store->epoch_text) == 0 ? PLEX_OK : fenced(store, err);
     freeReplyObject(r);
     return status;
 }
@@ -398,6 +421,8 @@ const struct tspace_store_ops tspace_store_redis = {
     .check = redis_check,
     .open = redis_open,
     .close = redis_close,
+    .verify = redis_verify,
+    .shared = true,
     .commit = redis_commit,
     .load = tspace_redis_load,
 };

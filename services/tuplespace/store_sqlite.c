@@ -291,11 +291,21 @@ sqlite_load(struct tspace_store *base, tspace_load_fn each, void *arg,
     return status;
 }
 
+/* Nobody else can have it open. */
+static enum plex_status
+sqlite_verify(struct tspace_store *base, struct plex_err *err)
+{
+    (void)base;
+    (void)err;
+    return PLEX_OK;
+}
+
 const struct tspace_store_ops tspace_store_sqlite = {
     .scheme = "sqlite",
     .check = sqlite_check,
     .open = sqlite_open,
     .close = sqlite_close,
+    .verify = sqlite_verify,
     .commit = sqlite_commit,
     .load = sqlite_load,
 };

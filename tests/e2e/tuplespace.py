@@ -1,8 +1,9 @@
-"""The tuple space over HTTP while its daemon is killed: tuplespace.py URL
+"""The tuple space over HTTP while its daemon is killed: tuplespace.py URL [N]
 
 Producers write numbered jobs, consumers take them, movers carry tokens from
 one space to the other in transactions; everything is retried under its key.
-At the end each job was taken by exactly one consumer, and as many tokens are
+With N, jobs and tokens are spread over N namespaces, which several daemons may
+share. At the end each job was taken by exactly one consumer, and as many tokens are
 there as at the beginning. Says what was wrong and exits 1.
 """
 import json
@@ -13,18 +14,22 @@ import urllib.error
 import urllib.request
 
 URL = sys.argv[1] + "/api/v1/tuplespace"
-PRODUCERS, JOBS, CONSUMERS, MOVERS, MOVES, TOKENS = 2, 400, 3, 2, 60, 5
-PATIENCE = 80
+N = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+PRODUCERS, JOBS, CONSUMERS, MOVERS, MOVES, TOKENS = 2, 100, 3, 2, 60, 5
+PATIENCE, AT_LEAST = 80, 3  # seconds
+RUN = time.time_ns() // 1000000  # a store may have been used before
 wrong = []
 taken = []
+written = {}
 guard = threading.Lock()
 producing = PRODUCERS
 end = time.monotonic() + PATIENCE
 
 
-def call(path, body, key=None, quiet=()):
+def call(path, body, key=None, quiet=(), n=0):
     """The answer, or None for a refusal; tries again while nobody answers."""
     headers = {"Content-Type": "application/json"}
+    body = {"namespace": f"r{RUN}-{n % N}", **body}
     if key:
         headers["Idempotency-Key"] = f'"{key}"'
     while time.monotonic() < end:
@@ -50,15 +55,18 @@ def call(path, body, key=None, quiet=()):
 
 def produce(me):
     global producing
-    for i in range(JOBS):
+    i = 0
+    while i < JOBS or time.monotonic() < end - PATIENCE + AT_LEAST:
         call("/tuples", {"space": "jobs", "tuples": [["job", me, i]]},
-             key=f"w-{me}-{i}")
+             key=f"w-{me}-{i}", n=i)
+        i += 1
+    written[me] = i
     with guard:
         producing -= 1
 
 
 def consume(me):
-    n = 0
+    n = empty = 0
     while not wrong:
         with guard:
             last = producing == 0
@@ -66,12 +74,14 @@ def consume(me):
         answer = call("/take", {"space": "jobs", "max_results": 4,
                                 "template": ["job", {"type": "int64"},
                                              {"type": "int64"}],
-                                "timeout_ms": 200}, key=f"t-{me}-{n}")
+                                "timeout_ms": 200 // N}, key=f"t-{me}-{n}",
+                      n=n)
         if answer is None:
             return
         with guard:
             taken.extend(tuple(t["fields"][1:]) for t in answer["tuples"])
-        if last and not answer["tuples"]:
+        empty = 0 if answer["tuples"] or not last else empty + 1
+        if empty == N:
             return
 
 
@@ -80,26 +90,28 @@ def move(me):
     for i in range(MOVES):
         key = f"{me}-{i}"
         source, to = ("a", "b") if (me + i) % 2 else ("b", "a")
-        begun = call("/transactions", {"timeout_ms": 60000}, key=f"b-{key}")
+        begun = call("/transactions", {"timeout_ms": 60000}, key=f"b-{key}",
+                     n=i)
         if begun is None:
             return
         tx = {"transaction_id": begun["transaction_id"]}
         gone = (404, 409)
         got = call("/take", {"space": source, "template": ["token",
                                                            {"any": True}],
-                             **tx}, quiet=gone)
+                             **tx}, quiet=gone, n=i)
         if got and got["tuples"]:
             if call("/tuples", {"space": to,
                                 "tuples": [got["tuples"][0]["fields"]], **tx},
-                    quiet=gone) is None:
+                    quiet=gone, n=i) is None:
                 continue
-        call(f"/transactions/{tx['transaction_id']}/commit", {}, quiet=gone)
+        call(f"/transactions/{tx['transaction_id']}/commit", {}, quiet=gone,
+             n=i)
 
 
 def main():
     for i in range(TOKENS):
         call("/tuples", {"space": "a", "tuples": [["token", i]]},
-             key=f"token-{i}")
+             key=f"token-{i}", n=i)
     threads = [threading.Thread(target=run, args=(i,))
                for run, n in ((produce, PRODUCERS), (consume, CONSUMERS),
                               (move, MOVERS)) for i in range(n)]
@@ -107,16 +119,16 @@ def main():
         thread.start()
     for thread in threads:
         thread.join()
-    want = {(p, i) for p in range(PRODUCERS) for i in range(JOBS)}
+    want = {(p, i) for p in range(PRODUCERS) for i in range(written[p])}
     if len(taken) != len(set(taken)):
         wrong.append(f"{len(taken) - len(set(taken))} jobs were taken twice")
     if set(taken) != want:
         wrong.append(f"{len(want - set(taken))} jobs were lost, "
                      f"{len(set(taken) - want)} appeared")
     tokens = []
-    for space in ("a", "b"):
+    for space, n in ((s, n) for s in ("a", "b") for n in range(N)):
         answer = call("/read", {"space": space, "template": [],
-                                "max_results": 100})
+                                "max_results": 100}, n=n)
         tokens += [t["fields"][1] for t in answer["tuples"]] if answer else []
     if sorted(tokens) != list(range(TOKENS)):
         wrong.append(f"tokens {sorted(tokens)} of {TOKENS}")

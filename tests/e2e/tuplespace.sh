@@ -11,14 +11,15 @@ daemons=()
 # A shell that is ended before it has become a daemon runs the trap, too.
 trap '[ $BASHPID -ne $$ ] || { daemons_stop; rm -rf "$work"; }' EXIT
 
-# DSN: pids in $daemons, the tuple space's first.
+# DSN [SLOT]: pids in $daemons, the tuple spaces' at 0 and 3.
 tuplespace()
 {
-    "$bin/plex-tuplespace" --node tuplespace \
-        --listen-url "ipc://$work/tuplespace" \
+    local slot=${2:-0}
+    "$bin/plex-tuplespace" --node "tuplespace-$slot" \
+        --listen-url "ipc://$work/tuplespace-$slot" \
         --registry-url "ipc://$work/registry" --admin-addr "" \
-        --store-dsn "$1" --log-level warn 2>>"$work/log" &
-    daemons[0]=$!
+        --store-dsn "$1" --log-level info 2>>"$work/log" &
+    daemons[$slot]=$!
 }
 # SIGTERM may also hit a shell that goes on to become a daemon.
 daemons_stop()
@@ -67,8 +68,8 @@ suite_begin()
 # served again for a moment.
 under_fire()
 {
-    local clients status kills=0
-    timeout 100 python3 tests/e2e/tuplespace.py "$PLEX" &
+    local clients status kills=0 slot=0
+    timeout 100 python3 tests/e2e/tuplespace.py "$PLEX" "${2:-1}" &
     clients=$!
     while kill -0 $clients 2>/dev/null; do
         for _ in $(seq 20); do
@@ -76,9 +77,12 @@ under_fire()
             answers
             sleep 0.02
         done
-        kill -9 "${daemons[0]}"
-        wait "${daemons[0]}" 2>/dev/null
-        tuplespace "$1"
+        [ -n "${daemons[3]:-}" ] && slot=$((kills % 2 * 3))
+        kill -9 "${daemons[$slot]}"
+        wait "${daemons[$slot]}" 2>/dev/null
+        # The other one takes over before it is back, every second time.
+        [ $slot -eq 0 ] || sleep 2
+        tuplespace "$1" $slot
         kills=$((kills + 1))
     done
     wait $clients
@@ -111,6 +115,19 @@ for dsn in "${backends[@]}"; do
     else
         not_ok "$sentence" "$(cat "$work/fire")"
     fi
+    daemons_stop
+    case $dsn in sqlite:*) continue ;; esac
+    suite_begin "$dsn" || exit 1
+    tuplespace "$dsn" 3
+    sentence="two tuple spaces over one store share namespaces (${dsn%%:*})"
+    if under_fire "$dsn" 8 >"$work/fire" 2>&1; then
+        ok "$sentence"
+    else
+        not_ok "$sentence" "$(cat "$work/fire")"
+    fi
+    check "both served shards (${dsn%%:*})" 0 '^2$' sh -c \
+        "grep -h shard_owned '$work/log' | grep -o 'tuplespace-[03]' |
+        sort -u | wc -l"
     daemons_stop
 done
 check_end
