@@ -152,15 +152,14 @@ const char *const *
 flow_expr_steps(struct flow_pool *pool, const struct flow_expr *expr)
 {
     static const char *const none[] = {NULL};
-    const char *names[FLOW_STEPS_MAX + 1];
+    const char **names = plex_calloc(FLOW_STEPS_MAX + 1, sizeof *names);
     const size_t count = steps_in(expr, names, 0);
-    const char **kept;
+    const char **kept = NULL;
 
-    if (count == 0)
-        return none;
-    kept = flow_pool_alloc(pool, count + 1, sizeof *kept);
-    if (kept == NULL)
-        return none;
-    memcpy(kept, names, count * sizeof *kept);
-    return kept;
+    if (count > 0)
+        kept = flow_pool_alloc(pool, count + 1, sizeof *kept);
+    if (kept != NULL)
+        memcpy(kept, names, count * sizeof *kept);
+    free(names);
+    return kept != NULL ? kept : none;
 }

@@ -383,6 +383,9 @@ fn_number(struct flow_eval *ev, json_t **args, size_t n)
     text = text_at(ev, args, 0);
     if (text == NULL)
         return NULL;
+    if (strpbrk(text, "[{") != NULL)
+        return flow_eval_fault(ev, FLOW_FAULT_FUNCTION,
+                               "'%.40s' is not a number", text);
     value = json_loads(text, JSON_DECODE_ANY, NULL);
     if (json_is_number(value))
         return value;
@@ -532,6 +535,8 @@ flow_fn_parse_json(struct flow_eval *ev, json_t **args, size_t n)
     (void)n;
     if (text == NULL)
         return NULL;
+    if (!flow_json_shallow(text, strlen(text)))
+        return flow_eval_fault(ev, FLOW_FAULT_LIMIT, "nested too deep");
     value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (value == NULL)
         return flow_eval_fault(ev, FLOW_FAULT_FUNCTION, "not JSON: %s",

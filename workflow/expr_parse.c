@@ -235,11 +235,27 @@ parse_number(struct flow_parser *p)
 /* Comma-separated expressions up to `close`; their number, kids in `list`. */
 enum { LIST_MAX = 64 };
 
-static size_t
-parse_list(struct flow_parser *p, const char *close, struct flow_expr **list)
+/* In the pool, not on the stack: callers run on small stacks. */
+static struct flow_expr **
+new_list(struct flow_parser *p)
 {
+    struct flow_expr **list =
+        flow_pool_alloc(p->pool, LIST_MAX, sizeof(struct flow_expr *));
+
+    if (list == NULL)
+        flow_parse_fail(p, p->at, "the definition is too large");
+    return list;
+}
+
+static size_t
+parse_list(struct flow_parser *p, const char *close, struct flow_expr ***out)
+{
+    struct flow_expr **list = new_list(p);
     size_t count = 0;
 
+    *out = list;
+    if (list == NULL)
+        return 0;
     if (accept(p, close))
         return 0;
     do {
@@ -267,11 +283,14 @@ with_kids(struct flow_parser *p, enum flow_op op, struct flow_expr **list,
 static struct flow_expr *
 parse_object(struct flow_parser *p)
 {
-    struct flow_expr *list[LIST_MAX];
+    struct flow_expr **list;
     size_t count = 0;
 
     if (accept(p, "}"))
         return node(p, OP_OBJECT, 0);
+    list = new_list(p);
+    if (list == NULL)
+        return NULL;
     do {
         const char *name;
 
@@ -326,7 +345,7 @@ static struct flow_expr *
 parse_call(struct flow_parser *p, const char *start, const char *name)
 {
     static const char *const each[] = {"map", "filter", "any", "all"};
-    struct flow_expr *list[LIST_MAX], *x;
+    struct flow_expr **list, *x;
     const struct flow_function *f;
     size_t count;
 
@@ -334,7 +353,7 @@ parse_call(struct flow_parser *p, const char *start, const char *name)
         if (strcmp(each[i], name) == 0)
             return parse_each(p, (enum flow_each)i);
     }
-    count = parse_list(p, ")", list);
+    count = parse_list(p, ")", &list);
     if (p->failed)
         return NULL;
     if (strcmp(name, "exists") == 0) {
@@ -458,7 +477,7 @@ parse_unary(struct flow_parser *p, enum flow_op op)
 static struct flow_expr *
 parse_prefix(struct flow_parser *p)
 {
-    struct flow_expr *list[LIST_MAX], *x;
+    struct flow_expr **list, *x;
 
     flow_parse_space(p);
     if (p->at >= p->end)
@@ -481,7 +500,7 @@ parse_prefix(struct flow_parser *p)
         return expect(p, ")") ? x : NULL;
     }
     if (accept(p, "[")) {
-        const size_t count = parse_list(p, "]", list);
+        const size_t count = parse_list(p, "]", &list);
 
         return with_kids(p, OP_ARRAY, list, count);
     }

@@ -264,9 +264,13 @@ chain(struct flow_parser *p, struct flow_expr *base,
 struct flow_expr *
 flow_parse_segments(struct flow_parser *p, struct flow_expr *base)
 {
-    struct flow_expr *segments[SEGMENTS_MAX], *x;
+    struct flow_expr **segments, *x;
     size_t count = 0;
 
+    /* In the pool, not on the stack: callers run on small stacks. */
+    segments = flow_pool_alloc(p->pool, SEGMENTS_MAX, sizeof *segments);
+    if (segments == NULL)
+        return flow_parse_fail(p, p->at, "the definition is too large");
     while (!p->failed && (at_char(p, '.') || at_char(p, '['))) {
         if (count == SEGMENTS_MAX)
             return flow_parse_fail(p, p->at, "a path has at most %d parts",

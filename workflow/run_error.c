@@ -328,19 +328,41 @@ flow_frame_drained(struct flow_run *run, struct frame *frame)
     }
 }
 
-/* `code` and `cause` may be the act's own: they are copied first. */
-void
-flow_act_fail(struct flow_run *run, struct act *act, const char *code_in,
-              const char *cause_in)
+/* Nobody deals with it: the level fails, or the run is parked. */
+static void
+give_up(struct flow_run *run, struct act *act, const char *code,
+        const char *cause)
 {
-    char code[FLOW_CODE_MAX + 1], cause[FLOW_CAUSE_MAX + 1], text[1400];
     struct frame *frame = act->frame;
     struct node_run *failed;
 
-    (void)snprintf(code, sizeof code, "%s", code_in);
-    (void)snprintf(cause, sizeof cause, "%s", cause_in);
-    flow_clean(code);
-    flow_clean(cause);
+    flow_note(run, "STEP_FAILED", act->node->path, act->id, act->attempt,
+              "%s: %s", code, cause);
+    if (frame->scope->net) {
+        failed = flow_node_run(frame, act->node);
+        failed->state = NODE_FAILED;
+        flow_set_text(&failed->code, code);
+        flow_set_text(&failed->cause, cause);
+    }
+    flow_act_forget(run, act);
+    flow_act_free(run, act);
+    flow_frame_fail(run, frame, code, cause);
+}
+
+static void
+park_for(struct flow_run *run, struct act *act, const char *what,
+         const char *code, const char *cause)
+{
+    char text[FLOW_CAUSE_MAX];
+
+    (void)snprintf(text, sizeof text, "%s%s: %.800s", what, code, cause);
+    flow_act_park(run, act, text);
+}
+
+static void
+act_failed(struct flow_run *run, struct act *act, const char *code,
+           const char *cause)
+{
     if (act->phase == ACT_SPLIT && act->running > 0) {
         flow_set_text(&act->code, code);
         flow_set_text(&act->cause, cause);
@@ -353,30 +375,37 @@ flow_act_fail(struct flow_run *run, struct act *act, const char *code_in,
     flow_set_text(&act->cause, NULL);
     if (retry(run, act, code, cause))
         return;
-    (void)snprintf(text, sizeof text, "%s: %s", code, cause);
-    if (frame == NULL) {
-        char reason[1500];
+    if (act->frame == NULL)
+        park_for(run, act, "its compensation failed: ", code, cause);
+    else if (catch (run, act, code, cause))
+        return;
+    else if (run->def->park && act->node->kind != FLOW_FAIL_STEP)
+        park_for(run, act, "", code, cause);
+    else
+        give_up(run, act, code, cause);
+}
 
-        (void)snprintf(reason, sizeof reason, "its compensation failed: %s",
-                       text);
-        flow_act_park(run, act, reason);
-        return;
-    }
-    if (catch (run, act, code, cause))
-        return;
-    if (run->def->park && act->node->kind != FLOW_FAIL_STEP) {
-        flow_act_park(run, act, text);
-        return;
-    }
-    flow_note(run, "STEP_FAILED", act->node->path, act->id, act->attempt, "%s",
-              text);
-    if (frame->scope->net) {
-        failed = flow_node_run(frame, act->node);
-        failed->state = NODE_FAILED;
-        flow_set_text(&failed->code, code);
-        flow_set_text(&failed->cause, cause);
-    }
-    flow_act_forget(run, act);
-    flow_act_free(run, act);
-    flow_frame_fail(run, frame, code, cause);
+/* A copy of at most `max` bytes. On the heap: an error climbs through all
+ * levels in one go, and callers run on small stacks. */
+static char *
+bounded(const char *text, size_t max)
+{
+    const size_t len = strnlen(text, max);
+    char *copy = plex_calloc(1, len + 1);
+
+    memcpy(copy, text, len);
+    return flow_clean(copy);
+}
+
+void
+flow_act_fail(struct flow_run *run, struct act *act, const char *code,
+              const char *cause)
+{
+    /* They may be the act's own, or another's that goes. */
+    char *own_code = bounded(code, FLOW_CODE_MAX);
+    char *own_cause = bounded(cause, FLOW_CAUSE_MAX);
+
+    act_failed(run, act, own_code, own_cause);
+    free(own_code);
+    free(own_cause);
 }

@@ -208,27 +208,37 @@ decided(const struct flow_run *run, const struct frame *frame,
     return true;
 }
 
-/* Start what can run; skip what nothing leads to, and what that leads to. */
+/* Start what can run; skip what nothing leads to, and what that leads to.
+ * With a list, not by recursion: a thousand steps may be skipped at once. */
 static void
 net_advance(struct flow_run *run, struct frame *frame,
             const struct flow_node *from)
 {
-    const struct flow_node *node;
+    uint32_t *skipped = NULL, count = 0, done = 0;
     bool live;
 
-    for (uint32_t i = 0; i < from->n_outs; i++) {
-        node = run->def->nodes[from->outs[i]];
-        if (flow_node_run(frame, node)->state != NODE_PENDING ||
-            !decided(run, frame, node, &live))
-            continue;
-        if (live) {
-            flow_act_new(run, frame, node, NULL);
-        } else {
+    for (;;) {
+        for (uint32_t i = 0; i < from->n_outs; i++) {
+            const struct flow_node *node = run->def->nodes[from->outs[i]];
+
+            if (flow_node_run(frame, node)->state != NODE_PENDING ||
+                !decided(run, frame, node, &live))
+                continue;
+            if (live) {
+                flow_act_new(run, frame, node, NULL);
+                continue;
+            }
             flow_node_run(frame, node)->state = NODE_SKIPPED;
             flow_note(run, "STEP_SKIPPED", node->path, 0, 0, "%s", "");
-            net_advance(run, frame, node);
+            if (skipped == NULL)
+                skipped = plex_calloc(frame->scope->n_nodes, sizeof *skipped);
+            skipped[count++] = node->index;
         }
+        if (done == count)
+            break;
+        from = run->def->nodes[skipped[done++]];
     }
+    free(skipped);
 }
 
 /* Everything pending that can run: at the start, and after a reset. */

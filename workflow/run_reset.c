@@ -10,13 +10,25 @@ static void
 mark_after(const struct flow_run *run, const struct flow_scope *scope,
            const struct flow_node *from, bool *marked)
 {
-    const uint32_t place = from->index - scope->nodes[0];
+    uint32_t *list = plex_calloc(scope->n_nodes, sizeof *list);
+    uint32_t count = 0, done = 0;
 
-    if (marked[place])
-        return;
-    marked[place] = true;
-    for (uint32_t i = 0; i < from->n_outs; i++)
-        mark_after(run, scope, run->def->nodes[from->outs[i]], marked);
+    if (!marked[from->index - scope->nodes[0]]) {
+        marked[from->index - scope->nodes[0]] = true;
+        list[count++] = from->index;
+    }
+    while (done < count) {
+        from = run->def->nodes[list[done++]];
+        for (uint32_t i = 0; i < from->n_outs; i++) {
+            const uint32_t place = from->outs[i] - scope->nodes[0];
+
+            if (!marked[place]) {
+                marked[place] = true;
+                list[count++] = from->outs[i];
+            }
+        }
+    }
+    free(list);
 }
 
 static void

@@ -29,6 +29,10 @@ json_read(const char *text, size_t len, json_t **out, struct plex_err *err)
 {
     json_error_t error;
 
+    if (!flow_json_shallow(text, len))
+        return plex_err_set(err, PLEX_INVALID,
+                            "the definition nests deeper than %d levels",
+                            FLOW_DEPTH_MAX);
     *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     if (*out == NULL)
         return plex_err_set(err, PLEX_INVALID, "%d:%d: not JSON: %s",

@@ -77,6 +77,30 @@ flow_value_size(const json_t *value, size_t max)
     return size_at(value, max, 0);
 }
 
+bool
+flow_json_shallow(const char *text, size_t len)
+{
+    size_t depth = 0;
+    bool quoted = false;
+
+    for (size_t i = 0; i < len; i++) {
+        if (quoted) {
+            if (text[i] == '\\')
+                i++;
+            else if (text[i] == '"')
+                quoted = false;
+        } else if (text[i] == '"') {
+            quoted = true;
+        } else if (text[i] == '[' || text[i] == '{') {
+            if (++depth > FLOW_DEPTH_MAX)
+                return false;
+        } else if ((text[i] == ']' || text[i] == '}') && depth > 0) {
+            depth--;
+        }
+    }
+    return true;
+}
+
 char *
 flow_value_text(const json_t *value)
 {

@@ -14,6 +14,10 @@
  * that; also above `max` when nested deeper than FLOW_DEPTH_MAX. */
 size_t flow_value_size(const json_t *value, size_t max);
 
+/* Does a JSON text nest at most FLOW_DEPTH_MAX deep? Asked before it is parsed:
+ * parsing takes stack by depth. */
+bool flow_json_shallow(const char *text, size_t len);
+
 /* Compact text, keys in the order they were added. Free with free(). */
 char *flow_value_text(const json_t *value);
 
