@@ -73,7 +73,7 @@ listener_add(struct tspace_core *core, struct listener_table *table,
     listener->template = tspace_template_ref(template);
     listener->shape = shape;
     listener->number = ++core->next_number;
-    hash = index_hash_template(&set->def, shape->seed, template);
+    hash = index_hash_template(&set->def, shape->seed, template, 0);
     if (set->n_buckets > 0)
         group = group_find(set, hash);
     if (group == NULL) {

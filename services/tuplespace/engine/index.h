@@ -141,9 +141,11 @@ uint64_t shape_index_bytes(const struct shape *shape);
 bool index_def_equal(const struct index_def *a, const struct index_def *b);
 uint64_t index_hash_packed(const struct index_def *def, uint64_t seed,
                            const uint8_t *packed);
-/* The template has a value or type for each field of the definition. */
+/* The template has a value or type for each field of the definition, but
+ * perhaps a set for one: value number `of_set` of it. */
 uint64_t index_hash_template(const struct index_def *def, uint64_t seed,
-                             const struct tspace_template *template);
+                             const struct tspace_template *template,
+                             uint32_t of_set);
 /* What an ordered index has as hash: also the class of its field. */
 uint32_t index_hash_ordered(uint64_t hash, enum tspace_class class);
 

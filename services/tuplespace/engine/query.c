@@ -67,6 +67,8 @@ def_wanted(const struct query *query)
         def.ordered = query->order_field + 1;
     else if (plan->has_range)
         def.ordered = plan->range_field + 1;
+    if (def.ordered == 0 && plan->has_set)
+        def.exact |= 1ull << plan->set_field;
     if (def.ordered != 0 && def.ordered <= PLAN_FIELDS)
         def.types &= ~(1ull << (def.ordered - 1));
     return def;
@@ -74,9 +76,10 @@ def_wanted(const struct query *query)
 
 /* Is every tuple that the wanted index would find in one group of this? */
 static bool
-def_serves(const struct index_def *def, const struct index_def *wanted)
+def_serves(const struct query *query, const struct index_def *def)
 {
-    const uint64_t typed = wanted->types | wanted->exact;
+    const struct index_def *wanted = &query->wanted;
+    const uint64_t typed = wanted->types | query->template->plan.exact;
 
     return (def->exact & ~wanted->exact) == 0 && (def->types & ~typed) == 0 &&
            (def->ordered == 0 || def->ordered == wanted->ordered);
@@ -97,8 +100,7 @@ index_choose(struct query *query)
     for (uint32_t i = 1; i < shape->n_indexes; i++) {
         struct index *index = shape->indexes[i];
 
-        if (index->cursor != POS_NONE ||
-            !def_serves(&index->def, &query->wanted))
+        if (index->cursor != POS_NONE || !def_serves(query, &index->def))
             continue;
         if (index->worth > best->worth)
             best = index;
@@ -184,26 +186,94 @@ random_hit(struct query *query)
 
 /* -- one group ------------------------------------------------------------- */
 
+static uint32_t
+group_end(const struct query *query, uint32_t of_set)
+{
+    const struct hashed *hashed = &query->index->hashed;
+    const uint32_t hash = (uint32_t)index_hash_template(
+        &query->index->def, query->shape->seed, query->template, of_set);
+
+    return query->order == TSPACE_NEWEST ? hashed_last(hashed, hash)
+                                         : hashed_first(hashed, hash);
+}
+
+/* A group for each value of the set. */
+static void
+union_open(struct query *query)
+{
+    const struct plan *plan = &query->template->plan;
+
+    query->mode = QUERY_UNION;
+    query->n_heads = query->template->nodes[plan->set_at].n_items;
+    query->heads = plex_calloc(query->n_heads, sizeof *query->heads);
+    for (uint32_t i = 0; i < query->n_heads; i++)
+        query->heads[i] = group_end(query, i);
+}
+
 static void
 group_open(struct query *query)
 {
-    struct index *index = query->index;
-    const struct hashed *hashed = &index->hashed;
-    const uint32_t hash = (uint32_t)index_hash_template(
-        &index->def, query->shape->seed, query->template);
+    const struct plan *plan = &query->template->plan;
+    const struct hashed *hashed = &query->index->hashed;
     const struct item *after;
 
+    if (query->index->def.exact & ~plan->exact) {
+        union_open(query);
+        return;
+    }
     query->mode = QUERY_GROUP;
-    query->pos = query->order == TSPACE_NEWEST ? hashed_last(hashed, hash)
-                                               : hashed_first(hashed, hash);
-    if (query->after == 0 || query->order == TSPACE_NEWEST)
+    query->pos = group_end(query, 0);
+    if (query->after == 0 || query->order == TSPACE_NEWEST ||
+        query->pos == POS_NONE)
         return;
     /* Go on where the last answer ended, if that tuple is still there. */
     after = core_item_find(query->core, query->after);
     if (after != NULL && after->shape == query->shape && after->linked &&
         ((const struct hashed_node *)rows_at(&hashed->nodes, after->pos))
-                ->hash == hash)
+                ->hash ==
+            ((const struct hashed_node *)rows_at(&hashed->nodes, query->pos))
+                ->hash)
         query->pos = hashed_next(hashed, after->pos);
+}
+
+/* Two values of the set may be the same, so all at the same tuple move on. */
+static void
+union_step(struct query *query, uint32_t pos)
+{
+    const struct hashed *hashed = &query->index->hashed;
+    const uint32_t next = query->order == TSPACE_NEWEST
+                              ? hashed_prev(hashed, pos)
+                              : hashed_next(hashed, pos);
+
+    for (uint32_t i = 0; i < query->n_heads; i++)
+        if (query->heads[i] == pos)
+            query->heads[i] = next;
+}
+
+static struct item *
+union_next(struct query *query)
+{
+    const bool newest = query->order == TSPACE_NEWEST;
+
+    while (!query->gave_up) {
+        struct item *best = NULL;
+
+        for (uint32_t i = 0; i < query->n_heads; i++) {
+            struct item *item;
+
+            if (query->heads[i] == POS_NONE)
+                continue;
+            item = shape_item(query->shape, query->heads[i]);
+            if (best == NULL || (item->id > best->id) == newest)
+                best = item;
+        }
+        if (best == NULL)
+            return NULL;
+        union_step(query, best->pos);
+        if (accept(query, best))
+            return best;
+    }
+    return NULL;
 }
 
 static struct item *
@@ -247,7 +317,8 @@ sorted_open(struct query *query)
         return;
     }
     group_open(query);
-    while ((item = group_next(query)) != NULL)
+    while ((item = query->mode == QUERY_UNION ? union_next(query)
+                                              : group_next(query)) != NULL)
         sorted_add(query, item);
     sorted_order(query);
     query->mode = QUERY_SORTED;
@@ -267,7 +338,7 @@ bounds_set(struct query *query, enum tspace_class class)
                          plan->range_class == class;
     const uint32_t hash = index_hash_ordered(
         index_hash_template(&query->index->def, query->shape->seed,
-                            query->template),
+                            query->template, 0),
         class);
 
     query->low =
@@ -501,6 +572,8 @@ query_next(struct query *query)
     switch (query->mode) {
     case QUERY_GROUP:
         return group_next(query);
+    case QUERY_UNION:
+        return union_next(query);
     case QUERY_RANGE:
         return range_next(query);
     case QUERY_KEYS:

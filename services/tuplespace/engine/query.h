@@ -23,6 +23,7 @@ struct query {
     enum query_mode {
         QUERY_NONE,
         QUERY_GROUP,
+        QUERY_UNION,
         QUERY_RANGE,
         QUERY_KEYS,
         QUERY_SORTED,
@@ -40,6 +41,7 @@ struct query {
     struct item **sorted;
     uint32_t n_sorted, next_sorted;
     uint32_t *heads;
+    uint32_t n_heads;
     uint64_t scanned, found, scan_max;
     bool gave_up;
 };

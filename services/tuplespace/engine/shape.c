@@ -47,13 +47,16 @@ index_hash_packed(const struct index_def *def, uint64_t seed,
 
 uint64_t
 index_hash_template(const struct index_def *def, uint64_t seed,
-                    const struct tspace_template *template)
+                    const struct tspace_template *template, uint32_t of_set)
 {
     uint64_t hash = seed;
 
     for (uint64_t left = def->exact; left != 0; left &= left - 1) {
-        const uint32_t at = template->exact_at[__builtin_ctzll(left)];
+        const uint32_t field = (uint32_t)__builtin_ctzll(left);
+        uint32_t at = template->exact_at[field];
 
+        if (!(template->plan.exact >> field & 1))
+            at = template->nodes[template->plan.set_at].first + of_set;
         hash = tspace_fold(hash,
                            tspace_value_hash(&template->nodes[at].value, seed));
     }

@@ -267,6 +267,13 @@ plan_node(struct tspace_template *template, uint32_t field, uint32_t at)
         plan_range(plan, field, tspace_type_class(node->value.type),
                    tspace_value_key(&node->value), prefix_end(&node->value));
         break;
+    case TSPACE_IN:
+        if (!plan->has_set) {
+            plan->has_set = true;
+            plan->set_field = field;
+            plan->set_at = at;
+        }
+        break;
     case TSPACE_BIND:
     case TSPACE_ALL:
         for (uint32_t i = 0; i < node->n_items; i++)
@@ -295,4 +302,6 @@ tspace_plan_make(struct tspace_template *template)
     plan->types &= ~plan->exact;
     if (plan->has_range && plan->exact >> plan->range_field & 1)
         plan->has_range = false;
+    if (plan->has_set && plan->exact >> plan->set_field & 1)
+        plan->has_set = false;
 }

@@ -29,6 +29,9 @@ struct plan {
     uint64_t exact;  /* bit i: field i has the value of node exact_at[i] */
     uint64_t types;  /* bit i: field i has type type_of[i] */
     bool only_exact; /* nothing but exact and any in all fields */
+    /* The first field, if any, whose values are a set: node in_at. */
+    bool has_set;
+    uint32_t set_field, set_at;
     /* The first field, if any, whose values are within a range. */
     bool has_range;
     uint32_t range_field;

@@ -240,7 +240,9 @@ drive_pass(struct drive *drive, uint64_t ms)
 static struct tspace_matcher
 matcher_of(char kind, va_list *arguments)
 {
-    struct tspace_matcher matcher = {.kind = TSPACE_EXACT};
+    static struct tspace_matcher items_ring[16][2];
+    static unsigned turn;
+    struct tspace_matcher matcher = {.kind = TSPACE_EXACT}, *items;
     struct tspace_value *value = &matcher.value;
     const char *text;
 
@@ -283,6 +285,17 @@ matcher_of(char kind, va_list *arguments)
     case 'v':
         matcher.kind = TSPACE_BIND;
         matcher.variable = (uint32_t)va_arg(*arguments, int);
+        break;
+    case 'm':
+        items = items_ring[turn++ % 16];
+        for (int i = 0; i < 2; i++)
+            items[i] = (struct tspace_matcher){
+                .kind = TSPACE_EXACT,
+                .value = {.type = TSPACE_INTEGER,
+                          .integer = va_arg(*arguments, int64_t)}};
+        matcher.kind = TSPACE_IN;
+        matcher.items = items;
+        matcher.n_items = 2;
         break;
     case '?':
         matcher.kind = TSPACE_ANY;

@@ -63,7 +63,7 @@ unsigned drive_stored(const struct drive *drive, enum tspace_record record);
  * Packed tuples and templates from a format: i (int64_t), f (double), s
  * (string), b (int), n null, t (struct plex_bytes: a packed tuple). Templates
  * also: ? any, I S F a type, > < (int64_t), p prefix, r regex (both strings),
- * v (int) a variable.
+ * v (int) a variable, m (int64_t, int64_t) one of two.
  */
 struct plex_bytes tuple(const char *format, ...); /* valid for 16 calls */
 struct tspace_template *template(const char *format, ...);

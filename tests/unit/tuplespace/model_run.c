@@ -67,7 +67,11 @@ some_template(struct run *run)
     const char *name = pick(run, 2) ? "a" : "b";
     const int64_t number = (int64_t)pick(run, 5);
 
-    switch (pick(run, 12)) {
+    switch (pick(run, 14)) {
+    case 12:
+        return template("sm", name, number, (int64_t)pick(run, 5));
+    case 13:
+        return template("?m", number, number);
     case 0:
         return template("?");
     case 1:

@@ -215,6 +215,21 @@ START_TEST(an_index_is_about_types_too)
 }
 END_TEST
 
+START_TEST(a_set_of_values_is_looked_up_value_by_value)
+{
+    uint64_t before;
+
+    for (uint64_t i = 0; i < 5000; i++)
+        put(&drive, 0, order(i, 1));
+    read_one(&drive, 1, template("?m??", 4500ll, 4000ll), 0);
+    before = tspace_core_stats(drive.core).scanned;
+    ck_assert_int_eq(
+        read_one(&drive, 1, template("?m??", 4500ll, 4000ll), 0)->first, 4000);
+    ck_assert_uint_eq(count(&drive, 1, template("?m??", 7ll, 7ll))->number, 1);
+    ck_assert_uint_le(tspace_core_stats(drive.core).scanned - before, 4);
+}
+END_TEST
+
 START_TEST(a_declared_index_is_there_from_the_first_search_on)
 {
     const struct tspace_options options = {
@@ -255,7 +270,11 @@ some_tuple(void)
 static struct tspace_template *
 some_template(void)
 {
-    switch (pick(8)) {
+    switch (pick(10)) {
+    case 8:
+        return template("?m", (int64_t)pick(200), (int64_t)pick(200));
+    case 9:
+        return template("sm", "b", (int64_t)pick(200), (int64_t)pick(200));
     case 0:
         return template("s?", "a");
     case 1:
@@ -422,6 +441,7 @@ main(void)
     tcase_add_test(
         tcase, a_search_that_takes_too_long_is_refused_until_there_is_an_index);
     tcase_add_test(tcase, an_index_is_about_types_too);
+    tcase_add_test(tcase, a_set_of_values_is_looked_up_value_by_value);
     tcase_add_test(tcase, a_declared_index_is_there_from_the_first_search_on);
     tcase_add_test(tcase, searches_with_and_without_indexes_find_the_same);
     tcase_add_test(tcase,
