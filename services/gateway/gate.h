@@ -61,9 +61,10 @@ struct gate {
     struct gate_lookup *lookups;
     size_t n_rest; /* of both, and those under way */
     size_t n_waits;
-    struct gate_rest *again; /* wait to be sent again */
-    size_t n_events;         /* streams of them */
-    char *openapi;           /* made when first asked for */
+    struct gate_rest *again;    /* wait to be sent again */
+    size_t n_events;            /* streams of them */
+    struct gate_events *events; /* of processes: streams and long polls */
+    char *openapi;              /* made when first asked for */
     struct gate_metrics metrics;
 };
 

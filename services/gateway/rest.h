@@ -69,6 +69,8 @@ void gate_rest_process(struct gate_rest *rest);
 #define GATE_EVENTS "/api/v1/events/stream"
 void gate_rest_events(struct gate_rest *rest);
 void gate_events_stream(struct gate *gate, struct plex_http_exchange *ex);
+/* Long polls end now. */
+void gate_events_drain(struct gate *gate);
 
 /* rest_local.c */
 void gate_rest_local(struct gate_rest *rest, enum gate_local what);
