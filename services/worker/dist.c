@@ -298,9 +298,10 @@ refuse(struct plex_call *call, enum plex_status status, const char *text)
 }
 
 static enum plex_status
-deliver(struct work_dist *dist, struct work_batch_reader *reader,
+deliver(struct dist_peer *peer, struct work_batch_reader *reader,
         struct plex_err *err)
 {
+    struct work_dist *dist = peer->dist;
     struct rt_signal signal;
     bool more;
 
@@ -310,6 +311,8 @@ deliver(struct work_dist *dist, struct work_batch_reader *reader,
             return PLEX_OK;
         if (signal.kind == RT_SPAWN)
             dist->config.before_spawn(dist->config.arg, &signal);
+        else if (signal.kind == RT_SPAWNED)
+            dist_started(peer, &signal);
         rt_deliver(dist->rt, &signal);
         dist->stats.received++;
     }
@@ -373,7 +376,7 @@ work_dist_on_signals(struct work_dist *dist, struct plex_call *call)
         refuse(call, PLEX_CONFLICT, "not the next batch of this session");
         return;
     }
-    if (deliver(dist, &reader, &err) != PLEX_OK) {
+    if (deliver(peer, &reader, &err) != PLEX_OK) {
         plex_log(PLEX_LOG_ERROR, "worker.signals", "%s", err.text);
         plex_call_refuse(call, &err);
         return;

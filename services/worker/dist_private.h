@@ -19,7 +19,9 @@ struct dist_item {
     struct work_link link;
     struct dist_item *next; /* in a peer's queue */
     unsigned to;            /* slot, or one of DIST_... */
-    uint32_t generation;    /* of the slot when it was packed */
+    bool is_start;          /* RT_SPAWN, of: */
+    struct plex_from starter;
+    uint32_t generation; /* of the slot when it was packed */
     size_t len;
     uint8_t data[];
 };
@@ -30,6 +32,13 @@ struct dist_slot {
     _Atomic uint64_t node; /* 0: nobody */
     _Atomic uint32_t generation;
     _Atomic size_t bytes; /* packed and not answered yet */
+};
+
+/* A start that the peer has been asked for and has not answered: nobody but us
+ * knows that it was lost with the session. */
+struct dist_start {
+    struct dist_start *next;
+    struct plex_from starter;
 };
 
 struct dist_peer {
@@ -44,6 +53,7 @@ struct dist_peer {
     uint64_t out_sequence, in_sequence;
     struct dist_item *out, **out_tail;
     unsigned flights;
+    struct dist_start *starts;
     uint64_t attach; /* call, 0: none */
     struct plex_timer *retry;
 };
@@ -91,6 +101,10 @@ void dist_flush(struct dist_peer *peer);
 /* Takes the item. */
 void dist_queue(struct dist_peer *peer, struct dist_item *item);
 void dist_forget(struct dist_peer *peer);
+/* The starter hears that it was in vain. */
+void dist_start_fail(struct work_dist *dist, const struct plex_from *starter);
+/* An answer to one has come. */
+void dist_started(struct dist_peer *peer, const struct rt_signal *signal);
 /* The first batch of a session, or an empty one of it. */
 void dist_greet(struct dist_peer *peer);
 struct dist_item *dist_pack(const struct rt_signal *signal, uint64_t self);

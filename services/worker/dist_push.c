@@ -90,6 +90,8 @@ work_dist_push(struct work_dist *dist, const struct rt_signal *signal)
     if (item == NULL)
         return false;
     item->to = to;
+    item->is_start = signal->kind == RT_SPAWN;
+    item->starter = (struct plex_from){signal->from, signal->call};
     item->generation = generation;
     if (to < WORK_DIST_PEERS_MAX) {
         if (!has_room(&dist->slots[to], signal, item->len)) {

@@ -108,9 +108,59 @@ dist_flush(struct dist_peer *peer)
     }
 }
 
+/* -- starts ---------------------------------------------------------------- */
+
+void
+dist_start_fail(struct work_dist *dist, const struct plex_from *starter)
+{
+    const struct rt_signal answer = {
+        .kind = RT_SPAWNED,
+        .to = starter->ref,
+        .where = {"", ""},
+        .name = "",
+        .text = "",
+        .reason = "noconnection",
+        .call = starter->call,
+        .status = -PLEX_UNAVAILABLE,
+    };
+
+    if (dist->rt != NULL)
+        rt_deliver(dist->rt, &answer);
+}
+
+void
+dist_started(struct dist_peer *peer, const struct rt_signal *signal)
+{
+    for (struct dist_start **at = &peer->starts; *at != NULL;
+         at = &(*at)->next) {
+        struct dist_start *start = *at;
+
+        if (start->starter.call != signal->call ||
+            start->starter.ref.id != signal->to.id)
+            continue;
+        *at = start->next;
+        free(start);
+        return;
+    }
+}
+
+static void
+start_note(struct dist_peer *peer, const struct dist_item *item)
+{
+    struct dist_start *start = plex_calloc(1, sizeof *start);
+
+    start->starter = item->starter;
+    start->next = peer->starts;
+    peer->starts = start;
+}
+
+/* -- queues ---------------------------------------------------------------- */
+
 void
 dist_queue(struct dist_peer *peer, struct dist_item *item)
 {
+    if (item->is_start)
+        start_note(peer, item);
     item->next = NULL;
     *peer->out_tail = item;
     peer->out_tail = &item->next;
@@ -128,6 +178,13 @@ dist_forget(struct dist_peer *peer)
         free(item);
     }
     peer->out_tail = &peer->out;
+    while (peer->starts != NULL) {
+        struct dist_start *start = peer->starts;
+
+        peer->starts = start->next;
+        dist_start_fail(peer->dist, &start->starter);
+        free(start);
+    }
 }
 
 /* -- sorting --------------------------------------------------------------- */
@@ -183,6 +240,8 @@ to_peer(struct work_dist *dist, struct dist_item *item)
         return;
     }
     atomic_fetch_sub(&slot->bytes, item->len);
+    if (item->is_start)
+        dist_start_fail(dist, &item->starter);
     free(item);
 }
 

@@ -282,11 +282,6 @@ pair_spawn(struct side *side, const char *behaviour, const char *name)
     return ref;
 }
 
-struct asked {
-    atomic_bool done;
-    int64_t value;
-};
-
 static void
 answered(void *arg, int status, const struct plex_msg *answer)
 {
@@ -299,17 +294,31 @@ answered(void *arg, int status, const struct plex_msg *answer)
     atomic_store(&asked->done, true);
 }
 
-int64_t
-pair_call(struct side *side, struct plex_ref to, uint64_t tag, const char *text)
+void
+pair_ask(struct side *side, struct plex_ref to, uint64_t tag, const char *text,
+         struct asked *asked)
 {
-    struct asked asked = {0};
     const struct plex_post post = {.kind = PLEX_MSG_CALL,
                                    .tag = tag,
                                    .payload = text,
                                    .len = text == NULL ? 0 : strlen(text) + 1};
 
-    rt_call(side->rt, to, &post, 10000, answered, &asked);
-    while (!atomic_load(&asked.done))
+    rt_call(side->rt, to, &post, 10000, answered, asked);
+}
+
+int64_t
+pair_answer(struct asked *asked)
+{
+    while (!atomic_load(&asked->done))
         short_sleep();
-    return asked.value;
+    return asked->value;
+}
+
+int64_t
+pair_call(struct side *side, struct plex_ref to, uint64_t tag, const char *text)
+{
+    struct asked asked = {0};
+
+    pair_ask(side, to, tag, text, &asked);
+    return pair_answer(&asked);
 }

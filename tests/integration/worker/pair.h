@@ -4,6 +4,7 @@
 #include "services/worker/dist.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /*
  * Two workers without the rest of the daemon: a runtime, a link and the
@@ -41,6 +42,14 @@ struct plex_ref pair_spawn(struct side *side, const char *behaviour,
 /* Call it from outside: the answer as a number, or its negative status. */
 int64_t pair_call(struct side *side, struct plex_ref to, uint64_t tag,
                   const char *text);
+/* The same in two steps. */
+struct asked {
+    atomic_bool done;
+    int64_t value;
+};
+void pair_ask(struct side *side, struct plex_ref to, uint64_t tag,
+              const char *text, struct asked *asked);
+int64_t pair_answer(struct asked *asked);
 /* Until fn(arg) is true; false after 10 s. */
 bool pair_until(bool (*fn)(void *arg), void *arg);
 

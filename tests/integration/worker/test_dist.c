@@ -283,6 +283,26 @@ START_TEST(a_process_is_started_on_another_worker)
 }
 END_TEST
 
+START_TEST(a_start_that_is_lost_with_the_session_fails)
+{
+    const struct plex_ref one = pair_spawn(&pair.a, "worker", NULL);
+    struct plex_task task = {.run = stall};
+    struct asked asked = {0};
+
+    atomic_store(&stalled, false);
+    atomic_store(&go_on, false);
+    plex_loop_post(pair.b.host.loop, &task);
+    while (!atomic_load(&stalled))
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    pair_ask(&pair.a, one, SPAWN, "", &asked);
+    side_run(&pair.a, break_it, NULL);
+    ck_assert_int_eq(pair_answer(&asked), -PLEX_UNAVAILABLE);
+    atomic_store(&go_on, true);
+    ck_assert(pair_until(is_open, NULL));
+    ck_assert_int_eq(pair_call(&pair.a, one, SPAWN, ""), 0);
+}
+END_TEST
+
 START_TEST(a_lost_session_ends_links_on_both_sides_and_another_begins)
 {
     const struct plex_ref one = pair_spawn(&pair.a, "worker", "one");
@@ -339,6 +359,8 @@ START_TEST(who_does_not_keep_up_is_refused_messages_and_keeps_its_session)
     struct plex_task task = {.run = stall};
     struct work_dist_stats stats;
 
+    atomic_store(&stalled, false);
+    atomic_store(&go_on, false);
     ck_assert_int_eq(pair_call(&pair.a, one, LINK, "two@b"), 0);
     plex_loop_post(pair.b.host.loop, &task);
     while (!atomic_load(&stalled))
@@ -368,6 +390,7 @@ main(void)
                    messages_of_one_sender_arrive_in_order_and_none_is_lost);
     tcase_add_test(tests, links_and_monitors_reach_over_workers);
     tcase_add_test(tests, a_process_is_started_on_another_worker);
+    tcase_add_test(tests, a_start_that_is_lost_with_the_session_fails);
     tcase_add_test(tests,
                    a_lost_session_ends_links_on_both_sides_and_another_begins);
     tcase_add_test(
