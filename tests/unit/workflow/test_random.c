@@ -4,23 +4,13 @@
  * without a reason, and what a run that failed had done is undone, in reverse
  * order. FLOW_SEEDS is how many are tried, FLOW_SEED one of them alone.
  */
+#include "tests/unit/workflow/dice.h"
 #include "tests/unit/workflow/world.h"
 #include "workflow/value.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct dice {
-    uint64_t state;
-};
-
-static unsigned
-roll(struct dice *dice, unsigned sides)
-{
-    dice->state = dice->state * 6364136223846793005ULL + 1442695040888963407ULL;
-    return (unsigned)(dice->state >> 33) % sides;
-}
 
 /* -- definitions
  * ----------------------------------------------------------------------- */
@@ -191,6 +181,27 @@ make_def(uint64_t seed)
     return def;
 }
 
+static struct flow_def *
+make_machine(uint64_t seed)
+{
+    const struct flow_asl_options options = {"random", NULL, NULL};
+    struct dice dice = {seed * 977 + 5};
+    json_t *value = dice_machine(&dice, 0);
+    struct flow_def *def = NULL;
+    struct plex_err err = {0};
+    char *text;
+
+    if (roll(&dice, 3) == 0)
+        json_object_set_new(value, "TimeoutSeconds", json_integer(20));
+    text = flow_value_text(value);
+    ck_assert_msg(flow_asl_parse(text, strlen(text), &options, &def, &err) ==
+                      PLEX_OK,
+                  "%s\n%s", err.text, text);
+    free(text);
+    json_decref(value);
+    return def;
+}
+
 /* -- what comes from outside
  * -------------------------------------------------------------- */
 
@@ -203,6 +214,7 @@ disturb(struct world *w, struct dice *dice)
         FLOW_EVENT_TIMER,  FLOW_EVENT_RESET,  FLOW_EVENT_CANCEL};
     const unsigned which = roll(dice, 40);
     struct flow_event event = {.cause = "dice", .name = "go"};
+    const char letter = flow_def_language(w->def) == FLOW_ASL ? 'S' : 's';
     char step[8];
     struct plex_err err;
 
@@ -215,7 +227,7 @@ disturb(struct world *w, struct dice *dice)
         if (w->asked_id == 0)
             return;
     } else if (event.kind == FLOW_EVENT_RESET) {
-        (void)snprintf(step, sizeof step, "s%u", roll(dice, 4));
+        (void)snprintf(step, sizeof step, "%c%u", letter, roll(dice, 4));
         event.name = step;
         if (roll(dice, 4) != 0)
             return;
@@ -250,13 +262,15 @@ play(struct world *w, uint64_t seed)
 {
     struct flow_event resume = {.kind = FLOW_EVENT_RESUME};
     struct flow_event cancel = {.kind = FLOW_EVENT_CANCEL, .cause = "the end"};
+    json_t *input = json_pack("{s:[i, i, i]}", "list", 7, 8, 9);
     struct dice dice = {seed};
     struct plex_err err;
 
     w->shuffle = true;
     w->random = seed;
     w->now.seed = seed;
-    ck_assert_int_eq(world_start(w, json_null(), &err), PLEX_OK);
+    ck_assert_int_eq(world_start(w, input, &err), PLEX_OK);
+    json_decref(input);
     for (int i = 0; i < 300; i++) {
         disturb(w, &dice);
         if (!world_step(w)) {
@@ -361,13 +375,13 @@ seeds(void)
 {
     const char *text = getenv("FLOW_SEEDS");
 
-    return text != NULL ? strtoull(text, NULL, 10) : 2000;
+    return text != NULL ? strtoull(text, NULL, 10) : 1000;
 }
 
 static void
-one_seed(uint64_t seed, uint64_t *statuses, uint64_t *turns)
+one_seed(uint64_t seed, bool machine, uint64_t *statuses, uint64_t *turns)
 {
-    struct flow_def *def = make_def(seed);
+    struct flow_def *def = machine ? make_machine(seed) : make_def(seed);
     json_t *compensated = compensated_of(def);
     static struct world live, crashing;
 
@@ -401,13 +415,13 @@ START_TEST(a_crash_at_any_point_changes_nothing)
     uint64_t statuses[FLOW_TIMED_OUT + 1] = {0}, turns = 0;
 
     if (one != NULL) {
-        one_seed(strtoull(one, NULL, 10), statuses, &turns);
+        one_seed(strtoull(one, NULL, 10), _i != 0, statuses, &turns);
         return;
     }
     for (uint64_t seed = 1; seed <= seeds(); seed++)
-        one_seed(seed, statuses, &turns);
-    printf("%llu seeds, %llu turns:", (unsigned long long)seeds(),
-           (unsigned long long)turns);
+        one_seed(seed, _i != 0, statuses, &turns);
+    printf("%s: %llu seeds, %llu turns:", _i ? "machines" : "definitions",
+           (unsigned long long)seeds(), (unsigned long long)turns);
     for (int i = 0; i <= FLOW_TIMED_OUT; i++) {
         if (statuses[i] > 0)
             printf(" %s %llu", flow_status_name((enum flow_status)i),
@@ -451,7 +465,7 @@ main(void)
     int failed;
 
     tcase_set_timeout(tc, 0);
-    tcase_add_test(tc, a_crash_at_any_point_changes_nothing);
+    tcase_add_loop_test(tc, a_crash_at_any_point_changes_nothing, 0, 2);
     tcase_add_test(tc, the_check_sees_an_engine_that_skips_compensation);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
