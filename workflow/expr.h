@@ -53,6 +53,7 @@ enum flow_fault_kind {
 };
 struct flow_fault {
     enum flow_fault_kind kind;
+    size_t size; /* no fault: of the result, as compact text */
     char text[192];
 };
 

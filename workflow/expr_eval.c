@@ -530,7 +530,8 @@ flow_expr_eval(const struct flow_expr *expr, const struct flow_env *env,
     if (value == NULL)
         return NULL;
     ev.column = 0;
-    if (flow_value_size(value, FLOW_VALUE_MAX) > FLOW_VALUE_MAX) {
+    fault->size = flow_value_size(value, FLOW_VALUE_MAX);
+    if (fault->size > FLOW_VALUE_MAX) {
         json_decref(value);
         return flow_eval_fault(&ev, FLOW_FAULT_LIMIT,
                                "the result has more than %d bytes or nests "

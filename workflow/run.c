@@ -249,6 +249,22 @@ flow_run_free(struct flow_run *run)
  * -----------------------------------------------------------------------------
  */
 
+static void
+check_size(struct flow_run *run)
+{
+    char reason[120];
+
+    if (run->estimate <= FLOW_STATE_MAX || flow_status_final(run->status))
+        return;
+    run->estimate = flow_run_size(run);
+    if (run->estimate <= FLOW_STATE_MAX || run->status == FLOW_PARKED)
+        return;
+    (void)snprintf(reason, sizeof reason,
+                   "its state has %zu bytes, over the limit of %d",
+                   run->estimate, FLOW_STATE_MAX);
+    flow_run_park(run, reason);
+}
+
 void
 flow_loop(struct flow_run *run)
 {
@@ -269,6 +285,7 @@ flow_loop(struct flow_run *run)
         run->entered++;
         run->turn_steps++;
         flow_act_begin(run, act);
+        check_size(run);
     }
 }
 
@@ -296,22 +313,6 @@ set_timer(struct flow_run *run)
         run->armed_ms = due;
         flow_emit(run, FLOW_SET_TIMER, NULL)->command.due_ms = due;
     }
-}
-
-static void
-check_size(struct flow_run *run)
-{
-    char reason[120];
-
-    if (run->estimate <= FLOW_STATE_MAX || flow_status_final(run->status))
-        return;
-    run->estimate = flow_run_size(run);
-    if (run->estimate <= FLOW_STATE_MAX || run->status == FLOW_PARKED)
-        return;
-    (void)snprintf(reason, sizeof reason,
-                   "its state has %zu bytes, over the limit of %d",
-                   run->estimate, FLOW_STATE_MAX);
-    flow_run_park(run, reason);
 }
 
 void

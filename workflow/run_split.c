@@ -74,6 +74,7 @@ map_launch(struct flow_run *run, struct act *act)
                 flow_set_text(&act->cause, fault.text);
                 return;
             }
+            run->estimate += fault.size;
         }
         flow_frame_open(run, node->branches[0], act, slot, data, item);
         json_decref(data);

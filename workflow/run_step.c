@@ -27,6 +27,8 @@ flow_act_eval(struct flow_run *run, struct act *act, json_t *data,
 
     if (value == NULL)
         flow_act_fault(run, act, &fault);
+    else
+        run->estimate += fault.size;
     return value;
 }
 

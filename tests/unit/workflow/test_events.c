@@ -341,6 +341,24 @@ START_TEST(a_state_that_grows_too_large_parks_the_run)
 }
 END_TEST
 
+/* Inputs count too, before they are more than anybody can keep. */
+START_TEST(inputs_that_grow_too_large_park_the_run)
+{
+    begin("id: a\nvars: {x: 0123456789abcdef}\nsteps:\n- id: m\n"
+          "  items: '${range(0, 500)}'\n  each:\n"
+          "    steps: [{id: s, actor: echo, input: {a: "
+          "'${join(map(range(0, 9000), i, vars.x), text(item))}'}}]",
+          "1", _i);
+    is(FLOW_PARKED);
+    ck_assert_uint_lt(w.n_pending, 50);
+    ck_assert_int_eq(send(FLOW_EVENT_RESUME, NULL, NULL), PLEX_OK);
+    is(FLOW_PARKED);
+    ck_assert_int_eq(send(FLOW_EVENT_CANCEL, "x", NULL), PLEX_OK);
+    is(FLOW_CANCELLED);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(an_input_that_is_too_large_is_refused)
 {
     struct flow_def *def = world_def("id: a\nsteps:\n- {id: s, type: pass}");
@@ -668,6 +686,7 @@ main(void)
         a_compensation_is_retried_and_then_parks,
         a_result_that_is_too_large_parks_the_run,
         a_state_that_grows_too_large_parks_the_run,
+        inputs_that_grow_too_large_park_the_run,
         an_input_that_is_too_large_is_refused,
         on_failure_park_waits_for_somebody,
         an_update_is_checked_and_changes_vars,
