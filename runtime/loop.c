@@ -164,7 +164,15 @@ rt_run(struct rt_fiber *fiber, struct rt_proc *proc)
     struct rt_exec *exec = fiber->exec;
     struct rt_turn turn;
     struct rt_msg *msg;
+    uint32_t budget;
 
+    /* Who gets many at once may handle as many: a sender of a thousand in one
+     * callback must not run away from a receiver of two hundred in a turn. */
+    budget = exec->spent < exec->budget     ? exec->budget
+             : exec->spent < RT_BUDGET_MOST ? exec->spent
+                                            : (uint32_t)RT_BUDGET_MOST;
+    if (exec->rt->config.executors == 0)
+        budget = exec->budget;
     exec->spent = 0;
     rt_count(&exec->turns);
     atomic_store_explicit(&proc->exec, (uint8_t)exec->index,
@@ -190,7 +198,7 @@ rt_run(struct rt_fiber *fiber, struct rt_proc *proc)
         if (!rt_turn_handle(&turn, msg))
             return;
         exec = fiber->exec;
-        if (exec->spent >= exec->budget)
+        if (exec->spent >= budget)
             break;
     }
     atomic_store_explicit(&proc->state, RT_READY, memory_order_relaxed);

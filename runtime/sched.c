@@ -29,7 +29,10 @@ barrier(void)
 }
 
 enum {
+    WORK_PER_LOOK = 256, /* messages, about, between looks at the clock */
+    WORK_PER_TURN = 16,
     SHORT_TURN_NS = 50000,
+    SHORT_NS = 200, /* per message on top of that */
     VOTES = 4,
 };
 
@@ -345,7 +348,7 @@ is_pair(struct rt_exec *exec, struct rt_proc *proc)
     bool talks = other != NULL && other == exec->last_to;
 
     exec->requeue_ns = now;
-    if (since >= SHORT_TURN_NS)
+    if (since >= SHORT_TURN_NS + (uint64_t)exec->spent * SHORT_NS)
         return false;
     if (other == NULL && idle_queue(exec))
         return true; /* nobody waits: it goes on at once */
@@ -471,17 +474,6 @@ lifo_take(struct rt_exec *exec)
     return atomic_exchange_explicit(&exec->lifo, NULL, memory_order_acq_rel);
 }
 
-void
-rt_release_lifo(struct rt_exec *exec)
-{
-    struct rt_proc *proc = lifo_take(exec);
-
-    if (proc == NULL)
-        return;
-    overflow_add(exec->rt, proc, proc, 1);
-    wake_one(exec->rt);
-}
-
 static struct rt_proc *
 next_own(struct rt_exec *exec)
 {
@@ -527,12 +519,26 @@ anything(const struct rt *rt)
 {
     for (uint32_t i = 0; i < execs(rt); i++) {
         const struct rt_exec *exec = &rt->execs[i];
+        uint32_t count =
+            atomic_load(&exec->ring_tail) - atomic_load(&exec->ring_head);
 
-        if (atomic_load(&exec->ring_head) != atomic_load(&exec->ring_tail) ||
+        if (count > 1 || (count == 1 && !atomic_load(&exec->paired)) ||
             atomic_load(&exec->guests) != NULL)
             return true;
     }
     return atomic_load(&rt->overflow_count) != 0 || atomic_load(&rt->stopping);
+}
+
+void
+rt_release_lifo(struct rt_exec *exec)
+{
+    struct rt_proc *proc = lifo_take(exec);
+
+    atomic_store(&exec->paired, false);
+    if (proc != NULL)
+        overflow_add(exec->rt, proc, proc, 1);
+    if (anything(exec->rt))
+        wake_one(exec->rt);
 }
 
 /* Sleep until woken or the next timer is due. True: woken to search, and
@@ -547,7 +553,8 @@ park(struct rt_exec *exec)
     atomic_store(&exec->park, RT_PARK_ASLEEP);
     atomic_fetch_or(&rt->sleepers, bit);
     barrier();
-    if (!anything(rt) && atomic_load(&exec->cancelled) == NULL) {
+    if (!anything(rt) && idle_queue(exec) &&
+        atomic_load(&exec->cancelled) == NULL) {
         rt_count(&exec->parks);
         plex_park_wait(&exec->park, RT_PARK_ASLEEP, due, plex_now());
     }
@@ -581,8 +588,12 @@ rt_next(struct rt_exec *exec)
 
     if (rt->config.executors == 0)
         return next_step(exec);
-    if ((++exec->ticks & 15) == 0)
+    exec->ticks++;
+    exec->work += exec->spent + WORK_PER_TURN;
+    if (exec->work >= WORK_PER_LOOK) {
+        exec->work = 0;
         look_at_timers(exec);
+    }
     while (!atomic_load_explicit(&rt->stopping, memory_order_relaxed)) {
         proc = next_own(exec);
         if (proc == NULL) {

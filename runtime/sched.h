@@ -18,7 +18,8 @@ enum {
     RT_CHUNK = 1 << RT_CHUNK_BITS, /* processes */
     RT_BATCH = 64,                 /* messages or slots moved at once */
     RT_RING = 256,                 /* runnable processes of one executor */
-    RT_LIFO_MAX = 16,              /* in a row, before the ring has its turn */
+    RT_BUDGET_MOST = 4096,
+    RT_LIFO_MAX = 16, /* in a row, before the ring has its turn */
     RT_EXECUTORS_MAX = 64,
     RT_SPARES_MAX = 8,
     RT_PAYLOAD_MAX = 5 << 20,
@@ -52,6 +53,7 @@ struct rt_exec {
     uint32_t idle_count;
     struct rt_proc *last_to; /* who was sent to last */
     struct rt_proc *pair[2]; /* that are better off on one core */
+    uint32_t work;           /* since the last look at the timers */
     uint32_t votes;          /* turns that sent to somebody elsewhere */
     uint64_t requeue_ns;
     uint32_t ticks;
