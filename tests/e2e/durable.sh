@@ -1,0 +1,131 @@
+#!/bin/bash
+# Handlers that wait, on real daemons that are killed: durable.sh BUILD
+set -u
+cd "$(dirname "$0")/../.."
+build=${1:?build folder}
+bin=$(cd "$build/bin" && pwd) || exit 1
+. tests/lib/suite.sh
+. tests/lib/check.sh
+work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
+trap 'suite_stop; rm -rf "$work"' EXIT
+plex=$bin/plexspaces
+mkdir "$work/modules"
+cp "$build"/modules/*.so "$work/modules/"
+cc -shared -fPIC -I sdk/c/include -o "$work/modules/flows.so" \
+    tests/e2e/modules/flows.c || exit 1
+
+until_true() # SENTENCE COMMAND...: within 20 s
+{
+    local sentence=$1 try
+    shift
+    for try in $(seq 1 400); do
+        if "$@" >/dev/null 2>&1; then
+            ok "$sentence"
+            return
+        fi
+        sleep 0.05
+    done
+    not_ok "$sentence" "$*"
+}
+
+why() # ACTOR FIELD
+{
+    "$plex" why "$1" --output json |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' \
+            "$2"
+}
+
+why_is() # ACTOR FIELD PATTERN
+{
+    why "$1" "$2" | grep -qE -e "$3"
+}
+
+lines() # FILE TEXT
+{
+    [ "$(tr '\n' ' ' <"$1" 2>/dev/null)" = "$2" ]
+}
+
+kill_worker()
+{
+    local name
+    for name in worker-1 worker-2; do
+        kill -9 "$(suite_daemon $name)"
+    done
+}
+
+suite_start "$work/data" --processes --workers 2 --modules "$work/modules" ||
+    exit 1
+export PLEXSPACES_SERVER=$suite_url
+suite_deploy examples/bank/app.yaml
+suite_deploy examples/approval/app.yaml
+suite_deploy tests/e2e/modules/flows.yaml
+
+check "money is put in" 0 '"balance":100' \
+    "$plex" actor call account/alice '{"action":"deposit","amount":100}'
+check "a transfer waits for both accounts" 0 '"status":"done"' \
+    "$plex" actor call transfer/t1 '{"from":"alice","to":"bob","amount":30}'
+check "and one that is refused says so" 1 'has not enough' \
+    "$plex" actor call transfer/t2 '{"from":"alice","to":"bob","amount":300}'
+check "what is left" 0 '"balance":70' \
+    "$plex" actor call account/alice '{"action":"get"}'
+
+check "a run is accepted" 0 'accepted' \
+    "$plex" actor cast twice/k "{\"file\":\"$work/notes\",\"ms\":1500}"
+until_true "its first effect is carried out" lines "$work/notes" "a "
+until_true "and it says that it sleeps" why_is twice/k waitsFor '^sleep until'
+kill_worker
+until_true "after kill -9 of all workers it goes on where it was" \
+    lines "$work/notes" "a b "
+until_true "and ends" why_is twice/k is idle
+
+check "an expense waits for a person" 0 'accepted' \
+    "$plex" actor cast expense/e1 '{"patience_ms":60000}'
+until_true "and says for which promise" \
+    why_is expense/e1 waitsFor '^promise default/default/expense/e1~'
+id=$(why expense/e1 waitsFor | cut -d' ' -f2)
+kill_worker
+until_true "which is kept, also after kill -9" \
+    "$plex" promise resolve "$id" '{"by":"me"}'
+until_true "so the run ends" why_is expense/e1 is idle
+check "a promise is kept once" 1 'nothing of this actor waits' \
+    "$plex" promise resolve "$id" '{}'
+check "that is no promise" 1 'not the id of a promise' \
+    "$plex" promise resolve nonsense '{}'
+
+"$plex" actor cast signals/s '{}' >/dev/null
+until_true "a run waits for a signal" why_is signals/s waitsFor '^signal go'
+check "the first comes" 0 accepted "$plex" run signal signals/s go 1
+check "another one is kept until it is asked for" 0 accepted \
+    "$plex" run signal signals/s go 2
+until_true "both were taken" why_is signals/s is idle
+check "a finished run takes none" 1 'nothing of this actor waits' \
+    "$plex" run signal signals/s go 3
+
+"$plex" actor cast twice/p "{\"file\":\"$work/no/notes\"}" >/dev/null
+until_true "an effect that goes on failing parks its run" \
+    why_is twice/p is parked
+check "with the reason" 0 'effect "first" failed for good: code 7: the file' \
+    "$plex" why twice/p
+mkdir "$work/no"
+check "once it is mended the run is resumed" 0 accepted \
+    "$plex" run resume twice/p
+until_true "and goes on" lines "$work/no/notes" "a b "
+
+"$plex" actor cast twice/c "{\"file\":\"$work/c\",\"ms\":60000}" >/dev/null
+until_true "a run that sleeps long" why_is twice/c waitsFor '^sleep'
+check "can be cancelled" 0 accepted "$plex" run cancel twice/c
+until_true "and ends" why_is twice/c is idle
+check "without the rest" 0 '^a$' cat "$work/c"
+
+"$plex" actor cast twice/d "{\"file\":\"$work/d\",\"ms\":3000}" >/dev/null
+until_true "a run is under way" why_is twice/d waitsFor '^sleep'
+cc -shared -fPIC -DNEWER -I sdk/c/include -o "$work/modules/flows.so" \
+    tests/e2e/modules/flows.c
+kill_worker
+until_true "code that no longer fits its record parks it" \
+    why_is twice/d is parked
+check "and both sides are named" 0 \
+    'step 1 is recorded as sleep "sleep", and now the code asks for effect "between"' \
+    "$plex" why twice/d
+check "nothing was carried out" 0 '^a$' cat "$work/d"
+check_end

@@ -1,0 +1,82 @@
+/* Handlers that wait, as tests/e2e/durable.sh wants them. With -DNEWER the
+ * code asks for something else than older runs have recorded. */
+#include <plexspaces/actor.h>
+#include <plexspaces/durable.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct note {
+    const char *file, *line;
+};
+
+/* A line at the end of a file: an effect that can be counted. */
+static int
+note_effect(struct plex_ctx *ctx, void *arg)
+{
+    const struct note *note = arg;
+    FILE *file = fopen(note->file, "a");
+
+    if (file == NULL) {
+        plex_effect_error(ctx, "the file cannot be opened");
+        return 7;
+    }
+    (void)fprintf(file, "%s\n", note->line);
+    (void)fclose(file);
+    plex_effect_result(ctx, note->line, strlen(note->line));
+    return 0;
+}
+
+/* {"file":F}: notes "a", sleeps, notes "b". */
+static int
+twice_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    const struct plex_retry retry = {.attempts = 2, .initial_ms = 10};
+    struct note note;
+    int64_t ms = 500;
+
+    (void)msg;
+    if (plex_json_text(ctx, "file", &note.file) != 1)
+        return plex_fail(ctx, "file is missing");
+    (void)plex_json_int(ctx, "ms", &ms);
+    note.line = "a";
+    if (plex_run(ctx, "first", note_effect, &note, &retry, NULL) != 0)
+        return plex_fail(ctx, "cancelled before the first");
+#ifdef NEWER
+    if (plex_run(ctx, "between", note_effect, &note, &retry, NULL) != 0)
+        return plex_fail(ctx, "cancelled in between");
+#endif
+    if (plex_durable_sleep(ctx, (uint64_t)ms) == PLEX_E_CANCELLED) {
+        plex_reply_json(ctx, "{\"status\":\"cancelled\"}");
+        return 0;
+    }
+    note.line = "b";
+    if (plex_run(ctx, "second", note_effect, &note, &retry, NULL) != 0)
+        return plex_fail(ctx, "cancelled before the second");
+    plex_state_put(ctx, "done", 4);
+    plex_reply_json(ctx, "{\"status\":\"done\"}");
+    return 0;
+}
+
+/* Waits for "go" twice, in order. */
+static int
+signals_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    struct plex_value one, two;
+
+    (void)msg;
+    if (plex_wait_signal(ctx, "go", 0, &one) != 0 ||
+        plex_wait_signal(ctx, "go", 0, &two) != 0)
+        return plex_fail(ctx, "cancelled");
+    plex_reply_json(ctx, "[%.*s,%.*s]", (int)one.len, (const char *)one.data,
+                    (int)two.len, (const char *)two.data);
+    return 0;
+}
+
+static const struct plex_behaviour behaviours[] = {
+    {.name = "twice", .handle_call = twice_handle},
+    {.name = "signals", .handle_call = signals_handle},
+    {0},
+};
+PLEX_MODULE(behaviours);
