@@ -53,6 +53,11 @@ setup-test:
 bench: setup-test build
 	scripts/test-postgres.sh run tests/bench/run.sh $(BUILD)
 
+# Runs of 1, 3 and 9 recorded effects, on SQLite and Postgres.
+bench-durable: setup-test build
+	scripts/test-postgres.sh run tests/bench/durable.sh $(BUILD)
+.PHONY: bench-durable
+
 # The engine in process, over a link on every store there is, over HTTP.
 bench-tuplespace: setup-test build
 	$(BUILD)/bin/bench_tuplespace_core
