@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/process.h"
 #include "cli/run.h"
+#include "cli/tuplespace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ const struct cli_command cli_commands[] = {
     {"application", "undeploy", "NAME", 1, 1,
      "its types answer 404; what its actors recorded stays",
      cli_application_options, cli_application_undeploy},
+    CLI_TUPLESPACE_COMMANDS,
     {"kv", "get", "KEY", 1, 1, "print a value", cli_kv_options, cli_kv_get},
     {"kv", "put", "KEY VALUE", 2, 2, "set a value and print its version",
      cli_kv_put_options, cli_kv_put},

@@ -23,13 +23,17 @@ struct tspace_shell_config {
     uint64_t tenant_tuples_max;
     uint64_t tenant_bytes_max;
     uint32_t tenant_waiters_max;
+    uint32_t tenant_spaces_max;
+    uint32_t tenant_transactions_max;
+    uint32_t tenant_subscriptions_max;
+    uint32_t tenant_requests_max;
+    uint64_t remember_max_bytes;
     uint32_t waiters_max;
     uint32_t requests_max;
     uint32_t transactions_max;
     uint32_t subscriptions_max;
     uint32_t events_max;
     uint32_t redeliver_ms;
-    bool webhooks;
 };
 
 /* One request that the core has to answer. */

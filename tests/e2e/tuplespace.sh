@@ -99,6 +99,38 @@ under_fire()
 suite_begin mem: || exit 1
 check "the commands of docs/tuplespace.md print what it says" 0 ' 0 differ' \
     python3 tests/lib/doc_commands.py docs/tuplespace.md
+export PLEXSPACES_SERVER=$PLEX PLEXSPACES_OUTPUT=table
+tuples="$bin/plexspaces tuplespace"
+check "the command writes tuples as they are typed" 0 '^[0-9]+$' \
+    $tuples write cli '["order", 12, "pending"]' '["order", 150, ["a", null]]'
+check "it counts what matches" 0 '^1$' $tuples count cli '["order", >100, ?]'
+check "it reads" 0 '^\["order", 12, "pending"\]$' \
+    $tuples read cli '["order", ?, "pend"*]'
+check "it takes by an order" 0 'tuple.*\["a", null\]' \
+    $tuples take cli '["order", ?, ?]' --order max --order-field 1
+check "it exits 1 when nothing matches in time" 1 '^$' \
+    $tuples take cli '["none"]' --wait-ms 20
+check "what it cannot read it says where" 2 'character 9' \
+    $tuples read cli '["order"; 1]'
+check "it lists spaces" 0 '^cli$' $tuples list
+check "it says what a space holds" 0 '^tuples +1$' $tuples stats cli
+tx=$($tuples tx begin)
+check "it writes in a transaction" 0 '^[0-9]+$' \
+    $tuples write cli '["in", "tx"]' --transaction "$tx"
+check "others do not see it" 0 '^0$' $tuples count cli '["in", ?]'
+check "it commits" 0 '^$' $tuples tx commit "$tx"
+check "now they do" 0 '^1$' $tuples count cli '["in", ?]'
+check "it clears" 0 '^2$' $tuples clear cli
+timeout 30 $tuples watch cli --count 1 >"$work/watch" 2>&1 &
+watch=$!
+for _ in $(seq 100); do
+    curl -s "$PLEX/api/v1/tuplespace/stats" |
+        grep -q '"subscriptions":1' && break
+    sleep 0.02
+done
+check "it writes what is watched" 0 '^[0-9]+$' $tuples write cli '["seen"]'
+wait $watch
+check "and shows the event" 0 '^written \["seen"\]$' cat "$work/watch"
 daemons_stop
 
 backends=("sqlite:$work/tuples.db")
