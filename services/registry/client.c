@@ -226,6 +226,7 @@ announce_send(void *arg)
     plexspaces__registry__v1__announce_request__init(&request);
     request.node = &node_pb;
     trees = claims_out(&node, &request);
+    request.without_trees = node.without_trees;
     client->announce_sent = plex_now();
     call(client,
          PLEXSPACES__REGISTRY__V1__REGISTRY_METHOD__REGISTRY_METHOD_ANNOUNCE,

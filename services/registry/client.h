@@ -39,6 +39,7 @@ struct reg_node {
     uint64_t resident_bytes;
     const struct reg_claim *claims; /* announcements only */
     size_t n_claims;
+    bool without_trees; /* announcements: it is to have none any more */
 };
 
 struct reg_pair {
@@ -182,5 +183,39 @@ struct reg_catalog *reg_client_catalog(const struct reg_client *client);
 const char *reg_client_url(const struct reg_client *client, const char *kind);
 /* Withdraws (best effort), then releases. Accepts NULL. */
 void reg_client_stop(struct reg_client *client);
+
+/* -- keys: docs/keyvalue.md -- */
+
+enum reg_kv_verb {
+    REG_KV_ASK_GET = 1,
+    REG_KV_ASK_PUT,
+    REG_KV_ASK_DELETE,
+    REG_KV_ASK_CAS,
+    REG_KV_ASK_INCREMENT,
+    REG_KV_ASK_LIST,  /* keys that begin with `key` */
+    REG_KV_ASK_WATCH, /* the same, after `version`, for timeout_ms */
+};
+struct reg_kv_ask { /* copied */
+    enum reg_kv_verb verb;
+    const char *key;
+    struct plex_bytes value, expected;
+    bool expect; /* CAS; false: the key must not exist */
+    int64_t number;
+    uint64_t version, ttl_ms, timeout_ms;
+};
+struct reg_kv_told { /* borrowed for the call */
+    bool done;
+    struct plex_bytes value; /* LIST: keys, WATCH: "PUT key", one a line */
+    int64_t number;
+    uint64_t version;
+};
+typedef void (*reg_kv_fn)(void *arg, enum plex_status status, const char *text,
+                          const struct reg_kv_told *told);
+/* Changes happen once, however often the link has to repeat them. `strip`:
+ * bytes of prefix that keys of lists are given without. */
+void reg_client_kv(const struct plex_host *host,
+                   const struct plex_context *context,
+                   const struct reg_kv_ask *ask, size_t strip, reg_kv_fn done,
+                   void *arg);
 
 #endif

@@ -164,9 +164,10 @@ differs(const char *a, const char *b)
 static bool
 node_differs(const struct reg_node *a, const struct reg_node *b)
 {
-    return a->status != b->status || a->incarnation != b->incarnation ||
-           a->started_ms != b->started_ms || differs(a->kind, b->kind) ||
-           differs(a->url, b->url) || differs(a->admin_addr, b->admin_addr) ||
+    return a->status != b->status || a->without_trees != b->without_trees ||
+           a->incarnation != b->incarnation || a->started_ms != b->started_ms ||
+           differs(a->kind, b->kind) || differs(a->url, b->url) ||
+           differs(a->admin_addr, b->admin_addr) ||
            differs(a->version, b->version) || differs(a->reason, b->reason);
 }
 

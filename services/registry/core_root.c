@@ -99,7 +99,8 @@ wake_at(struct reg_core *core, uint64_t at_ns)
 static bool
 may_have(const struct reg_node_rec *rec)
 {
-    return !rec->lost && rec->node.status != REG_NODE_DRAINING;
+    return !rec->lost && rec->node.status != REG_NODE_DRAINING &&
+           !rec->node.without_trees;
 }
 
 /* Who has it may keep it. */
@@ -176,7 +177,7 @@ assign(struct reg_core *core, struct reg_root_rec *root, uint64_t now_ns)
     for (size_t i = 0; i < core->n_nodes; i++) {
         const struct reg_node_rec *rec = core->nodes[i];
 
-        if (rec->lost || rec->node.status != REG_NODE_READY ||
+        if (!may_have(rec) || rec->node.status != REG_NODE_READY ||
             strcmp(rec->node.kind, "worker") != 0)
             continue;
         give(core, root, rec,

@@ -76,6 +76,7 @@ claims_in(const REG(AnnounceRequest) * in, struct plex_arena *arena,
                                in->trees[i]->application, in->trees[i]->epoch};
     out->node.claims = claims;
     out->node.n_claims = in->n_trees;
+    out->node.without_trees = in->without_trees;
     return PLEX_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "sdk/c/include/plexspaces/kv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,11 @@ node_note_push(struct work_node *node, struct node_note *note)
 static bool
 on_remote(void *arg, const struct rt_signal *signal)
 {
-    return work_dist_push(((struct work_node *)arg)->dist, signal);
+    struct work_node *node = arg;
+
+    if (signal->to.node == PLEX_SERVICE_NODE && node->config.to_service != NULL)
+        return node->config.to_service(node->config.arg, signal);
+    return work_dist_push(node->dist, signal);
 }
 
 static void
@@ -147,6 +152,23 @@ work_node_tick(struct work_node *node, uint64_t lease_end)
                  "run our processes now, so they are stopped");
     node_trees_look(node);
     node_timer_arm(node);
+}
+
+void
+work_node_evict(struct work_node *node, bool evicted)
+{
+    if (evicted == node->evicted)
+        return;
+    node->evicted = evicted;
+    node_trees_look(node);
+    node_timer_arm(node);
+    node->config.claims_changed(node->config.arg);
+}
+
+bool
+work_node_evicted(const struct work_node *node)
+{
+    return node->evicted;
 }
 
 void

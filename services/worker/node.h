@@ -16,6 +16,9 @@ struct work_node_config {
     struct work_modules *modules;
     /* A message of a process to a virtual actor, name "type/key". Borrowed. */
     void (*to_actor)(void *arg, const struct rt_signal *signal);
+    /* A message to PLEX_SERVICE_NODE, on any executor; false: nobody. Borrowed;
+     * may be NULL. */
+    bool (*to_service)(void *arg, const struct rt_signal *signal);
     /* Every event, on any executor; true: it is not for the stream. May be
      * NULL. */
     bool (*on_event)(void *arg, const struct rt_event *event);
@@ -56,6 +59,9 @@ size_t work_node_claims(struct work_node *node, const struct reg_claim **out);
 struct work_message;
 bool work_node_invoke(struct work_node *node, struct plex_call *call,
                       const struct work_message *message);
+/* An operator drains the worker: trees go elsewhere, the rest goes on. */
+void work_node_evict(struct work_node *node, bool evicted);
+bool work_node_evicted(const struct work_node *node);
 /* Stop all trees, in order; true when none is left. */
 void work_node_drain(struct work_node *node);
 bool work_node_drained(const struct work_node *node);

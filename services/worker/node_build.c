@@ -331,6 +331,21 @@ find_behaviour(struct work_node *node, const char *name, const char *path,
     return PLEX_OK;
 }
 
+enum plex_status
+node_behaviour_far(struct work_node *node, const char *module,
+                   const char *behaviour, const struct plex_behaviour **out,
+                   struct plex_err *err)
+{
+    char name[NAME_MAX_BYTES];
+
+    (void)snprintf(name, sizeof name, "%s=%s/%s", behaviour, module, behaviour);
+    if (node_find(node, name) == NULL &&
+        find_behaviour(node, name, strchr(name, '=') + 1, err) != PLEX_OK)
+        return err->status;
+    *out = node_find(node, name);
+    return PLEX_OK;
+}
+
 /* A bare name, from code: of any module that the catalogue names. */
 static enum plex_status
 find_bare(struct work_node *node, const struct rt_signal *signal,

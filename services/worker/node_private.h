@@ -85,7 +85,7 @@ struct work_node {
     struct work_dist *dist;
     struct reg_catalog *catalog;
     uint64_t workers; /* those who are there, as one number */
-    bool draining, allowed, stopping;
+    bool draining, allowed, evicted, stopping;
     struct work_queue notes;
     struct plex_task task;
     _Atomic uint32_t events_waiting;
@@ -146,6 +146,10 @@ void node_plans_free(struct work_node *node);
 /* The n-th supervisor in the order of declaration, 0 the root; NULL. */
 const struct plex_behaviour *node_plan_supervisor(const struct node_plan *plan,
                                                   size_t n);
+/* A behaviour of a module, named so that another worker finds it. */
+PLEX_MUST_USE enum plex_status node_behaviour_far(
+    struct work_node *node, const char *module, const char *behaviour,
+    const struct plex_behaviour **out, struct plex_err *err);
 /* See to it that find() knows what another worker asks for. */
 void node_before_spawn(struct work_node *node, const struct rt_signal *signal);
 const struct plex_behaviour *node_find(void *arg, const char *name);

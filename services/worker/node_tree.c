@@ -111,6 +111,12 @@ static const struct plex_behaviour keeper_behaviour = {
 
 /* -- trees, on the loop ---------------------------------------------------- */
 
+static bool
+may_run(const struct work_node *node)
+{
+    return node->allowed && !node->draining && !node->evicted;
+}
+
 static const struct reg_app *
 wanted(const struct work_node *node, const char *tenant, const char *ns,
        const char *name)
@@ -120,7 +126,7 @@ wanted(const struct work_node *node, const char *tenant, const char *ns,
     const struct reg_app *apps =
         node->catalog == NULL ? NULL : reg_catalog_apps(node->catalog, &n);
 
-    for (size_t i = 0; i < n && node->allowed && !node->draining; i++)
+    for (size_t i = 0; i < n && may_run(node); i++)
         if (apps[i].supervisor != NULL &&
             apps[i].root.incarnation == host->incarnation &&
             strcmp(apps[i].root.node_id, host->base->node) == 0 &&
@@ -270,7 +276,7 @@ node_trees_look(struct work_node *node)
         next = tree->next;
         changed = tree_look(tree) || changed;
     }
-    for (size_t i = 0; i < n && node->allowed && !node->draining; i++) {
+    for (size_t i = 0; i < n && may_run(node); i++) {
         if (apps[i].supervisor == NULL ||
             apps[i].root.incarnation != host->incarnation ||
             strcmp(apps[i].root.node_id, host->base->node) != 0 ||

@@ -142,6 +142,26 @@ until_true "and is restarted by the one above" 10 \
     seen '"type":"restarted".*"supervisor":"chat".*"child":"far"'
 until_true "with its children" 10 in_the_room 2
 
+# -- names and streams ---------------------------------------------------------------
+check "the same name on two workers" 0 '^<' "$plex" supervisor start-child \
+    chat one chat_room --behaviour guest --name twin --args '{"nick":"one"}'
+check "is taken by nobody on the other one" 0 '^<' "$plex" supervisor \
+    start-child chat/far two chat_room --behaviour guest --name twin \
+    --args '{"nick":"two"}' --node worker-2
+twice() { "$plex" actor inspect twin 2>&1 | grep -q NAME_AMBIGUOUS; }
+until_true "and has to be said with its worker" 10 twice
+check "so it is found" 0 'node +worker-2' "$plex" actor inspect twin@worker-2
+curl -sN --max-time 3 "$suite_url/api/v1/events/stream?type=stopped" \
+    >"$work/stream" &
+stream=$!
+sleep 0.5 # for the stream to be there: what was before is not told
+check "both are terminated" 0 'done' "$plex" supervisor terminate-child chat one
+check "also the other one" 0 'done' \
+    "$plex" supervisor terminate-child chat/far two
+wait "$stream"
+check "a stream of events tells it" 0 '^2$' grep -c '^event: stopped' \
+    "$work/stream"
+
 # -- the loss of a worker ----------------------------------------------------------
 kill -9 "$(suite_daemon worker-2)"
 until_true "children on a lost worker end with noconnection" 20 \
@@ -151,6 +171,14 @@ old=$(ref_of alice)
 kill -9 "$(suite_daemon worker-1)"
 until_true "the tree of a lost worker is run anew" 40 moved alice "$old"
 until_true "with all its children" 40 in_the_room 2
+
+# -- draining -------------------------------------------------------------------------
+where_root() { "$plex" actor inspect chat | awk '$1 == "node" { print $2 }'; }
+root=$(where_root)
+other=worker-$((3 - ${root#worker-}))
+curl -sS -X POST "$suite_url/api/v1/nodes/$root:drain" >"$work/out"
+on_other() { [ "$(where_root)" = "$other" ] && in_the_room 2; }
+until_true "a drained worker gives its trees away" 20 on_other
 
 # -- the application --------------------------------------------------------------
 check "the application is stopped" 0 'stopped' "$plex" application stop chat

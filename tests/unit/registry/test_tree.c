@@ -345,6 +345,36 @@ START_TEST(a_draining_worker_is_waited_for_until_it_has_stopped_them)
 }
 END_TEST
 
+START_TEST(a_worker_that_is_drained_by_an_operator_gives_them_away)
+{
+    const struct reg_claim shop = {"default", "default", "shop", 0};
+    struct reg_claim claim = shop;
+    struct reg_node node = {
+        .node_id = "w1",
+        .kind = "worker",
+        .status = REG_NODE_READY,
+        .url = "tcp://127.0.0.1:7406",
+        .incarnation = 11,
+        .claims = &claim,
+        .n_claims = 1,
+        .without_trees = true,
+    };
+
+    helper_run(&h, 1500);
+    announce("w1", 11, REG_NODE_READY, 0);
+    announce("w2", 22, REG_NODE_READY, 0);
+    deploy_shop();
+    claim.epoch = root()->epoch;
+    reg_core_announce(h.core, (void *)1, &node, h.now);
+    (void)helper_take(&h);
+    ck_assert_str_eq(root()->node_id, ""); /* it still stops them */
+    node.n_claims = 0;
+    reg_core_announce(h.core, (void *)1, &node, h.now);
+    (void)helper_take(&h);
+    ck_assert_str_eq(root()->node_id, "w2");
+}
+END_TEST
+
 START_TEST(a_new_registry_leaves_it_where_it_runs)
 {
     deploy_shop(); /* as if loaded: nobody has announced anything yet */
@@ -391,6 +421,7 @@ main(void)
     tcase_add_test(tc, a_new_life_of_a_lost_worker_waits_for_the_old_one);
     tcase_add_test(tc,
                    a_draining_worker_is_waited_for_until_it_has_stopped_them);
+    tcase_add_test(tc, a_worker_that_is_drained_by_an_operator_gives_them_away);
     tcase_add_test(tc, a_new_registry_leaves_it_where_it_runs);
     tcase_add_test(tc, stopping_the_application_takes_it_away);
     return helper_main(tc, "registry.tree");
