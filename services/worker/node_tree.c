@@ -8,7 +8,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
-#include "sdk/c/include/plexspaces/process.h"
+#include "sdk/c/include/plexspaces/supervisor.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -49,8 +49,8 @@ static int
 keeper_init(struct plex_ctx *ctx, const void *args, size_t len)
 {
     struct keeper *keeper = plex_data(ctx);
-    struct plex_spawn how = {.link = true, .wait = true};
-    char reason[64];
+    struct plex_spawn how = {.link = true};
+    struct plex_child_count count;
     int status;
 
     if (len != sizeof keeper->tree)
@@ -60,13 +60,11 @@ keeper_init(struct plex_ctx *ctx, const void *args, size_t len)
     how.name = keeper->tree->app;
     status = plex_spawn(ctx, &how, &keeper->root);
     if (status < 0) {
-        (void)snprintf(reason, sizeof reason, "it did not start: %s",
-                       plex_status_text((enum plex_status) - status));
-        say(ctx, false, reason);
-        plex_exit_self(ctx, "shutdown");
-        return 0;
-    }
-    say(ctx, true, "");
+        say(ctx, false, plex_status_text((enum plex_status) - status));
+        plex_exit_self(ctx, "normal");
+    } else if (plex_count_children(ctx, keeper->root, &count) == 0) {
+        say(ctx, true, ""); /* it answers when its children run */
+    }                       /* else its exit says why not */
     return 0;
 }
 
@@ -336,8 +334,11 @@ tree_down(struct work_tree *tree, const char *reason)
     if (tree->state == TREE_RUNNING &&
         plex_now() - tree->since > WORK_TREE_AGAIN_MAX_MS * UINT64_C(1000000))
         tree->failures = 0;
-    (void)snprintf(why, sizeof why, "the root ended: %s", reason);
-    tree_wait(tree, tree->state == TREE_RUNNING ? why : reason);
+    (void)snprintf(why, sizeof why, "%s: %s",
+                   tree->state == TREE_RUNNING ? "the root ended"
+                                               : "they did not start",
+                   reason);
+    tree_wait(tree, why);
 }
 
 void
