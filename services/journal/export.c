@@ -260,8 +260,6 @@ journal_export_open(struct journal_export_file **out, FILE *file,
         journal_export_close(f);
         return err->status;
     }
-    /* The head goes on pointing to what it was unpacked from. */
-    f->body = (struct plex_buf){.max = BODY_MAX};
     *out = f;
     return PLEX_OK;
 }

@@ -17,9 +17,10 @@
 enum {
     REQUEST_ARENA_MAX = 64 << 20,
     REPLY_MAX = 16 << 20,
-    SPARE_MAX = 256,  /* idle requests kept for reuse */
-    REOPEN_MS = 1000, /* between attempts to reach the store */
-    RETAIN_AGAIN_MS = 100,
+    SPARE_MAX = 256,       /* idle requests kept for reuse */
+    REOPEN_MS = 1000,      /* between attempts to reach the store */
+    RETAIN_AGAIN_MS = 100, /* at most, while there is more to remove */
+    RETAIN_SHARE = 10,     /* of the thread's time, for removing: one in ten */
 };
 
 struct config {
@@ -492,7 +493,7 @@ static void
 on_retain(void *arg)
 {
     struct state *state = arg;
-    const uint64_t now = plex_wall_ms();
+    const uint64_t now = plex_wall_ms(), start = plex_now();
     struct journal_retained kept;
     struct plex_err err = {0};
     uint64_t wait;
@@ -508,7 +509,9 @@ on_retain(void *arg)
     }
     state->removed->value += kept.removed;
     if (kept.more) {
-        retain_arm(state, RETAIN_AGAIN_MS);
+        wait = (plex_now() - start) / 1000000 * (RETAIN_SHARE - 1);
+        wait = wait < RETAIN_SHARE ? RETAIN_SHARE : wait;
+        retain_arm(state, wait < RETAIN_AGAIN_MS ? wait : RETAIN_AGAIN_MS);
     } else if (kept.next_ms > 0) {
         wait = kept.next_ms > now ? kept.next_ms - now : 0;
         if (wait < state->config.retain_ms)

@@ -118,7 +118,11 @@ struct sql_store {
     uint64_t mark;           /* journal_mark.head_turn */
     struct plex_buf replies; /* of the last commit's EXISTS results */
     uint64_t retain_at;      /* next turn to look at */
-    uint64_t retain_next_ms; /* earliest expiry this pass has seen */
+    uint64_t retain_next_ms; /* earliest time this round has seen */
+    uint64_t retain_first;   /* first turn of the round whose time has not come;
+                                the next round begins there, 0: none */
+    uint64_t retain_ahead;   /* such turns, one after the other */
+    uint64_t retain_whole_ms; /* wall clock of the last round over all */
 };
 
 /* -- store_sqlite.c */

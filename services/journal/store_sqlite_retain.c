@@ -7,15 +7,23 @@
 #include <string.h>
 
 /*
- * Forgetting: a cursor goes round the turns in the order they were written,
+ * Forgetting: a cursor goes over the turns in the order they were written,
  * a bounded number of rows at a time. There is no index over the expiry, which
- * every turn would pay for.
+ * every turn would pay for. A round begins where the last one found the first
+ * turn whose time had not come, and ends when only such turns seem to follow;
+ * once an hour it begins at the oldest, for those that were kept for another
+ * reason (an actor's newest, mostly).
  *
  * Kept are turns whose time has not come, those behind one that is kept, the
  * newest turn of an actor, and everything that is not yet in the actors' rows
  * (journal_mark): recovery reads those.
  */
-enum { SCAN_PER_ROW = 8, DROPS_MAX = 1024 };
+enum {
+    SCAN_PER_ROW = 8,
+    DROPS_MAX = 1024,
+    AHEAD_MAX = 20000,
+    WHOLE_ROUND_MS = 3600000,
+};
 
 struct drop {
     uint64_t turn, actor, seq;
@@ -172,8 +180,14 @@ scan_rows(struct sql_store *store, sqlite3_stmt *stmt, uint64_t wall_ms,
         if (keep_ms > wall_ms) {
             if (store->retain_next_ms == 0 || keep_ms < store->retain_next_ms)
                 store->retain_next_ms = keep_ms;
+            if (store->retain_first == 0)
+                store->retain_first = turn;
+            scan->end = ++store->retain_ahead >= AHEAD_MAX;
+            if (scan->end)
+                return PLEX_OK;
             continue;
         }
+        store->retain_ahead = 0;
         if (scan_row(store, stmt, scan, err) != PLEX_OK)
             return err->status;
     }
@@ -280,6 +294,25 @@ fail:
     return err->status;
 }
 
+/* Where the next one begins. */
+static void
+round_end(struct sql_store *store, uint64_t wall_ms,
+          struct journal_retained *out)
+{
+    const bool whole = wall_ms - store->retain_whole_ms >= WHOLE_ROUND_MS;
+
+    out->next_ms = store->retain_next_ms;
+    if (store->retain_first != 0)
+        store->retain_at = store->retain_first;
+    if (whole) {
+        store->retain_whole_ms = wall_ms;
+        store->retain_at = 0;
+    }
+    store->retain_next_ms = 0;
+    store->retain_first = 0;
+    store->retain_ahead = 0;
+}
+
 enum plex_status
 journal_sql_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
                    struct journal_retained *out, struct plex_err *err)
@@ -300,13 +333,12 @@ journal_sql_retain(struct journal_store *base, uint64_t wall_ms, uint32_t limit,
         status = drop_all(store, scan, err);
     out->removed = status == PLEX_OK ? scan->n : 0;
     /* Nothing further was read: the round is over. */
-    if (scan->end || store->retain_at == from) {
-        out->next_ms = store->retain_next_ms;
-        store->retain_at = 0;
-        store->retain_next_ms = 0;
-    } else {
+    if (status != PLEX_OK)
+        store->retain_at = from; /* they are still there */
+    else if (scan->end || store->retain_at == from)
+        round_end(store, wall_ms, out);
+    else
         out->more = true;
-    }
     free(scan);
     return status;
 }

@@ -33,7 +33,7 @@ static void
 instance_start(int i)
 {
     static struct plex_setting settings[2][10];
-    static char names[2][16];
+    static char names[2][24];
     struct plex_setting *s = settings[i];
     struct plex_err err;
     int n = 0;
