@@ -191,7 +191,7 @@ before(struct plex_facet *facet, const struct plex_msg *msg,
     out->content_type = rt_facet_text(facet, "%s", entry->content_type);
     out->payload = copy;
     out->len = entry->len;
-    out->header = "X-Plexspaces-Cache";
+    out->header = "X-Cache";
     out->header_value = "hit";
     return PLEX_FACET_SHORT_CIRCUIT;
 }

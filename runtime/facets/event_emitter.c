@@ -1,7 +1,7 @@
 /*
  * Events by topic between actors: whoever is "on" a topic is in the process
- * group "event:TOPIC" and gets what is emitted there, on any worker, as a
- * message of the group.
+ * group "event:TOPIC" and gets what is emitted there, on any worker: the topic,
+ * a line feed, the payload.
  */
 #include "runtime/facets/facets.h"
 
@@ -181,8 +181,10 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
                      rt_facet_text(facet, "%s emits %s (%zu bytes)",
                                    facet->actor, topic,
                                    feed == NULL ? 0 : len - size - 1));
-    group_act(facet, PLEX_FACET_PUBLISH, topic, feed == NULL ? "" : feed + 1,
-              feed == NULL ? 0 : len - size - 1);
+    if (feed == NULL)
+        text = rt_facet_text(facet, "%s\n", topic);
+    group_act(facet, PLEX_FACET_PUBLISH, topic, text,
+              feed == NULL ? size + 1 : len);
     return 0;
 }
 

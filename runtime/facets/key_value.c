@@ -31,8 +31,10 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
 {
     const struct config *config = facet->config;
     const size_t prefix = strlen(config->prefix);
+    const char *slash = strchr(facet->actor, '/');
     struct plex_kv_wire wire;
     unsigned char *to;
+    size_t where;
 
     if (strcmp(op, "request") != 0)
         return -PLEX_UNSUPPORTED;
@@ -47,15 +49,20 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
         return -PLEX_DENIED;
     if (wire.op == PLEX_KV_PUT && wire.ttl_ms == 0)
         wire.ttl_ms = config->default_ttl;
+    /* Of "tenant/namespace/type/key" the first two. */
+    slash = slash == NULL ? NULL : strchr(slash + 1, '/');
+    where = slash == NULL ? 0 : (size_t)(slash - facet->actor);
+    wire.where_len = (uint32_t)where;
     wire.key_len += (uint32_t)prefix;
     wire.strip = (uint32_t)prefix;
-    to = plex_facet_alloc(facet, len + prefix);
+    to = plex_facet_alloc(facet, len + prefix + where);
     memcpy(to, &wire, sizeof wire);
     memcpy(to + sizeof wire, config->prefix, prefix);
     memcpy(to + sizeof wire + prefix, (const unsigned char *)in + sizeof wire,
            len - sizeof wire);
+    memcpy(to + len + prefix, facet->actor, where);
     out->payload = to;
-    out->len = len + prefix;
+    out->len = len + prefix + where;
     return 0;
 }
 

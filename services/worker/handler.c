@@ -396,6 +396,7 @@ static const struct plex_ctx_ops ops = {
     .header = ctx_header,
     .problem = ctx_problem,
     .durable = &work_durable_ops,
+    .facet = work_facets_request,
 };
 
 /* -- running
@@ -436,30 +437,41 @@ buf_reset(struct plex_buf *buf, size_t max)
     buf->max = max;
 }
 
-static void
-turn_start(struct work_handler *h, const struct work_turn *turn)
+void
+work_handler_reset(struct work_handler *h)
 {
-    const struct work_message *m = turn->run->run.message;
-
-    h->run = turn->run;
-    h->message = m;
-    h->wall_ms = turn->wall_ms;
-    h->durable = turn->run->run.durable && m != NULL;
-    h->wait = turn->wait;
-    h->wait_arg = turn->wait_arg;
-    h->ctx.process = turn->process == NULL ? NULL : turn->process->process;
-    h->ctx.of = turn->process == NULL ? NULL : turn->process->of;
-    h->has_base = turn->run->run.has_state;
-    h->base = turn->run->run.state;
-    plex_arena_reset(&h->arena);
-    work_json_fini(&h->json);
-    work_json_init(&h->json, m == NULL ? (struct plex_bytes){0} : m->payload);
     h->failed = h->replied = h->state_changed = false;
     h->error[0] = '\0';
     h->n_outputs = 0;
     h->reply = (struct work_reply){
         .content_type = "", .error = "", .headers = h->headers};
     buf_reset(&h->state, JOURNAL_STATE_MAX);
+}
+
+static void
+turn_start(struct work_handler *h, const struct work_turn *turn)
+{
+    const struct work_message *m = turn->run->run.message;
+
+    h->run = turn->run;
+    h->turn = turn;
+    h->facets = NULL;
+    h->message = m;
+    h->wall_ms = turn->wall_ms;
+    h->durable = turn->run->run.durable && m != NULL;
+    h->wait = turn->wait;
+    h->wait_arg = turn->wait_arg;
+    h->ctx.process = turn->process == NULL ? NULL : turn->process->process;
+    /* The runtime finds its turn by `of`, or else by the context itself. */
+    h->ctx.of = turn->process == NULL       ? NULL
+                : turn->process->of != NULL ? turn->process->of
+                                            : (void *)(uintptr_t)turn->process;
+    h->has_base = turn->run->run.has_state;
+    h->base = turn->run->run.state;
+    plex_arena_reset(&h->arena);
+    work_json_fini(&h->json);
+    work_json_init(&h->json, m == NULL ? (struct plex_bytes){0} : m->payload);
+    work_handler_reset(h);
     buf_reset(&h->packed, PLEX_LINK_FRAME_MAX);
 }
 
@@ -477,6 +489,18 @@ result_status(enum plex_status status)
     default:
         return PLEX_CALL_UNREACHABLE;
     }
+}
+
+int
+work_handler_deliver(struct work_handler *h,
+                     const struct plex_behaviour *behaviour,
+                     const struct plex_msg *msg)
+{
+    if (msg->is_cast && behaviour->handle_cast != NULL)
+        return behaviour->handle_cast(&h->ctx, msg);
+    if (behaviour->handle_call != NULL)
+        return behaviour->handle_call(&h->ctx, msg);
+    return work_handler_fail(&h->ctx, "the behaviour answers no calls");
 }
 
 static int
@@ -512,11 +536,7 @@ call_message(struct work_handler *h, const struct plex_behaviour *behaviour,
         }
     }
     id[len] = '\0';
-    if (m->kind == WORK_CAST && behaviour->handle_cast != NULL)
-        return behaviour->handle_cast(&h->ctx, &msg);
-    if (behaviour->handle_call != NULL)
-        return behaviour->handle_call(&h->ctx, &msg);
-    return work_handler_fail(&h->ctx, "the behaviour answers no calls");
+    return work_facets_message(h, behaviour, &msg);
 }
 
 static int
@@ -525,6 +545,9 @@ call_behaviour(struct work_handler *h, const struct plex_behaviour *behaviour,
 {
     if (m == NULL)
         return behaviour->activated == NULL ? 0 : behaviour->activated(&h->ctx);
+    if (m->kind == WORK_TIMER && h->facets != NULL &&
+        strcmp(m->timer, WORK_FACETS_TIMER) == 0)
+        return work_facets_tick(h, behaviour);
     if (m->kind == WORK_TIMER)
         return behaviour->handle_timer == NULL
                    ? 0
@@ -580,8 +603,10 @@ work_handler_run(struct work_handler *h, const struct work_turn *turn,
     h->outcome = out;
     if (!work_run_begin(h))
         (void)work_handler_fail(&h->ctx, "the stored run does not decode");
-    else if (call_behaviour(h, turn->behaviour, h->message) != 0)
+    else if (work_facets_begin(h) &&
+             call_behaviour(h, turn->behaviour, h->message) != 0)
         (void)work_handler_fail(&h->ctx,
                                 "the behaviour failed without saying why");
+    work_facets_after(h);
     turn_end(h, out);
 }

@@ -1,6 +1,7 @@
 #ifndef SERVICES_WORKER_HANDLER_H
 #define SERVICES_WORKER_HANDLER_H
 
+#include "runtime/facet.h"
 #include "sdk/c/include/plexspaces/actor.h"
 #include "services/worker/core.h"
 
@@ -25,6 +26,14 @@ void work_handler_free(struct work_handler *handler); /* accepts NULL */
  */
 typedef const struct work_action *(*work_wait_fn)(void *arg, uint64_t *wall_ms);
 
+/* The facets of a type, and where what they do to the outside goes. */
+struct work_facet_setup {
+    const struct rt_facet_plan *plan;
+    struct rt_facet_types types;
+    void (*act)(void *arg, const struct plex_facet_action *action);
+    void *arg;
+};
+
 struct work_turn {
     const struct plex_behaviour *behaviour;
     const struct work_action *run; /* MESSAGE or REPLAY */
@@ -32,7 +41,12 @@ struct work_turn {
     const struct plex_ctx *process; /* of the process it runs on; NULL */
     work_wait_fn wait;              /* NULL: callbacks cannot wait */
     void *wait_arg;
+    const struct work_facet_setup *facets; /* NULL: the type has none */
+    struct rt_facets **chain; /* the activation's, made by its first turn */
 };
+/* The activation ends: its facets hear it, and are freed. Accepts NULL. */
+void work_facets_end(const struct work_facet_setup *setup,
+                     struct rt_facets *chain, const char *reason);
 /* Run the callback of `turn->run` (kind WORK_DO_RUN). The outcome is borrowed
  * until the next run. */
 void work_handler_run(struct work_handler *handler,

@@ -55,7 +55,9 @@ struct work_handler {
     bool durable;
     struct work_handler_run open;
     const struct work_message *message; /* NULL: activated */
-    work_wait_fn wait;                  /* NULL: cannot */
+    const struct work_turn *turn;
+    struct rt_facets *facets; /* NULL: none */
+    work_wait_fn wait;        /* NULL: cannot */
     void *wait_arg;
     struct work_outcome *outcome; /* to be filled before waiting */
 };
@@ -73,6 +75,30 @@ struct plex_bytes work_handler_copy(struct work_handler *h, const void *data,
                                     size_t len);
 const char *work_handler_text(struct work_handler *h, const char *text);
 struct work_output *work_handler_output(struct work_handler *h);
+
+/* Undo what the callback did, for another attempt. */
+void work_handler_reset(struct work_handler *h);
+/* To the behaviour itself. */
+int work_handler_deliver(struct work_handler *h,
+                         const struct plex_behaviour *behaviour,
+                         const struct plex_msg *msg);
+
+/* handler_facets.c */
+#define WORK_FACETS_TIMER "$facets"
+/* Before the turn's callback: the chain is there. False: the turn failed. */
+bool work_facets_begin(struct work_handler *h);
+/* A message through the chain to the behaviour. */
+int work_facets_message(struct work_handler *h,
+                        const struct plex_behaviour *behaviour,
+                        const struct plex_msg *msg);
+/* The timer WORK_FACETS_TIMER. */
+int work_facets_tick(struct work_handler *h,
+                     const struct plex_behaviour *behaviour);
+/* After the callback. */
+void work_facets_after(struct work_handler *h);
+/* ops->facet. */
+int work_facets_request(struct plex_ctx *ctx,
+                        struct plex_facet_request *request);
 
 /* handler_commands.c */
 extern const struct plex_durable_ops work_durable_ops;

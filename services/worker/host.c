@@ -1,11 +1,13 @@
 #include "services/worker/host.h"
 
 #include "common/mem.h"
+#include "common/name.h"
 #include "sdk/c/include/plexspaces/process.h"
 #include "services/worker/node_queue.h"
 #include "services/worker/tables.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +26,8 @@ struct job {
     struct work_outcome outcome;
     uint64_t sent_ns, began_ns, ended_ns;
     uint64_t activation;
+    const struct work_facet_setup *facets;
+    struct rt_facets *chain; /* the activation's, while the job is its */
     bool over;
     bool out; /* the executor has it */
 };
@@ -34,6 +38,8 @@ struct hosted {
     uint64_t activation;
     struct plex_ref ref;
     struct job *job; /* NULL: between turns */
+    const struct work_facet_setup *facets;
+    struct rt_facets *chain; /* NULL: none yet, or the job has it */
 };
 /* A process of ours has gone. */
 struct gone {
@@ -98,6 +104,36 @@ job_wait(void *arg, uint64_t *wall_ms)
     return &job->run;
 }
 
+/* Of a process whose actor has facets: "type/key", by which it writes to the
+ * actor itself. */
+struct named {
+    char name[PLEX_TYPE_MAX + PLEX_KEY_MAX + 2];
+};
+
+static void
+name_set(struct plex_ctx *ctx, const struct job *job)
+{
+    const struct plex_actor_id *actor = job->run.run.actor;
+    struct named *named = job->facets == NULL ? NULL : plex_data(ctx);
+
+    if (named != NULL && named->name[0] == '\0')
+        (void)snprintf(named->name, sizeof named->name, "%s/%s", actor->type,
+                       actor->key);
+}
+
+/* What comes to a process group that a facet has joined becomes a cast. */
+static int
+event(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    const struct named *named = plex_data(ctx);
+
+    if (named->name[0] != '\0' &&
+        (msg->kind == PLEX_MSG_INFO || msg->kind == PLEX_MSG_CAST))
+        plex_cast_ref(ctx, plex_whereis(ctx, named->name), msg->tag,
+                      msg->payload, msg->len);
+    return 0;
+}
+
 static int
 turn(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
@@ -108,6 +144,7 @@ turn(struct plex_ctx *ctx, const struct plex_msg *msg)
         msg->len != sizeof job)
         return 0; /* of another process: docs/actors.md */
     memcpy(&job, msg->payload, sizeof job);
+    name_set(ctx, job);
     job->ctx = ctx;
     job->began_ns = plex_now();
     how = (struct work_turn){
@@ -117,6 +154,8 @@ turn(struct plex_ctx *ctx, const struct plex_msg *msg)
         .process = ctx,
         .wait = job_wait,
         .wait_arg = job,
+        .facets = job->facets,
+        .chain = &job->chain,
     };
     work_handler_run(job->handler, &how, &job->outcome);
     job->over = true;
@@ -124,16 +163,29 @@ turn(struct plex_ctx *ctx, const struct plex_msg *msg)
     return 0;
 }
 
+static int
+turn_or_event(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    return plex_ref_none(msg->from) ? turn(ctx, msg) : event(ctx, msg);
+}
+
 static const struct plex_behaviour turns = {
     .name = "virtual-actor",
     .handle_cast = turn,
+    .trap_exit = true,
+};
+static const struct plex_behaviour turns_with_facets = {
+    .name = "virtual-actor",
+    .handle_cast = turn_or_event,
+    .handle_info = event,
+    .data_size = sizeof(struct named),
     .trap_exit = true,
 };
 
 bool
 work_host_owns(const struct plex_behaviour *behaviour)
 {
-    return behaviour == &turns;
+    return behaviour == &turns || behaviour == &turns_with_facets;
 }
 
 /* -- on the loop
@@ -170,6 +222,17 @@ job_take(struct work_host *host)
     return job;
 }
 
+/* The job is done with: what it has of the activation goes back, or ends. */
+static void
+chain_return(struct job *job, struct hosted *hosted)
+{
+    if (hosted != NULL)
+        hosted->chain = job->chain;
+    else
+        work_facets_end(job->facets, job->chain, "shutdown");
+    job->chain = NULL;
+}
+
 static void
 job_give(struct work_host *host, struct job *job)
 {
@@ -188,7 +251,8 @@ static bool
 process_start(struct work_host *host, struct hosted *hosted,
               const struct plex_actor_id *actor)
 {
-    const struct plex_spawn how = {.behaviour = &turns};
+    const struct plex_spawn how = {
+        .behaviour = hosted->facets == NULL ? &turns : &turns_with_facets};
     const struct rt_where where = {actor->tenant, actor->ns};
 
     if (rt_spawn(host->config.rt, where, &how, NULL, NULL, &hosted->ref) != 0)
@@ -244,6 +308,7 @@ job_fails(struct work_host *host, struct hosted *hosted)
     struct job *job = hosted->job;
 
     hosted->job = NULL;
+    chain_return(job, hosted);
     job->out = false;
     job->outcome = (struct work_outcome){.failed = true};
     job->sent_ns = job->began_ns = job->ended_ns = plex_now();
@@ -258,12 +323,15 @@ job_came(struct work_host *host, struct job *job)
 
     job->out = false;
     if (hosted == NULL || hosted->job != job) { /* abandoned meanwhile */
+        chain_return(job, NULL);
         if (job->over)
             job_give(host, job);
         return;
     }
-    if (job->over)
+    if (job->over) {
         hosted->job = NULL;
+        chain_return(job, hosted);
+    }
     report(host, job);
     if (job->over)
         job_give(host, job);
@@ -345,6 +413,7 @@ step(struct work_host *host)
 
 void
 work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
+              const struct work_facet_setup *facets,
               const struct work_action *run)
 {
     const bool begins =
@@ -359,6 +428,9 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
     if (begins) {
         hosted->job = job_take(host);
         hosted->job->behaviour = behaviour;
+        hosted->job->facets = hosted->facets = facets;
+        hosted->job->chain = hosted->chain;
+        hosted->chain = NULL;
         hosted->job->activation = run->run.activation;
     }
     assert(hosted->job != NULL);
@@ -385,9 +457,12 @@ work_host_abandon(struct work_host *host, uint64_t activation)
     if (hosted->ref.id != 0)
         rt_exit(host->config.rt, hosted->ref, "kill");
     process_forget(host, hosted);
-    if (job != NULL && !job->out)
+    if (job != NULL && !job->out) {
+        chain_return(job, NULL);
         job_give(host, job);
+    }
     work_htab_take(&host->by_activation, &hosted->node);
+    work_facets_end(hosted->facets, hosted->chain, "shutdown");
     free(hosted);
 }
 
@@ -427,7 +502,9 @@ work_host_free(struct work_host *host)
         struct hosted *hosted = plex_container_of(node, struct hosted, node);
 
         work_htab_take(&host->by_activation, node);
+        work_facets_end(hosted->facets, hosted->chain, "shutdown");
         if (hosted->job != NULL) {
+            chain_return(hosted->job, NULL);
             work_handler_free(hosted->job->handler);
             free(hosted->job);
         }

@@ -35,9 +35,12 @@ struct work_host *work_host_create(const struct work_host_config *config);
 /* After the runtime has been stopped. Accepts NULL. */
 void work_host_free(struct work_host *host);
 
-/* `run` is WORK_DO_RUN; what it points to stays valid until it is answered. */
+/* `run` is WORK_DO_RUN; what it points to stays valid until it is answered.
+ * `facets` (NULL: none) must stay as long as the host, and be the same for all
+ * turns of an activation. */
 void work_host_run(struct work_host *host,
                    const struct plex_behaviour *behaviour,
+                   const struct work_facet_setup *facets,
                    const struct work_action *run);
 /* WORK_DO_ABANDON. */
 void work_host_abandon(struct work_host *host, uint64_t activation);

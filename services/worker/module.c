@@ -211,3 +211,32 @@ work_modules_find(struct work_modules *modules, const char *module,
                         "module \"%s\" has no behaviour \"%.64s\"", module,
                         behaviour);
 }
+
+enum plex_status
+work_modules_facets(struct work_modules *modules, const char *module,
+                    const struct plex_facet_type **out, struct plex_err *err)
+{
+    const struct plex_module *loaded = NULL;
+    const struct plex_facet_type *const *facets;
+
+    if (name_check(module, err) != PLEX_OK)
+        return err->status;
+    for (const struct loaded *l = modules->loaded; l != NULL; l = l->next)
+        if (strcmp(l->name, module) == 0)
+            loaded = l->module;
+    if (loaded == NULL && module_load(modules, module, &loaded, err) != PLEX_OK)
+        return err->status;
+    for (const struct loaded *l = modules->loaded; l != NULL; l = l->next) {
+        if (strcmp(l->name, module) != 0)
+            continue;
+        facets = dlsym(l->handle, "plex_module_facets");
+        if (facets == NULL || *facets == NULL)
+            break;
+        *out = *facets;
+        return PLEX_OK;
+    }
+    return plex_err_set(err, PLEX_NOT_FOUND,
+                        "module \"%s\" has no facets: does it end with "
+                        "PLEX_MODULE_FACETS()?",
+                        module);
+}

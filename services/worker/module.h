@@ -2,7 +2,7 @@
 #define SERVICES_WORKER_MODULE_H
 
 #include "common/err.h"
-#include "sdk/c/include/plexspaces/actor.h"
+#include "sdk/c/include/plexspaces/facet.h"
 
 /*
  * Native actor modules: shared objects from one folder, loaded when the
@@ -26,5 +26,9 @@ void work_modules_free(struct work_modules *modules);
 PLEX_MUST_USE enum plex_status work_modules_find(
     struct work_modules *modules, const char *module, const char *behaviour,
     const struct plex_behaviour **out, struct plex_err *err);
+/* Its facets (PLEX_MODULE_FACETS); PLEX_NOT_FOUND: it has none. */
+PLEX_MUST_USE enum plex_status work_modules_facets(
+    struct work_modules *modules, const char *module,
+    const struct plex_facet_type **out, struct plex_err *err);
 
 #endif

@@ -62,7 +62,7 @@ run(struct work_state *state, const struct work_action *action)
 {
     const struct work_bound *bound = action->run.user;
 
-    work_host_run(state->turns, bound->behaviour, action);
+    work_host_run(state->turns, bound->behaviour, bound->facets, action);
 }
 
 static void
@@ -339,9 +339,10 @@ turns_start(struct work_state *state, struct plex_err *err)
                                     .ran = on_ran,
                                     .pump = on_ran_all,
                                     .arg = state};
-    struct rt_config rt = {.executors = state->config.executors == 0
-                               ? (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)
-                               : state->config.executors,
+    struct rt_config rt = {.executors =
+                               state->config.executors == 0
+                                   ? (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)
+                                   : state->config.executors,
                            .node = state->host->incarnation,
                            .node_id = state->host->base->node,
                            .watchdog_ms = state->config.watchdog_ms,
@@ -352,6 +353,7 @@ turns_start(struct work_state *state, struct plex_err *err)
     work_node_hooks(state->node, &rt);
     if (rt_create(&rt, &state->rt, err) != PLEX_OK)
         return err->status;
+    state->services = work_facet_service_create(state->host, state->rt);
     host.rt = state->rt;
     state->turns = work_host_create(&host);
     work_node_begin(state->node, state->rt);
@@ -381,6 +383,7 @@ start(void *arg, const void *config, const struct plex_host *host,
     plex_random(&core.hash_seed, sizeof core.hash_seed);
     state->core = work_core_create(&core);
     state->modules = work_modules_create(state->config.module_dir);
+    state->facets = work_facet_sink_create(host);
     plex_arena_init(&state->arena, PLEX_LINK_FRAME_MAX * 2);
     state->scratch.max = PLEX_WIRE_BYTES_MAX;
     state->flush.run = on_flush;
@@ -428,11 +431,14 @@ stop(void *arg)
     work_peers_stop(state);
     plex_timer_free(state->timer);
     rt_stop(state->rt);
+    work_facet_service_stop(state->services);
     work_shell_node_end(state);
     work_core_free(state->core);
     state->core = NULL;
     plex_loop_flush(state->host->loop);
     work_host_free(state->turns);
+    work_facet_sink_free(state->facets);
+    work_facet_service_free(state->services);
     work_node_free(state->node);
     rt_free(state->rt);
     work_modules_free(state->modules);
@@ -441,6 +447,7 @@ stop(void *arg)
         free(bound->tenant);
         free(bound->ns);
         free(bound->type);
+        work_facets_free(bound->facets);
         free(bound);
     }
     while ((broken = state->broken) != NULL) {

@@ -6,6 +6,8 @@
 #include "services/placement/client.h"
 #include "services/registry/client.h"
 #include "services/worker/core.h"
+#include "services/worker/facet_service.h"
+#include "services/worker/facet_sink.h"
 #include "services/worker/host.h"
 #include "services/worker/module.h"
 #include "services/worker/node.h"
@@ -43,6 +45,8 @@ struct work_bound {
     char *type;
     const struct plex_behaviour *behaviour;
     struct plex_counter *turns;
+    struct work_facet_setup *facets; /* NULL: none */
+    uint64_t facets_digest;          /* of what the manifest says; 0: none */
 };
 
 /* A type that cannot run, and that this was said. */
@@ -60,6 +64,8 @@ struct work_state {
     struct work_host *turns;
     struct work_modules *modules;
     struct work_bound *bounds;
+    struct work_facet_sink *facets;
+    struct work_facet_service *services;
     size_t n_series;
     struct work_broken *broken;
     size_t n_broken;
@@ -102,6 +108,15 @@ void work_heartbeat(struct work_state *state);
 /* Announce what has become of us, if it changed. */
 void work_status(struct work_state *state);
 bool work_leave(struct work_state *state);
+
+/* shell_facets.c */
+/* What `type` declares, 0: nothing; and ready to be run. NULL and PLEX_OK when
+ * none is a link of the chain. */
+uint64_t work_facets_digest(const struct reg_actor_type *type);
+PLEX_MUST_USE enum plex_status work_facets_setup(
+    struct work_state *state, const struct reg_actor_type *type,
+    struct work_facet_setup **out, struct plex_err *err);
+void work_facets_free(struct work_facet_setup *setup); /* accepts NULL */
 
 /* shell_methods.c */
 extern const struct plex_method work_methods[];

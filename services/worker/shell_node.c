@@ -180,6 +180,13 @@ claims_changed(void *arg)
         reg_client_announce(state->registry);
 }
 
+static bool
+to_service(void *arg, const struct rt_signal *signal)
+{
+    return work_facet_service_take(((struct work_state *)arg)->services,
+                                   signal);
+}
+
 void
 work_shell_node_create(struct work_state *state)
 {
@@ -187,6 +194,7 @@ work_shell_node_create(struct work_state *state)
         .host = state->host,
         .modules = state->modules,
         .to_actor = to_actor,
+        .to_service = to_service,
         .on_event = work_shell_event,
         .claims_changed = claims_changed,
         .arg = state,

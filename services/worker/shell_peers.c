@@ -24,18 +24,27 @@ series(struct work_state *state, const char *type)
                                 label);
 }
 
+/* NULL: its facets cannot be made. */
 static struct work_bound *
-bind(struct work_state *state, const struct reg_app *app, const char *type,
-     const struct plex_behaviour *behaviour)
+bind(struct work_state *state, const struct reg_app *app,
+     const struct reg_actor_type *from, const struct plex_behaviour *behaviour,
+     struct plex_err *err)
 {
+    const char *type = from->name;
+    const uint64_t digest = work_facets_digest(from);
+    struct work_facet_setup *facets;
     struct work_bound *bound;
 
     for (bound = state->bounds; bound != NULL; bound = bound->next)
         if (bound->behaviour == behaviour && strcmp(bound->type, type) == 0 &&
-            strcmp(bound->ns, app->ns) == 0 &&
+            bound->facets_digest == digest && strcmp(bound->ns, app->ns) == 0 &&
             strcmp(bound->tenant, app->tenant) == 0)
             return bound;
+    if (work_facets_setup(state, from, &facets, err) != PLEX_OK)
+        return NULL;
     bound = plex_calloc(1, sizeof *bound);
+    bound->facets = facets;
+    bound->facets_digest = digest;
     bound->tenant = plex_strdup(app->tenant);
     bound->ns = plex_strdup(app->ns);
     bound->type = plex_strdup(type);
@@ -69,7 +78,18 @@ broken_log(struct work_state *state, const struct reg_app *app,
     plex_log(PLEX_LOG_ERROR, "worker.module", "%s", line);
 }
 
-/* The reason, when it is broken, is in the arena: long enough. */
+/* The reason is in the arena: long enough. */
+static void
+broken_set(struct work_state *state, const struct reg_app *app,
+           struct work_type *out, const struct plex_err *err)
+{
+    out->broken =
+        plex_arena_strndup(&state->arena, err->text, strlen(err->text));
+    if (out->broken == NULL)
+        out->broken = "the module could not be loaded";
+    broken_log(state, app, out->name, err->text);
+}
+
 static void
 type_of(struct work_state *state, const struct reg_app *app,
         const struct reg_actor_type *from, struct work_type *out)
@@ -90,16 +110,14 @@ type_of(struct work_state *state, const struct reg_app *app,
     };
     if (work_modules_find(state->modules, from->module, from->behaviour,
                           &behaviour, &err) != PLEX_OK) {
-        out->broken =
-            plex_arena_strndup(&state->arena, err.text, strlen(err.text));
-        if (out->broken == NULL)
-            out->broken = "the module could not be loaded";
-        broken_log(state, app, from->name, err.text);
+        broken_set(state, app, out, &err);
         return;
     }
     out->schema_version = behaviour->schema_version;
     out->has_activated = behaviour->activated != NULL;
-    out->user = bind(state, app, from->name, behaviour);
+    out->user = bind(state, app, from, behaviour, &err);
+    if (out->user == NULL)
+        broken_set(state, app, out, &err);
 }
 
 static void
@@ -221,6 +239,9 @@ on_table(void *arg, struct place_table *table)
 {
     struct work_state *state = arg;
 
+    for (size_t i = 0; i < table->n_workers; i++)
+        if (table->workers[i].incarnation == state->host->incarnation)
+            work_node_evict(state->node, table->workers[i].draining);
     work_core_table(state->core, work_now(), table);
     work_pump(state);
     work_heartbeat(state); /* who waits for our shards may go on */
@@ -261,6 +282,7 @@ describe(void *arg, struct reg_node *node)
     struct work_core_stats stats;
 
     node->n_claims = work_node_claims(state->node, &node->claims);
+    node->without_trees = work_node_evicted(state->node);
     work_core_stats(state->core, &stats);
     node->shards = stats.shards;
     node->activations = stats.activations;

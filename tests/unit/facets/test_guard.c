@@ -17,7 +17,7 @@ START_TEST(the_same_question_is_answered_once_in_a_while)
     facet_start("caching", PAIRS("ttl=1s"));
     ck_assert_str_eq(facet_send(&get, "", 200, "one"), "run 200 one");
     ck_assert_str_eq(facet_send(&get, "", 200, "two"), "200 one");
-    ck_assert_str_eq(facet_header(), "X-Plexspaces-Cache: hit");
+    ck_assert_str_eq(facet_header(), "X-Cache: hit");
     other.subpath = "x";
     ck_assert_str_eq(facet_send(&other, "", 200, "three"), "run 200 three");
     other.subpath = "";

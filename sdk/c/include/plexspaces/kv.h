@@ -25,11 +25,13 @@ enum plex_kv_flag {
     PLEX_KV_DONE = 1,     /* answer: swapped, deleted */
     PLEX_KV_EXPECTED = 2, /* request: there is an expected value */
 };
-/* What goes to the worker, in its memory: this, key, value, expected. */
+/* What goes to the worker, in its memory: this, key, value, expected, and,
+ * added by the facet, "tenant/namespace". */
 struct plex_kv_wire {
     uint32_t op, flags;
-    uint32_t key_len, value_len, expected_len;
+    uint32_t key_len, value_len, expected_len, where_len;
     uint32_t strip; /* bytes of prefix that the actor does not see */
+    uint32_t spare;
     int64_t number; /* delta; how many keys */
     uint64_t version, ttl_ms, timeout_ms;
 };

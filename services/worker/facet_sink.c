@@ -1,0 +1,210 @@
+#include "services/worker/facet_sink.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "services/worker/node_queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
+
+enum { SERIES_MAX = 1000, WAITING_MAX = 100000 };
+
+struct item {
+    struct work_link link;
+    enum plex_facet_act kind;
+    int level;
+    uint64_t number;
+    const char *name, *labels, *text; /* inside, "" for none */
+    char bytes[];
+};
+struct series {
+    UT_hash_handle hh;
+    struct plex_counter *counter;
+    struct plex_gauge *gauge;
+    struct plex_histogram *histogram;
+    char *name; /* metrics borrow it for ever */
+    char key[];
+};
+struct work_facet_sink {
+    const struct plex_host *host;
+    struct plex_task task;
+    struct work_queue queue;
+    _Atomic uint32_t waiting;
+    _Atomic uint64_t lost; /* more than WAITING_MAX */
+    struct series *series;
+    struct plex_counter *dropped;
+};
+
+/* -- on the loop ----------------------------------------------------------- */
+
+static struct series *
+series_of(struct work_facet_sink *sink, const struct item *item)
+{
+    struct plex_metrics *metrics = sink->host->metrics;
+    static const char help[] = "From a facet.";
+    struct series *series;
+    char key[512];
+
+    if (snprintf(key, sizeof key, "%d%s{%s}", item->kind, item->name,
+                 item->labels) >= (int)sizeof key)
+        return NULL;
+    HASH_FIND_STR(sink->series, key, series);
+    if (series != NULL || HASH_COUNT(sink->series) >= SERIES_MAX)
+        return series;
+    series = plex_calloc(1, sizeof *series + strlen(key) + 1);
+    memcpy(series->key, key, strlen(key) + 1);
+    series->name = plex_strdup(item->name);
+    if (item->kind == PLEX_FACET_COUNT)
+        series->counter =
+            plex_metrics_counter(metrics, series->name, help, item->labels);
+    else if (item->kind == PLEX_FACET_GAUGE)
+        series->gauge =
+            plex_metrics_gauge(metrics, series->name, help, item->labels);
+    else
+        series->histogram =
+            plex_metrics_histogram(metrics, series->name, help, item->labels);
+    HASH_ADD_STR(sink->series, key, series);
+    return series;
+}
+
+static void
+metric(struct work_facet_sink *sink, const struct item *item)
+{
+    struct series *series = series_of(sink, item);
+
+    if (series == NULL)
+        sink->dropped->value++;
+    else if (series->counter != NULL)
+        series->counter->value += item->number;
+    else if (series->gauge != NULL)
+        series->gauge->value = (int64_t)item->number;
+    else
+        plex_histogram_record(series->histogram, item->number / 1000);
+}
+
+static void
+item_do(struct work_facet_sink *sink, const struct item *item)
+{
+    static const enum plex_log_level levels[] = {PLEX_LOG_ERROR, PLEX_LOG_WARN,
+                                                 PLEX_LOG_INFO, PLEX_LOG_DEBUG};
+
+    switch (item->kind) {
+    case PLEX_FACET_COUNT:
+    case PLEX_FACET_OBSERVE:
+    case PLEX_FACET_GAUGE:
+        metric(sink, item);
+        break;
+    case PLEX_FACET_SPAN:
+        (void)printf("%s\n", item->text);
+        (void)fflush(stdout);
+        break;
+    case PLEX_FACET_LOG:
+        plex_log(levels[item->level & 3], "facet", "%s", item->text);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+on_task(struct plex_task *task)
+{
+    struct work_facet_sink *sink =
+        plex_container_of(task, struct work_facet_sink, task);
+    struct work_link *link = work_queue_take(&sink->queue);
+
+    while (link != NULL) {
+        struct item *item = plex_container_of(link, struct item, link);
+
+        link = link->next;
+        item_do(sink, item);
+        atomic_fetch_sub(&sink->waiting, 1);
+        free(item);
+    }
+    sink->dropped->value += atomic_exchange(&sink->lost, 0);
+}
+
+/* -- any thread ------------------------------------------------------------ */
+
+static const char *
+text_copy(char **at, const char *text)
+{
+    const char *copy = *at;
+
+    *at = stpcpy(*at, text == NULL ? "" : text) + 1;
+    return copy;
+}
+
+static size_t
+size_of(const char *text)
+{
+    return text == NULL ? 1 : strlen(text) + 1;
+}
+
+void
+work_facet_sink_act(void *arg, const struct plex_facet_action *action)
+{
+    struct work_facet_sink *sink = arg;
+    struct item *item;
+    char *at;
+
+    if (atomic_fetch_add(&sink->waiting, 1) >= WAITING_MAX) {
+        atomic_fetch_sub(&sink->waiting, 1);
+        atomic_fetch_add(&sink->lost, 1);
+        return;
+    }
+    item = plex_calloc(1, sizeof *item + size_of(action->name) +
+                              size_of(action->labels) + size_of(action->text));
+    at = item->bytes;
+    item->kind = action->kind;
+    item->level = action->level;
+    item->number = action->number;
+    item->name = text_copy(&at, action->name);
+    item->labels = text_copy(&at, action->labels);
+    item->text = text_copy(&at, action->text);
+    if (work_queue_push(&sink->queue, &item->link))
+        plex_loop_post(sink->host->loop, &sink->task);
+}
+
+/* -- life ------------------------------------------------------------------ */
+
+struct work_facet_sink *
+work_facet_sink_create(const struct plex_host *host)
+{
+    struct work_facet_sink *sink = plex_calloc(1, sizeof *sink);
+
+    sink->host = host;
+    sink->task.run = on_task;
+    sink->dropped = plex_metrics_counter(
+        host->metrics, "plexspaces_worker_facet_actions_dropped_total",
+        "Metrics and spans of facets beyond the limits.", "");
+    return sink;
+}
+
+void
+work_facet_sink_free(struct work_facet_sink *sink)
+{
+    struct work_link *link;
+    struct series *series, *next;
+
+    if (sink == NULL)
+        return;
+    link = work_queue_take(&sink->queue);
+    while (link != NULL) {
+        struct item *item = plex_container_of(link, struct item, link);
+
+        link = link->next;
+        free(item);
+    }
+    HASH_ITER(hh, sink->series, series, next)
+    {
+        HASH_DEL(sink->series, series);
+        free(series->name); /* nobody renders after the loop's end */
+        free(series);
+    }
+    free(sink);
+}

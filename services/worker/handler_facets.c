@@ -1,0 +1,280 @@
+/*
+ * Facets around the turns of a virtual actor: messages go through the chain of
+ * the activation, which its first turn makes. Runs that are replayed do not:
+ * their message has passed it before.
+ */
+#include "services/worker/handler_private.h"
+
+#include "common/loop.h"
+#include "common/name.h"
+#include "sdk/c/include/plexspaces/group.h"
+#include "sdk/c/include/plexspaces/process.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct rt_facet_when
+when(void)
+{
+    struct rt_facet_when now = {plex_now(), plex_wall_ms(), 0};
+
+    plex_random(&now.random, sizeof now.random);
+    return now;
+}
+
+/* -- what facets do -------------------------------------------------------- */
+
+static int
+action_do(struct work_handler *h, const struct plex_behaviour *behaviour,
+          const struct plex_facet_action *action)
+{
+    const struct plex_post post = {
+        .kind = PLEX_MSG_INFO, .payload = action->payload, .len = action->len};
+    char name[WORK_TIMER_NAME_MAX + 1];
+
+    switch (action->kind) {
+    case PLEX_FACET_LOG:
+        h->ctx.ops->log(&h->ctx, action->level, action->text);
+        return 0;
+    case PLEX_FACET_TICK:
+        if (behaviour == NULL || behaviour->handle_timer == NULL || h->failed)
+            return 0;
+        /* The callback may ask facets: the action's own text would go. */
+        (void)snprintf(name, sizeof name, "%s", action->name);
+        return behaviour->handle_timer(&h->ctx, name, NULL, 0);
+    case PLEX_FACET_JOIN:
+        return h->ctx.process == NULL
+                   ? 0
+                   : (plex_group_join(&h->ctx, action->name), 0);
+    case PLEX_FACET_LEAVE:
+        return h->ctx.process == NULL
+                   ? 0
+                   : (plex_group_leave(&h->ctx, action->name), 0);
+    case PLEX_FACET_PUBLISH:
+        if (h->ctx.process != NULL)
+            (void)h->ctx.process->group_publish(&h->ctx, action->name, &post);
+        return 0;
+    default:
+        h->turn->facets->act(h->turn->facets->arg, action);
+        return 0;
+    }
+}
+
+static int
+actions_do(struct work_handler *h, const struct plex_behaviour *behaviour)
+{
+    struct plex_facet_action action;
+    int status = 0;
+
+    while (rt_facets_next(h->facets, &action))
+        if (action_do(h, behaviour, &action) != 0)
+            status = -1;
+    return status;
+}
+
+int
+work_facets_request(struct plex_ctx *ctx, struct plex_facet_request *request)
+{
+    struct work_handler *h = work_handler_of(ctx);
+    int status;
+
+    if (h->facets == NULL)
+        return request->verb == PLEX_FACET_LIST ? 0 : -PLEX_NOT_FOUND;
+    status =
+        rt_facets_request(h->facets, &h->turn->facets->types, request, when());
+    (void)actions_do(h, NULL);
+    return status;
+}
+
+/* -- life ------------------------------------------------------------------ */
+
+bool
+work_facets_begin(struct work_handler *h)
+{
+    const struct work_turn *turn = h->turn;
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+    struct plex_err err;
+
+    if (turn->facets == NULL || turn->chain == NULL)
+        return true;
+    if (*turn->chain == NULL) {
+        plex_actor_format(h->run->run.actor, name, sizeof name);
+        if (rt_facets_create(turn->facets->plan, name, h->run->run.actor->type,
+                             when(), turn->chain, &err) != PLEX_OK) {
+            (void)work_handler_fail(&h->ctx, err.text);
+            return false;
+        }
+        h->facets = *turn->chain;
+        /* Else after the callback: that is the activation. */
+        if (h->message != NULL)
+            rt_facets_init_complete(h->facets, when());
+    }
+    h->facets = *turn->chain;
+    (void)actions_do(h, NULL);
+    return true;
+}
+
+/* One timer of the actor stands for all of its facets'. */
+static void
+timer_arm(struct work_handler *h)
+{
+    const uint64_t due = rt_facets_due_ns(h->facets), now = plex_now();
+
+    if (due == UINT64_MAX || h->open.is_open)
+        return;
+    h->ctx.ops->timer_set(&h->ctx, WORK_FACETS_TIMER,
+                          due <= now ? 0 : (due - now + 999999) / 1000000, NULL,
+                          0);
+}
+
+void
+work_facets_after(struct work_handler *h)
+{
+    if (h->facets == NULL || h->failed)
+        return;
+    if (h->message == NULL)
+        rt_facets_init_complete(h->facets, when());
+    (void)actions_do(h, NULL);
+    timer_arm(h);
+}
+
+int
+work_facets_tick(struct work_handler *h, const struct plex_behaviour *behaviour)
+{
+    rt_facets_tick(h->facets, when());
+    return actions_do(h, behaviour);
+}
+
+void
+work_facets_end(const struct work_facet_setup *setup, struct rt_facets *chain,
+                const char *reason)
+{
+    struct plex_facet_action action;
+
+    if (chain == NULL)
+        return;
+    rt_facets_terminate(chain, reason, when());
+    rt_facets_detach_all(chain, when());
+    while (rt_facets_next(chain, &action))
+        if (action.kind != PLEX_FACET_JOIN && action.kind != PLEX_FACET_LEAVE)
+            setup->act(setup->arg, &action);
+    rt_facets_free(chain);
+}
+
+/* -- messages -------------------------------------------------------------- */
+
+static void
+result_reply(struct work_handler *h, const struct rt_facet_call *call)
+{
+    const struct plex_facet_result *result = &call->result;
+
+    h->replied = false;
+    h->reply = (struct work_reply){
+        .content_type = "", .error = "", .headers = h->headers};
+    if (call->problem != NULL)
+        h->ctx.ops->problem(
+            &h->ctx, result->http_status < 400 ? 500 : result->http_status,
+            call->problem);
+    else
+        h->ctx.ops->reply(&h->ctx, result->http_status, result->content_type,
+                          result->payload, result->len);
+    if (call->header != NULL)
+        h->ctx.ops->reply_header(&h->ctx, call->header, call->header_value);
+}
+
+/* The payload is another one now: fields are read from that. */
+static void
+payload_set(struct work_handler *h, const struct plex_msg *msg,
+            const struct plex_msg *old)
+{
+    if (msg->payload == old->payload && msg->len == old->len)
+        return;
+    work_json_fini(&h->json);
+    work_json_init(&h->json, (struct plex_bytes){msg->payload, msg->len});
+}
+
+static enum rt_facets_verdict
+handler_run(struct work_handler *h, const struct plex_behaviour *behaviour,
+            struct rt_facet_call *call)
+{
+    struct plex_facet_result result;
+    enum rt_facets_verdict verdict;
+
+    if (work_handler_deliver(h, behaviour, &call->msg) != 0 && !h->failed)
+        (void)work_handler_fail(&h->ctx,
+                                "the behaviour failed without saying why");
+    (void)actions_do(h, NULL);
+    if (h->failed) {
+        verdict = rt_facets_error(h->facets, call, h->error, when());
+        /* What a run has waited for is recorded: it cannot be undone. */
+        if (verdict == RT_FACETS_RETRY && h->open.is_open)
+            verdict = RT_FACETS_FAIL;
+        return verdict;
+    }
+    result = (struct plex_facet_result){
+        .http_status = h->reply.http_status == 0 ? 200 : h->reply.http_status,
+        .content_type = h->reply.content_type,
+        .payload = h->reply.payload.data,
+        .len = h->reply.payload.len,
+    };
+    verdict = rt_facets_after(h->facets, call, &result, when());
+    if (call->problem == NULL && call->header == NULL &&
+        call->result.payload == result.payload &&
+        call->result.len == result.len &&
+        call->result.http_status == result.http_status)
+        return RT_FACETS_RUN; /* as it is */
+    return verdict;
+}
+
+static void
+pause_ms(struct work_handler *h, uint64_t ms)
+{
+    if (ms > 0 && h->ctx.process != NULL)
+        plex_sleep(&h->ctx, ms);
+}
+
+static int
+through_chain(struct work_handler *h, const struct plex_behaviour *behaviour,
+              const struct plex_msg *msg, struct rt_facet_call *call)
+{
+    enum rt_facets_verdict verdict =
+        rt_facets_before(h->facets, call, msg, when());
+
+    payload_set(h, &call->msg, msg);
+    if (verdict == RT_FACETS_RUN)
+        verdict = handler_run(h, behaviour, call);
+    while (verdict == RT_FACETS_RETRY) {
+        (void)actions_do(h, NULL);
+        pause_ms(h, call->backoff_ms);
+        work_handler_reset(h);
+        verdict = handler_run(h, behaviour, call);
+    }
+    if (verdict == RT_FACETS_RESULT) {
+        if (h->failed)
+            work_handler_reset(h);
+        result_reply(h, call);
+    } else if (verdict == RT_FACETS_FAIL && call->error != NULL &&
+               call->error != h->error) {
+        (void)snprintf(h->error, sizeof h->error, "%s", call->error);
+    }
+    return h->failed ? -1 : 0;
+}
+
+int
+work_facets_message(struct work_handler *h,
+                    const struct plex_behaviour *behaviour,
+                    const struct plex_msg *msg)
+{
+    struct rt_facet_call call = {
+        .client = h->ctx.ops->header(&h->ctx, "X-Plexspaces-Principal"),
+        .traceparent = h->ctx.ops->header(&h->ctx, "traceparent"),
+    };
+    int status;
+
+    if (h->facets == NULL || h->run->run.how == WORK_RUN_REPLAY)
+        return work_handler_deliver(h, behaviour, msg);
+    status = through_chain(h, behaviour, msg, &call);
+    (void)actions_do(h, NULL);
+    rt_facets_end(h->facets, &call);
+    return status;
+}
