@@ -103,10 +103,12 @@ behaviour_check(const char *module, const struct plex_behaviour *table,
         return plex_err_set(err, PLEX_INVALID,
                             "module \"%s\": behaviour %zu: %s", module, at + 1,
                             why.text);
-    if (row->handle_call == NULL && row->handle_cast == NULL)
+    if (row->handle_call == NULL && row->handle_cast == NULL &&
+        row->handle_info == NULL && row->fsm == NULL && row->events == NULL &&
+        row->supervisor == NULL)
         return plex_err_set(err, PLEX_INVALID,
                             "module \"%s\": behaviour \"%s\" has neither "
-                            "handle_call nor handle_cast",
+                            "handle_call nor handle_cast nor handle_info",
                             module, row->name);
     for (size_t i = 0; i < at; i++)
         if (strcmp(table[i].name, row->name) == 0)
