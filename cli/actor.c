@@ -1,4 +1,5 @@
 #include "cli/print.h"
+#include "cli/process.h"
 #include "cli/rest.h"
 
 #include "common/mem.h"
@@ -126,6 +127,8 @@ cli_actor_list(const struct cli *cli, const struct cli_args *args,
     else
         print_table(actor_columns, actors);
     json_decref(actors);
+    if (!cli->json && list->type[0] == '\0')
+        cli_process_append(cli, list->ns);
     return 0;
 }
 

@@ -209,6 +209,21 @@ cli_process_list(const struct cli *cli, const struct cli_args *args,
     return show(cli, status, processes, NULL, process_columns, &err);
 }
 
+void
+cli_process_append(const struct cli *cli, const char *ns)
+{
+    json_t *processes = NULL;
+    struct plex_err err;
+
+    if (list(cli, ns, false, &processes, &err) != PLEX_OK)
+        return; /* the actors were told */
+    if (json_array_size(processes) > 0) {
+        (void)printf("\n");
+        print_table(process_columns, processes);
+    }
+    json_decref(processes);
+}
+
 int
 cli_supervisor_list(const struct cli *cli, const struct cli_args *args,
                     const void *config)

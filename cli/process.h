@@ -4,6 +4,8 @@
 #include "cli/cli.h"
 
 /* Commands about processes (process.c) and what happens to them (events.c). */
+/* A table of them on standard output, if there are any. */
+void cli_process_append(const struct cli *cli, const char *ns);
 int cli_process_list(const struct cli *cli, const struct cli_args *args,
                      const void *config);
 int cli_process_tree(const struct cli *cli, const struct cli_args *args,

@@ -5,6 +5,8 @@
  *   {"action":"say","text":"hello"}   to everyone, also on other workers
  *   {"action":"read"}                 what this one has heard, the last 16
  *   {"action":"who"}                  how many are in the room
+ *   {"action":"visit"}                ask the virtual actor counter/lobby, of
+ * the counter example, to count one more
  *   {"action":"crash"}                and be restarted, having forgotten all
  */
 #include <plexspaces/group.h>
@@ -102,6 +104,21 @@ read_out(struct plex_ctx *ctx)
     plex_reply_json(ctx, "{\"nick\":\"%s\",\"heard\":[%s]}", guest->nick, out);
 }
 
+/* Another actor is asked; other processes run while this one waits. */
+static void
+visit(struct plex_ctx *ctx)
+{
+    static const char more[] = "{\"action\":\"increment\"}";
+    struct plex_msg answer;
+    const int status = plex_ask(ctx, plex_whereis(ctx, "counter/lobby"), 0,
+                                more, sizeof more - 1, 5000, &answer);
+
+    if (status == 0)
+        plex_reply(ctx, "application/json", answer.payload, answer.len);
+    else
+        plex_reply_problem(ctx, 503, "the counter did not answer");
+}
+
 static int
 guest_call(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
@@ -117,10 +134,13 @@ guest_call(struct plex_ctx *ctx, const struct plex_msg *msg)
     else if (strcmp(action, "who") == 0)
         plex_reply_json(ctx, "{\"in_the_room\":%zu}",
                         plex_group_members(ctx, "lobby", false, NULL, 0));
+    else if (strcmp(action, "visit") == 0)
+        visit(ctx);
     else if (strcmp(action, "crash") == 0)
         return plex_fail(ctx, "asked to crash");
     else
-        plex_reply_problem(ctx, 400, "action is say, read, who or crash");
+        plex_reply_problem(ctx, 400,
+                           "action is say, read, who, visit or crash");
     return 0;
 }
 

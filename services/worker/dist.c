@@ -123,7 +123,7 @@ head_of(struct dist_peer *peer, uint8_t out[WORK_BATCH_HEAD_MAX])
     const struct work_batch batch = {
         .node = dist->self,
         .session = peer->session == 0 ? 1 : peer->session,
-        .sequence = 1,
+        .sequence = peer->session == 0 ? 2 : 1, /* 2: there was none yet */
         .node_id = dist->config.host->base->node,
         .url = plex_link_url(dist->config.host->link),
     };
@@ -437,6 +437,7 @@ work_dist_on_reconnect(struct work_dist *dist, struct plex_call *call)
             (void)peer_met(dist, reader.batch.node_id, reader.batch.node,
                            reader.batch.url);
         else if (peer != NULL && begins_sessions(peer) && peer->open &&
+                 reader.batch.sequence == 1 &&
                  reader.batch.session >= peer->session)
             dist_break(peer, "it asks for another");
     }

@@ -83,6 +83,13 @@ check "also on the other worker" 0 'alice: hello' chat bob '{"action":"read"}'
 check "a problem of the handler is its answer" 0 'action is say' \
     chat bob '{"action":"dance"}'
 
+check "the counter is deployed" 0 'counter' \
+    "$plex" application deploy examples/counter/app.yaml
+check "a process asks a virtual actor" 0 '^\{"count":1\}$' \
+    chat alice '{"action":"visit"}'
+check "from another worker, too" 0 '^\{"count":2\}$' \
+    chat bob '{"action":"visit"}'
+
 # -- crashes ----------------------------------------------------------------------
 old=$(ref_of alice)
 check "a handler that fails is an answer" 0 '"code":"ACTOR_FAILED"' \
