@@ -58,6 +58,11 @@ bench-durable: setup-test build
 	scripts/test-postgres.sh run tests/bench/durable.sh $(BUILD)
 .PHONY: bench-durable
 
+# Calls between processes of two workers.
+bench-dist: build
+	$(BUILD)/bin/bench_dist
+.PHONY: bench-dist
+
 # The engine in process, over a link on every store there is, over HTTP.
 bench-tuplespace: setup-test build
 	$(BUILD)/bin/bench_tuplespace_core
