@@ -1,0 +1,120 @@
+#!/bin/bash
+# The examples of behaviours, in one suite: behaviours.sh BUILD
+set -u
+cd "$(dirname "$0")/../.."
+bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
+. tests/lib/suite.sh
+. tests/lib/check.sh
+work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
+follow=
+trap '[ -z "$follow" ] || kill "$follow"; suite_stop; rm -rf "$work"' EXIT
+plex=$bin/plexspaces
+
+# until_true SENTENCE SECONDS COMMAND...: it succeeds in that time.
+until_true()
+{
+    local sentence=$1 left=$(($2 * 20))
+    shift 2
+    while ! "$@" >"$work/until" 2>&1; do
+        left=$((left - 1))
+        if [ $left -le 0 ]; then
+            not_ok "$sentence" "$*" "$(tail -5 "$work/until")"
+            return 1
+        fi
+        sleep 0.05
+    done
+    ok "$sentence"
+}
+ask() # ask WHO JSON
+{
+    curl -sS -H 'Content-Type: application/json' --data "$2" \
+        "$suite_url/api/v1/actors/default/default/$1?invocation=call"
+}
+says() { ask "$1" "$2" | grep -qE "$3"; } # says WHO JSON REGEX
+ref_of() { "$plex" actor inspect "$1" | awk '$1 == "process" { print $2 }'; }
+moved() { [ -n "$(ref_of "$1")" ] && [ "$(ref_of "$1")" != "$2" ]; }
+seen() { grep -qE "$1" "$work/events"; }
+deploy() { check "$1 is deployed" 0 '' "$plex" application deploy "examples/$1/app.yaml"; }
+
+suite_start "$work/data" || exit 1
+export PLEXSPACES_SERVER=$suite_url
+
+# -- ping-pong ------------------------------------------------------------------
+deploy ping_pong
+until_true "ping and pong are there" 20 says ping '{"rounds":1}' '"rounds":1'
+check "they play 20,000 rounds" 0 '"rounds":20000,"us":[0-9]' \
+    ask ping '{"rounds":20000}'
+check "a wrong number of rounds is refused" 0 'rounds is a number' \
+    ask ping '{"rounds":0}'
+
+# -- a tree of supervision ------------------------------------------------------
+"$plex" events --follow --output json >"$work/events" 2>"$work/events.err" &
+follow=$!
+deploy supervision_tree
+until_true "the shop is open" 20 says records '{}' '"count":0'
+until_true "its events are told" 10 seen '"child":"cleaner"'
+check "the till counts" 0 '"count":3' ask till '{"action":"add","n":3}'
+check "the books count" 0 '"count":2' ask books '{"action":"add","n":2}'
+records=$(ref_of records) till=$(ref_of till)
+ask books '{"action":"crash"}' >"$work/crash"
+until_true "one_for_all: the records go with the books" 10 moved records "$records"
+until_true "they begin anew" 10 says books '{}' '"count":0'
+check "but the till did not notice" 0 "$till" "$plex" actor inspect till
+check "and knows what it counted" 0 '"count":3' ask till '{}'
+records=$(ref_of records)
+check "the till gets a signal" 0 'sent' "$plex" actor exit till --reason crash
+until_true "rest_for_one: the shelves go with the till" 10 moved records "$records"
+until_true "the till begins anew" 10 says till '{}' '"count":0'
+until_true "the cleaner ended normally and stays away" 10 \
+    grep -q 'cleaner.*stopped.*normal\|"child":"cleaner".*"reason":"normal"' "$work/events"
+for i in 1 2 3; do
+    old=$(ref_of books)
+    "$plex" actor exit books --reason crash >"$work/exit" 2>&1
+    until_true "crash $i of the books: they come back" 10 moved books "$old"
+done
+until_true "three in ten seconds are too many: the shelves gave up" 10 \
+    seen '"type":"gave_up"'
+until_true "and the shop started them anew" 10 says records '{}' '"count":0'
+
+# -- timers -----------------------------------------------------------------------
+deploy timers
+until_true "the clock is there" 20 says clock '{}' '"ticks":0'
+check "it starts" 0 '"ms":10' ask clock '{"action":"start","ms":10}'
+until_true "it ticks" 10 says clock '{}' '"ticks":[1-9][0-9]'
+ask clock '{"action":"stop"}' >"$work/stopped"
+check "stopped, it does not tick any more" 0 "$(cat "$work/stopped")" \
+    ask clock '{}'
+until_true "the light becomes green" 10 says light '{}' '"state":"green"'
+until_true "and yellow" 10 says light '{}' '"state":"yellow"'
+until_true "and red" 10 says light '{}' '"state":"red"'
+
+# -- process groups -----------------------------------------------------------------
+deploy process_groups
+until_true "the editor is there" 20 says editor '{"topic":"none","text":"x"}' '"readers":0'
+check "news have two readers" 0 '"readers":2' \
+    ask editor '{"topic":"news","text":"rain"}'
+check "sport has two" 0 '"readers":2' \
+    ask editor '{"topic":"sport","text":"one to nil"}'
+until_true "who reads both reads both" 10 says reader2 '{}' '\["rain","one to nil"\]'
+check "who reads one reads one" 0 '\["one to nil"\]' ask reader3 '{}'
+check "the archivist saw two join" 0 '"joined":2,"left":0' ask archivist '{}'
+check "a reader is killed" 0 'sent' "$plex" actor exit reader1 --reason kill
+until_true "it left, and came back" 10 says archivist '{}' '"joined":3,"left":1'
+until_true "news have two readers again" 10 \
+    says editor '{"topic":"news","text":"sun"}' '"readers":2'
+
+# -- dining philosophers ---------------------------------------------------------------
+all_ate() # all_ate N: everyone has had that many meals
+{
+    ask table '{}' | python3 -c 'import json, sys
+sys.exit(min(json.load(sys.stdin)["meals"]) < int(sys.argv[1]))' "$1"
+}
+deploy dining_philosophers
+until_true "everyone eats" 20 all_ate 5
+for i in 0 2 4; do
+    check "philosopher $i crashes" 0 'sent' \
+        "$plex" actor exit "philosopher$i" --reason crash
+done
+meals=$(ask table '{}' | tr -dc '0-9,' | tr , '\n' | sort -n | tail -1)
+until_true "no fork stays taken: everyone goes on eating" 20 all_ate $((meals + 5))
+check_end
