@@ -188,7 +188,6 @@ op_timer_cancel(struct plex_ctx *ctx, const char *name)
             continue;
         *at = named->next;
         (void)rt_timer_cancel(exec_of(ctx), named->timer);
-        free(named->payload);
         free(named);
         return;
     }
@@ -213,13 +212,12 @@ op_timer_set(struct plex_ctx *ctx, const char *name, uint64_t delay_ms,
         (void)op_fail(ctx, "too many timers, or a payload over 5 MiB");
         return;
     }
-    named = plex_calloc(1, sizeof *named + strlen(name) + 1);
+    named = plex_calloc(1, sizeof *named + strlen(name) + 1 + len);
     memcpy(named->name, name, strlen(name) + 1);
-    if (len > 0) {
-        named->payload = plex_calloc(1, len);
+    named->payload = named->name + strlen(name) + 1;
+    named->len = len;
+    if (len > 0)
         memcpy(named->payload, payload, len);
-        named->len = len;
-    }
     set.deadline_ns = delay_ms > UINT64_MAX / 2000000
                           ? UINT64_MAX
                           : rt_now(exec) + delay_ms * 1000000;

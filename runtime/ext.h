@@ -43,7 +43,7 @@ void rt_rels_fini(struct rt_rels *rels);
 struct rt_named_timer {
     struct rt_named_timer *next;
     uint64_t timer;
-    void *payload;
+    void *payload; /* behind the name */
     size_t len;
     char name[];
 };

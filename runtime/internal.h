@@ -152,6 +152,7 @@ struct rt_turn {
     struct rt_msg *received; /* by the latest plex_receive() */
     struct rt_msg *sending;  /* waits for room with its receiver */
     void *scratch;           /* of a callback that may be left for good */
+    void *timer;             /* the named one being handled */
     struct plex_from from;   /* whom a reply goes to; call 0: nobody */
     struct plex_from taken;  /* the latest call plex_receive gave */
     char *reason;            /* plex_fail() or plex_exit_self() */

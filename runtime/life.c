@@ -38,7 +38,6 @@ rt_ext_free(struct rt_exec *exec, struct rt_proc *proc)
 
         ext->named = named->next;
         (void)rt_timer_cancel(exec, named->timer);
-        free(named->payload);
         free(named);
     }
     if (ext->wake_timer != 0)

@@ -56,7 +56,7 @@ rt_fiber_take(struct rt_exec *exec)
         return fiber;
     }
     if (atomic_fetch_add_explicit(&rt->fibers, 1, memory_order_relaxed) <
-            RT_FIBERS_MAX &&
+            rt->fibers_max &&
         (fiber = rt_fiber_create(rt->config.stack_bytes, rt_loop_entry)) !=
             NULL)
         return fiber;

@@ -4,6 +4,7 @@
 #include "common/mem.h"
 #include "common/park.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,24 @@ check(const struct rt_config *config, struct plex_err *err)
     return PLEX_OK;
 }
 
+/* A stack is two mappings, with its guard; the others of the process need some
+ * too. */
+static uint32_t
+stacks_max(void)
+{
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
+    unsigned long count = 0;
+
+    if (file == NULL)
+        return RT_FIBERS_MAX;
+    if (fscanf(file, "%lu", &count) != 1 || count < 4096)
+        count = (unsigned long)RT_FIBERS_MAX * 8 / 3;
+    (void)fclose(file);
+    if (count > 1u << 24)
+        count = 1u << 24;
+    return (uint32_t)(count / 8 * 3);
+}
+
 enum plex_status
 rt_create(const struct rt_config *config, struct rt **out, struct plex_err *err)
 {
@@ -63,6 +82,7 @@ rt_create(const struct rt_config *config, struct rt **out, struct plex_err *err)
         rt->config.stack_bytes = STACK_BYTES;
     if (rt->config.budget == 0)
         rt->config.budget = BUDGET;
+    rt->fibers_max = stacks_max();
     rt->exec_max = config->executors == 0 ? 1 : config->executors;
     atomic_init(&rt->exec_count, rt->exec_max);
     if (config->watchdog_spare)

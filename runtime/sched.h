@@ -25,7 +25,7 @@ enum {
     RT_PAYLOAD_MAX = 5 << 20,
     RT_STRIPES = 64,
     RT_IDLE_FIBERS = 1024, /* stacks kept by one executor */
-    RT_FIBERS_MAX = 24000, /* each is two mappings, of 65,530 by default */
+    RT_FIBERS_MAX = 24000, /* where the number of mappings is unknown */
 };
 
 enum {
@@ -106,6 +106,7 @@ struct rt {
     _Atomic uint64_t clock_ns; /* rt_step()'s */
     _Atomic uint64_t clock_wall_ms;
     _Atomic uint32_t fibers;
+    uint32_t fibers_max;
     _Atomic uint64_t sequence; /* of events */
     _Atomic uint64_t numbers;  /* monitors and the like, in blocks */
     struct rt_timer_table *timers;

@@ -19,6 +19,7 @@ rt_turn_init(struct rt_turn *turn, struct rt_fiber *fiber, struct rt_proc *proc)
     turn->received = NULL;
     turn->sending = NULL;
     turn->scratch = NULL;
+    turn->timer = NULL;
     turn->from = (struct plex_from){{0, 0}, 0};
     turn->taken = (struct plex_from){{0, 0}, 0};
     turn->reason = NULL;
@@ -194,6 +195,7 @@ rt_turn_abandon(struct rt_exec *exec, struct rt_turn *turn, const char *reason)
     refuse(turn, -PLEX_FAILED, reason);
     rt_msg_free(exec, turn->sending);
     free(turn->scratch);
+    free(turn->timer);
     turn_release(turn);
     free(turn->reason);
     turn->reason = NULL;
@@ -276,11 +278,11 @@ call_timer(struct rt_turn *turn)
         if (named->timer != turn->msg->number)
             continue;
         *at = named->next;
+        turn->timer = named; /* should the callback never come back */
         if (behaviour->handle_timer != NULL)
-            rc = behaviour->handle_timer(
-                &turn->ctx, named->name,
-                named->payload == NULL ? "" : named->payload, named->len);
-        free(named->payload);
+            rc = behaviour->handle_timer(&turn->ctx, named->name,
+                                         named->payload, named->len);
+        turn->timer = NULL;
         free(named);
         break;
     }

@@ -1,5 +1,7 @@
 #include "tests/unit/runtime/doer.h"
 
+#include "runtime/sched.h"
+
 /* Starting and ending, links, monitors, calls. */
 
 /* -- links and exits -- */
@@ -322,6 +324,33 @@ START_TEST(a_call_from_outside_gets_one_answer)
 }
 END_TEST
 
+static bool
+never(void *arg, const struct plex_msg *msg)
+{
+    (void)arg, (void)msg;
+    return false;
+}
+
+static void
+wait_long(struct plex_ctx *ctx)
+{
+    struct plex_msg msg;
+
+    say("%d;", plex_receive(ctx, never, NULL, 10, &msg));
+}
+
+START_TEST(more_waiting_callbacks_than_stacks_are_refused)
+{
+    rt->fibers_max = 4; /* one of them is the loop's */
+    for (int i = 0; i < 6; i++)
+        tell(start(&doer, NULL), wait_long);
+    run_ms(5);
+    ck_assert_str_eq(said, "-6;-6;-6;");
+    run_ms(10);
+    ck_assert_str_eq(said, "-6;-6;-6;-8;-8;-8;");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -344,6 +373,7 @@ main(void)
     tcase_add_test(c, a_start_that_waits_tells_how_init_went);
     tcase_add_test(c, a_start_from_outside_can_wait_too);
     tcase_add_test(c, a_call_from_outside_gets_one_answer);
+    tcase_add_test(c, more_waiting_callbacks_than_stacks_are_refused);
     suite_add_tcase(s, c);
     return play(s);
 }

@@ -190,7 +190,9 @@ plex_forward(struct plex_ctx *ctx, struct plex_ref to)
     return ctx->process->forward(ctx, to);
 }
 /* Selective receive: the first message in the mailbox, or the next to come,
- * for which `match` is true. Others stay, in order. PLEX_E_TIMEOUT. */
+ * for which `match` is true. Others stay, in order. *out is borrowed until the
+ * next one or until the callback returns; a call is answered with
+ * plex_reply_later() and plex_answer(). PLEX_E_TIMEOUT. */
 static inline int
 plex_receive(struct plex_ctx *ctx, plex_match_fn match, void *arg,
              uint64_t timeout_ms, struct plex_msg *out)
