@@ -82,8 +82,10 @@ rt_create(const struct rt_config *config, struct rt **out, struct plex_err *err)
         rt->config.stack_bytes = STACK_BYTES;
     if (rt->config.budget == 0)
         rt->config.budget = BUDGET;
-    rt->fibers_max = stacks_max();
     rt->exec_max = config->executors == 0 ? 1 : config->executors;
+    rt->fibers_max = stacks_max();
+    if (config->waiting_max != 0 && config->waiting_max < rt->fibers_max)
+        rt->fibers_max = config->waiting_max + rt->exec_max;
     atomic_init(&rt->exec_count, rt->exec_max);
     if (config->watchdog_spare)
         rt->exec_max += rt->exec_max + RT_SPARES_MAX > RT_EXECUTORS_MAX

@@ -28,6 +28,8 @@ struct rt_config {
     const char *node_id;    /* its name, for texts; copied */
     uint64_t seed;          /* order of things under rt_step() */
     uint32_t stack_bytes;   /* of a suspended callback; 0: 64 KiB */
+    uint32_t waiting_max;   /* suspended callbacks; 0: as many as the kernel
+                               has mappings for */
     uint32_t budget;        /* messages received + sent per turn at the
                                executor; 0: 200 */
     uint32_t watchdog_ms;   /* a callback that runs longer is reported

@@ -16,7 +16,7 @@ say(const char *fmt, ...)
     va_end(args);
 }
 
-static void
+void
 setup_with(struct rt_config config)
 {
     struct plex_err err;

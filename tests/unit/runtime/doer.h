@@ -18,6 +18,7 @@ extern struct plex_ref a, b; /* whom deeds are about */
 
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void setup(void);
+void setup_with(struct rt_config config);
 void teardown(void);
 /* Run for so long, stopping at every timer. */
 void run_ms(uint64_t ms);

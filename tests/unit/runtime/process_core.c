@@ -1,7 +1,5 @@
 #include "tests/unit/runtime/doer.h"
 
-#include "runtime/sched.h"
-
 /* Starting and ending, links, monitors, calls. */
 
 /* -- links and exits -- */
@@ -341,7 +339,8 @@ wait_long(struct plex_ctx *ctx)
 
 START_TEST(more_waiting_callbacks_than_stacks_are_refused)
 {
-    rt->fibers_max = 4; /* one of them is the loop's */
+    teardown();
+    setup_with((struct rt_config){.seed = 1, .waiting_max = 3});
     for (int i = 0; i < 6; i++)
         tell(start(&doer, NULL), wait_long);
     run_ms(5);
