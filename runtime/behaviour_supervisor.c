@@ -100,6 +100,20 @@ emit(struct plex_ctx *ctx, const struct sup_action *action)
     rt_emit(ctx, &event);
 }
 
+/* Tell the core. An init that ends itself with "ignore" does not want to run,
+ * which is no failure. */
+static bool
+started(struct plex_ctx *ctx, struct sup_process *sup, uint64_t run, int status,
+        struct plex_ref ref, const char *reason)
+{
+    if (status != 0 && strcmp(reason, "ignore") == 0) {
+        status = 0;
+        ref = (struct plex_ref){0, 0};
+    }
+    return sup_core_started(sup->core, now_ms(ctx), run,
+                            (enum plex_status) - status, ref, reason);
+}
+
 static void
 start(struct plex_ctx *ctx, struct sup_process *sup,
       const struct sup_action *action, bool waits)
@@ -127,8 +141,7 @@ start(struct plex_ctx *ctx, struct sup_process *sup,
     if (status != 0 && reason[0] == '\0')
         (void)snprintf(reason, sizeof reason, "%s",
                        plex_status_text((enum plex_status) - status));
-    sup_core_started(sup->core, now_ms(ctx), action->run,
-                     (enum plex_status) - status, ref, reason);
+    (void)started(ctx, sup, action->run, status, ref, reason);
 }
 
 static void
@@ -291,6 +304,13 @@ asked(struct plex_ctx *ctx, struct sup_process *sup, const struct plex_msg *msg)
     free(from);
 }
 
+/* An exit signal that came through the link, not one that was only sent. */
+static bool
+is_end(struct plex_ctx *ctx)
+{
+    return (rt_turn_of(ctx)->msg->flags & RT_MSG_LINKED) != 0;
+}
+
 static int
 engine_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
@@ -303,7 +323,7 @@ engine_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     case PLEX_MSG_EXIT:
         if (plex_ref_none(msg->from) || plex_ref_is(msg->from, rt_parent(ctx)))
             sup_core_stop(sup->core, now_ms(ctx), msg->reason);
-        else
+        else if (is_end(ctx))
             outcome(ctx, sup, msg);
         break;
     case PLEX_MSG_DOWN:
@@ -323,8 +343,9 @@ engine_started(struct plex_ctx *ctx, uint64_t tag, int status,
 {
     struct sup_process *sup = rt_engine_state(ctx);
 
-    sup_core_started(sup->core, now_ms(ctx), tag, (enum plex_status) - status,
-                     ref, reason);
+    timer_end(ctx, sup, tag, false);
+    if (!started(ctx, sup, tag, status, ref, reason) && status == 0)
+        plex_exit(ctx, ref, "kill"); /* it came too late */
     pump(ctx, sup, false);
     return 0;
 }

@@ -8,7 +8,9 @@
  * `supervisor` points here is one: started with plex_spawn(.wait = true) it
  * starts its children in order, each when the one before has finished its
  * init; if one fails, those before it are stopped in reverse order and the
- * start fails. Manifests declare the same as a tree (docs/supervision.md).
+ * start fails. A child whose init ends itself with the reason "ignore" counts
+ * as started, without a process. Manifests declare the same as a tree
+ * (docs/supervision.md).
  */
 enum plex_strategy {
     PLEX_ONE_FOR_ONE = 1,
@@ -51,7 +53,7 @@ struct plex_supervisor {
     const struct plex_child *children;
     /* Exponential back-off between restarts of one child; 0: at once. */
     uint32_t backoff_initial_ms;
-    uint32_t backoff_max_ms;
+    uint32_t backoff_max_ms; /* 0: 60,000 */
 };
 struct plex_child_info {
     char id[128];
