@@ -301,8 +301,12 @@ enqueue(struct rt_exec *exec, struct rt_proc *proc)
         ready_add(&rt->execs[0], proc);
     else if (exec == &rt->outside)
         overflow_add(rt, proc, proc, 1);
-    else
+    else {
+        /* Not one of a pair, whatever was the case before. */
+        if (atomic_load_explicit(&exec->paired, memory_order_relaxed))
+            atomic_store_explicit(&exec->paired, false, memory_order_relaxed);
         rt_ring_push(exec, proc);
+    }
     if (rt->config.executors != 0)
         wake_one(rt);
 }
