@@ -28,6 +28,43 @@ json_name(const char *proto, char out[NAME_MAX_BYTES])
     return out;
 }
 
+/* The tuple space's messages have a JSON form of their own: names as in the
+ * proto, 64-bit integers as numbers, and tuples and templates as lists. */
+static bool
+is_plain(const ProtobufCMessageDescriptor *message)
+{
+    return strcmp(message->package_name, "plexspaces.tuplespace.v1") == 0;
+}
+
+/* NULL: it has its members. */
+static json_t *
+plain_schema(const ProtobufCMessageDescriptor *message)
+{
+    const char *name = message->short_name;
+
+    if (!is_plain(message))
+        return NULL;
+    if (strcmp(name, "Field") == 0)
+        return json_pack("{s:s}", "description",
+                         "a JSON value; {\"bytes\": base64}, {\"tuple\": "
+                         "[...]}, {\"int\": text}, {\"float\": text}");
+    if (strcmp(name, "Template") == 0)
+        return json_pack("{s:s, s:{}, s:s}", "type", "array", "items",
+                         "description",
+                         "for each field an exact value, or an object as "
+                         "matcher: {\"any\": true}, {\"gt\": 1}, ...");
+    if (strcmp(name, "Tuple") == 0)
+        return json_pack(
+            "{s:[{s:s, s:{}}, {s:s, s:{s:{s:s}, s:{s:s, s:{}}, s:{s:s}, "
+            "s:{s:s}, s:{s:s}}}], s:s}",
+            "oneOf", "type", "array", "items", "type", "object", "properties",
+            "id", "type", "string", "fields", "type", "array", "items",
+            "expires_ms", "type", "integer", "owner", "type", "string",
+            "metadata", "type", "string", "description",
+            "a list of fields in requests, an object in answers");
+    return NULL;
+}
+
 static void message_add(json_t *schemas,
                         const ProtobufCMessageDescriptor *message);
 
@@ -115,6 +152,11 @@ message_add(json_t *schemas, const ProtobufCMessageDescriptor *message)
 
     if (json_object_get(schemas, message->name) != NULL)
         return;
+    schema = plain_schema(message);
+    if (schema != NULL) {
+        json_object_set_new(schemas, message->name, schema);
+        return;
+    }
     properties = json_object();
     schema = json_pack("{s:s, s:o, s:b}", "type", "object", "properties",
                        properties, "additionalProperties", 0);
@@ -122,7 +164,9 @@ message_add(json_t *schemas, const ProtobufCMessageDescriptor *message)
     json_object_set_new(schemas, message->name, schema);
     for (unsigned i = 0; i < message->n_fields; i++)
         json_object_set_new(properties,
-                            json_name(message->fields[i].name, name),
+                            is_plain(message)
+                                ? message->fields[i].name
+                                : json_name(message->fields[i].name, name),
                             field_schema(schemas, &message->fields[i]));
 }
 

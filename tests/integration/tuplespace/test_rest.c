@@ -581,6 +581,29 @@ START_TEST(bad_requests_say_what_is_wrong)
 }
 END_TEST
 
+START_TEST(openapi_describes_the_json_form)
+{
+    json_t *document, *schemas;
+
+    get("/openapi.json");
+    ck_assert_int_eq(answer.status, 200);
+    document = json_loads(answer.body, 0, NULL);
+    schemas =
+        json_object_get(json_object_get(document, "components"), "schemas");
+    ck_assert_str_eq(
+        json_string_value(json_object_get(
+            json_object_get(schemas, "plexspaces.tuplespace.v1.Template"),
+            "type")),
+        "array");
+    ck_assert_ptr_nonnull(json_object_get(
+        json_object_get(
+            json_object_get(schemas, "plexspaces.tuplespace.v1.WriteRequest"),
+            "properties"),
+        "ttl_ms"));
+    json_decref(document);
+}
+END_TEST
+
 START_TEST(a_tuple_space_that_is_away_is_503)
 {
     plex_instance_stop(tuplespace);
@@ -615,6 +638,7 @@ main(void)
     tcase_add_test(tcase, guaranteed_events_wait_until_acknowledged);
     tcase_add_test(tcase, events_are_streamed);
     tcase_add_test(tcase, bad_requests_say_what_is_wrong);
+    tcase_add_test(tcase, openapi_describes_the_json_form);
     tcase_add_test(tcase, a_tuple_space_that_is_away_is_503);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
