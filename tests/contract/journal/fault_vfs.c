@@ -194,9 +194,11 @@ f_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
 {
     sqlite3_file *real = of(file)->real;
     enum fault fault;
+    bool dead;
     int rc = SQLITE_OK;
 
     (void)pthread_mutex_lock(&state.mutex);
+    dead = state.crashed;
     fault = next_fault(KIND_WRITE);
     if (fault == FAULT_CRASH)
         rc = SQLITE_IOERR_WRITE;
@@ -206,13 +208,12 @@ f_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
         rc = SQLITE_IOERR_WRITE;
     else if (fault == FAULT_WRITE_PART)
         len /= 2;
-    if (rc == SQLITE_OK || (fault == FAULT_CRASH && state.hit)) {
+    /* The write that the crash interrupts may be on the disk, in part. */
+    if (rc == SQLITE_OK || (fault == FAULT_CRASH && !dead)) {
         change_add(of(file)->image, data, len, at);
         if (rc == SQLITE_OK)
             rc = real->pMethods->xWrite(real, data, len, at);
     }
-    if (fault == FAULT_CRASH)
-        state.hit = true;
     (void)pthread_mutex_unlock(&state.mutex);
     return fault == FAULT_WRITE_PART ? SQLITE_IOERR_WRITE : rc;
 }
@@ -388,16 +389,15 @@ fault_vfs_arm(enum fault fault, uint64_t at, uint64_t times)
     (void)pthread_mutex_unlock(&state.mutex);
 }
 
-uint64_t
-fault_vfs_operations(void)
-{
-    return state.operations;
-}
-
 bool
 fault_vfs_hit(void)
 {
-    return state.hit;
+    bool hit;
+
+    (void)pthread_mutex_lock(&state.mutex);
+    hit = state.hit;
+    (void)pthread_mutex_unlock(&state.mutex);
+    return hit;
 }
 
 static void
@@ -439,6 +439,8 @@ fault_vfs_image(const char *from, const char *to, unsigned seed)
     (void)snprintf(log_to, sizeof log_to, "%s-wal", to);
     (void)snprintf(shm, sizeof shm, "%s-shm", to);
     (void)remove(shm);
+    (void)pthread_mutex_lock(&state.mutex);
     image_write(from, to, seed);
     image_write(log_from, log_to, seed > 1 ? seed + 1 : seed);
+    (void)pthread_mutex_unlock(&state.mutex);
 }

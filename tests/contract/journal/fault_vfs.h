@@ -25,7 +25,6 @@ void fault_vfs_install(void);
 /* Forget all files; the `at`th operation from now on (from 1) fails if it is
  * of the fault's kind; `times` of them do. */
 void fault_vfs_arm(enum fault fault, uint64_t at, uint64_t times);
-uint64_t fault_vfs_operations(void);
 bool fault_vfs_hit(void); /* did it happen? */
 /* Write what a disk could have into `to` for the database `from` and its log.
  * 0: only what was flushed; 1: all; else something in between, by that seed. */
