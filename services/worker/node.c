@@ -119,6 +119,19 @@ workers_mark(const struct reg_catalog *catalog)
     return mark;
 }
 
+static bool
+has_plain(const struct reg_catalog *catalog)
+{
+    size_t n;
+    const struct reg_app *apps = reg_catalog_apps(catalog, &n);
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t t = 0; t < apps[i].n_types; t++)
+            if (!apps[i].types[t].is_virtual)
+                return true;
+    return false;
+}
+
 void
 work_node_catalog(struct work_node *node, struct reg_catalog *catalog)
 {
@@ -126,6 +139,7 @@ work_node_catalog(struct work_node *node, struct reg_catalog *catalog)
     const uint64_t mark = workers_mark(catalog);
 
     node->catalog = reg_catalog_ref(catalog);
+    node->has_plain = has_plain(catalog);
     reg_catalog_unref(old);
     work_dist_catalog(node->dist, catalog);
     if (mark != node->workers) {

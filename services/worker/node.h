@@ -33,7 +33,7 @@ enum {
     WORK_CONSOLES_MAX = 256,     /* requests to supervisors under way */
     /* So long after the registry's lease has run out trees go on: it gives
      * them to another worker only later (reg_core_config.hold_ms). */
-    WORK_TREE_SLACK_MS = 1300,
+    WORK_TREE_SLACK_MS = 800,
     WORK_TREE_AGAIN_MS = 1000, /* doubles, up to */
     WORK_TREE_AGAIN_MAX_MS = 60000,
 };

@@ -257,7 +257,7 @@ work_node_invoke(struct work_node *node, struct plex_call *call,
                  const struct work_message *message)
 {
     const struct reg_actor_type *declared =
-        node->catalog == NULL
+        !node->has_plain
             ? NULL
             : reg_catalog_type(node->catalog, message->to.tenant,
                                message->to.ns, message->to.type, NULL);

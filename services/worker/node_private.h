@@ -84,6 +84,7 @@ struct work_node {
     struct rt *rt;
     struct work_dist *dist;
     struct reg_catalog *catalog;
+    bool has_plain;   /* types that are not virtual */
     uint64_t workers; /* those who are there, as one number */
     bool draining, allowed, evicted, stopping;
     struct work_queue notes;

@@ -179,6 +179,13 @@ kill -9 "$(suite_daemon worker-1)"
 until_true "the tree of a lost worker is run anew" 40 moved alice "$old"
 until_true "with all its children" 40 in_the_room 2
 
+# -- the loss of the registry ---------------------------------------------------------
+gone() { ! "$plex" actor inspect chat; }
+kill -STOP "$(suite_daemon registry)"
+until_true "who cannot renew its lease stops its trees" 20 gone
+kill -CONT "$(suite_daemon registry)"
+until_true "and runs them again when it can" 20 in_the_room 2
+
 # -- draining -------------------------------------------------------------------------
 where_root() { "$plex" actor inspect chat | awk '$1 == "node" { print $2 }'; }
 root=$(where_root)
@@ -189,7 +196,6 @@ until_true "a drained worker gives its trees away" 20 on_other
 
 # -- the application --------------------------------------------------------------
 check "the application is stopped" 0 'stopped' "$plex" application stop chat
-gone() { ! "$plex" actor inspect chat; }
 until_true "its processes are stopped" 20 gone
 until_true "in the reverse order of their start" 10 bash -c \
     "[[ \$('$plex' events --type stopped | awk '/reason: shutdown/ { print \$3 }' |
