@@ -1,4 +1,4 @@
-#include "services/registry/shell_keep.h"
+#include "services/registry/shell_lane.h"
 
 #include "common/log.h"
 #include "common/name.h"
@@ -17,285 +17,9 @@ enum {
     DEADLINE_MS = 100, /* the answer to who waits leaves so much earlier */
 };
 
-/* What differs between keys and locks. */
-struct lane;
-struct lane_ops {
-    const char *area;
-    const char *counter_name;
-    void *(*create)(const struct reg_keep_config *config);
-    void (*free)(void *core);
-    enum plex_status (*load)(struct lane *lane, const struct reg_row *row,
-                             struct plex_err *err);
-    void (*loaded)(void *core, uint64_t counter, struct reg_when when);
-    bool (*next)(void *core, struct reg_keep_action *out);
-    void (*action_free)(struct reg_keep_action *action);
-    /* `row` without its body, which is appended to `body`. */
-    enum plex_status (*row)(const struct reg_keep_action *action,
-                            struct reg_row *row, struct plex_buf *body,
-                            struct plex_err *err);
-    enum plex_status (*answer)(struct lane *lane,
-                               const struct reg_keep_action *action,
-                               struct plex_buf *out, struct plex_err *err);
-    uint64_t (*counter)(void *core);
-    uint64_t (*wake)(void *core);
-    void (*tick)(void *core, struct reg_when when);
-    void (*dismiss)(void *core, const char *why);
-};
-
-struct lane {
-    const struct lane_ops *ops;
-    const struct plex_host *host;
-    const struct reg_keep_config *config;
-    const char *dsn;
-    void *core;            /* NULL while the store is lost */
-    struct reg_rows *rows; /* the same */
-    struct plex_timer *timer;
-    struct plex_task commit;
-    bool committing; /* `commit` is deferred */
-    bool draining;
-    uint64_t counter; /* as loaded */
-    struct plex_arena arena;
-    struct plex_counter *commits, *failures;
-};
 struct reg_keep {
     struct reg_keep_config config;
-    struct lane kv, lock;
-};
-
-static struct reg_when
-now(void)
-{
-    return (struct reg_when){plex_now(), plex_wall_ms()};
-}
-
-static bool
-caller_gone(void *call)
-{
-    return plex_call_abandoned(call);
-}
-
-/* -- keys ------------------------------------------------------------------ */
-
-static void *
-kv_create(const struct reg_keep_config *config)
-{
-    struct reg_kv_config kv = reg_kv_defaults;
-
-    kv.keys_max = config->kv_keys_max;
-    kv.bytes_max = config->kv_memory_max_bytes;
-    kv.gone = caller_gone;
-    return reg_kv_create(&kv);
-}
-
-static void
-kv_free(void *core)
-{
-    reg_kv_free(core);
-}
-
-static enum plex_status
-kv_load(struct lane *lane, const struct reg_row *row, struct plex_err *err)
-{
-    struct reg_kv_rec rec = {0};
-    struct reg_kv_row seen = {0};
-
-    if (row->kind == REG_ROW_VALUE) {
-        if (reg_wire_kv_value_in(row->body, &lane->arena, &rec, err) != PLEX_OK)
-            return err->status;
-        reg_kv_load(lane->core, row->tenant, row->ns, row->name, &rec);
-        return PLEX_OK;
-    }
-    if (reg_wire_kv_request_in(row->body, &lane->arena, &seen, err) != PLEX_OK)
-        return err->status;
-    seen.tenant = (char *)(uintptr_t)row->tenant;
-    seen.ns = (char *)(uintptr_t)row->ns;
-    seen.id = (char *)(uintptr_t)row->name;
-    reg_kv_load_request(lane->core, &seen);
-    return PLEX_OK;
-}
-
-static void
-kv_loaded(void *core, uint64_t counter, struct reg_when when)
-{
-    reg_kv_loaded(core, counter, when);
-}
-
-static bool
-kv_next(void *core, struct reg_keep_action *out)
-{
-    return reg_kv_next(core, out);
-}
-
-static enum plex_status
-kv_row(const struct reg_keep_action *action, struct reg_row *row,
-       struct plex_buf *body, struct plex_err *err)
-{
-    const struct reg_kv_row *from = action->answer;
-    const bool value = from->kind == REG_ROW_VALUE;
-
-    row->kind = from->kind;
-    row->tenant = value ? from->rec->tenant : from->tenant;
-    row->ns = value ? from->rec->ns : from->ns;
-    row->name = value ? from->rec->key : from->id;
-    row->gone = from->gone;
-    return row->gone ? PLEX_OK : reg_wire_kv_row_out(from, body, err);
-}
-
-static enum plex_status
-kv_answer(struct lane *lane, const struct reg_keep_action *action,
-          struct plex_buf *out, struct plex_err *err)
-{
-    return reg_wire_kv_answer(action->answer, reg_rows_backend(lane->rows),
-                              &lane->arena, out, err);
-}
-
-static uint64_t
-kv_counter(void *core)
-{
-    return reg_kv_revision(core);
-}
-
-static uint64_t
-kv_wake(void *core)
-{
-    return reg_kv_wake(core);
-}
-
-static void
-kv_tick(void *core, struct reg_when when)
-{
-    reg_kv_tick(core, when);
-}
-
-static void
-kv_dismiss(void *core, const char *why)
-{
-    reg_kv_dismiss(core, why);
-}
-
-static const struct lane_ops kv_ops = {
-    .area = "kv",
-    .counter_name = "revision",
-    .create = kv_create,
-    .free = kv_free,
-    .load = kv_load,
-    .loaded = kv_loaded,
-    .next = kv_next,
-    .action_free = reg_kv_action_free,
-    .row = kv_row,
-    .answer = kv_answer,
-    .counter = kv_counter,
-    .wake = kv_wake,
-    .tick = kv_tick,
-    .dismiss = kv_dismiss,
-};
-
-/* -- locks ----------------------------------------------------------------- */
-
-static void *
-lock_create(const struct reg_keep_config *config)
-{
-    struct reg_lock_config lock = reg_lock_defaults;
-
-    lock.locks_max = config->locks_max;
-    lock.waiters_max = config->lock_waiters_max;
-    lock.gone = caller_gone;
-    return reg_locks_create(&lock);
-}
-
-static void
-lock_free(void *core)
-{
-    reg_locks_free(core);
-}
-
-static enum plex_status
-lock_load(struct lane *lane, const struct reg_row *row, struct plex_err *err)
-{
-    struct reg_lock_info info = {0};
-
-    if (reg_wire_lock_row_in(row->body, &lane->arena, &info, err) != PLEX_OK)
-        return err->status;
-    info.tenant = (char *)(uintptr_t)row->tenant;
-    info.ns = (char *)(uintptr_t)row->ns;
-    info.key = (char *)(uintptr_t)row->name;
-    reg_locks_load(lane->core, &info, now());
-    return PLEX_OK;
-}
-
-static void
-lock_loaded(void *core, uint64_t counter, struct reg_when when)
-{
-    (void)when;
-    reg_locks_loaded(core, counter);
-}
-
-static bool
-lock_next(void *core, struct reg_keep_action *out)
-{
-    return reg_locks_next(core, out);
-}
-
-static enum plex_status
-lock_row(const struct reg_keep_action *action, struct reg_row *row,
-         struct plex_buf *body, struct plex_err *err)
-{
-    const struct reg_lock_row *from = action->answer;
-
-    row->kind = REG_ROW_LOCK;
-    row->tenant = from->lock.tenant;
-    row->ns = from->lock.ns;
-    row->name = from->lock.key;
-    row->gone = from->gone;
-    return row->gone ? PLEX_OK : reg_wire_lock_row_out(&from->lock, body, err);
-}
-
-static enum plex_status
-lock_answer(struct lane *lane, const struct reg_keep_action *action,
-            struct plex_buf *out, struct plex_err *err)
-{
-    return reg_wire_lock_answer(action->answer, &lane->arena, out, err);
-}
-
-static uint64_t
-lock_counter(void *core)
-{
-    return reg_locks_token(core);
-}
-
-static uint64_t
-lock_wake(void *core)
-{
-    return reg_locks_wake(core);
-}
-
-static void
-lock_tick(void *core, struct reg_when when)
-{
-    reg_locks_tick(core, when);
-}
-
-static void
-lock_dismiss(void *core, const char *why)
-{
-    reg_locks_dismiss(core, why);
-}
-
-static const struct lane_ops lock_ops = {
-    .area = "lock",
-    .counter_name = "token",
-    .create = lock_create,
-    .free = lock_free,
-    .load = lock_load,
-    .loaded = lock_loaded,
-    .next = lock_next,
-    .action_free = reg_lock_action_free,
-    .row = lock_row,
-    .answer = lock_answer,
-    .counter = lock_counter,
-    .wake = lock_wake,
-    .tick = lock_tick,
-    .dismiss = lock_dismiss,
+    struct reg_lane kv, lock;
 };
 
 /* -- stores ---------------------------------------------------------------- */
@@ -303,7 +27,7 @@ static const struct lane_ops lock_ops = {
 static enum plex_status
 load_row(void *arg, const struct reg_row *row, struct plex_err *err)
 {
-    struct lane *lane = arg;
+    struct reg_lane *lane = arg;
 
     plex_arena_reset(&lane->arena);
     if (row->kind == REG_ROW_COUNTER)
@@ -318,7 +42,7 @@ load_row(void *arg, const struct reg_row *row, struct plex_err *err)
 }
 
 static void
-lane_close(struct lane *lane)
+lane_close(struct reg_lane *lane)
 {
     if (lane->core != NULL)
         lane->ops->free(lane->core);
@@ -328,7 +52,7 @@ lane_close(struct lane *lane)
 }
 
 static enum plex_status
-lane_open(struct lane *lane, struct plex_err *err)
+lane_open(struct reg_lane *lane, struct plex_err *err)
 {
     if (reg_rows_open(&lane->rows, lane->dsn, lane->ops->area, err) != PLEX_OK)
         return plex_err_wrap(err, "store of %s", lane->ops->area);
@@ -338,12 +62,12 @@ lane_open(struct lane *lane, struct plex_err *err)
         lane_close(lane);
         return err->status;
     }
-    lane->ops->loaded(lane->core, lane->counter, now());
+    lane->ops->loaded(lane->core, lane->counter, reg_lane_now());
     return PLEX_OK;
 }
 
 static void
-timer_arm(struct lane *lane)
+timer_arm(struct reg_lane *lane)
 {
     uint64_t wake, at;
 
@@ -363,7 +87,7 @@ timer_arm(struct lane *lane)
 /* -- one commit per iteration ---------------------------------------------- */
 
 static void
-reply_make(struct lane *lane, const struct reg_keep_action *action,
+reply_make(struct reg_lane *lane, const struct reg_keep_action *action,
            struct plex_replies *replies)
 {
     struct plex_reply *reply =
@@ -378,7 +102,7 @@ reply_make(struct lane *lane, const struct reg_keep_action *action,
 }
 
 static enum plex_status
-row_write(struct lane *lane, const struct reg_keep_action *action,
+row_write(struct reg_lane *lane, const struct reg_keep_action *action,
           struct plex_err *err)
 {
     struct plex_buf body = {.max = REG_ROW_BODY_MAX};
@@ -394,7 +118,7 @@ row_write(struct lane *lane, const struct reg_keep_action *action,
 }
 
 static enum plex_status
-counter_write(struct lane *lane, struct plex_err *err)
+counter_write(struct reg_lane *lane, struct plex_err *err)
 {
     struct plex_buf body = {.max = 64};
     struct reg_row row = {.kind = REG_ROW_COUNTER,
@@ -413,7 +137,7 @@ counter_write(struct lane *lane, struct plex_err *err)
 }
 
 static enum plex_status
-actions_apply(struct lane *lane, struct plex_replies *replies,
+actions_apply(struct reg_lane *lane, struct plex_replies *replies,
               struct plex_err *err)
 {
     enum plex_status status = PLEX_OK;
@@ -435,7 +159,7 @@ actions_apply(struct lane *lane, struct plex_replies *replies,
 /* What the core holds was not stored: forget it and start from the store. One
  * that is another registry's by now is not ours to open again. */
 static void
-store_lost(struct lane *lane, struct plex_replies *replies,
+store_lost(struct reg_lane *lane, struct plex_replies *replies,
            const struct plex_err *err)
 {
     struct reg_keep_action action;
@@ -459,7 +183,7 @@ store_lost(struct lane *lane, struct plex_replies *replies,
 static void
 commit_run(struct plex_task *task)
 {
-    struct lane *lane = plex_container_of(task, struct lane, commit);
+    struct reg_lane *lane = plex_container_of(task, struct reg_lane, commit);
     struct plex_replies replies = {0};
     struct plex_err err = {0};
     enum plex_status status;
@@ -479,7 +203,7 @@ commit_run(struct plex_task *task)
 }
 
 static void
-commit_defer(struct lane *lane)
+commit_defer(struct reg_lane *lane)
 {
     if (lane->committing)
         return;
@@ -490,7 +214,7 @@ commit_defer(struct lane *lane)
 static void
 on_timer(void *arg)
 {
-    struct lane *lane = arg;
+    struct reg_lane *lane = arg;
     struct plex_err err = {0};
 
     if (lane->core == NULL) {
@@ -502,7 +226,7 @@ on_timer(void *arg)
         timer_arm(lane);
         return;
     }
-    lane->ops->tick(lane->core, now());
+    lane->ops->tick(lane->core, reg_lane_now());
     commit_defer(lane);
 }
 
@@ -510,7 +234,7 @@ on_timer(void *arg)
 
 /* Readies the arena; false: it was answered. */
 static bool
-call_begin(struct lane *lane, struct plex_call *call)
+call_begin(struct reg_lane *lane, struct plex_call *call)
 {
     struct plex_err err;
 
@@ -553,7 +277,7 @@ patience(const struct plex_call *call, uint64_t wanted_ms)
 }
 
 static void
-kv_call(struct lane *lane, struct plex_call *call, uint32_t method)
+kv_call(struct reg_lane *lane, struct plex_call *call, uint32_t method)
 {
     struct reg_kv_request request;
     struct plex_err err;
@@ -578,12 +302,12 @@ kv_call(struct lane *lane, struct plex_call *call, uint32_t method)
         request.request_id = id;
     }
     request.timeout_ms = patience(call, request.timeout_ms);
-    reg_kv_request(lane->core, call, &request, now());
+    reg_kv_request(lane->core, call, &request, reg_lane_now());
     commit_defer(lane);
 }
 
 static void
-lock_call(struct lane *lane, struct plex_call *call, uint32_t method)
+lock_call(struct reg_lane *lane, struct plex_call *call, uint32_t method)
 {
     struct reg_lock_request request;
     char version[REG_LOCK_VERSION_LEN + 1];
@@ -603,7 +327,7 @@ lock_call(struct lane *lane, struct plex_call *call, uint32_t method)
     request.tenant = tenant_of(call);
     request.ns = ns_of(call, request.ns);
     request.wait_ms = patience(call, request.wait_ms);
-    reg_locks_request(lane->core, call, &request, now());
+    reg_locks_request(lane->core, call, &request, reg_lane_now());
     commit_defer(lane);
 }
 
@@ -631,7 +355,7 @@ REG_KEEP_METHODS(X)
 static uint64_t
 read_keys(void *arg)
 {
-    const struct lane *lane = arg;
+    const struct reg_lane *lane = arg;
 
     return lane->core == NULL ? 0 : reg_kv_stats(lane->core).keys;
 }
@@ -639,7 +363,7 @@ read_keys(void *arg)
 static uint64_t
 read_bytes(void *arg)
 {
-    const struct lane *lane = arg;
+    const struct reg_lane *lane = arg;
 
     return lane->core == NULL ? 0 : reg_kv_stats(lane->core).bytes;
 }
@@ -647,7 +371,7 @@ read_bytes(void *arg)
 static uint64_t
 read_held(void *arg)
 {
-    const struct lane *lane = arg;
+    const struct reg_lane *lane = arg;
 
     return lane->core == NULL ? 0 : reg_locks_stats(lane->core).held;
 }
@@ -655,7 +379,7 @@ read_held(void *arg)
 static uint64_t
 read_waiters(void *arg)
 {
-    const struct lane *lane = arg;
+    const struct reg_lane *lane = arg;
 
     return lane->core == NULL ? 0 : reg_locks_stats(lane->core).waiters;
 }
@@ -676,7 +400,7 @@ metrics_open(struct reg_keep *keep, struct plex_metrics *metrics)
 }
 
 static enum plex_status
-lane_start(struct lane *lane, const struct lane_ops *ops,
+lane_start(struct reg_lane *lane, const struct reg_lane_ops *ops,
            const struct reg_keep_config *config, const char *dsn,
            const struct plex_host *host, struct plex_err *err)
 {
@@ -720,9 +444,9 @@ reg_keep_start(struct reg_keep **out, const struct reg_keep_config *config,
     keep->config = *config;
     *out = keep;
     err->status = PLEX_OK;
-    if (lane_start(&keep->kv, &kv_ops, &keep->config, config->kv_dsn, host,
+    if (lane_start(&keep->kv, &reg_lane_kv, &keep->config, config->kv_dsn, host,
                    err) != PLEX_OK ||
-        lane_start(&keep->lock, &lock_ops, &keep->config, config->lock_dsn,
+        lane_start(&keep->lock, &reg_lane_lock, &keep->config, config->lock_dsn,
                    host, err) != PLEX_OK) {
         reg_keep_stop(keep);
         *out = NULL;
@@ -733,7 +457,7 @@ reg_keep_start(struct reg_keep **out, const struct reg_keep_config *config,
 }
 
 static void
-lane_drain(struct lane *lane)
+lane_drain(struct reg_lane *lane)
 {
     lane->draining = true;
     if (lane->core == NULL)
@@ -750,7 +474,7 @@ reg_keep_drain(struct reg_keep *keep)
 }
 
 static void
-lane_stop(struct lane *lane)
+lane_stop(struct reg_lane *lane)
 {
     lane_close(lane);
     plex_timer_free(lane->timer);
