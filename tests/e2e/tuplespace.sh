@@ -77,11 +77,16 @@ under_fire()
             answers
             sleep 0.02
         done
-        [ -n "${daemons[3]:-}" ] && slot=$((kills % 2 * 3))
+        # One that sleeps until it has lost its shards must not answer for them
+        # when it wakes.
+        if [ -n "${daemons[3]:-}" ]; then
+            slot=$((kills % 2 * 3))
+            kill -STOP "${daemons[3 - slot]}"
+            sleep 2.5
+            kill -CONT "${daemons[3 - slot]}"
+        fi
         kill -9 "${daemons[$slot]}"
         wait "${daemons[$slot]}" 2>/dev/null
-        # The other one takes over before it is back, every second time.
-        [ $slot -eq 0 ] || sleep 2
         tuplespace "$1" $slot
         kills=$((kills + 1))
     done
