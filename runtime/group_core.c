@@ -1,0 +1,177 @@
+#include "runtime/group_core.h"
+
+#include "common/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+struct point {
+    uint64_t hash;
+    uint32_t shard;
+};
+struct rt_group_map {
+    enum rt_partition partition;
+    uint32_t shards;
+    uint64_t seed;
+    char **bounds;        /* RANGE: shards - 1 */
+    struct point *points; /* CONSISTENT: in order of the hash */
+    size_t n_points;
+};
+
+static int
+key_compare(struct plex_bytes key, const char *bound)
+{
+    const size_t len = strlen(bound);
+    const size_t both = key.len < len ? key.len : len;
+    const int order = both == 0 ? 0 : memcmp(key.data, bound, both);
+
+    if (order != 0)
+        return order;
+    return key.len == len ? 0 : key.len < len ? -1 : 1;
+}
+
+static enum plex_status
+bounds_copy(struct rt_group_map *map, const struct rt_group_config *config,
+            struct plex_err *err)
+{
+    map->bounds = plex_calloc(config->shards, sizeof *map->bounds);
+    if (config->shards > 1 && config->bounds == NULL)
+        return plex_err_set(err, PLEX_INVALID,
+                            "a range partition of %u shards needs %u bounds",
+                            config->shards, config->shards - 1);
+    for (uint32_t i = 0; i + 1 < config->shards; i++) {
+        map->bounds[i] = plex_strdup(config->bounds[i]);
+        if (i > 0 && strcmp(map->bounds[i - 1], map->bounds[i]) >= 0)
+            return plex_err_set(err, PLEX_INVALID,
+                                "bounds[%u] \"%.40s\" must be greater than "
+                                "bounds[%u] \"%.40s\"",
+                                i, map->bounds[i], i - 1, map->bounds[i - 1]);
+    }
+    return PLEX_OK;
+}
+
+static int
+point_compare(const void *left, const void *right)
+{
+    const struct point *a = left, *b = right;
+
+    if (a->hash != b->hash)
+        return a->hash < b->hash ? -1 : 1;
+    return a->shard < b->shard ? -1 : a->shard > b->shard;
+}
+
+/* A shard's points do not depend on how many others there are: so only what
+ * falls to new points moves. */
+static void
+ring_make(struct rt_group_map *map)
+{
+    size_t n = 0;
+
+    map->points =
+        plex_calloc((size_t)map->shards * RT_GROUP_POINTS, sizeof *map->points);
+    for (uint32_t shard = 0; shard < map->shards; shard++)
+        for (uint32_t i = 0; i < RT_GROUP_POINTS; i++) {
+            const uint32_t name[2] = {shard, i};
+
+            map->points[n++] = (struct point){
+                XXH3_64bits_withSeed(name, sizeof name, map->seed), shard};
+        }
+    map->n_points = n;
+    qsort(map->points, n, sizeof *map->points, point_compare);
+}
+
+enum plex_status
+rt_group_create(const struct rt_group_config *config, struct rt_group_map **out,
+                struct plex_err *err)
+{
+    struct rt_group_map *map;
+
+    if (config->shards < 1 || config->shards > RT_GROUP_SHARDS_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "shards is %u, it must be 1 to %d", config->shards,
+                            RT_GROUP_SHARDS_MAX);
+    if (config->partition < RT_PARTITION_HASH ||
+        config->partition > RT_PARTITION_CONSISTENT)
+        return plex_err_set(err, PLEX_INVALID,
+                            "partition must be hash, range or consistent");
+    map = plex_calloc(1, sizeof *map);
+    map->partition = config->partition;
+    map->shards = config->shards;
+    map->seed = config->seed;
+    if (config->partition == RT_PARTITION_RANGE &&
+        bounds_copy(map, config, err) != PLEX_OK) {
+        rt_group_free(map);
+        return err->status;
+    }
+    if (config->partition == RT_PARTITION_CONSISTENT)
+        ring_make(map);
+    *out = map;
+    return PLEX_OK;
+}
+
+void
+rt_group_free(struct rt_group_map *map)
+{
+    if (map == NULL)
+        return;
+    for (uint32_t i = 0; map->bounds != NULL && i < map->shards; i++)
+        free(map->bounds[i]);
+    free(map->bounds);
+    free(map->points);
+    free(map);
+}
+
+uint32_t
+rt_group_shards(const struct rt_group_map *map)
+{
+    return map->shards;
+}
+
+static uint32_t
+range_shard(const struct rt_group_map *map, struct plex_bytes key)
+{
+    uint32_t low = 0, high = map->shards - 1;
+
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+
+        if (key_compare(key, map->bounds[middle]) < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* The first point at or after the hash, around the ring. */
+static uint32_t
+ring_shard(const struct rt_group_map *map, uint64_t hash)
+{
+    size_t low = 0, high = map->n_points;
+
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+
+        if (map->points[middle].hash < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return map->points[low == map->n_points ? 0 : low].shard;
+}
+
+uint32_t
+rt_group_shard(const struct rt_group_map *map, struct plex_bytes key)
+{
+    uint64_t hash;
+
+    if (map->partition == RT_PARTITION_RANGE)
+        return range_shard(map, key);
+    hash = XXH3_64bits_withSeed(key.data, key.len, map->seed);
+    if (map->partition == RT_PARTITION_CONSISTENT)
+        return ring_shard(map, hash);
+    /* Its share of the hashes' range: even, and without a division. */
+    return (uint32_t)(((unsigned __int128)hash * map->shards) >> 64);
+}
