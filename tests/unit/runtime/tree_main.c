@@ -5,12 +5,17 @@
 #include "tests/unit/runtime/tree.h"
 
 /*
- * plex-sim-actors --seeds A..B [--steps N] [--bite NAME] [--storm] [--verbose]
+ * plex-sim-actors --seeds A..B [--steps N] [--bite NAME] [--storm | --dump]
+ * [--verbose]
  *
  * For each seed a random tree of supervision and a random life for it, once by
  * the runtime and once by the model; whatever they see differently is printed
  * with the seed. With --bite the runtime is given a mistake that must be found:
  * exit status 0 then means that it was.
+ *
+ * With --dump nothing is run: trees, steps and what the model expects are
+ * printed as Erlang terms, for otp_compare.erl to play on OTP's own
+ * supervisor. There are no other nodes then, and restarts are never forgotten.
  *
  * With --storm several things happen at once. What comes of that depends on
  * their order, so only what must hold in any case is checked.
@@ -24,7 +29,7 @@ struct run {
     unsigned long first, last;
     int steps;
     enum tree_bite bite;
-    bool verbose, storm;
+    bool verbose, storm, dump;
     uint64_t happened, lines;
 };
 
@@ -146,6 +151,81 @@ storm_run(struct run *run, unsigned long seed)
     return wrong == NULL;
 }
 
+static void
+dump_tree(const struct tree *tree)
+{
+    (void)printf("{tree, [");
+    for (int i = 0; i < tree->n; i++) {
+        const struct tree_node *node = &tree->nodes[i];
+
+        (void)printf("%s\n {%d, %d, %s, %s, %d, %s, %u, %d, %u, %d, %u, %d, [",
+                     i == 0 ? "" : ",", i, node->parent,
+                     node->sup ? "supervisor" : "leaf",
+                     node->dynamic ? "dynamic" : "static", (int)node->restart,
+                     node->significant ? "true" : "false", node->shutdown_ms,
+                     (int)node->kind, node->slow_ms, (int)node->strategy,
+                     node->intensity, (int)node->auto_shutdown);
+        for (int k = 0; k < node->n_kids; k++)
+            (void)printf("%s%d", k == 0 ? "" : ",", node->kids[k]);
+        (void)printf("]}");
+    }
+    (void)printf("]}.\n");
+}
+
+static void
+dump_log(const char *what, const struct step *step, struct tree_log *log)
+{
+    bool first = true;
+
+    (void)tree_log_differ(log, log); /* sorts it */
+    (void)printf("{%s, %d, %d, '%s', %d, [", what, (int)step->kind, step->node,
+                 step->reason, step->count);
+    for (size_t i = 0; i < log->n; i++) {
+        const struct tree_line *line = &log->lines[i];
+
+        if (line->what == '!')
+            continue;
+        (void)printf("%s{%d,%d,'%c',%d,'%s'}", first ? "" : ",", line->sup,
+                     line->life, line->what == '^' ? '+' : line->what,
+                     line->node, line->reason);
+        first = false;
+    }
+    (void)printf("]}.\n");
+    tree_log_clear(log);
+}
+
+static bool
+seed_dump(struct run *run, unsigned long seed)
+{
+    struct tree_random random = {seed};
+    struct tree_log log = {0};
+    struct step step = {.reason = ""};
+    struct tree tree;
+    struct model *model;
+
+    tree_make(&tree, &random);
+    for (int i = 0; i < tree.n; i++) {
+        tree.nodes[i].remote = false;
+        tree.nodes[i].period_ms = 1000000000;
+    }
+    (void)printf("{seed, %lu}.\n", seed);
+    dump_tree(&tree);
+    model = model_create(&tree, 0);
+    model_begin(model, &log);
+    dump_log("starts", &step, &log);
+    for (int i = 0; i < run->steps && model_alive(model, 0); i++) {
+        tree_step(&tree, &random, &step);
+        if (step.kind == STEP_NODE_DOWN || step.kind == STEP_NODE_UP)
+            continue;
+        model_step(model, &step, 0, &log);
+        dump_log("step", &step, &log);
+    }
+    (void)printf("{done, %s}.\n", model_alive(model, 0) ? "alive" : "dead");
+    model_free(model);
+    tree_log_free(&log);
+    return true;
+}
+
 static enum tree_bite
 bite_named(const char *name)
 {
@@ -168,6 +248,8 @@ parse(struct run *run, int argc, char **argv)
             run->verbose = true;
         else if (strcmp(argv[i], "--storm") == 0)
             run->storm = true;
+        else if (strcmp(argv[i], "--dump") == 0)
+            run->dump = true;
         else if (i + 1 < argc && strcmp(argv[i], "--seeds") == 0 &&
                  sscanf(argv[i + 1], "%lu..%lu", &run->first, &run->last) == 2)
             i++;
@@ -178,7 +260,7 @@ parse(struct run *run, int argc, char **argv)
         else {
             (void)fprintf(stderr,
                           "usage: %s --seeds A..B [--steps N] "
-                          "[--bite NAME] [--storm] [--verbose]\n",
+                          "[--bite NAME] [--storm | --dump] [--verbose]\n",
                           argv[0]);
             exit(2);
         }
@@ -192,6 +274,10 @@ main(int argc, char **argv)
     unsigned long bad = 0, seed;
 
     parse(&run, argc, argv);
+    for (seed = run.first; run.dump && seed <= run.last; seed++)
+        (void)seed_dump(&run, seed);
+    if (run.dump)
+        return EXIT_SUCCESS;
     for (seed = run.first; seed <= run.last && bad < 10; seed++)
         bad += !(run.storm ? storm_run(&run, seed) : seed_run(&run, seed));
     if (run.bite != BITE_NONE) {
