@@ -17,7 +17,7 @@ cli_run_fn cli_workflow_history;
 cli_run_fn cli_workflow_signal, cli_workflow_cancel, cli_workflow_pause,
     cli_workflow_resume, cli_workflow_terminate, cli_workflow_reset,
     cli_workflow_update, cli_workflow_approve, cli_workflow_query,
-    cli_workflow_steps, cli_workflow_why;
+    cli_workflow_steps, cli_workflow_why, cli_workflow_fork, cli_workflow_move;
 
 extern const struct plex_option cli_workflow_options[];
 extern const struct plex_option cli_workflow_deploy_options[];
@@ -25,6 +25,7 @@ extern const struct plex_option cli_workflow_import_options[];
 extern const struct plex_option cli_workflow_start_options[];
 extern const struct plex_option cli_workflow_list_options[];
 extern const struct plex_option cli_workflow_approve_options[];
+extern const struct plex_option cli_workflow_fork_options[];
 
 /* Rows of the table of commands. */
 // clang-format off
@@ -78,6 +79,12 @@ extern const struct plex_option cli_workflow_approve_options[];
      cli_workflow_options, cli_workflow_terminate}, \
     {"workflow", "reset", "EXECUTION STEP", 2, 2, "go back to a step and on from there", \
      cli_workflow_options, cli_workflow_reset}, \
+    {"workflow", "fork", "EXECUTION STEP", 2, 2, \
+     "begin another that has done what came before the step", \
+     cli_workflow_fork_options, cli_workflow_fork}, \
+    {"workflow", "move", "EXECUTION [VERSION]", 1, 2, \
+     "go on with another version of the definition", cli_workflow_options, \
+     cli_workflow_move}, \
     {"workflow", "update", "EXECUTION NAME [JSON]", 2, 3, "change a variable, as its rule allows", \
      cli_workflow_options, cli_workflow_update}, \
     {"workflow", "approve", "EXECUTION STEP", 2, 2, "answer a step that asks a person", \

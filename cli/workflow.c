@@ -15,7 +15,8 @@ enum { DEFINITION_MAX = 1 << 20 };
 #define BASE "/api/v1/workflows/"
 
 struct workflow_config {
-    const char *ns, *id, *version, *asl, *status, *definition;
+    const char *ns, *id, *version, *asl, *status, *definition, *labels, *signal,
+        *value;
     bool replace, reject;
 };
 #define ROW(name, type, field, def, help)                                    \
@@ -47,6 +48,11 @@ const struct plex_option cli_workflow_start_options[] = {
         "of the execution: the same again begins nothing new"),
     ROW("version", PLEX_OPTION_STRING, version, "",
         "of the definition; the newest without it"),
+    ROW("labels", PLEX_OPTION_STRING, labels, "",
+        "NAME=VALUE, several with commas"),
+    ROW("signal", PLEX_OPTION_STRING, signal, "",
+        "hand it this signal, also when it was begun before"),
+    ROW("value", PLEX_OPTION_STRING, value, "null", "the signal's, JSON"),
     {0},
 };
 const struct plex_option cli_workflow_list_options[] = {
@@ -54,6 +60,13 @@ const struct plex_option cli_workflow_list_options[] = {
     ROW("status", PLEX_OPTION_STRING, status, "", "only of this status"),
     ROW("definition", PLEX_OPTION_STRING, definition, "",
         "only of this definition"),
+    ROW("labels", PLEX_OPTION_STRING, labels, "",
+        "only with these: NAME=VALUE, several with commas"),
+    {0},
+};
+const struct plex_option cli_workflow_fork_options[] = {
+    NAMESPACE,
+    ROW("id", PLEX_OPTION_STRING, id, "", "of the new execution"),
     {0},
 };
 const struct plex_option cli_workflow_approve_options[] = {
@@ -165,8 +178,9 @@ int
 cli_workflow_enable(const struct cli *cli, const struct cli_args *args,
                     const void *config)
 {
-    static const char *const types[] = {"workflow", "workflow-catalog",
-                                        "workflow-index", "workflow-http"};
+    static const char *const types[] = {"workflow",       "workflow-catalog",
+                                        "workflow-index", "workflow-http",
+                                        "schedule",       "schedule-index"};
     const struct workflow_config *workflow = config;
     json_t *list = json_array(), *reply;
     struct plex_err err;
@@ -334,6 +348,24 @@ cli_workflow_delete(const struct cli *cli, const struct cli_args *args,
 /* -- executions
  * ---------------------------------------------------------------- */
 
+/* "env=prod,team=a" as an object. */
+static json_t *
+labels_of(const char *text)
+{
+    json_t *labels = json_object();
+
+    while (*text != '\0') {
+        const size_t len = strcspn(text, ",");
+        const size_t name = strcspn(text, "=,");
+
+        if (name > 0 && name < len)
+            json_object_setn_new(labels, text, name,
+                                 json_stringn(text + name + 1, len - name - 1));
+        text += len + (text[len] == ',');
+    }
+    return labels;
+}
+
 int
 cli_workflow_start(const struct cli *cli, const struct cli_args *args,
                    const void *config)
@@ -352,6 +384,18 @@ cli_workflow_start(const struct cli *cli, const struct cli_args *args,
         json_object_set_new(body, "execution_id", json_string(workflow->id));
     if (workflow->version[0] != '\0')
         json_object_set_new(body, "version", json_string(workflow->version));
+    if (workflow->labels[0] != '\0')
+        json_object_set_new(body, "labels", labels_of(workflow->labels));
+    if (workflow->signal[0] != '\0') {
+        input = json_of(workflow->value, &err);
+        if (input == NULL) {
+            json_decref(body);
+            return cli_fail(&err);
+        }
+        json_object_set_new(
+            body, "signal",
+            json_pack("{s:s, s:o}", "name", workflow->signal, "value", input));
+    }
     path_of(&path, "executions", NULL, "", config);
     if (ask(cli, "POST", path.text, body, &reply, &err) != PLEX_OK)
         return cli_fail(&err);
@@ -377,6 +421,7 @@ cli_workflow_list(const struct cli *cli, const struct cli_args *args,
     path_of(&path, "executions", NULL, "", config);
     rest_path_param(&path, "status", workflow->status);
     rest_path_param(&path, "definition", workflow->definition);
+    rest_path_param(&path, "labels", workflow->labels);
     if (rest_list(cli, path.text, "executions", &rows, &err) != PLEX_OK)
         return cli_fail(&err);
     if (cli->json)
@@ -512,6 +557,26 @@ cli_workflow_reset(const struct cli *cli, const struct cli_args *args,
 {
     return send_verb(cli, args, config, "/reset",
                      json_pack("{s:s}", "step", args->values[1]));
+}
+
+int
+cli_workflow_fork(const struct cli *cli, const struct cli_args *args,
+                  const void *config)
+{
+    const struct workflow_config *workflow = config;
+
+    return send_verb(cli, args, config, "/fork",
+                     json_pack("{s:s, s:s}", "step", args->values[1],
+                               "execution_id", workflow->id));
+}
+
+int
+cli_workflow_move(const struct cli *cli, const struct cli_args *args,
+                  const void *config)
+{
+    return send_verb(
+        cli, args, config, "/move",
+        json_pack("{s:s}", "version", args->count > 1 ? args->values[1] : ""));
 }
 
 int

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define PREFIX "/api/v1/workflows/"
+#define ROOT "/api/v1/" /* "schedules" is a segment of its own */
+#define SCHEDULES ROOT "schedules"
 enum { SEGMENTS_MAX = 5, INDEX_SHARDS = 64 };
 
 struct parse {
@@ -20,16 +22,28 @@ struct parse {
     json_t *message;
 };
 
+static bool
+is_schedule_path(const char *path)
+{
+    const size_t len = sizeof SCHEDULES - 1;
+
+    return strncmp(path, SCHEDULES, len) == 0 &&
+           (path[len] == '\0' || path[len] == '/');
+}
+
 bool
 gate_is_workflow_path(const char *path)
 {
-    return strncmp(path, PREFIX, sizeof PREFIX - 1) == 0;
+    return strncmp(path, PREFIX, sizeof PREFIX - 1) == 0 ||
+           is_schedule_path(path);
 }
 
 static enum plex_status
 segments(struct parse *p)
 {
-    const char *from = p->in->path + sizeof PREFIX - 1;
+    const char *from =
+        p->in->path +
+        (is_schedule_path(p->in->path) ? sizeof ROOT : sizeof PREFIX) - 1;
 
     for (;;) {
         const size_t len = strcspn(from, "/");
@@ -103,6 +117,46 @@ definitions(struct parse *p)
 /* -- executions -------------------------------------------------------------
  */
 
+/* labels=env=prod,team=a and started_after_ms, started_before_ms. */
+static bool
+list_filters(struct parse *p)
+{
+    static const char *const times[] = {"started_after_ms",
+                                        "started_before_ms"};
+    const char *labels = gate_params_take(p->in->params, "labels");
+    json_t *wanted = json_object();
+    uint64_t ms;
+
+    json_object_set_new(p->message, "labels", wanted);
+    while (labels != NULL && *labels != '\0') {
+        const size_t len = strcspn(labels, ",");
+        const char *eq = memchr(labels, '=', len);
+
+        if (eq == NULL || eq == labels) {
+            (void)plex_err_set(p->err, PLEX_INVALID,
+                               "labels is NAME=VALUE, several with commas");
+            return false;
+        }
+        json_object_setn_new(
+            wanted, labels, (size_t)(eq - labels),
+            json_stringn(eq + 1, len - (size_t)(eq - labels) - 1));
+        labels += len + (labels[len] == ',');
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = gate_params_take(p->in->params, times[i]);
+
+        if (text == NULL || text[0] == '\0')
+            continue;
+        if (!gate_uint_parse(text, strlen(text), INT64_MAX, &ms)) {
+            (void)plex_err_set(p->err, PLEX_INVALID,
+                               "%s is no number of milliseconds", times[i]);
+            return false;
+        }
+        json_object_set_new(p->message, times[i], json_integer((json_int_t)ms));
+    }
+    return true;
+}
+
 static enum plex_status
 list(struct parse *p)
 {
@@ -121,27 +175,50 @@ list(struct parse *p)
     put(p, "action", "list");
     put_param(p, "status", "status");
     put_param(p, "definition", "definition");
+    if (!list_filters(p))
+        return p->err->status;
     if (shard + 1 < INDEX_SHARDS)
         json_object_set_new(p->message, "next",
                             json_integer((json_int_t)shard + 1));
     return PLEX_OK;
 }
 
-static enum plex_status
-start(struct parse *p)
+/* The id that the body names under `field`, or a new one. */
+static const char *
+id_of(struct parse *p, const char *field)
 {
-    const char *id =
-        json_string_value(json_object_get(p->message, "execution_id"));
+    const char *id = json_string_value(json_object_get(p->message, field));
     char *key;
 
     if (id == NULL || id[0] == '\0')
         id = p->in->new_id;
     if (plex_name_key(id, strlen(id), p->err) != PLEX_OK)
-        return p->err->status;
+        return NULL;
     key = gate_alloc(p->arena, strlen(id) + 1);
-    (void)strcpy(key, id);
-    p->out->to.key = key;
+    return strcpy(key, id);
+}
+
+static enum plex_status
+start(struct parse *p)
+{
+    p->out->to.key = id_of(p, "execution_id");
+    if (p->out->to.key == NULL)
+        return p->err->status;
+    /* Only runs and schedules wait for runs. */
+    json_object_del(p->message, "parent");
     put(p, "action", "start");
+    return PLEX_OK;
+}
+
+/* A fork that is tried again makes the same run. */
+static enum plex_status
+fork_id(struct parse *p)
+{
+    const char *id = id_of(p, "execution_id");
+
+    if (id == NULL)
+        return p->err->status;
+    put(p, "execution_id", id);
     return PLEX_OK;
 }
 
@@ -150,8 +227,9 @@ executions(struct parse *p)
 {
     static const char *const reads[] = {"history", "steps", "why", NULL};
     static const char *const writes[] = {
-        "cancel", "signals", "query",   "pause",     "resume",    "terminate",
-        "reset",  "update",  "approve", "heartbeat", "task_done", NULL};
+        "cancel",    "signals", "query",  "pause",   "resume",
+        "terminate", "reset",   "update", "approve", "heartbeat",
+        "task_done", "fork",    "move",   NULL};
     const char *const *verbs = is(p, "GET") ? reads : writes;
 
     p->out->to.type = "workflow";
@@ -170,12 +248,65 @@ executions(struct parse *p)
         if (strcmp(*verbs, p->at[2]) == 0) {
             put(p, "action",
                 strcmp(*verbs, "signals") == 0 ? "signal" : *verbs);
-            return PLEX_OK;
+            return strcmp(*verbs, "fork") == 0 ? fork_id(p) : PLEX_OK;
         }
     return plex_err_set(p->err, PLEX_NOT_FOUND,
                         "executions/{id} knows GET history, steps, why and "
                         "POST signals, query, cancel, pause, resume, "
-                        "terminate, reset, update, approve");
+                        "terminate, reset, fork, move, update, approve, "
+                        "heartbeat, task_done");
+}
+
+/* -- schedules -------------------------------------------------------------
+ */
+
+static enum plex_status
+schedule_all(struct parse *p)
+{
+    if (is(p, "GET")) {
+        p->out->to.type = "schedule-index";
+        p->out->to.key = "schedules";
+        put_param(p, "prefix", "prefix");
+        put_param(p, "page_token", "page_token");
+        put_param(p, "page_size", "page_size");
+        put(p, "action", "list");
+        return PLEX_OK;
+    }
+    put(p, "action", "create");
+    p->out->to.key = id_of(p, "id");
+    if (p->out->to.key == NULL)
+        return p->err->status;
+    return is(p, "POST") ? PLEX_OK : wrong_method(p);
+}
+
+/* schedules, schedules/{id}, schedules/{id}/pause */
+static enum plex_status
+schedules(struct parse *p)
+{
+    static const char *const verbs[] = {"pause", "resume", "trigger",
+                                        "backfill", NULL};
+
+    p->out->to.type = "schedule";
+    if (p->n == 1)
+        return schedule_all(p);
+    p->out->to.key = p->at[1];
+    if (plex_name_key(p->at[1], strlen(p->at[1]), p->err) != PLEX_OK)
+        return p->err->status;
+    if (p->n == 2) {
+        put(p, "action",
+            is(p, "PUT")      ? "update"
+            : is(p, "DELETE") ? "delete"
+                              : "get");
+        return is(p, "POST") ? wrong_method(p) : PLEX_OK;
+    }
+    for (const char *const *verb = verbs; p->n == 3 && *verb != NULL; verb++)
+        if (strcmp(*verb, p->at[2]) == 0) {
+            put(p, "action", *verb);
+            return is(p, "POST") ? PLEX_OK : wrong_method(p);
+        }
+    return plex_err_set(p->err, PLEX_NOT_FOUND,
+                        "schedules/{id} knows POST pause, resume, trigger and "
+                        "backfill");
 }
 
 /* -- all ---------------------------------------------------------------------
@@ -238,7 +369,9 @@ gate_workflow_path(const struct gate_workflow_in *in, struct plex_arena *arena,
         json_decref(p.message);
         return err->status;
     }
-    if (strcmp(p.at[0], "definitions") == 0)
+    if (is_schedule_path(in->path))
+        status = schedules(&p);
+    else if (strcmp(p.at[0], "definitions") == 0)
         status = definitions(&p);
     else if (strcmp(p.at[0], "executions") == 0)
         status = executions(&p);

@@ -6,9 +6,9 @@
 #include "services/worker/client.h"
 
 /*
- * The workflow service: requests under /api/v1/workflows/ become messages to
- * the actors that run workflows (services/worker/builtin.h), whose replies are
- * the answers. docs/workflows.md lists the paths. Pure.
+ * The workflow service: requests under /api/v1/workflows/ and /api/v1/schedules
+ * become messages to the actors that run workflows (services/worker/builtin.h),
+ * whose replies are the answers. docs/workflows.md lists the paths. Pure.
  */
 bool gate_is_workflow_path(const char *path);
 

@@ -8,14 +8,16 @@
 #include "common/bytes.h"
 #include "sdk/c/include/plexspaces/durable.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MAX = 256 << 10, TIMEOUT_MAX_MS = 300000 };
+enum { BODY_MAX = 256 << 10, HEADERS_MAX = 64, TIMEOUT_MAX_MS = 300000 };
 
 struct exchange {
     json_t *request;
+    json_t *headers; /* of the answer: texts, by names in lower case */
     struct plex_buf body;
     bool too_large;
 };
@@ -32,6 +34,33 @@ on_body(char *data, size_t size, size_t n, void *arg)
     }
     memcpy(at, data, size * n);
     return size * n;
+}
+
+static size_t
+on_header(char *data, size_t size, size_t n, void *arg)
+{
+    struct exchange *x = arg;
+    const size_t len = size * n;
+    const char *colon = memchr(data, ':', len);
+    size_t name_len = colon == NULL ? 0 : (size_t)(colon - data);
+    size_t from = name_len + 1, to = len;
+    char name[128];
+
+    if (memchr(data, ':', len) == NULL && len > 5 &&
+        memcmp(data, "HTTP/", 5) == 0)
+        json_object_clear(x->headers); /* of an answer before this one */
+    if (name_len == 0 || name_len >= sizeof name ||
+        json_object_size(x->headers) >= HEADERS_MAX)
+        return len;
+    for (size_t i = 0; i < name_len; i++)
+        name[i] = (char)tolower((unsigned char)data[i]);
+    name[name_len] = '\0';
+    while (from < to && strchr(" \t", data[from]) != NULL)
+        from++;
+    while (to > from && strchr(" \t\r\n", data[to - 1]) != NULL)
+        to--;
+    json_object_set_new(x->headers, name, json_stringn(data + from, to - from));
+    return len;
 }
 
 static struct curl_slist *
@@ -88,6 +117,8 @@ perform(struct exchange *x, CURL *curl, long *http)
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_of(x->request));
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
     if (text != NULL)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
     code = curl_easy_perform(curl);
@@ -97,8 +128,18 @@ perform(struct exchange *x, CURL *curl, long *http)
     return code;
 }
 
-/* Its result is the answer, also when that is a refusal; only what never
- * reached anybody is tried again. */
+static const char *
+code_of(CURLcode code, bool too_large)
+{
+    return too_large                            ? "TOO_LARGE"
+           : code == CURLE_URL_MALFORMAT        ? "INVALID"
+           : code == CURLE_UNSUPPORTED_PROTOCOL ? "INVALID"
+           : code == CURLE_OPERATION_TIMEDOUT   ? "TIMEOUT"
+                                                : "UNAVAILABLE";
+}
+
+/* Its result is what came of it, also when nothing did: whether it is tried
+ * again is for the step's retry to say. */
 static int
 request_effect(struct plex_ctx *ctx, void *arg)
 {
@@ -113,24 +154,27 @@ request_effect(struct plex_ctx *ctx, void *arg)
         return 1;
     x->body.len = 0;
     x->too_large = false;
+    json_object_clear(x->headers);
     code = perform(x, curl, &http);
     curl_easy_cleanup(curl);
     if (code != CURLE_OK) {
-        plex_effect_error(ctx, x->too_large
-                                   ? "the answer is larger than 256 KiB"
-                                   : curl_easy_strerror(code));
-        return code == CURLE_URL_MALFORMAT || x->too_large ? 2 : 1;
+        out = json_pack("{s:s, s:s}", "http_error",
+                        x->too_large ? "the answer is larger than 256 KiB"
+                                     : curl_easy_strerror(code),
+                        "code", code_of(code, x->too_large));
+    } else {
+        body = json_loadb((const char *)x->body.data, x->body.len,
+                          JSON_DECODE_ANY, NULL);
+        if (body == NULL)
+            body = json_stringn((const char *)x->body.data, x->body.len);
+        out = json_pack("{s:I, s:o, s:O}", "http_status", (json_int_t)http,
+                        "body", body == NULL ? json_null() : body,
+                        "http_headers", x->headers);
     }
-    body = json_loadb((const char *)x->body.data, x->body.len, JSON_DECODE_ANY,
-                      NULL);
-    if (body == NULL)
-        body = json_stringn((const char *)x->body.data, x->body.len);
-    out = json_pack("{s:I, s:o}", "http_status", (json_int_t)http, "body",
-                    body == NULL ? json_null() : body);
     text = json_dumps(out, JSON_COMPACT);
     json_decref(out);
     if (text == NULL)
-        return 2;
+        return 1;
     plex_effect_result(ctx, text, strlen(text));
     free(text);
     return 0;
@@ -139,8 +183,6 @@ request_effect(struct plex_ctx *ctx, void *arg)
 int
 work_http_call(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
-    static const int fatal[] = {2, 0};
-    const struct plex_retry retry = {.attempts = 3, .fatal = fatal};
     struct exchange x = {.body = {.max = BODY_MAX}};
     struct plex_value out;
     const char *action;
@@ -149,17 +191,19 @@ work_http_call(struct plex_ctx *ctx, const struct plex_msg *msg)
     x.request = work_builtin_request(ctx, msg, &action);
     if (x.request == NULL)
         return 0;
+    x.headers = json_object();
     if (json_string_value(json_object_get(x.request, "url")) == NULL) {
         plex_reply_problem(ctx, 400, "url is missing");
         status = 0;
     } else {
-        status = plex_run(ctx, "http", request_effect, &x, &retry, &out);
+        status = plex_run(ctx, "http", request_effect, &x, NULL, &out);
         if (status == 0)
             plex_reply(ctx, "application/json", out.data, out.len);
         else if (status == PLEX_E_FAILED)
             status = plex_fail(ctx, out.data);
     }
     json_decref(x.request);
+    json_decref(x.headers);
     plex_buf_free(&x.body);
     return status == 0 ? 0 : -1;
 }

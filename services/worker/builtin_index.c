@@ -93,6 +93,7 @@ wanted(const json_t *row, const json_t *request)
     const char *definition = text_of(request, "definition");
     const json_int_t after =
         json_integer_value(json_object_get(request, "started_after_ms"));
+    const json_t *before = json_object_get(request, "started_before_ms");
     json_t *labels = json_object_get(request, "labels");
     json_t *has = json_object_get(row, "labels"), *value;
     const char *name;
@@ -100,7 +101,10 @@ wanted(const json_t *row, const json_t *request)
     if ((status[0] != '\0' && strcmp(status, text_of(row, "status")) != 0) ||
         (definition[0] != '\0' &&
          strcmp(definition, text_of(row, "definition")) != 0) ||
-        json_integer_value(json_object_get(row, "started_ms")) < after)
+        json_integer_value(json_object_get(row, "started_ms")) < after ||
+        (before != NULL &&
+         json_integer_value(json_object_get(row, "started_ms")) >=
+             json_integer_value(before)))
         return false;
     json_object_foreach(labels, name, value)
     {

@@ -36,7 +36,7 @@ int work_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 void work_index_put(struct plex_ctx *ctx, const char *execution, json_t *entry);
 
 /* builtin_http.c: {"method","url","headers","body","timeout_ms"} gives
- * {"http_status","body"}. */
+ * {"http_status","http_headers","body"} or {"http_error","code"}. */
 int work_http_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 
 /* builtin_workflow.c */

@@ -1,0 +1,199 @@
+#!/bin/bash
+# Workflows on real daemons that are killed: workflows.sh BUILD
+set -u
+cd "$(dirname "$0")/../.."
+build=${1:?build folder}
+bin=$(cd "$build/bin" && pwd) || exit 1
+. tests/lib/suite.sh
+. tests/lib/check.sh
+work=$(mktemp -d "${TMPDIR:-/tmp}/plex-flow.XXXXXX") || exit 1
+trap 'suite_stop; rm -rf "$work"' EXIT
+plex=$bin/plexspaces
+here=tests/e2e/workflows
+
+until_true() # SENTENCE COMMAND...: within 20 s
+{
+    local sentence=$1 try
+    shift
+    for try in $(seq 1 200); do
+        if "$@" >/dev/null 2>&1; then
+            ok "$sentence"
+            return
+        fi
+        sleep 0.1
+    done
+    not_ok "$sentence" "$*" "$("$@" 2>&1)"
+}
+says() # PATTERN COMMAND...
+{
+    local pattern=$1
+    shift
+    "$@" 2>&1 | tr -d '\n' | grep -qE -e "$pattern"
+}
+ended() # SENTENCE EXECUTION EXIT PATTERN: it ends so
+{
+    check "$1" "$3" "$4" bash -c "'$plex' workflow wait '$2' --timeout-s 20 |
+        python3 -c 'import json, sys
+r = json.load(sys.stdin)
+print(r[\"status\"], json.dumps(r.get(\"output\")), r.get(\"error\", \"\"))
+sys.exit(r[\"status\"] != \"COMPLETED\")'"
+}
+start() # ID DEFINITION INPUT [options]
+{
+    local id=$1 definition=$2 input=$3
+    shift 3
+    "$plex" workflow start "$definition" "$input" --id "$id" "$@"
+}
+flow()
+{
+    "$plex" workflow "$@"
+}
+kill_workers()
+{
+    local name
+    for name in worker-1 worker-2; do
+        kill -9 "$(suite_daemon $name)"
+    done
+}
+counted() # LOG COUNT
+{
+    says "\"count\": ?$2\b" "$plex" actor call "log/$1" '{"action":"get"}'
+}
+
+suite_start "$work/data" --processes --workers 2 --modules "$build/modules" ||
+    exit 1
+export PLEXSPACES_SERVER=$suite_url
+flow enable >/dev/null || exit 1
+suite_deploy examples/orders/app.yaml || exit 1
+for file in examples/orders/order.yaml $here/*.yaml; do
+    flow deploy "$file" >/dev/null || not_ok "$file is deployed" "$file"
+done
+for file in $here/*.asl.json; do
+    flow import --asl "$file" >/dev/null || not_ok "$file is imported" "$file"
+done
+"$plex" actor call stock/tea '{"action":"put","count":100}' >/dev/null
+
+# -- an order, and what goes wrong with it
+check "a run is started under the caller's id" 0 '^o1$' \
+    start o1 order '{"sku":"tea","count":2,"card":"c1"}'
+check "again is nothing new" 0 '^o1$' \
+    start o1 order '{"sku":"tea","count":2,"card":"c1"}'
+check "another input under its id is refused" 1 'another definition or input' \
+    start o1 order '{"sku":"tea","count":3,"card":"c1"}'
+ended "the order is shipped" o1 0 'COMPLETED.*"parcel": "o1"'
+start o2 order '{"sku":"tea","count":2,"card":"c1","busy":2}' >/dev/null
+ended "a busy carrier is asked again" o2 0 '"tries": 3'
+start o3 order '{"sku":"tea","count":2,"card":"poor"}' >/dev/null &&
+    ended "a card with room pays" o3 0 COMPLETED
+"$plex" actor call card/poor '{"action":"limit","cents":2500}' >/dev/null
+start o4 order '{"sku":"tea","count":1,"card":"poor"}' >/dev/null
+ended "a card that declines fails the run by its code" o4 1 'CARD_DECLINED'
+check "without a second try" 0 '"tries":2' \
+    "$plex" actor call card/poor '{"action":"get"}'
+until_true "and the stock is given back" \
+    says '"left": ?94' "$plex" actor call stock/tea '{"action":"get"}'
+start o5 order '{"sku":"tea","count":20,"card":"c2"}' >/dev/null
+until_true "a large order asks a person" says 'check' flow why o5
+kill_workers
+until_true "which survives kill -9 of all workers" says 'check' flow why o5
+check "who may say yes" 0 '' flow approve o5 check
+ended "so it is shipped" o5 0 COMPLETED
+start o6 order '{"sku":"tea","count":20,"card":"c3"}' >/dev/null
+until_true "another one waits" says 'check' flow why o6
+check "it is cancelled" 0 '' flow cancel o6 'changed my mind'
+ended "it ends as cancelled" o6 1 'CANCELLED'
+check "what was paid is given back" 0 '"charged":0' \
+    "$plex" actor call card/c3 '{"action":"get"}'
+check "and the stock after it" 0 'release|STEP_COMPENSATED|COMPENSAT' \
+    flow history o6
+start o7 order '{"sku":"tea","count":20,"card":"c3"}' >/dev/null
+until_true "one that is refused" says 'check' flow why o7
+check "by the person" 0 '' flow approve o7 check --reject
+ended "fails with the code for it" o7 1 'REJECTED'
+
+# -- killed in the middle, again and again
+start long steps '{}' >/dev/null
+for _ in 1 2 3; do
+    sleep 0.4
+    kill_workers
+done
+ended "a run that is killed three times ends" long 0 'COMPLETED "done"'
+for n in a b c d e f; do
+    until_true "step $n was done once" counted "long-$n" 1
+done
+
+# -- while it runs
+start w1 wait '{}' >/dev/null
+until_true "a run waits for a signal" says 'go' flow why w1
+check "a query of its definition answers" 0 '3' flow query w1 limit
+check "an update that its rule refuses changes nothing" 1 '' \
+    flow update w1 raise '{"limit":2}'
+check "one that it allows does" 0 '' flow update w1 raise '{"limit":7}'
+check "which the query sees" 0 '7' flow query w1 limit
+check "it is paused" 0 'PAUSED' flow pause w1
+check "a signal is taken in" 0 '' flow signal w1 go 5
+check "and nothing more is done" 0 'PAUSED' flow status w1
+check "it is resumed" 0 '' flow resume w1
+ended "and ends" w1 0 'COMPLETED 12'
+check "a signal to a run that has ended is refused" 1 'has ended' \
+    flow signal w1 go 1
+check "a signal with a start begins a run" 0 '^w2$' \
+    start w2 wait '{}' --signal go --value 1
+ended "that has the signal" w2 0 'COMPLETED 4'
+start w3 wait '{}' >/dev/null
+check "and goes to the run that is there" 0 '^w3$' \
+    start w3 wait '{}' --signal go --value 2
+ended "once" w3 0 'COMPLETED 5'
+start w4 wait '{}' --labels team=a,env=test >/dev/null
+check "a run is terminated" 0 'TERMINATED' flow terminate w4 enough
+until_true "runs are listed by labels" says 'w4' flow list --labels team=a
+check "only those" 0 '^[^o]*$' bash -c \
+    "'$plex' workflow list --labels team=a | tail -n +2 | cut -d' ' -f1"
+until_true "and by status" says 'o6' flow list --status CANCELLED
+check "a run that is not there is not found" 1 'does not exist' flow status no
+start n1 none '{}' >/dev/null
+ended "one without a definition fails" n1 1 'NOT_FOUND'
+
+# -- back, and beside
+start s1 steps '{"fast":true}' >/dev/null
+ended "a run ends" s1 0 COMPLETED
+check "it is reset to a step" 0 '' flow reset s1 e
+ended "and ends again" s1 0 COMPLETED
+until_true "having done what follows twice" counted s1-f 2
+until_true "and what came before once" counted s1-a 1
+check "another run is forked from it" 0 'forked_from' \
+    flow fork s1 f --id s2
+until_true "under its own id" says 's1' flow status s2
+ended "it ends too" s2 0 COMPLETED
+until_true "what came before was not done again" counted s2-a 0
+until_true "what follows was" counted s2-f 1
+check "a step that is not there is refused" 1 'nope' flow fork s1 nope --id s3
+
+# -- children, maps, branches, http, moving on
+start c1 parent '{"n":3}' >/dev/null
+ended "a parent has its children's outputs" c1 0 'COMPLETED \[0, 2, 4\]'
+start c2 parent '{"n":3,"fail":true}' >/dev/null
+ended "or their error" c2 1 'TOO_BIG'
+start h1 fetch "{\"url\":\"$suite_url/api/v1/workflows/definitions\"}" >/dev/null
+ended "an http step has status, headers and body" h1 0 \
+    'COMPLETED .*200.*application/json'
+start h2 fetch "{\"url\":\"$suite_url/api/v1/no\"}" >/dev/null
+ended "from 400 on it is an error" h2 1 'HTTP_404'
+start h3 fetch '{"url":"http://127.0.0.1:1/"}' >/dev/null
+ended "nobody there is one, too" h3 1 'UNAVAILABLE'
+start m1 wait '{}' >/dev/null
+until_true "a run of the old version waits" says 'go' flow why m1
+sed 's/^version: .*/version: 2.0.0/; s/"${vars.limit + .*"/new/' \
+    $here/wait.yaml >"$work/wait2.yaml"
+check "a newer one is deployed" 0 'wait 2.0.0' flow deploy "$work/wait2.yaml"
+check "the run moves to it" 0 '' flow move m1 2.0.0
+until_true "and says so" says '"version": ?"2.0.0"' flow status m1
+check "a signal" 0 '' flow signal m1 go 1
+ended "ends it as the new one does" m1 0 'COMPLETED "new"'
+
+# -- the comparisons' workflows
+start a1 order-machine '{"sku":"tea","count":1,"card":"c9"}' >/dev/null
+ended "Step Functions: a state machine runs unchanged" a1 0 'COMPLETED .*parcel'
+start a2 order-machine '{"sku":"gold","count":1,"card":"c9"}' >/dev/null
+ended "and catches" a2 1 'NotAvailable'
+check_end
