@@ -14,6 +14,7 @@
 enum {
     WORK_PAYLOAD_MAX = 5 << 20, /* bytes */
     WORK_HEADERS_MAX = 100,
+    WORK_CHAIN_MAX = 16384, /* bytes */
 };
 
 enum work_kind {
@@ -21,8 +22,10 @@ enum work_kind {
     WORK_CAST = 2,
     WORK_TIMER = 3,
     WORK_REPLY = 4,
-    WORK_RESOLVE = 5, /* to an open run; `timer` says what */
-    WORK_GUARD = 6,   /* a run is open: seen by the core only */
+    WORK_RESOLVE = 5,    /* to an open run; `timer` says what */
+    WORK_GUARD = 6,      /* a run is open: seen by the core only */
+    WORK_ACTIVATE = 7,   /* come into memory; no callback handles it */
+    WORK_DEACTIVATE = 8, /* leave it once there is nothing to do */
 };
 
 struct work_header {
@@ -51,6 +54,8 @@ struct work_message {
     uint64_t tag;
     enum plex_status reply_status; /* WORK_REPLY */
     const char *timer;             /* WORK_TIMER: its name */
+    /* Runs that wait for this, and each other; made by the core. NULL: none. */
+    const char *chain;
 };
 
 struct work_reply {

@@ -27,7 +27,7 @@ work_core_create(const struct work_core_config *config)
     core->node_id = plex_strdup(config->node_id);
     core->config.node_id = core->node_id;
     core->self = -1;
-    core->idle_next = UINT64_MAX;
+    core->idle_next = core->warm_next = UINT64_MAX;
     TAILQ_INIT(&core->takes);
     TAILQ_INIT(&core->types);
     TAILQ_INIT(&core->unwritten);
@@ -317,6 +317,7 @@ work_core_tick(struct work_core *core, struct work_time t)
     core->t = t;
     work_pends_due(core);
     work_actors_passivate(core);
+    work_types_warm(core);
 }
 
 static uint64_t
@@ -335,6 +336,8 @@ work_core_due_in(const struct work_core *core, struct work_time t)
 
     if (core->idle_next != UINT64_MAX)
         ns = until(core->idle_next, t.now_ns);
+    if (core->warm_next != UINT64_MAX && until(core->warm_next, t.now_ns) < ns)
+        ns = until(core->warm_next, t.now_ns);
     if (retry != NULL && until(retry->key, t.now_ns) < ns)
         ns = until(retry->key, t.now_ns);
     if (due != NULL) {

@@ -52,8 +52,7 @@ extern const struct work_core_config work_core_defaults;
 struct work_core *work_core_create(const struct work_core_config *config);
 void work_core_free(struct work_core *core); /* accepts NULL */
 
-/* -- what the worker may do --------------------------------------------------
- */
+/* -- what the worker may do ----------------------------------------------- */
 
 /* A newer shard table, borrowed. Older versions are ignored. */
 void work_core_table(struct work_core *core, struct work_time t,
@@ -82,15 +81,21 @@ struct work_type {
     uint32_t snapshot_every;
     uint32_t schema_version; /* of the behaviour */
     bool has_activated;      /* RUN without a message after activation */
-    const void *user;        /* the behaviour; handed back with RUN */
+    /* What the facet virtual_actor says; all 0: none of it. */
+    uint64_t max_active;   /* activations of the type here; 0: no bound */
+    uint64_t memory_max;   /* bytes of their states; 0: no bound */
+    bool evict_largest;    /* who makes room: else who was used longest ago */
+    bool persist;          /* not durable: its state outlives passivation */
+    bool pinned;           /* warm_keys stay in memory */
+    const char *warm_keys; /* brought into memory unasked; NULL: none */
+    const void *user;      /* the behaviour; handed back with RUN */
 };
 /* Replaces the whole list. A type with another `user`, durable or schema is
  * another type: its activations are dropped. */
 void work_core_types(struct work_core *core, struct work_time t,
                      const struct work_type *types, size_t n);
 
-/* -- messages
- * ------------------------------------------------------------------ */
+/* -- messages ------------------------------------------------------------- */
 
 /* `call` comes back in exactly one ANSWER; it must not be 0. */
 void work_core_deliver(struct work_core *core, struct work_time t,
@@ -138,8 +143,7 @@ struct work_outcome {
 void work_core_ran(struct work_core *core, struct work_time t, uint64_t run,
                    const struct work_outcome *outcome);
 
-/* -- answers of the journal and of other workers
- * ------------------------------- */
+/* -- answers of the journal and of other workers -------------------------- */
 
 void work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
                       enum plex_status status, const char *text,
@@ -161,8 +165,7 @@ void work_core_appended(struct work_core *core, struct work_time t,
 void work_core_sent(struct work_core *core, struct work_time t, uint64_t send,
                     enum plex_status status, const struct work_reply *reply);
 
-/* -- time
- * ------------------------------------------------------------------------ */
+/* -- time ----------------------------------------------------------------- */
 
 /* Do what is due. */
 void work_core_tick(struct work_core *core, struct work_time t);
@@ -170,8 +173,7 @@ void work_core_tick(struct work_core *core, struct work_time t);
  * something waits for the wall clock. */
 uint64_t work_core_due_in(const struct work_core *core, struct work_time t);
 
-/* -- actions
- * ---------------------------------------------------------------------- */
+/* -- actions -------------------------------------------------------------- */
 
 enum work_action_kind {
     WORK_DO_RUN = 1,
@@ -250,8 +252,7 @@ bool work_core_next(struct work_core *core, struct work_action *out);
 /* Everything that waits to be written becomes APPEND actions now. */
 void work_core_flush(struct work_core *core);
 
-/* -- looking
- * ------------------------------------------------------------------------ */
+/* -- looking -------------------------------------------------------------- */
 
 struct work_core_stats {
     size_t activations; /* in memory, loading or active */
@@ -267,6 +268,7 @@ struct work_core_stats {
     uint64_t dropped_total; /* activations thrown away to be rebuilt */
     uint64_t activated_total;
     uint64_t passivated_total;
+    uint64_t evicted_total; /* of those, to make room */
     uint64_t corrupt_total; /* pendings that did not decode */
 };
 void work_core_stats(const struct work_core *core, struct work_core_stats *out);

@@ -134,6 +134,7 @@ work_actor_state_set(struct actor *actor, struct plex_bytes state)
     }
     if (state.len > 0)
         memcpy(actor->data, state.data, state.len);
+    actor->type->bytes += state.len - actor->data_len;
     actor->data_len = state.len;
     actor->has_data = true;
 }
@@ -142,9 +143,10 @@ static void
 state_clear(struct actor *actor)
 {
     free(actor->data);
+    actor->type->bytes -= actor->data_len;
     actor->data = NULL;
     actor->data_len = actor->data_cap = 0;
-    actor->has_data = false;
+    actor->has_data = actor->dirty = false;
     actor->seq = actor->committed = 0;
     actor->since_snapshot = 0;
 }
@@ -163,7 +165,9 @@ passivate(struct work_core *core, struct actor *actor)
 {
     idle_leave(actor);
     actor->state = ACTOR_COLD;
+    actor->leaves = actor->pinned = false;
     core->stats.activations--;
+    actor->type->active--;
     core->stats.passivated_total++;
     work_open_passivate(core, actor);
     work_ids_clear(core, actor);
@@ -172,30 +176,8 @@ passivate(struct work_core *core, struct actor *actor)
         work_actor_destroy(core, actor);
 }
 
-/* The least recently used idle actor goes. */
-static bool
-make_room(struct work_core *core)
-{
-    struct actor *oldest = NULL;
-    struct type *type;
-
-    TAILQ_FOREACH(type, &core->types, link)
-    {
-        struct actor *first = TAILQ_FIRST(&type->idle);
-
-        if (first != NULL &&
-            (oldest == NULL || first->last_used < oldest->last_used))
-            oldest = first;
-    }
-    if (oldest == NULL)
-        return false;
-    passivate(core, oldest);
-    return true;
-}
-
-/* The behaviour's `activated` is a turn of its own before the first. */
-static void
-activation_turn(struct work_core *core, struct actor *actor)
+static struct item *
+own_item(struct work_core *core, struct actor *actor)
 {
     const struct work_message nothing = {
         .to = actor->id,
@@ -211,6 +193,64 @@ activation_turn(struct work_core *core, struct actor *actor)
     struct item *item = work_item_make(core, &plex_context_none, &nothing);
 
     item->actor = actor;
+    return item;
+}
+
+/* A turn that is nothing but the state of an actor that is not durable. */
+static void
+persist(struct work_core *core, struct actor *actor)
+{
+    const struct plex_bytes state = {actor->data, actor->data_len};
+    struct item *item = own_item(core, actor);
+    struct write *write = work_turn_begin(core, actor, item, state);
+
+    item->step = true;
+    write->entry.has_state = true;
+    actor->dirty = false;
+    work_turn_queue(core, actor, item, write);
+}
+
+void
+work_actor_leave(struct work_core *core, struct actor *actor)
+{
+    if (!actor->dirty) {
+        passivate(core, actor);
+        return;
+    }
+    idle_leave(actor);
+    actor->leaves = true;
+    persist(core, actor);
+}
+
+/* An idle actor goes. One whose state must be written first may still be
+ * there when the other one has come: room is made as soon as can be. */
+static bool
+make_room(struct work_core *core)
+{
+    struct actor *oldest = NULL;
+    struct type *type;
+
+    TAILQ_FOREACH(type, &core->types, link)
+    {
+        struct actor *victim = work_type_victim(type);
+
+        if (victim != NULL &&
+            (oldest == NULL || victim->last_used < oldest->last_used))
+            oldest = victim;
+    }
+    if (oldest == NULL)
+        return false;
+    core->stats.evicted_total++;
+    work_actor_leave(core, oldest);
+    return true;
+}
+
+/* The behaviour's `activated` is a turn of its own before the first. */
+static void
+activation_turn(struct work_core *core, struct actor *actor)
+{
+    struct item *item = own_item(core, actor);
+
     item->activation = true;
     TAILQ_INSERT_HEAD(&actor->mailbox, item, link);
     actor->mailbox_n++;
@@ -238,15 +278,17 @@ work_actor_wake(struct work_core *core, struct actor *actor)
 {
     if (actor->state != ACTOR_COLD)
         return PLEX_OK;
-    if (core->stats.activations >= core->config.activations_max &&
-        !make_room(core))
+    if (!work_type_admits(core, actor->type) ||
+        (core->stats.activations >= core->config.activations_max &&
+         !make_room(core)))
         return PLEX_LIMIT;
     core->stats.activations++;
+    actor->type->active++;
     actor->durable = actor->type->info.durable;
     actor->schema_version = actor->type->info.schema_version;
     actor->epoch = work_shard_get(core, actor->shard)->epoch;
     actor->last_used = core->t.now_ns;
-    if (!actor->durable) {
+    if (!actor->durable && !actor->type->info.persist) {
         actor_activated(core, actor);
         return PLEX_OK;
     }
@@ -303,6 +345,11 @@ work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
         work_actor_drop(core, actor, false, PLEX_UNSUPPORTED,
                         "the stored state has a newer schema version than the "
                         "module");
+    } else if (status == PLEX_OK && !actor->durable &&
+               (loaded->schema_version & WORK_SCHEMA_OPEN) != 0) {
+        work_actor_drop(core, actor, false, PLEX_UNSUPPORTED,
+                        "what is stored is an open run, and the type is not "
+                        "durable any more");
     } else if (status == PLEX_OK) {
         loaded_ok(core, actor, loaded);
     } else if (status == PLEX_FENCED) {
@@ -352,6 +399,8 @@ pump_one(struct work_core *core, struct actor *actor, struct item *item)
         return; /* it came before its recorded answers were loaded */
     } else if (work_open_stray(core, item)) {
         return;
+    } else if (item->message.kind == WORK_ACTIVATE) {
+        work_item_activated(core, actor, item);
     } else if (item->accept) {
         work_turn_accept(core, actor, item);
     } else {
@@ -404,8 +453,19 @@ work_actor_settle_down(struct work_core *core, struct actor *actor)
         idle_leave(actor);
         return;
     }
+    if (actor->leaves) {
+        work_actor_leave(core, actor);
+        return;
+    }
+    if (actor->pinned) {
+        idle_leave(actor);
+        return;
+    }
     if (actor->is_idle)
         return;
+    if (actor->type->info.memory_max > 0 &&
+        actor->type->bytes > actor->type->info.memory_max)
+        core->over_memory = true;
     actor->is_idle = true;
     actor->last_used = core->t.now_ns;
     TAILQ_INSERT_TAIL(&actor->type->idle, actor, idle);
@@ -430,7 +490,7 @@ work_actors_passivate(struct work_core *core)
 
         while ((actor = TAILQ_FIRST(&type->idle)) != NULL &&
                actor->last_used + idle_ns <= now)
-            passivate(core, actor);
+            work_actor_leave(core, actor);
         if (actor != NULL && actor->last_used + idle_ns < core->idle_next)
             core->idle_next = actor->last_used + idle_ns;
     }
@@ -574,8 +634,13 @@ work_actor_drop_continue(struct work_core *core, struct actor *actor)
     work_ids_clear(core, actor);
     state_clear(actor);
     actor->state = ACTOR_COLD;
+    actor->leaves = false;
+    if (actor->pinned)
+        work_types_warm_soon(core);
+    actor->pinned = false;
     actor->check = NULL;
     core->stats.activations--;
+    actor->type->active--;
     if (actor->mailbox_n > 0) {
         const struct shard *shard = work_shard_get(core, actor->shard);
         const char *text = "the actor was dropped";

@@ -127,6 +127,7 @@ batch_make(struct work_core *core)
 void
 work_core_flush(struct work_core *core)
 {
+    work_types_shrink(core);
     while (!TAILQ_EMPTY(&core->settles))
         settle_write(core);
     while (!TAILQ_EMPTY(&core->unwritten) &&

@@ -2,10 +2,14 @@
 #include "services/worker/core_private.h"
 
 #include "common/mem.h"
+#include "services/worker/run_log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 /* Limits that hold for every message, whoever sent it. */
 static enum plex_status
@@ -100,12 +104,144 @@ accept_id(struct item *item)
     item->accept_id = own;
 }
 
+/* -- chains of calls --------------------------------------------------------
+ *
+ * One line for each run that waits: the number of the run, a space, type/key.
+ */
+
+enum { CHAIN_LINE_MAX = PLEX_TYPE_MAX + PLEX_KEY_MAX + 16 };
+
+static void
+chain_line(const struct actor *actor, uint32_t run, char out[CHAIN_LINE_MAX])
+{
+    (void)snprintf(out, CHAIN_LINE_MAX, "%08" PRIx32 " %s/%s", run,
+                   actor->id.type, actor->id.key);
+}
+
+bool
+work_chain_extend(const struct actor *actor, const struct item *item,
+                  uint64_t tag, char *out)
+{
+    const struct item *run = actor->open != NULL ? actor->open : item;
+    const char *before = run->message.chain;
+    char line[CHAIN_LINE_MAX];
+    int len;
+
+    if ((tag & WORK_TAG_RUN) == 0)
+        return false;
+    chain_line(actor, (uint32_t)(tag >> 32) & 0x7fffffffu, line);
+    len = snprintf(out, WORK_CHAIN_MAX, "%s%s%s", before == NULL ? "" : before,
+                   before == NULL ? "" : "\n", line);
+    if (len >= WORK_CHAIN_MAX) /* so deep that only the outer ones are seen */
+        (void)snprintf(out, WORK_CHAIN_MAX, "%s", before);
+    return true;
+}
+
+/* Where the line begins that names the open run of the actor. */
+static const char *
+chain_find(const struct actor *actor, const char *chain)
+{
+    const struct plex_bytes id = actor->open->message.id;
+    char line[CHAIN_LINE_MAX];
+    const char *at = chain;
+    size_t len;
+
+    chain_line(actor, (uint32_t)XXH3_64bits(id.data, id.len) & 0x7fffffffu,
+               line);
+    len = strlen(line);
+    while (at != NULL) {
+        if (strncmp(at, line, len) == 0 && (at[len] == '\n' || at[len] == 0))
+            return at;
+        at = strchr(at, '\n');
+        at = at == NULL ? NULL : at + 1;
+    }
+    return NULL;
+}
+
+bool
+work_chain_circle(const struct actor *actor, const struct item *item)
+{
+    return item->message.chain != NULL && actor->open != NULL &&
+           chain_find(actor, item->message.chain) != NULL;
+}
+
+void
+work_chain_refuse(struct work_core *core, const struct actor *actor,
+                  struct item *item)
+{
+    const char *at = chain_find(actor, item->message.chain);
+    char text[1024];
+    size_t n;
+
+    n = (size_t)snprintf(text, sizeof text, "calls in a circle: ");
+    for (; at != NULL && n < sizeof text; at = strchr(at, '\n')) {
+        at += at[0] == '\n' ? 10 : 9;
+        n += (size_t)snprintf(text + n, sizeof text - n, "%.*s -> ",
+                              (int)strcspn(at, "\n"), at);
+    }
+    if (n < sizeof text)
+        (void)snprintf(text + n, sizeof text - n,
+                       "%s/%s, which waits for this very call", actor->id.type,
+                       actor->id.key);
+    work_turn_failed_reply(core, item, text);
+    item->needs_lease = true;
+    work_item_finish(core, item, PLEX_OK, NULL);
+}
+
+/* -- in and out of memory -------------------------------------------------- */
+
+static void
+reply_empty(struct work_core *core, struct item *item)
+{
+    static const struct work_reply done = {
+        .http_status = 200, .content_type = "", .error = ""};
+    struct plex_buf buf = {.max = 4096};
+    struct plex_err err;
+
+    if (work_reply_pack(&done, &buf, &err) == PLEX_OK)
+        work_item_reply_set(core, item, (struct plex_bytes){buf.data, buf.len});
+    plex_buf_free(&buf);
+}
+
+void
+work_item_activated(struct work_core *core, struct actor *actor,
+                    struct item *item)
+{
+    reply_empty(core, item);
+    work_turn_ready(actor, item);
+    work_turns_release(core, actor);
+}
+
+static void
+deactivate(struct work_core *core, struct actor *actor, struct item *item)
+{
+    reply_empty(core, item);
+    item->needs_lease = true;
+    work_item_finish(core, item, PLEX_OK, NULL);
+    if (actor->state != ACTOR_COLD)
+        actor->leaves = true;
+    work_actor_settle_down(core, actor);
+}
+
+static const char *
+no_room(const struct type *type)
+{
+    return type->info.max_active > 0 && type->active >= type->info.max_active
+               ? "the worker holds as many actors of the type as max_active "
+                 "allows, and none is idle"
+               : "the worker holds as many actors as it may";
+}
+
 static void
 actor_deliver(struct work_core *core, struct actor *actor, struct item *item)
 {
     struct type *type = actor->type;
     enum plex_status status;
 
+    if (item->message.kind == WORK_DEACTIVATE) {
+        deactivate(core, actor, item);
+        return;
+    }
     if (item->message.kind == WORK_CAST && item->message.delay_ms > 0 &&
         item->from == NULL) {
         if (!type->info.durable) {
@@ -127,8 +263,7 @@ actor_deliver(struct work_core *core, struct actor *actor, struct item *item)
     }
     status = work_actor_wake(core, actor);
     if (status != PLEX_OK) {
-        work_item_finish(core, item, status,
-                         "the worker holds as many actors as it may");
+        work_item_finish(core, item, status, no_room(type));
         work_actor_settle_down(core, actor);
         return;
     }

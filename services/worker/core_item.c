@@ -20,6 +20,7 @@ message_bytes(const struct work_message *m)
 
     n += strlen(m->to.tenant) + strlen(m->to.ns) + strlen(m->to.type) +
          strlen(m->to.key) + 4;
+    n += m->chain == NULL ? 0 : strlen(m->chain) + 1;
     n += m->n_headers * sizeof(struct work_header);
     for (size_t i = 0; i < m->n_headers; i++)
         n += strlen(m->headers[i].name) + strlen(m->headers[i].value) + 2;
@@ -73,6 +74,7 @@ message_flatten(struct work_message *out, const struct work_message *m,
     out->content_type = put_text(&at, m->content_type);
     out->sender = put_text(&at, m->sender);
     out->timer = put_text(&at, m->timer);
+    out->chain = m->chain == NULL ? NULL : put_text(&at, m->chain);
     out->id = put_bytes(&at, m->id);
     out->payload = put_bytes(&at, m->payload);
     return at;

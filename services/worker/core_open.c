@@ -369,6 +369,23 @@ takes(const struct actor *actor, const struct item *item)
     return actor->phase == OPEN_WAITING && for_run(item);
 }
 
+/* True for what is answered while the run is open, without it. */
+static bool
+unhandled(struct work_core *core, struct actor *actor, struct item *item)
+{
+    const bool circle = work_chain_circle(actor, item);
+
+    if (!circle && item->message.kind != WORK_ACTIVATE)
+        return false;
+    TAILQ_REMOVE(&actor->mailbox, item, link);
+    actor->mailbox_n--;
+    if (circle)
+        work_chain_refuse(core, actor, item);
+    else
+        work_item_activated(core, actor, item);
+    return true;
+}
+
 static struct item *
 mailbox_next(struct work_core *core, struct actor *actor)
 {
@@ -376,7 +393,7 @@ mailbox_next(struct work_core *core, struct actor *actor)
 
     for (item = TAILQ_FIRST(&actor->mailbox); item != NULL; item = next) {
         next = TAILQ_NEXT(item, link);
-        if (!takes(actor, item))
+        if (unhandled(core, actor, item) || !takes(actor, item))
             continue;
         TAILQ_REMOVE(&actor->mailbox, item, link);
         actor->mailbox_n--;

@@ -334,6 +334,9 @@ result_set(struct work_core *core, struct pend *pend, enum plex_status status,
         m.reply_status = reply->failed ? PLEX_FAILED : PLEX_OK;
         m.payload = reply->payload;
         m.content_type = reply->content_type;
+        if (reply->failed && m.payload.len == 0) /* why, at least */
+            m.payload = (struct plex_bytes){(const uint8_t *)reply->error,
+                                            strlen(reply->error)};
     }
     free(pend->result);
     pend->result = work_message_copy(&m);

@@ -3,6 +3,95 @@
 
 #include "services/worker/core_types.h"
 
+/* Taking over some shards: fence them, then load their pends. A refresh loads
+ * the pends of a shard that is being served. */
+struct take {
+    TAILQ_ENTRY(take) link;
+    struct heap_node retry;
+    uint64_t token;
+    struct journal_fence *ranges;
+    size_t n;
+    size_t at; /* range whose pends are being loaded */
+    bool fenced;
+    bool refresh;
+    uint32_t attempts;
+    uint8_t after[4096];
+    size_t after_len;
+};
+TAILQ_HEAD(take_list, take);
+
+struct batch {
+    TAILQ_ENTRY(batch) link;
+    uint64_t token;
+    struct journal_entry *entries;
+    struct write **writes;
+    struct actor **actors; /* live as long as they have entries here */
+    size_t n;
+};
+TAILQ_HEAD(batch_list, batch);
+
+enum todo_kind {
+    TODO_RUN,
+    TODO_LOAD,
+    TODO_ANSWER,
+    TODO_BATCH,
+    TODO_TAKE,
+    TODO_SEND,
+    TODO_ABANDON
+};
+struct todo {
+    enum todo_kind kind;
+    uint64_t token;
+    void *what;
+};
+
+struct work_core {
+    struct work_core_config config;
+    char *node_id;
+    struct work_time t; /* of the last input */
+    uint64_t tokens;
+
+    uint64_t version; /* of the table */
+    unsigned shard_bits;
+    struct shard *shards;
+    size_t n_shards;
+    char **urls;
+    size_t n_urls;
+    int32_t self; /* index of our own url; -1 */
+    uint64_t lease_until;
+    uint64_t lease_version;
+    struct take_list takes;
+
+    struct htab actors;
+    struct actor **slots;
+    uint32_t n_slots, slots_cap;
+    uint32_t *free_slots;
+    uint32_t n_free_slots;
+    struct htab types_by_name;
+    struct type_list types;
+    uint64_t idle_next; /* ns: nobody is due earlier */
+    uint64_t warm_next; /* ns: then warm_keys are looked at */
+    bool warms;         /* some type has any */
+    bool over_memory;   /* some type's states are larger than they may be */
+
+    struct htab ids;
+    struct htab pends_by_id;
+    struct htab pends_by_token;
+    struct htab lanes;
+    struct heap due;   /* wall_ms: pends */
+    struct heap retry; /* now_ns: lanes, takes, pends to settle */
+
+    struct write_list unwritten;
+    struct pend_list settles;
+    struct batch_list batches;
+
+    struct todo *todo; /* a ring */
+    size_t todo_head, todo_n, todo_cap;
+    struct item *popped;         /* freed at the next pop */
+    struct work_message sending; /* what the last SEND points to */
+    struct work_core_stats stats;
+};
+
 /* What the files of the core say to each other, by file. */
 
 /* core.c */
@@ -53,6 +142,9 @@ void work_actor_drop(struct work_core *core, struct actor *actor, bool requeue,
 void work_actor_drop_continue(struct work_core *core, struct actor *actor);
 void work_actor_settle_down(struct work_core *core, struct actor *actor);
 void work_actors_passivate(struct work_core *core);
+/* An idle one leaves memory; what must be written first is on its way, and it
+ * leaves after that. */
+void work_actor_leave(struct work_core *core, struct actor *actor);
 void work_actor_destroy(struct work_core *core, struct actor *actor);
 void work_actor_state_set(struct actor *actor, struct plex_bytes state);
 
@@ -145,8 +237,28 @@ struct type *work_type_find(const struct work_core *core, const char *tenant,
 /* PLEX_OK, or why messages to it are refused. */
 enum plex_status work_type_check(const struct type *type, const char **text);
 void work_types_free(struct work_core *core);
+/* May one more actor of the type come into memory? Makes room if need be. */
+bool work_type_admits(struct work_core *core, struct type *type);
+/* Who is to make room; NULL when nobody is idle. */
+struct actor *work_type_victim(const struct type *type);
+void work_types_shrink(struct work_core *core);
+/* Look at all warm_keys soon. */
+void work_types_warm_soon(struct work_core *core);
+void work_types_warm(struct work_core *core);
 
 /* core_deliver.c */
+/* The call of an actor's open run, tagged `tag`, goes on the chain that its
+ * message came by. Empty: it has none. `out` is WORK_CHAIN_MAX long. False:
+ * the chain is too long. */
+bool work_chain_extend(const struct actor *actor, const struct item *item,
+                       uint64_t tag, char *out);
+/* Does the open run wait, through others, for this very item? */
+bool work_chain_circle(const struct actor *actor, const struct item *item);
+void work_chain_refuse(struct work_core *core, const struct actor *actor,
+                       struct item *item);
+/* Answered as done: nothing but the actor's being in memory was asked for. */
+void work_item_activated(struct work_core *core, struct actor *actor,
+                         struct item *item);
 /* Into the mailbox, or finished with the reason. */
 void work_item_deliver(struct work_core *core, struct item *item,
                        const struct plex_actor_id *to);

@@ -275,6 +275,7 @@ take_range_done(struct work_core *core, struct take *take)
         if (shard->take == take && shard->state == SHARD_TAKING) {
             shard->state = SHARD_SERVING;
             shard->take = NULL;
+            work_types_warm_soon(core);
         }
         if (shard->state == SHARD_SERVING)
             work_pends_go(core, shard);

@@ -72,9 +72,9 @@ output_message(const struct actor *actor, const struct work_output *out,
 /* NULL when the message does not fit the wire. */
 static struct pend *
 output_pend(struct work_core *core, struct actor *actor, uint64_t seq, size_t n,
-            const struct work_output *out)
+            const struct item *item, const struct work_output *out)
 {
-    char sender[PLEX_ACTOR_NAME_MAX + 1], id[80];
+    char sender[PLEX_ACTOR_NAME_MAX + 1], id[80], chain[WORK_CHAIN_MAX];
     struct work_message message;
     struct plex_err err;
     struct pend *pend;
@@ -82,6 +82,8 @@ output_pend(struct work_core *core, struct actor *actor, uint64_t seq, size_t n,
 
     plex_actor_format(&actor->id, sender, sizeof sender);
     output_message(actor, out, sender, &message);
+    if (work_chain_extend(actor, item, out->tag, chain))
+        message.chain = chain;
     if (actor->durable)
         len = snprintf(id, sizeof id, "%016" PRIx64 ":%" PRIu64 ":%zu",
                        actor->node.hash, seq, n);
@@ -121,7 +123,7 @@ outputs_take(struct work_core *core, struct actor *actor, struct item *item,
             work_turn_ends(write, pend);
         if (out->kind == WORK_OUT_TIMER_CANCEL)
             continue;
-        pend = output_pend(core, actor, write->entry.seq, i, out);
+        pend = output_pend(core, actor, write->entry.seq, i, item, out);
         if (pend == NULL)
             return false;
         pend->refs++;
@@ -378,6 +380,7 @@ turn_volatile(struct work_core *core, struct actor *actor, struct item *item,
     if (!outcome->failed && outcome->state_changed) {
         work_actor_state_set(actor, outcome->state);
         actor->schema_version = actor->type->info.schema_version;
+        actor->dirty = actor->type->info.persist;
     }
     if (!outcome->failed && outcome->n_outputs > 0) {
         struct write *write =

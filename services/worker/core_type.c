@@ -67,6 +67,7 @@ info_free(struct work_type *info)
     free((char *)(uintptr_t)info->ns);
     free((char *)(uintptr_t)info->name);
     free((char *)(uintptr_t)info->broken);
+    free((char *)(uintptr_t)info->warm_keys);
 }
 
 static void
@@ -77,6 +78,7 @@ info_copy(struct work_type *out, const struct work_type *in)
     out->ns = plex_strdup(in->ns);
     out->name = plex_strdup(in->name);
     out->broken = in->broken == NULL ? NULL : plex_strdup(in->broken);
+    out->warm_keys = in->warm_keys == NULL ? NULL : plex_strdup(in->warm_keys);
 }
 
 static struct type *
@@ -116,7 +118,8 @@ type_update(struct work_core *core, struct type *type,
     const struct work_type old = type->info;
     const bool other = old.user != info->user || old.durable != info->durable ||
                        old.schema_version != info->schema_version ||
-                       old.has_activated != info->has_activated;
+                       old.has_activated != info->has_activated ||
+                       old.persist != info->persist;
     const bool stops = info->state != WORK_TYPE_RUNNING || info->broken != NULL;
 
     info_copy(&type->info, info);
@@ -126,7 +129,8 @@ type_update(struct work_core *core, struct type *type,
     info_free(&(struct work_type){.tenant = old.tenant,
                                   .ns = old.ns,
                                   .name = old.name,
-                                  .broken = old.broken});
+                                  .broken = old.broken,
+                                  .warm_keys = old.warm_keys});
 }
 
 void
@@ -136,6 +140,7 @@ work_core_types(struct work_core *core, struct work_time t,
     struct type *type;
 
     core->t = t;
+    core->warms = false;
     TAILQ_FOREACH(type, &core->types, link)
     type->seen = false;
     for (size_t i = 0; i < n; i++) {
@@ -146,6 +151,7 @@ work_core_types(struct work_core *core, struct work_time t,
         else
             type_update(core, type, &types[i]);
         type->seen = true;
+        core->warms |= types[i].warm_keys != NULL;
     }
     TAILQ_FOREACH(type, &core->types, link)
     {
@@ -154,6 +160,137 @@ work_core_types(struct work_core *core, struct work_time t,
         type->gone = true;
         type_drop(core, type);
     }
+    work_types_warm_soon(core);
+}
+
+/* -- making room ----------------------------------------------------------- */
+
+struct actor *
+work_type_victim(const struct type *type)
+{
+    struct actor *victim = TAILQ_FIRST(&type->idle), *actor = victim;
+
+    if (!type->info.evict_largest)
+        return victim;
+    for (int i = 0; i < WORK_EVICT_LOOK && actor != NULL; i++) {
+        if (actor->data_len > victim->data_len)
+            victim = actor;
+        actor = TAILQ_NEXT(actor, idle);
+    }
+    return victim;
+}
+
+bool
+work_type_admits(struct work_core *core, struct type *type)
+{
+    struct actor *victim;
+
+    if (type->info.max_active == 0 || type->active < type->info.max_active)
+        return true;
+    victim = work_type_victim(type);
+    if (victim == NULL)
+        return false;
+    core->stats.evicted_total++;
+    work_actor_leave(core, victim);
+    return true;
+}
+
+/* Between inputs: nobody holds on to an actor then. */
+void
+work_types_shrink(struct work_core *core)
+{
+    struct actor *victim;
+    struct type *type;
+
+    if (!core->over_memory)
+        return;
+    core->over_memory = false;
+    TAILQ_FOREACH(type, &core->types, link)
+    while (type->info.memory_max > 0 && type->bytes > type->info.memory_max &&
+           (victim = work_type_victim(type)) != NULL) {
+        core->stats.evicted_total++;
+        work_actor_leave(core, victim);
+    }
+}
+
+/* -- actors that are in memory before anybody asks ------------------------- */
+
+void
+work_types_warm_soon(struct work_core *core)
+{
+    if (core->warms)
+        core->warm_next = core->t.now_ns;
+}
+
+/* False: it should be tried again. */
+static bool
+warm(struct work_core *core, const struct type *type, const char *key)
+{
+    const struct plex_actor_id id = {type->info.tenant, type->info.ns,
+                                     type->info.name, key};
+    const struct work_message message = {
+        .to = id,
+        .kind = WORK_ACTIVATE,
+        .method = "",
+        .path = "",
+        .subpath = "",
+        .query = "",
+        .content_type = "",
+        .sender = "",
+        .timer = "",
+    };
+    const uint64_t hash = plex_actor_hash(&id);
+    const struct shard *shard =
+        work_shard_get(core, plex_shard_of(hash, core->shard_bits));
+    struct actor *actor = work_actor_find(core, &id, hash);
+    struct plex_err err;
+
+    if (plex_name_key(key, strlen(key), &err) != PLEX_OK || shard == NULL ||
+        shard->state != SHARD_SERVING)
+        return true; /* whoever serves it does this */
+    if (actor == NULL || actor->state == ACTOR_COLD)
+        work_item_deliver(
+            core, work_item_make(core, &plex_context_none, &message), &id);
+    actor = work_actor_find(core, &id, hash);
+    if (actor == NULL || actor->state == ACTOR_COLD)
+        return false;
+    actor->pinned = type->info.pinned;
+    work_actor_settle_down(core, actor);
+    return true;
+}
+
+static bool
+type_warm(struct work_core *core, const struct type *type)
+{
+    char *keys = plex_strdup(type->info.warm_keys), *rest = keys;
+    bool all = true;
+    char *key, *end;
+
+    while ((key = strsep(&rest, ",")) != NULL) {
+        key += strspn(key, " ");
+        for (end = key + strlen(key); end > key && end[-1] == ' '; end--)
+            end[-1] = '\0';
+        if (key[0] != '\0' && !warm(core, type, key))
+            all = false;
+    }
+    free(keys);
+    return all;
+}
+
+void
+work_types_warm(struct work_core *core)
+{
+    const uint64_t again_ns = 1000 * WORK_MS;
+    const char *text = "";
+    struct type *type;
+
+    if (core->t.now_ns < core->warm_next)
+        return;
+    core->warm_next = UINT64_MAX;
+    TAILQ_FOREACH(type, &core->types, link)
+    if (type->info.warm_keys != NULL && !type->gone &&
+        work_type_check(type, &text) == PLEX_OK && !type_warm(core, type))
+        core->warm_next = core->t.now_ns + again_ns;
 }
 
 void

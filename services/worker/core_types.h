@@ -21,6 +21,7 @@ enum {
     WORK_ATTEMPTS_MAX = 2,            /* runs of one item */
     WORK_PENDS_MAX = 4 << 20,
     WORK_PENDINGS_PAGE = 1000,
+    WORK_EVICT_LOOK = 64, /* idle actors looked at for the largest state */
 };
 #define WORK_MS UINT64_C(1000000)    /* ns */
 #define WORK_TTL_MS UINT64_C(600000) /* where a message names none */
@@ -186,6 +187,9 @@ struct actor {
     uint64_t waits_since; /* wall ms */
     uint64_t activation;
     bool hosted; /* a RUN went out: somebody must hear of our end */
+    bool dirty;  /* persist: the state is newer than what is stored */
+    bool leaves; /* passivated as soon as it is idle */
+    bool pinned; /* never passivated unasked */
     struct item_list mailbox;
     size_t mailbox_n;
     struct item_list unreleased; /* turns, oldest first */
@@ -216,6 +220,8 @@ struct type {
     bool seen;
     struct actor_list actors;
     struct actor_list idle; /* least recently used first */
+    uint64_t active;        /* activations */
+    uint64_t bytes;         /* of their states */
 };
 TAILQ_HEAD(type_list, type);
 
@@ -228,92 +234,6 @@ struct shard {
     int32_t owner; /* index of core.urls; -1 none */
     struct take *take;
     struct actor_list actors;
-};
-
-/* Taking over some shards: fence them, then load their pends. A refresh loads
- * the pends of a shard that is being served. */
-struct take {
-    TAILQ_ENTRY(take) link;
-    struct heap_node retry;
-    uint64_t token;
-    struct journal_fence *ranges;
-    size_t n;
-    size_t at; /* range whose pends are being loaded */
-    bool fenced;
-    bool refresh;
-    uint32_t attempts;
-    uint8_t after[4096];
-    size_t after_len;
-};
-TAILQ_HEAD(take_list, take);
-
-struct batch {
-    TAILQ_ENTRY(batch) link;
-    uint64_t token;
-    struct journal_entry *entries;
-    struct write **writes;
-    struct actor **actors; /* live as long as they have entries here */
-    size_t n;
-};
-TAILQ_HEAD(batch_list, batch);
-
-enum todo_kind {
-    TODO_RUN,
-    TODO_LOAD,
-    TODO_ANSWER,
-    TODO_BATCH,
-    TODO_TAKE,
-    TODO_SEND,
-    TODO_ABANDON
-};
-struct todo {
-    enum todo_kind kind;
-    uint64_t token;
-    void *what;
-};
-
-struct work_core {
-    struct work_core_config config;
-    char *node_id;
-    struct work_time t; /* of the last input */
-    uint64_t tokens;
-
-    uint64_t version; /* of the table */
-    unsigned shard_bits;
-    struct shard *shards;
-    size_t n_shards;
-    char **urls;
-    size_t n_urls;
-    int32_t self; /* index of our own url; -1 */
-    uint64_t lease_until;
-    uint64_t lease_version;
-    struct take_list takes;
-
-    struct htab actors;
-    struct actor **slots;
-    uint32_t n_slots, slots_cap;
-    uint32_t *free_slots;
-    uint32_t n_free_slots;
-    struct htab types_by_name;
-    struct type_list types;
-    uint64_t idle_next; /* ns: nobody is due earlier */
-
-    struct htab ids;
-    struct htab pends_by_id;
-    struct htab pends_by_token;
-    struct htab lanes;
-    struct heap due;   /* wall_ms: pends */
-    struct heap retry; /* now_ns: lanes, takes, pends to settle */
-
-    struct write_list unwritten;
-    struct pend_list settles;
-    struct batch_list batches;
-
-    struct todo *todo; /* a ring */
-    size_t todo_head, todo_n, todo_cap;
-    struct item *popped;         /* freed at the next pop */
-    struct work_message sending; /* what the last SEND points to */
-    struct work_core_stats stats;
 };
 
 #endif

@@ -84,15 +84,16 @@ work_message_pack(const struct work_message *m, struct plex_buf *out,
     pb.tag = m->tag;
     pb.reply_status = m->reply_status;
     pb.timer = plex_wire_text(m->timer);
+    pb.chain = plex_wire_text(m->chain == NULL ? "" : m->chain);
     return plex_wire_pack(&pb.base, out, err);
 }
 
 static enum plex_status
 message_check(const pb_request *pb, struct plex_err *err)
 {
-    if ((int)pb->kind < WORK_CALL || (int)pb->kind > WORK_GUARD)
+    if ((int)pb->kind < WORK_CALL || (int)pb->kind > WORK_DEACTIVATE)
         return plex_err_set(err, PLEX_INVALID,
-                            "message kind %d is unknown: 1 to 6 are",
+                            "message kind %d is unknown: 1 to 8 are",
                             (int)pb->kind);
     if (pb->message_id.len > JOURNAL_ID_MAX)
         return plex_err_set(err, PLEX_INVALID,
@@ -104,6 +105,10 @@ message_check(const pb_request *pb, struct plex_err *err)
                             "payload is %zu bytes long, at most %d are "
                             "allowed",
                             pb->payload.len, WORK_PAYLOAD_MAX);
+    if (strlen(pb->chain) >= WORK_CHAIN_MAX)
+        return plex_err_set(err, PLEX_TOO_LARGE,
+                            "chain of calls is longer than %d bytes",
+                            WORK_CHAIN_MAX - 1);
     return PLEX_OK;
 }
 
@@ -137,6 +142,7 @@ work_message_unpack(struct plex_bytes in, struct plex_arena *arena,
         .tag = pb->tag,
         .reply_status = plex_status_from_wire(pb->reply_status),
         .timer = pb->timer,
+        .chain = pb->chain[0] == '\0' ? NULL : pb->chain,
     };
     if (message_check(pb, err) != PLEX_OK ||
         plex_name_actor(&out->to, err) != PLEX_OK)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 static const char behaviour[] = "waits";
 
@@ -323,7 +325,8 @@ live_replay(struct runs *runs, struct runs_live *live,
 }
 
 static void
-live_result(struct runs_live *live, const struct work_message *m)
+live_result(struct runs *runs, struct runs_live *live,
+            const struct work_message *m)
 {
     size_t at = SIZE_MAX;
 
@@ -336,6 +339,9 @@ live_result(struct runs_live *live, const struct work_message *m)
     if (at < live->run.n_steps) {
         live->run.steps[at].done = true;
         live->run.steps[at].status = m->reply_status;
+        if (m->reply_status != PLEX_OK)
+            snprintf(runs->bad, sizeof runs->bad, "%.*s", (int)m->payload.len,
+                     m->payload.data);
         live->dirty = true;
     }
 }
@@ -376,14 +382,17 @@ step_do(struct runs *runs, struct runs_live *live, const char *word, size_t i,
                                     .timer = name,
                                     .delay_ms = strtoull(word + 1, NULL, 10)};
         s->outcome.n_outputs++;
-    } else if (word[0] == 'c') {
+    } else if (word[0] == 'c' || word[0] == 'k') {
+        const char *payload = word[0] == 'c' ? "i" : "ca i";
+
         step->kind = WORK_STEP_CALL;
-        *out = (struct work_output){.kind = WORK_OUT_CALL,
-                                    .type = "flow",
-                                    .key = word + 1,
-                                    .delay_ms = 60000,
-                                    .tag = WORK_TAG_RUN | i,
-                                    .payload = {(const uint8_t *)"i", 2}};
+        *out = (struct work_output){
+            .kind = WORK_OUT_CALL,
+            .type = "flow",
+            .key = word + 1,
+            .delay_ms = 60000,
+            .tag = WORK_TAG_RUN | live->nonce << 32 | i,
+            .payload = {(const uint8_t *)payload, strlen(payload) + 1}};
         s->outcome.n_outputs++;
     } else {
         step->kind = WORK_STEP_PROMISE;
@@ -439,12 +448,16 @@ do_run(struct runs *runs, const struct work_action *a)
     int64_t state;
 
     s.outcome.outputs = s.outputs;
+    if (a->run.how == WORK_RUN_MESSAGE || a->run.how == WORK_RUN_REPLAY)
+        live->nonce =
+            XXH3_64bits(a->run.message->id.data, a->run.message->id.len) &
+            0x7fffffff;
     if (a->run.how == WORK_RUN_MESSAGE)
         live_begin(live, a);
     else if (a->run.how == WORK_RUN_REPLAY)
         live_replay(runs, live, a);
     else if (a->run.how == WORK_RUN_RESULT)
-        live_result(live, a->run.message);
+        live_result(runs, live, a->run.message);
     else
         live->dirty = false;
     live_go(runs, live, &s, a->run.settled || a->run.how == WORK_RUN_CONTINUE,

@@ -7,8 +7,9 @@
 /*
  * A worker's core over a small journal that survives it, with handlers that
  * wait. The payload is a script of words: "e" a side effect, "s50" a sleep of
- * 50 ms, "cKEY" a call to another actor, "p" a promise, "i" adds 1 to the
- * state, "f" fails. Each script ends with the state as reply.
+ * 50 ms, "cKEY" a call to another actor, "kKEY" one whose script is "ca i",
+ * "p" a promise, "i" adds 1 to the state, "f" fails. Each script ends with the
+ * state as reply.
  *
  * runs_crash_at makes the worker die before that action is done; a new one
  * takes over with a newer epoch.
@@ -45,6 +46,7 @@ struct runs_live { /* a handler in memory */
     int64_t start;
     bool had_state;
     bool dirty; /* steps that no stretch has carried yet */
+    uint64_t nonce;
 };
 
 struct runs {
@@ -67,6 +69,7 @@ struct runs {
     bool failed[256];
     size_t abandoned;
     char waits_for[64];
+    char bad[256]; /* what the last call said that failed */
 };
 
 struct runs *runs_create(void);

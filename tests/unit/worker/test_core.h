@@ -5,5 +5,6 @@
 
 TCase *core_fault_tests(void);
 TCase *core_later_tests(void);
+TCase *core_virtual_tests(void);
 
 #endif

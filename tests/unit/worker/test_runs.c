@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 START_TEST(a_handler_that_does_not_wait_writes_one_turn)
 {
@@ -77,6 +78,107 @@ START_TEST(other_messages_wait_until_the_run_is_closed)
     runs_wait(runs, 100);
     ck_assert_str_eq(runs->reply[first], "2");
     ck_assert_str_eq(runs->reply[second], "3");
+    runs_free(runs);
+}
+END_TEST
+
+START_TEST(calls_in_a_circle_fail_at_once_and_name_it)
+{
+    struct runs *runs = runs_create();
+    const uint64_t call = runs_post(runs, "a", "kb i", "m1");
+
+    for (int i = 0; i < 5; i++) /* without a timeout's help */
+        runs_wait(runs, 1);
+    ck_assert(runs->answered[call]);
+    ck_assert_str_eq(runs->reply[call], "1");
+    ck_assert_int_eq(runs_state(runs, "b"), 1); /* it went on as well */
+    ck_assert_str_eq(runs->bad,
+                     "calls in a circle: flow/a -> flow/b -> flow/a, which "
+                     "waits for this very call");
+    ck_assert_uint_eq(runs_pendings(runs), 0);
+    runs_free(runs);
+}
+END_TEST
+
+START_TEST(a_call_to_itself_is_a_circle)
+{
+    struct runs *runs = runs_create();
+    const uint64_t call = runs_post(runs, "a", "ca i", "m1");
+
+    for (int i = 0; i < 5; i++)
+        runs_wait(runs, 1);
+    ck_assert(runs->answered[call]);
+    ck_assert_str_eq(runs->reply[call], "1");
+    ck_assert_ptr_nonnull(strstr(runs->bad, "flow/a -> flow/a, which"));
+    runs_free(runs);
+}
+END_TEST
+
+START_TEST(a_circle_is_found_after_a_crash_too)
+{
+    for (size_t at = 1; at < 40; at++) {
+        struct runs *runs = runs_create();
+
+        runs->crash_at = runs->actions + at;
+        (void)runs_post(runs, "a", "kb i", "m1");
+        for (int i = 0; i < 50; i++)
+            runs_wait(runs, 100);
+        (void)runs_post(runs, "a", "kb i", "m1"); /* asked again */
+        for (int i = 0; i < 50; i++)
+            runs_wait(runs, 100);
+        ck_assert_int_eq(runs_state(runs, "a"), 1);
+        ck_assert_ptr_nonnull(strstr(runs->bad, "calls in a circle"));
+        ck_assert_uint_eq(runs_pendings(runs), 0);
+        runs_free(runs);
+    }
+}
+END_TEST
+
+START_TEST(a_call_to_an_actor_whose_run_is_another_one_waits)
+{
+    struct runs *runs = runs_create();
+    uint64_t other;
+
+    /* b calls a, which does something else: no circle, so it waits. */
+    other = runs_post(runs, "a", "s200 i", "m1");
+    runs_go(runs);
+    (void)runs_post(runs, "b", "ca i", "m2");
+    runs_wait(runs, 100);
+    ck_assert(!runs->answered[other]);
+    ck_assert_str_eq(runs->bad, "");
+    for (int i = 0; i < 5; i++)
+        runs_wait(runs, 100);
+    ck_assert_str_eq(runs->reply[other], "1");
+    ck_assert_int_eq(runs_state(runs, "a"), 2);
+    ck_assert_int_eq(runs_state(runs, "b"), 1);
+    runs_free(runs);
+}
+END_TEST
+
+START_TEST(an_open_run_does_not_keep_an_activation_waiting)
+{
+    struct runs *runs = runs_create();
+    const struct work_message activate = {
+        .to = {"acme", "default", "flow", "a"},
+        .kind = WORK_ACTIVATE,
+        .method = "",
+        .path = "",
+        .subpath = "",
+        .query = "",
+        .content_type = "",
+        .sender = "",
+        .timer = ""};
+
+    (void)runs_post(runs, "a", "s5000 i", "m1");
+    runs_go(runs);
+    runs_crash(runs);
+    runs_go(runs);
+    work_core_deliver(runs->core, runs->t, ++runs->calls, &plex_context_none,
+                      &activate);
+    runs_go(runs);
+    ck_assert(runs->answered[runs->calls]);
+    ck_assert_int_eq(runs->status[runs->calls], PLEX_OK);
+    ck_assert(runs_is_open(runs, "a"));
     runs_free(runs);
 }
 END_TEST
@@ -227,6 +329,11 @@ main(void)
     tcase_add_test(tests,
                    sleeps_calls_and_promises_go_on_when_their_result_comes);
     tcase_add_test(tests, other_messages_wait_until_the_run_is_closed);
+    tcase_add_test(tests, calls_in_a_circle_fail_at_once_and_name_it);
+    tcase_add_test(tests, a_call_to_itself_is_a_circle);
+    tcase_add_test(tests, a_circle_is_found_after_a_crash_too);
+    tcase_add_test(tests, a_call_to_an_actor_whose_run_is_another_one_waits);
+    tcase_add_test(tests, an_open_run_does_not_keep_an_activation_waiting);
     tcase_add_test(tests, a_result_that_nobody_waits_for_is_refused);
     tcase_add_test(tests, a_run_that_fails_keeps_nothing_of_the_state);
     tcase_add_test(

@@ -57,7 +57,13 @@ world_types(struct world *world, enum work_type_state state, const void *user)
          .mailbox_max = 10,
          .snapshot_every = 5,
          .schema_version = 1,
-         .user = user},
+         .user = user,
+         .max_active = world->shape.max_active,
+         .memory_max = world->shape.memory_max,
+         .evict_largest = world->shape.evict_largest,
+         .persist = world->shape.persist,
+         .pinned = world->shape.pinned,
+         .warm_keys = world->shape.warm_keys},
     };
 
     types[1] = types[0];
@@ -479,6 +485,7 @@ world_post(struct world *world, struct world_send send)
 {
     const uint64_t call = ++world->calls;
     struct plex_context context = plex_context_none;
+    const char *payload = send.payload == NULL ? "" : send.payload;
     char fresh[32];
     struct work_message m = {
         .to = {"acme", "default", send.type == NULL ? "counter" : send.type,
@@ -495,7 +502,7 @@ world_post(struct world *world, struct world_send send)
         .content_type = "",
         .sender = "",
         .timer = "",
-        .payload = {(const uint8_t *)send.payload, strlen(send.payload) + 1},
+        .payload = {(const uint8_t *)payload, strlen(payload) + 1},
     };
 
     snprintf(fresh, sizeof fresh, "id-%llu", (unsigned long long)call);
