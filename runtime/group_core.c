@@ -75,8 +75,8 @@ ring_make(struct rt_group_map *map)
         for (uint32_t i = 0; i < RT_GROUP_POINTS; i++) {
             const uint32_t name[2] = {shard, i};
 
-            map->points[n++] = (struct point){
-                XXH3_64bits_withSeed(name, sizeof name, map->seed), shard};
+            map->points[n++] =
+                (struct point){XXH64(name, sizeof name, map->seed), shard};
         }
     map->n_points = n;
     qsort(map->points, n, sizeof *map->points, point_compare);
@@ -169,7 +169,7 @@ rt_group_shard(const struct rt_group_map *map, struct plex_bytes key)
 
     if (map->partition == RT_PARTITION_RANGE)
         return range_shard(map, key);
-    hash = XXH3_64bits_withSeed(key.data, key.len, map->seed);
+    hash = XXH64(key.data, key.len, map->seed);
     if (map->partition == RT_PARTITION_CONSISTENT)
         return ring_shard(map, hash);
     /* Its share of the hashes' range: even, and without a division. */
