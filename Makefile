@@ -9,7 +9,7 @@ CTEST = ctest --output-on-failure --timeout 300 -j $(JOBS)
 .DEFAULT_GOAL := build
 # Each step is parallel in itself; two setups at once would fight over dpkg.
 .NOTPARALLEL:
-.PHONY: help setup configure build run test bench sim sim-actors chaos chaos-runs fuzz \
+.PHONY: help setup configure build run test bench sim sim-actors chaos chaos-runs chaos-linda fuzz \
 	asan tsan \
 	docs check install clean
 
@@ -23,6 +23,7 @@ help:
 	@echo "make sim-actors SEEDS=1000 random trees of supervision"
 	@echo "make chaos SECONDS=60 real daemons, killed and stopped under load"
 	@echo "make chaos-runs      10,000 transfers under kill -9: nothing lost, nothing twice"
+	@echo "make chaos-linda SECONDS=60  the tuple space under kill -9 is linearizable"
 	@echo "make fuzz SECONDS=60  each fuzz target for so long (clang)"
 	@echo "make asan | tsan      the tests under sanitizers"
 	@echo "make docs             write docs/operations.md from --help"
@@ -90,6 +91,10 @@ chaos: setup-test build
 
 chaos-runs: setup-test build
 	scripts/test-postgres.sh run tests/chaos/runs.sh $(BUILD) 10000 2000
+
+chaos-linda: setup-test build
+	scripts/test-postgres.sh run scripts/test-redis.sh run \
+	    tests/chaos/linda.sh $(BUILD) $(CHAOS_SECONDS)
 
 fuzz:
 	@scripts/setup.sh --fuzz
