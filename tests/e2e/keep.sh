@@ -8,7 +8,8 @@ bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
 . tests/lib/check.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/plex-keep.XXXXXX") || exit 1
 daemons=()
-trap 'daemons_stop; rm -rf "$work"' EXIT
+# A shell that is ended before it has become a daemon runs the trap, too.
+trap '[ $BASHPID -ne $$ ] || { daemons_stop; rm -rf "$work"; }' EXIT
 plex=$bin/plexspaces
 export PLEXSPACES_OUTPUT=table
 
@@ -21,11 +22,17 @@ registry()
         --log-level warn 2>>"$work/log" &
     daemons[0]=$!
 }
+# SIGTERM may also hit a shell that goes on to become a daemon.
 daemons_stop()
 {
     local pid
     for pid in "${daemons[@]}"; do
         kill "$pid" 2>/dev/null
+        for _ in $(seq 250); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.02
+        done
+        kill -9 "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
     done
     daemons=()
