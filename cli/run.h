@@ -18,7 +18,12 @@ cli_run_fn cli_workflow_signal, cli_workflow_cancel, cli_workflow_pause,
     cli_workflow_resume, cli_workflow_terminate, cli_workflow_reset,
     cli_workflow_update, cli_workflow_approve, cli_workflow_query,
     cli_workflow_steps, cli_workflow_why, cli_workflow_fork, cli_workflow_move;
+cli_run_fn cli_schedule_create, cli_schedule_list, cli_schedule_get,
+    cli_schedule_delete, cli_schedule_pause, cli_schedule_resume,
+    cli_schedule_trigger, cli_schedule_backfill;
 
+extern const struct plex_option cli_schedule_options[];
+extern const struct plex_option cli_schedule_create_options[];
 extern const struct plex_option cli_workflow_options[];
 extern const struct plex_option cli_workflow_deploy_options[];
 extern const struct plex_option cli_workflow_import_options[];
@@ -94,7 +99,25 @@ extern const struct plex_option cli_workflow_fork_options[];
     {"workflow", "steps", "EXECUTION", 1, 1, "its steps and how they are", \
      cli_workflow_options, cli_workflow_steps}, \
     {"workflow", "why", "EXECUTION", 1, 1, "what it waits for, and what would help", \
-     cli_workflow_options, cli_workflow_why}
+     cli_workflow_options, cli_workflow_why}, \
+    {"schedule", "create", "SCHEDULE", 1, 1, \
+     "do something again and again, or once", cli_schedule_create_options, \
+     cli_schedule_create}, \
+    {"schedule", "list", "[PREFIX]", 0, 1, "what there is", \
+     cli_schedule_options, cli_schedule_list}, \
+    {"schedule", "get", "SCHEDULE", 1, 1, "one, and when it is due", \
+     cli_schedule_options, cli_schedule_get}, \
+    {"schedule", "pause", "SCHEDULE [REASON]", 1, 2, "let nothing be due", \
+     cli_schedule_options, cli_schedule_pause}, \
+    {"schedule", "resume", "SCHEDULE", 1, 1, "after a pause", \
+     cli_schedule_options, cli_schedule_resume}, \
+    {"schedule", "trigger", "SCHEDULE", 1, 1, "once more, now", \
+     cli_schedule_options, cli_schedule_trigger}, \
+    {"schedule", "backfill", "SCHEDULE FROM TO", 3, 3, \
+     "what would have been due between two times", cli_schedule_options, \
+     cli_schedule_backfill}, \
+    {"schedule", "delete", "SCHEDULE", 1, 1, "what has begun goes on", \
+     cli_schedule_options, cli_schedule_delete}
 // clang-format on
 
 #endif

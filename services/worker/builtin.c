@@ -76,5 +76,13 @@ const struct plex_behaviour work_builtin_behaviours[] = {
     {.name = "workflow-http",
      .schema_version = 1,
      .handle_call = work_http_call},
+    {.name = "schedule",
+     .schema_version = 1,
+     .handle_call = work_schedule_call,
+     .handle_timer = work_schedule_timer,
+     .handle_reply = work_schedule_reply},
+    {.name = "schedule-index",
+     .schema_version = 1,
+     .handle_call = work_schedule_index_call},
     {0},
 };

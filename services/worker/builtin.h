@@ -11,8 +11,11 @@
  *   workflow-catalog  definitions of a namespace; key "definitions"
  *   workflow-index    what ran; keys "0" to "63"
  *   workflow-http     one request to the outside each, recorded
+ *   schedule          something that is done again and again; key: its id
+ *   schedule-index    the schedules of a namespace; key "schedules"
  *
- * Messages are JSON with an "action"; docs/workflows.md lists them.
+ * Messages are JSON with an "action"; docs/workflows.md
+ * and docs/schedules.md list them.
  */
 extern const struct plex_behaviour work_builtin_behaviours[]; /* ends as all */
 

@@ -47,4 +47,13 @@ int work_workflow_reply(struct plex_ctx *ctx, uint64_t tag,
 int work_workflow_timer(struct plex_ctx *ctx, const char *timer,
                         const void *payload, size_t len);
 
+/* builtin_schedule.c, builtin_schedule_index.c */
+int work_schedule_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+int work_schedule_reply(struct plex_ctx *ctx, uint64_t tag,
+                        enum plex_result_status status, const void *payload,
+                        size_t len);
+int work_schedule_timer(struct plex_ctx *ctx, const char *timer,
+                        const void *payload, size_t len);
+int work_schedule_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+
 #endif

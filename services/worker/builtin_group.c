@@ -1,0 +1,361 @@
+/* What a group of actors is, and which there are. The state of an actor-group
+ * is its description, empty when there is none; that of the index is
+ * {ID: description}. */
+#include "services/worker/builtin_group.h"
+
+#include "runtime/group_core.h"
+#include "services/worker/builtin_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const partitions[] = {NULL, "hash", "range", "consistent"};
+
+static const char *
+text_of(const json_t *object, const char *field)
+{
+    const char *text = json_string_value(json_object_get(object, field));
+
+    return text == NULL ? "" : text;
+}
+
+static enum plex_partition
+partition_of(const char *name)
+{
+    for (int i = PLEX_PARTITION_HASH; i <= PLEX_PARTITION_CONSISTENT; i++)
+        if (strcmp(partitions[i], name) == 0)
+            return (enum plex_partition)i;
+    return (enum plex_partition)0;
+}
+
+void
+work_group_shards(const json_t *group, const char **bounds,
+                  struct plex_shards *out)
+{
+    const json_t *list = json_object_get(group, "bounds"), *bound;
+    size_t i;
+
+    *out = (struct plex_shards){
+        .type = text_of(group, "actor_type"),
+        .group = text_of(group, "group_id"),
+        .shards =
+            (uint32_t)json_integer_value(json_object_get(group, "shard_count")),
+        .partition = partition_of(text_of(group, "partition")),
+        .seed = (uint64_t)json_integer_value(json_object_get(group, "seed")),
+        .bounds = bounds,
+    };
+    json_array_foreach(list, i, bound)
+    {
+        if (i < PLEX_SHARDS_MAX)
+            bounds[i] = json_string_value(bound);
+    }
+}
+
+/* -- checking -------------------------------------------------------------- */
+
+static enum plex_status
+bounds_check(const json_t *group, struct plex_err *err)
+{
+    const json_t *list = json_object_get(group, "bounds"), *bound;
+    const size_t shards =
+        (size_t)json_integer_value(json_object_get(group, "shard_count"));
+    size_t i;
+
+    if (partition_of(text_of(group, "partition")) != PLEX_PARTITION_RANGE)
+        return json_array_size(list) == 0
+                   ? PLEX_OK
+                   : plex_err_set(err, PLEX_INVALID,
+                                  "bounds go with partition range only");
+    if (!json_is_array(list) || json_array_size(list) + 1 != shards)
+        return plex_err_set(err, PLEX_INVALID,
+                            "bounds must be a list of %zu texts, one less "
+                            "than there are shards",
+                            shards - 1);
+    json_array_foreach(list, i, bound)
+    {
+        if (!json_is_string(bound) ||
+            strlen(json_string_value(bound)) != json_string_length(bound))
+            return plex_err_set(err, PLEX_INVALID, "bounds[%zu] is no text", i);
+    }
+    return PLEX_OK;
+}
+
+/* What the pure core says of it is what there is to say. */
+static enum plex_status
+group_check(const json_t *group, struct plex_err *err)
+{
+    const json_t *count = json_object_get(group, "shard_count");
+    const char *rebalance = text_of(group, "rebalance");
+    const char **bounds;
+    struct plex_shards g;
+    struct rt_group_map *map = NULL;
+    enum plex_status status;
+
+    if (!json_is_integer(count) || json_integer_value(count) < 1 ||
+        json_integer_value(count) > PLEX_SHARDS_MAX)
+        return plex_err_set(err, PLEX_INVALID, "shard_count must be 1 to %d",
+                            PLEX_SHARDS_MAX);
+    if (partition_of(text_of(group, "partition")) == 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "partition is \"%.40s\"; hash, range and "
+                            "consistent are known",
+                            text_of(group, "partition"));
+    if (strcmp(rebalance, "none") != 0 && strcmp(rebalance, "on_scale") != 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "rebalance is \"%.40s\"; none and on_scale are "
+                            "known",
+                            rebalance);
+    if (bounds_check(group, err) != PLEX_OK)
+        return err->status;
+    bounds = calloc(PLEX_SHARDS_MAX, sizeof *bounds);
+    if (bounds == NULL)
+        return plex_err_set(err, PLEX_LIMIT, "no memory for the bounds");
+    work_group_shards(group, bounds, &g);
+    /* A ring cannot be wrong, and is dear to make. */
+    status = g.partition == PLEX_PARTITION_CONSISTENT
+                 ? PLEX_OK
+                 : rt_group_create(
+                       &(struct rt_group_config){
+                           .partition = (enum rt_partition)g.partition,
+                           .shards = g.shards,
+                           .bounds = bounds,
+                       },
+                       &map, err);
+    rt_group_free(map);
+    free(bounds);
+    return status;
+}
+
+/* -- keeping --------------------------------------------------------------- */
+
+static json_t *
+state_load(struct plex_ctx *ctx)
+{
+    size_t len;
+    const void *state = plex_state(ctx, &len);
+
+    return state == NULL || len == 0 ? NULL : json_loadb(state, len, 0, NULL);
+}
+
+static int
+state_save(struct plex_ctx *ctx, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT);
+
+    if (text == NULL || strlen(text) > (8u << 20)) {
+        free(text);
+        return plex_fail(ctx, "the state would be larger than 8 MiB");
+    }
+    plex_state_put(ctx, text, strlen(text));
+    free(text);
+    return 0;
+}
+
+/* Lists show no bounds: they may be long. */
+static void
+index_tell(struct plex_ctx *ctx, const json_t *group)
+{
+    json_t *row = json_copy((json_t *)(uintptr_t)group);
+
+    json_object_del(row, "bounds");
+    work_builtin_cast(ctx, "actor-group-index", "groups",
+                      json_pack("{s:s, s:o}", "action", "put", "group", row));
+}
+
+static int
+group_reply(struct plex_ctx *ctx, json_t *group)
+{
+    return work_builtin_reply(ctx, 200, json_pack("{s:O}", "group", group));
+}
+
+static int
+create(struct plex_ctx *ctx, json_t *group, const json_t *request)
+{
+    const char *partition = text_of(request, "partition");
+    const char *rebalance = text_of(request, "rebalance");
+    const json_t *bounds = json_object_get(request, "bounds");
+    struct plex_err err;
+    int status;
+    json_t *made;
+
+    if (text_of(request, "actor_type")[0] == '\0') {
+        plex_reply_problem(ctx, 400, "actor_type is missing");
+        return 0;
+    }
+    made = json_pack(
+        "{s:s, s:s, s:O?, s:s, s:s, s:I, s:I}", "group_id",
+        plex_self(ctx, NULL, NULL, NULL), "actor_type",
+        text_of(request, "actor_type"), "shard_count",
+        json_object_get(request, "shard_count"), "partition",
+        partition[0] == '\0' ? "hash" : partition, "rebalance",
+        rebalance[0] == '\0' ? "none" : rebalance, "seed",
+        (json_int_t)json_integer_value(json_object_get(request, "seed")),
+        "created_ms", (json_int_t)plex_turn_ms(ctx));
+    if (bounds != NULL)
+        json_object_set(made, "bounds", (json_t *)(uintptr_t)bounds);
+    if (group != NULL || group_check(made, &err) != PLEX_OK) {
+        if (group != NULL)
+            plex_reply_problem(ctx, 409, "group \"%.100s\" exists",
+                               text_of(group, "group_id"));
+        else
+            (void)work_builtin_refuse(ctx, &err);
+        json_decref(made);
+        return 0;
+    }
+    index_tell(ctx, made);
+    status = state_save(ctx, made);
+    if (status == 0)
+        status = group_reply(ctx, made);
+    json_decref(made);
+    return status;
+}
+
+/* Every shard there is or was hears what the group is now and was before: it
+ * alone knows its keys, and hands over those that have moved. */
+static void
+shards_tell(struct plex_ctx *ctx, const json_t *before, const json_t *after)
+{
+    const json_int_t was =
+        json_integer_value(json_object_get(before, "shard_count"));
+    const json_int_t is =
+        json_integer_value(json_object_get(after, "shard_count"));
+    const json_int_t all = was > is ? was : is;
+    char key[256];
+
+    for (json_int_t from = 0; from < all; from += BUILTIN_GROUP_PART) {
+        const json_int_t to =
+            from + BUILTIN_GROUP_PART < all ? from + BUILTIN_GROUP_PART : all;
+
+        (void)snprintf(key, sizeof key, "%.200s!%d", text_of(after, "group_id"),
+                       (int)from);
+        work_builtin_cast(ctx, "actor-group-call", key,
+                          json_pack("{s:s, s:I, s:I, s:O, s:O}", "action",
+                                    "tell", "from", from, "to", to, "before",
+                                    before, "after", after));
+    }
+}
+
+static int
+scale(struct plex_ctx *ctx, json_t *group, const json_t *request)
+{
+    static const char *const fields[] = {"shard_count", "rebalance", "bounds"};
+    json_t *after = json_copy(group), *reply;
+    struct plex_err err;
+    int status;
+
+    for (size_t i = 0; i < 3; i++)
+        if (json_object_get(request, fields[i]) != NULL)
+            json_object_set(after, fields[i],
+                            json_object_get(request, fields[i]));
+    json_object_set_new(after, "scaled_ms",
+                        json_integer((json_int_t)plex_turn_ms(ctx)));
+    if (json_object_get(request, "shard_count") == NULL ||
+        group_check(after, &err) != PLEX_OK) {
+        if (json_object_get(request, "shard_count") == NULL)
+            plex_reply_problem(ctx, 400, "shard_count is missing");
+        else
+            (void)work_builtin_refuse(ctx, &err);
+        json_decref(after);
+        return 0;
+    }
+    if (strcmp(text_of(after, "rebalance"), "on_scale") == 0)
+        shards_tell(ctx, group, after);
+    index_tell(ctx, after);
+    status = state_save(ctx, after);
+    reply = json_pack("{s:O, s:O}", "group", after, "previous_shard_count",
+                      json_object_get(group, "shard_count"));
+    json_decref(after);
+    if (status != 0) {
+        json_decref(reply);
+        return status;
+    }
+    return work_builtin_reply(ctx, 200, reply);
+}
+
+static int
+group_delete(struct plex_ctx *ctx, const json_t *group)
+{
+    work_builtin_cast(ctx, "actor-group-index", "groups",
+                      json_pack("{s:s, s:s}", "action", "remove", "group_id",
+                                text_of(group, "group_id")));
+    plex_state_put(ctx, "", 0);
+    return work_builtin_reply(ctx, 200, json_object());
+}
+
+int
+work_group_call(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    const char *action;
+    json_t *request = work_builtin_request(ctx, msg, &action);
+    json_t *group;
+    int status = 0;
+
+    if (request == NULL)
+        return 0;
+    group = state_load(ctx);
+    if (strcmp(action, "create") == 0)
+        status = create(ctx, group, request);
+    else if (group == NULL)
+        plex_reply_problem(ctx, 404, "group \"%.100s\" does not exist",
+                           plex_self(ctx, NULL, NULL, NULL));
+    else if (strcmp(action, "get") == 0)
+        status = group_reply(ctx, group);
+    else if (strcmp(action, "scale") == 0)
+        status = scale(ctx, group, request);
+    else if (strcmp(action, "delete") == 0)
+        status = group_delete(ctx, group);
+    else
+        plex_reply_problem(ctx, 400, "action \"%.40s\" is not known", action);
+    json_decref(group);
+    json_decref(request);
+    return status;
+}
+
+/* -- which there are --------------------------------------------------------
+ */
+
+static int
+list(struct plex_ctx *ctx, const json_t *groups, const json_t *request)
+{
+    const char *type = text_of(request, "actor_type"), *id;
+    json_t *out = json_array(), *group;
+
+    json_object_foreach((json_t *)(uintptr_t)groups, id, group)
+    {
+        if (type[0] == '\0' || strcmp(type, text_of(group, "actor_type")) == 0)
+            json_array_append(out, group);
+    }
+    return work_builtin_reply(ctx, 200, json_pack("{s:o}", "groups", out));
+}
+
+int
+work_group_index_call(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    const char *action;
+    json_t *request = work_builtin_request(ctx, msg, &action);
+    json_t *groups, *group;
+    int status = 0;
+
+    if (request == NULL)
+        return 0;
+    groups = state_load(ctx);
+    if (groups == NULL)
+        groups = json_object();
+    group = json_object_get(request, "group");
+    if (strcmp(action, "list") == 0) {
+        status = list(ctx, groups, request);
+    } else if (strcmp(action, "put") == 0) {
+        /* What is one too many works, and is not listed. */
+        if (json_object_size(groups) < BUILTIN_GROUPS_MAX)
+            json_object_set(groups, text_of(group, "group_id"), group);
+        status = state_save(ctx, groups);
+    } else if (strcmp(action, "remove") == 0) {
+        json_object_del(groups, text_of(request, "group_id"));
+        status = state_save(ctx, groups);
+    } else {
+        plex_reply_problem(ctx, 400, "list, put and remove are known");
+    }
+    json_decref(groups);
+    json_decref(request);
+    return status;
+}

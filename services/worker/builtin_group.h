@@ -1,0 +1,36 @@
+#ifndef SERVICES_WORKER_BUILTIN_GROUP_H
+#define SERVICES_WORKER_BUILTIN_GROUP_H
+
+#include "sdk/c/include/plexspaces/shard.h"
+
+#include <jansson.h>
+
+/*
+ * Groups of actors as built-in behaviours (docs/groups.md):
+ *
+ *   actor-group        what a group is; the key is its id
+ *   actor-group-index  the groups of a namespace; key "groups"
+ *   actor-group-call   one request to shards of a group; the key is its own
+ *
+ * A group's description as JSON, everywhere the same: {"group_id",
+ * "actor_type","shard_count","partition","bounds","seed","rebalance",
+ * "created_ms","scaled_ms"}. Shared by builtin_group*.c only.
+ */
+enum {
+    BUILTIN_GROUPS_MAX = 10000,          /* in a namespace */
+    BUILTIN_GROUP_PART = 100,            /* shards that one actor asks */
+    BUILTIN_GROUP_BYTES_MAX = 512 << 10, /* of all answers of a part */
+    BUILTIN_GROUP_TIMEOUT_MS = 5000,
+    BUILTIN_GROUP_TIMEOUT_MAX_MS = 300000,
+};
+
+/* A description as what shard.h takes; borrows from it. `bounds` has room for
+ * PLEX_SHARDS_MAX. */
+void work_group_shards(const json_t *group, const char **bounds,
+                       struct plex_shards *out);
+/* True: the message is a JSON object with "action"; else the reply says no. */
+int work_group_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+int work_group_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+int work_group_request_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+
+#endif
