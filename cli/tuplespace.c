@@ -261,6 +261,7 @@ cli_tuple_clear(const struct cli *cli, const struct cli_args *args,
 {
     const struct tuple_config *c = config;
     struct rest_path path = {0};
+    json_t *answer;
     int code = 0;
 
     rest_path_add(&path, BASE "/tuples");
@@ -279,8 +280,8 @@ cli_tuple_clear(const struct cli *cli, const struct cli_args *args,
         free(text);
         json_decref(typed);
     }
-    return say(cli, ask(cli, "DELETE", path.text, NULL, c, &code), "count",
-               code);
+    answer = ask(cli, "DELETE", path.text, NULL, c, &code);
+    return say(cli, answer, "count", code);
 }
 
 int
@@ -432,7 +433,7 @@ cli_tuple_tx(const struct cli *cli, const struct cli_args *args,
     struct tuple_config c = *(const struct tuple_config *)config;
     const char *verb = args->values[0];
     struct rest_path path = {0};
-    json_t *body = json_pack("{s:s}", "namespace", c.ns);
+    json_t *body = json_pack("{s:s}", "namespace", c.ns), *answer;
     const bool begin = strcmp(verb, "begin") == 0;
     int code = 0;
 
@@ -453,6 +454,6 @@ cli_tuple_tx(const struct cli *cli, const struct cli_args *args,
         return CLI_EXIT_USAGE;
     }
     c.timeout_ms = 0;
-    return say(cli, ask(cli, "POST", path.text, body, &c, &code),
-               "transaction_id", code);
+    answer = ask(cli, "POST", path.text, body, &c, &code);
+    return say(cli, answer, "transaction_id", code);
 }
