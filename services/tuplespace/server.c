@@ -25,27 +25,32 @@ static const struct plex_option options[] = {
         "where tuples are kept: mem:, sqlite:FILE, postgres://... or "
         "redis://...",
         0, 0),
+    ROW("webhook_allow", PLEX_OPTION_STRING, webhook_allow, "any",
+        "where subscriptions may post events: any, public (no loopback or "
+        "private address) or none",
+        0, 0),
     ROW("spaces_max", PLEX_OPTION_U64, spaces_max, "100000",
         "spaces ever named, over all tenants", 1, 0),
     ROW("tuples_max", PLEX_OPTION_U64, tuples_max, "10000000",
         "tuples held at once", 1, 0),
     ROW("memory_max_bytes", PLEX_OPTION_U64, memory_max_bytes, "2147483648",
         "memory for tuples", 1 << 20, 0),
-    ROW("tenant_tuples_max", PLEX_OPTION_U64, tenant_tuples_max, "0",
+    ROW("tenant_tuples_max", PLEX_OPTION_U64, tenant_tuples_max, "5000000",
         "tuples of one tenant; 0: no limit of its own", 0, 0),
-    ROW("tenant_bytes_max", PLEX_OPTION_U64, tenant_bytes_max, "0",
+    ROW("tenant_bytes_max", PLEX_OPTION_U64, tenant_bytes_max, "1073741824",
         "memory for tuples of one tenant; 0: no limit of its own", 0, 0),
-    ROW("tenant_waiters_max", PLEX_OPTION_U32, tenant_waiters_max, "0",
+    ROW("tenant_waiters_max", PLEX_OPTION_U32, tenant_waiters_max, "100000",
         "callers of one tenant that wait at once; 0: no limit of its own", 0,
         0),
-    ROW("tenant_spaces_max", PLEX_OPTION_U32, tenant_spaces_max, "0",
+    ROW("tenant_spaces_max", PLEX_OPTION_U32, tenant_spaces_max, "50000",
         "spaces of one tenant; 0: no limit of its own", 0, 0),
     ROW("tenant_transactions_max", PLEX_OPTION_U32, tenant_transactions_max,
-        "0", "open transactions of one tenant; 0: no limit of its own", 0, 0),
+        "5000", "open transactions of one tenant; 0: no limit of its own", 0,
+        0),
     ROW("tenant_subscriptions_max", PLEX_OPTION_U32, tenant_subscriptions_max,
-        "0", "subscriptions of one tenant; 0: no limit of its own", 0, 0),
-    ROW("tenant_requests_max", PLEX_OPTION_U32, tenant_requests_max, "0",
-        "request ids of one tenant; 0: no limit of its own", 0, 0),
+        "5000", "subscriptions of one tenant; 0: no limit of its own", 0, 0),
+    ROW("tenant_requests_max", PLEX_OPTION_U32, tenant_requests_max, "500000",
+        "request ids remembered of one tenant; 0: no limit of its own", 0, 0),
     ROW("waiters_max", PLEX_OPTION_U32, waiters_max, "200000",
         "callers that wait at once", 1, 0),
     ROW("requests_max", PLEX_OPTION_U32, requests_max, "1000000",
@@ -245,6 +250,11 @@ metrics_make(struct tspace_server *server)
     counters->events =
         plex_metrics_counter(metrics, "plexspaces_tuplespace_events_total",
                              "Events told to subscriptions", "");
+    counters->undelivered = plex_metrics_counter(
+        metrics, "plexspaces_tuplespace_undelivered_total",
+        "Events that their target did not accept; guaranteed ones are tried "
+        "again",
+        "");
     counters->commit_time = plex_metrics_histogram(
         metrics, "plexspaces_tuplespace_commit_duration_seconds",
         "From the begin of a transaction to its being durable", "");
@@ -256,8 +266,11 @@ metrics_make(struct tspace_server *server)
 static enum plex_status
 check(const void *config, struct plex_err *err)
 {
-    return tspace_store_check(
-        ((const struct tspace_shell_config *)config)->store_dsn, err);
+    const struct tspace_shell_config *c = config;
+
+    if (tspace_targets_check(c->webhook_allow, err) != PLEX_OK)
+        return err->status;
+    return tspace_store_check(c->store_dsn, err);
 }
 
 static void
@@ -268,6 +281,7 @@ stop(void *arg)
     reg_client_stop(server->registry);
     for (uint32_t i = 0; i < server->n_shells; i++)
         tspace_shell_fini(&server->shells[i]);
+    tspace_targets_stop(server);
     free(server->shells);
 }
 
@@ -283,6 +297,7 @@ start(void *arg, const void *config, const struct plex_host *host,
     server->n_shells = server->shared ? TSPACE_SHARDS : 1;
     server->shells = plex_calloc(server->n_shells, sizeof *server->shells);
     metrics_make(server);
+    tspace_targets_start(server);
     for (uint32_t i = 0; i < server->n_shells; i++)
         tspace_shell_init(&server->shells[i], server, i);
     if (!server->shared) {
