@@ -350,7 +350,7 @@ struct stretch {
     struct work_outcome outcome;
     struct work_output outputs[8];
     char names[8][8];
-    bool had_outputs;
+    char word[64]; /* what it waits for */
 };
 
 /* True when the handler has to wait. */
@@ -375,7 +375,8 @@ step_do(struct runs *runs, struct runs_live *live, const char *word, size_t i,
         return false;
     }
     s->outcome.phase = WORK_WAITS;
-    s->outcome.waits_for = word;
+    (void)snprintf(s->word, sizeof s->word, "%s", word);
+    s->outcome.waits_for = s->word;
     if (word[0] == 's') {
         step->kind = WORK_STEP_SLEEP;
         *out = (struct work_output){.kind = WORK_OUT_TIMER_SET,
@@ -424,7 +425,8 @@ live_go(struct runs *runs, struct runs_live *live, struct stretch *s,
         if (i < live->run.n_steps) {
             if (!live->run.steps[i].done) {
                 s->outcome.phase = WORK_WAITS;
-                s->outcome.waits_for = word;
+                (void)snprintf(s->word, sizeof s->word, "%s", word);
+                s->outcome.waits_for = s->word;
                 return;
             }
             i++;
