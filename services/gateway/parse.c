@@ -2,6 +2,7 @@
 
 #include "common/http.h"
 #include "common/utf8.h"
+#include "services/gateway/group_path.h"
 #include "services/gateway/header.h"
 #include "services/gateway/json_check.h"
 #include "services/gateway/query.h"
@@ -489,7 +490,21 @@ nothing_left(struct parse *p)
     return true;
 }
 
-/* To the actors that run workflows. */
+/* A request with a key, sent again, finds what the first one began. */
+static void
+key_name(const struct parse *p, bool wanted, char name[27])
+{
+    uint8_t id[16];
+    XXH128_canonical_t hash;
+
+    if (!wanted || p->key == NULL)
+        return;
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(p->key, strlen(p->key)));
+    memcpy(id, hash.digest, sizeof id);
+    plex_id_format(id, name);
+}
+
+/* To the actors that run workflows, and those that keep groups. */
 static bool
 parse_workflow(struct parse *p)
 {
@@ -498,6 +513,7 @@ parse_workflow(struct parse *p)
                                   .path = p->input->path,
                                   .params = &p->params,
                                   .body = p->input->body};
+    const bool groups = gate_is_group_path(in.path);
     char id[27];
     struct plex_err err;
 
@@ -511,7 +527,9 @@ parse_workflow(struct parse *p)
     if (gate_params_parse(p->input->query, p->arena, &p->params, &err) !=
         PLEX_OK)
         return refuse(p, 400, "INVALID_QUERY", "%s", err.text);
-    switch (gate_workflow_path(&in, p->arena, m, &err)) {
+    key_name(p, groups, id);
+    switch (groups ? gate_group_path(&in, p->arena, m, &err)
+                   : gate_workflow_path(&in, p->arena, m, &err)) {
     case PLEX_OK:
         return nothing_left(p);
     case PLEX_NOT_FOUND:
@@ -563,7 +581,7 @@ gate_parse(const struct gate_rules *rules, const struct gate_input *input,
         return refuse(&p, 414, "URI_TOO_LONG",
                       "the path may have %d bytes and the query %d",
                       GATE_PATH_MAX, GATE_QUERY_MAX);
-    if (gate_is_workflow_path(input->path)) {
+    if (gate_is_workflow_path(input->path) || gate_is_group_path(input->path)) {
         if (!parse_workflow(&p))
             return false;
     } else if (!(gate_is_run_path(input->path) ? parse_run_path(&p)

@@ -1,3 +1,4 @@
+#include "services/worker/builtin_group.h"
 #include "services/worker/builtin_private.h"
 
 #include <stdlib.h>
@@ -84,5 +85,14 @@ const struct plex_behaviour work_builtin_behaviours[] = {
     {.name = "schedule-index",
      .schema_version = 1,
      .handle_call = work_schedule_index_call},
+    {.name = "actor-group",
+     .schema_version = 1,
+     .handle_call = work_group_call},
+    {.name = "actor-group-index",
+     .schema_version = 1,
+     .handle_call = work_group_index_call},
+    {.name = "actor-group-call",
+     .schema_version = 1,
+     .handle_call = work_group_request_call},
     {0},
 };

@@ -11,6 +11,7 @@
  *   workflow-catalog  definitions of a namespace; key "definitions"
  *   workflow-index    what ran; keys "0" to "63"
  *   workflow-http     one request to the outside each, recorded
+ *   actor-group...    groups of actors: builtin_group.h
  *   schedule          something that is done again and again; key: its id
  *   schedule-index    the schedules of a namespace; key "schedules"
  *

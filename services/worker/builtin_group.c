@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NAME_MAX_LEN = 200 };
 static const char *const partitions[] = {NULL, "hash", "range", "consistent"};
 
 static const char *
@@ -168,6 +169,17 @@ group_reply(struct plex_ctx *ctx, json_t *group)
     return work_builtin_reply(ctx, 200, json_pack("{s:O}", "group", group));
 }
 
+/* Short enough for the names of shards and of requests made of it. */
+static bool
+name_fits(const char *name)
+{
+    const size_t len = strlen(name);
+
+    return len >= 1 && len <= NAME_MAX_LEN &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789._-") == len;
+}
+
 static int
 create(struct plex_ctx *ctx, json_t *group, const json_t *request)
 {
@@ -180,6 +192,13 @@ create(struct plex_ctx *ctx, json_t *group, const json_t *request)
 
     if (text_of(request, "actor_type")[0] == '\0') {
         plex_reply_problem(ctx, 400, "actor_type is missing");
+        return 0;
+    }
+    if (!name_fits(plex_self(ctx, NULL, NULL, NULL))) {
+        plex_reply_problem(ctx, 400,
+                           "group_id must be 1 to %d letters, digits, '.', "
+                           "'_' and '-'",
+                           NAME_MAX_LEN);
         return 0;
     }
     made = json_pack(

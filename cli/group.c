@@ -1,0 +1,288 @@
+/* Groups of actors: shards, sending to one of them, asking all. */
+#include "cli/group.h"
+
+#include "cli/print.h"
+#include "cli/rest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BASE "/api/v1/actor-groups"
+
+struct group_config {
+    const char *ns, *partition, *bounds, *rebalance, *type, *aggregation,
+        *field;
+    uint64_t shards, min_responses, timeout_ms;
+    bool cast;
+};
+#define ROW(name, kind, field, def, help, low, high)                           \
+    {                                                                          \
+        name, kind, offsetof(struct group_config, field), def, help, low, high \
+    }
+#define NAMESPACE                                       \
+    ROW("namespace", PLEX_OPTION_STRING, ns, "default", \
+        "the namespace of the group", 0, 0)
+#define REBALANCE(def)                                   \
+    ROW("rebalance", PLEX_OPTION_STRING, rebalance, def, \
+        "none, or on_scale: tell the shards when the group is scaled", 0, 0)
+#define BOUNDS                                                               \
+    ROW("bounds", PLEX_OPTION_STRING, bounds, "",                            \
+        "of partition range: a key less than there are shards, with commas", \
+        0, 0)
+#define TIMEOUT                                         \
+    ROW("wait_ms", PLEX_OPTION_U64, timeout_ms, "5000", \
+        "how long a shard has to answer", 1, 300000)
+
+const struct plex_option cli_group_options[] = {NAMESPACE, {0}};
+const struct plex_option cli_group_create_options[] = {
+    NAMESPACE,
+    ROW("shards", PLEX_OPTION_U64, shards, "8", "how many", 1, 10000),
+    ROW("partition", PLEX_OPTION_STRING, partition, "hash",
+        "hash, range or consistent", 0, 0),
+    BOUNDS,
+    REBALANCE("none"),
+    {0},
+};
+const struct plex_option cli_group_list_options[] = {
+    NAMESPACE,
+    ROW("type", PLEX_OPTION_STRING, type, "", "only of this type", 0, 0),
+    {0},
+};
+const struct plex_option cli_group_scale_options[] = {
+    NAMESPACE, BOUNDS, REBALANCE(""), {0}};
+const struct plex_option cli_group_send_options[] = {
+    NAMESPACE,
+    TIMEOUT,
+    ROW("cast", PLEX_OPTION_BOOL, cast, "false", "do not wait for the reply", 0,
+        0),
+    {0},
+};
+const struct plex_option cli_group_gather_options[] = {
+    NAMESPACE,
+    TIMEOUT,
+    ROW("aggregation", PLEX_OPTION_STRING, aggregation, "concat",
+        "concat, merge, reduce, first or majority", 0, 0),
+    ROW("field", PLEX_OPTION_STRING, field, "",
+        "only this field of each answer", 0, 0),
+    ROW("min_responses", PLEX_OPTION_U64, min_responses, "0",
+        "how many must answer; 0: all", 0, 10000),
+    {0},
+};
+
+static const struct print_column group_columns[] = {
+    {"GROUP", "group_id", PRINT_TEXT, NULL},
+    {"TYPE", "actor_type", PRINT_TEXT, NULL},
+    {"SHARDS", "shard_count", PRINT_TEXT, NULL},
+    {"PARTITION", "partition", PRINT_TEXT, NULL},
+    {"REBALANCE", "rebalance", PRINT_TEXT, NULL},
+    {"CREATED", "created_ms", PRINT_TIME, NULL},
+    {0},
+};
+
+/* Ask and print what came; `rows`: of the field of that name, as a table.
+ * Takes `body`, which may be NULL. */
+static int
+show(const struct cli *cli, const char *method, const struct rest_path *path,
+     json_t *body, const char *rows)
+{
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    const struct rest_request request = {
+        .method = method, .path = path->text, .body = text};
+    struct rest_reply got = {0};
+    struct rest *rest = NULL;
+    struct plex_err err;
+    enum plex_status status = rest_open(&rest, cli, &err);
+
+    if (status == PLEX_OK)
+        status = rest_call(rest, &request, &got, &err);
+    if (status == PLEX_OK && rows != NULL && !cli->json)
+        print_table(group_columns, json_object_get(got.json, rows));
+    else if (status == PLEX_OK)
+        print_json(rows == NULL ? got.json : json_object_get(got.json, rows));
+    rest_reply_free(&got);
+    rest_close(rest);
+    json_decref(body);
+    free(text);
+    return status == PLEX_OK ? 0 : cli_fail(&err);
+}
+
+static void
+path_of(struct rest_path *path, const char *group, const char *verb,
+        const struct group_config *config)
+{
+    rest_path_add(path, BASE);
+    if (group != NULL) {
+        rest_path_add(path, "/");
+        rest_path_segment(path, group);
+    }
+    rest_path_add(path, verb);
+    rest_path_param(path, "namespace", config->ns);
+}
+
+static json_t *
+json_of(const char *text, struct plex_err *err)
+{
+    json_error_t error;
+    json_t *value = json_loads(text, JSON_DECODE_ANY, &error);
+
+    if (value == NULL)
+        (void)plex_err_set(err, PLEX_INVALID,
+                           "%.60s is no JSON: column %d: %.100s", text,
+                           error.column, error.text);
+    return value;
+}
+
+static void
+bounds_set(json_t *body, const char *text)
+{
+    json_t *bounds = text[0] == '\0' ? NULL : json_array();
+
+    while (bounds != NULL) {
+        const size_t len = strcspn(text, ",");
+
+        json_array_append_new(bounds, json_stringn(text, len));
+        if (text[len] == '\0')
+            break;
+        text += len + 1;
+    }
+    if (bounds != NULL)
+        json_object_set_new(body, "bounds", bounds);
+}
+
+int
+cli_group_enable(const struct cli *cli, const struct cli_args *args,
+                 const void *config)
+{
+    static const char *const types[] = {"actor-group", "actor-group-index",
+                                        "actor-group-call"};
+    const struct group_config *group = config;
+    struct rest_path path = {0};
+    json_t *list = json_array();
+
+    (void)args;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}",
+                                              "name", types[i], "module",
+                                              "builtin", "behaviour", types[i],
+                                              "virtual", 1, "durable", 1));
+    rest_path_add(&path, "/api/v1/applications");
+    return show(cli, "POST", &path,
+                json_pack("{s:{s:s, s:s, s:s, s:s, s:o}}", "application",
+                          "name", "plexspaces-groups", "version", "1.0.0",
+                          "namespace", group->ns, "description",
+                          "Groups of actors", "actorTypes", list),
+                NULL);
+}
+
+int
+cli_group_create(const struct cli *cli, const struct cli_args *args,
+                 const void *config)
+{
+    const struct group_config *group = config;
+    struct rest_path path = {0};
+    json_t *body = json_pack(
+        "{s:s, s:s, s:I, s:s, s:s}", "group_id", args->values[0], "actor_type",
+        args->values[1], "shard_count", (json_int_t)group->shards, "partition",
+        group->partition, "rebalance", group->rebalance);
+
+    bounds_set(body, group->bounds);
+    path_of(&path, NULL, "", group);
+    return show(cli, "POST", &path, body, NULL);
+}
+
+int
+cli_group_get(const struct cli *cli, const struct cli_args *args,
+              const void *config)
+{
+    struct rest_path path = {0};
+
+    path_of(&path, args->values[0], "", config);
+    return show(cli, "GET", &path, NULL, NULL);
+}
+
+int
+cli_group_list(const struct cli *cli, const struct cli_args *args,
+               const void *config)
+{
+    const struct group_config *group = config;
+    struct rest_path path = {0};
+
+    (void)args;
+    path_of(&path, NULL, "", group);
+    rest_path_param(&path, "actor_type", group->type);
+    return show(cli, "GET", &path, NULL, "groups");
+}
+
+int
+cli_group_scale(const struct cli *cli, const struct cli_args *args,
+                const void *config)
+{
+    const struct group_config *group = config;
+    struct rest_path path = {0};
+    char *end;
+    const long shards = strtol(args->values[1], &end, 10);
+    json_t *body;
+
+    if (*end != '\0' || shards < 1 || shards > 10000) {
+        (void)fprintf(stderr, "error: SHARDS must be 1 to 10000\n");
+        return CLI_EXIT_USAGE;
+    }
+    body = json_pack("{s:I}", "shard_count", (json_int_t)shards);
+    if (group->rebalance[0] != '\0')
+        json_object_set_new(body, "rebalance", json_string(group->rebalance));
+    bounds_set(body, group->bounds);
+    path_of(&path, args->values[0], ":scale", group);
+    return show(cli, "POST", &path, body, NULL);
+}
+
+int
+cli_group_send(const struct cli *cli, const struct cli_args *args,
+               const void *config)
+{
+    const struct group_config *group = config;
+    struct rest_path path = {0};
+    struct plex_err err;
+    json_t *message = json_of(args->count > 2 ? args->values[2] : "{}", &err);
+
+    if (message == NULL)
+        return cli_fail(&err);
+    path_of(&path, args->values[0], "/shards:send", group);
+    return show(cli, "POST", &path,
+                json_pack("{s:s, s:o, s:b, s:I}", "partition_key",
+                          args->values[1], "message", message,
+                          "wait_for_response", !group->cast, "timeout_ms",
+                          (json_int_t)group->timeout_ms),
+                NULL);
+}
+
+int
+cli_group_gather(const struct cli *cli, const struct cli_args *args,
+                 const void *config)
+{
+    const struct group_config *group = config;
+    struct rest_path path = {0};
+    struct plex_err err;
+    json_t *message = json_of(args->count > 1 ? args->values[1] : "{}", &err);
+
+    if (message == NULL)
+        return cli_fail(&err);
+    path_of(&path, args->values[0], ":scatterGather", group);
+    return show(cli, "POST", &path,
+                json_pack("{s:o, s:s, s:s, s:I, s:I}", "message", message,
+                          "aggregation", group->aggregation, "field",
+                          group->field, "min_responses",
+                          (json_int_t)group->min_responses, "timeout_ms",
+                          (json_int_t)group->timeout_ms),
+                NULL);
+}
+
+int
+cli_group_delete(const struct cli *cli, const struct cli_args *args,
+                 const void *config)
+{
+    struct rest_path path = {0};
+
+    path_of(&path, args->values[0], "", config);
+    return show(cli, "DELETE", &path, NULL, NULL);
+}
