@@ -158,6 +158,101 @@ cli_actor_status(const struct cli *cli, const struct cli_args *args,
     return 0;
 }
 
+static const struct print_column exists_detail[] = {
+    {"exists", "exists", PRINT_YES_NO, NULL},
+    {"active", "active", PRINT_YES_NO, NULL},
+    {0},
+};
+static const struct print_column left_detail[] = {
+    {"state", "state", PRINT_ENUM, "ACTOR_STATE_"},
+    {0},
+};
+
+/* /api/v1/actors/NAME/verb; the answer is owned. */
+static enum plex_status
+actor_verb(const struct cli *cli, const struct cli_args *args,
+           const char *method, const char *verb, json_t **answer,
+           struct plex_err *err)
+{
+    char full[PLEX_ACTOR_NAME_MAX + 2], name[PLEX_ACTOR_NAME_MAX + 1];
+    struct rest_request request = {.method = method};
+    struct rest_reply reply = {0};
+    struct rest_path path = {0};
+    struct plex_actor_id id;
+    enum plex_status status;
+    struct rest *rest;
+
+    if (actor_name(args->values[0], full, sizeof full, &id, err) != PLEX_OK)
+        return err->status;
+    plex_actor_format(&id, name, sizeof name);
+    rest_path_add(&path, "/api/v1/actors/");
+    rest_path_segment(&path, name);
+    rest_path_add(&path, verb);
+    request.path = path.text;
+    status = rest_open(&rest, cli, err);
+    if (status != PLEX_OK)
+        return status;
+    status = rest_call(rest, &request, &reply, err);
+    *answer = status == PLEX_OK ? json_incref(reply.json) : NULL;
+    rest_reply_free(&reply);
+    rest_close(rest);
+    return status;
+}
+
+int
+cli_actor_activate(const struct cli *cli, const struct cli_args *args,
+                   const void *config)
+{
+    struct plex_err err;
+    json_t *answer;
+
+    (void)config;
+    if (actor_verb(cli, args, "POST", "/activate", &answer, &err) != PLEX_OK)
+        return cli_fail(&err);
+    if (cli->json)
+        print_json(json_object_get(answer, "actor"));
+    else
+        print_object(actor_detail, json_object_get(answer, "actor"));
+    json_decref(answer);
+    return 0;
+}
+
+int
+cli_actor_deactivate(const struct cli *cli, const struct cli_args *args,
+                     const void *config)
+{
+    struct plex_err err;
+    json_t *answer;
+
+    (void)config;
+    if (actor_verb(cli, args, "POST", "/deactivate", &answer, &err) != PLEX_OK)
+        return cli_fail(&err);
+    if (cli->json)
+        print_json(answer);
+    else
+        print_object(left_detail, answer);
+    json_decref(answer);
+    return 0;
+}
+
+int
+cli_actor_exists(const struct cli *cli, const struct cli_args *args,
+                 const void *config)
+{
+    struct plex_err err;
+    json_t *answer;
+
+    (void)config;
+    if (actor_verb(cli, args, "GET", "/exists", &answer, &err) != PLEX_OK)
+        return cli_fail(&err);
+    if (cli->json)
+        print_json(answer);
+    else
+        print_object(exists_detail, answer);
+    json_decref(answer);
+    return 0;
+}
+
 /* The JSON to send, owned: given, {} or standard input. */
 static enum plex_status
 body_read(const struct cli_args *args, char **out, struct plex_err *err)

@@ -59,6 +59,12 @@ int cli_actor_list(const struct cli *cli, const struct cli_args *args,
                    const void *config);
 int cli_actor_status(const struct cli *cli, const struct cli_args *args,
                      const void *config);
+int cli_actor_activate(const struct cli *cli, const struct cli_args *args,
+                       const void *config);
+int cli_actor_deactivate(const struct cli *cli, const struct cli_args *args,
+                         const void *config);
+int cli_actor_exists(const struct cli *cli, const struct cli_args *args,
+                     const void *config);
 int cli_actor_call(const struct cli *cli, const struct cli_args *args,
                    const void *config);
 int cli_actor_cast(const struct cli *cli, const struct cli_args *args,

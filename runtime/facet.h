@@ -88,6 +88,7 @@ struct rt_facet_virtual {
     uint64_t idle_timeout_ms;
     uint32_t activation;      /* 0 lazy, 1 eager, 2 prewarm */
     uint64_t max_active;      /* of the type on one worker; 0: no bound */
+    uint64_t memory_max;      /* bytes of their states there; 0: no bound */
     uint32_t eviction;        /* 0 lru, 1 memory_pressure */
     bool persist;             /* on deactivation */
     uint32_t reentrancy;      /* 0 none, 1 call_chain, 2 always */

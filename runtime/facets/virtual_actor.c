@@ -26,6 +26,7 @@ static const struct plex_facet_key keys[] = {
      offsetof(struct config, idle_timeout_seconds), "0", 0, 2592000, NULL},
     CHOICE("activation_strategy", activation, "lazy", "lazy|eager|prewarm"),
     KEY("max_active", max_active, NUMBER, "0", 0, 100000000),
+    KEY("memory_max", memory_max, NUMBER, "0", 0, UINT64_C(1) << 50),
     CHOICE("eviction", eviction, "lru", "lru|memory_pressure"),
     KEY("persist_on_deactivation", persist, BOOL, "true", 0, 0),
     CHOICE("reentrancy", reentrancy, "none", "none|call_chain|always"),

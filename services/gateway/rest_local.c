@@ -150,51 +150,111 @@ get_done(void *arg, enum plex_status status, const char *text,
          const struct work_actor *actors, size_t n)
 {
     struct gate_rest *rest = arg;
+    const enum gate_local what = gate_wire_local(rest->route);
+    const bool found = status == PLEX_OK && n > 0;
 
-    if (status == PLEX_NOT_FOUND)
-        gate_rest_problem(rest, 404, "ACTOR_NOT_FOUND", "worker", "%s", text);
-    else if (status != PLEX_OK || n == 0)
+    if (!found && status != PLEX_NOT_FOUND)
         gate_rest_failed(rest, "worker",
                          status == PLEX_OK ? PLEX_INTERNAL : status, text,
                          false);
+    else if (what == GATE_LOCAL_ACTOR_EXISTS)
+        gate_rest_answer(
+            rest, gate_wire_exists(found, found && actors[0].state !=
+                                                       WORK_ACTOR_INACTIVE));
+    else if (what == GATE_LOCAL_DEACTIVATE_ACTOR)
+        /* What is in memory still has something to do. */
+        gate_rest_answer(rest,
+                         gate_wire_deactivated(found && actors[0].state !=
+                                                            WORK_ACTOR_INACTIVE
+                                                   ? WORK_ACTOR_DEACTIVATING
+                                                   : WORK_ACTOR_INACTIVE));
+    else if (!found)
+        gate_rest_problem(rest, 404, "ACTOR_NOT_FOUND", "worker", "%s", text);
     else
         gate_rest_answer(rest, gate_wire_actor(&actors[0]));
+}
+
+/* Whom the request names, and who has it. NULL: it has been refused. The
+ * id's parts lie in the arena. */
+static const struct place_worker *
+actor_owner(struct gate_rest *rest, struct plex_actor_id *actor)
+{
+    const struct place_table *table = gate_core_table_now(rest->gate->core);
+    const char *name = gate_wire_actor_id(rest->request);
+    const struct place_worker *owner = NULL;
+    struct plex_err err;
+    char *own;
+
+    /* One more shows what is too long. */
+    own = plex_arena_strndup(&rest->arena, name,
+                             strnlen(name, PLEX_ACTOR_NAME_MAX + 1));
+    if (own == NULL || plex_actor_parse(own, actor, &err) != PLEX_OK) {
+        gate_rest_problem(rest, 400, "INVALID", "gateway", "%s",
+                          own == NULL ? "the request is too large" : err.text);
+        return NULL;
+    }
+    if (strcmp(actor->tenant, rest->context.tenant) != 0) {
+        gate_rest_problem(rest, 403, "TENANT_FORBIDDEN", "gateway",
+                          "the actor belongs to tenant \"%s\", the caller to "
+                          "\"%s\"",
+                          actor->tenant, rest->context.tenant);
+        return NULL;
+    }
+    if (table != NULL)
+        owner = place_table_owner(
+            table, plex_shard_of(plex_actor_hash(actor), table->shard_bits));
+    if (owner == NULL)
+        gate_rest_problem(rest, 503, "NO_OWNER", "gateway",
+                          "no worker owns this actor's shard at the moment");
+    rest->context.ns = actor->ns;
+    return owner;
 }
 
 static void
 local_get(struct gate_rest *rest)
 {
-    const struct place_table *table = gate_core_table_now(rest->gate->core);
-    const struct place_worker *owner;
-    char name[PLEX_ACTOR_NAME_MAX + 2]; /* one more shows what is too long */
-    struct plex_actor_id actor;
-    struct plex_err err;
+    struct plex_actor_id actor = {"", "", "", ""};
+    const struct place_worker *owner = actor_owner(rest, &actor);
 
-    (void)snprintf(name, sizeof name, "%s", gate_wire_actor_id(rest->request));
-    if (plex_actor_parse(name, &actor, &err) != PLEX_OK) {
-        gate_rest_problem(rest, 400, "INVALID", "gateway", "%s", err.text);
-        return;
-    }
-    if (strcmp(actor.tenant, rest->context.tenant) != 0) {
-        gate_rest_problem(rest, 403, "TENANT_FORBIDDEN", "gateway",
-                          "the actor belongs to tenant \"%s\", the caller to "
-                          "\"%s\"",
-                          actor.tenant, rest->context.tenant);
-        return;
-    }
-    owner =
-        table == NULL
-            ? NULL
-            : place_table_owner(table, plex_shard_of(plex_actor_hash(&actor),
-                                                     table->shard_bits));
-    if (owner == NULL) {
-        gate_rest_problem(rest, 503, "NO_OWNER", "gateway",
-                          "no worker owns this actor's shard at the moment");
-        return;
-    }
-    rest->context.ns = actor.ns;
-    work_client_inspect(rest->gate->host->link, owner->url, &rest->context,
-                        &actor, get_done, rest);
+    if (owner != NULL)
+        work_client_inspect(rest->gate->host->link, owner->url, &rest->context,
+                            &actor, get_done, rest);
+}
+
+/* It has been told: how is it now? */
+static void
+told(void *arg, enum plex_status status, const char *text,
+     const struct work_reply *reply)
+{
+    struct gate_rest *rest = arg;
+
+    (void)reply;
+    if (status == PLEX_OK)
+        local_get(rest);
+    else
+        gate_rest_failed(rest, "worker", status, text, false);
+}
+
+static void
+local_tell(struct gate_rest *rest, enum work_kind kind)
+{
+    struct plex_actor_id actor = {"", "", "", ""};
+    const struct place_worker *owner = actor_owner(rest, &actor);
+    const struct work_message message = {
+        .to = actor,
+        .kind = kind,
+        .method = "",
+        .path = "",
+        .subpath = "",
+        .query = "",
+        .content_type = "",
+        .sender = "",
+        .timer = "",
+    };
+
+    if (owner != NULL)
+        (void)work_client_invoke(rest->gate->host->link, owner->url,
+                                 &rest->context, &message, told, rest);
 }
 
 /* -- system -----------------------------------------------------------------
@@ -302,7 +362,15 @@ gate_rest_local(struct gate_rest *rest, enum gate_local what)
         local_list(rest);
         break;
     case GATE_LOCAL_GET_ACTOR:
+    case GATE_LOCAL_ACTOR_EXISTS:
         local_get(rest);
+        break;
+    case GATE_LOCAL_ACTIVATE_ACTOR:
+    case GATE_LOCAL_GET_OR_ACTIVATE:
+        local_tell(rest, WORK_ACTIVATE);
+        break;
+    case GATE_LOCAL_DEACTIVATE_ACTOR:
+        local_tell(rest, WORK_DEACTIVATE);
         break;
     case GATE_LOCAL_SYSTEM_INFO:
         local_info(rest);

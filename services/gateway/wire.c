@@ -217,6 +217,14 @@ gate_wire_local(const struct gate_route *route)
         return GATE_LOCAL_LIST_ACTORS;
     case ACTOR(ACTOR_METHOD_GET_ACTOR):
         return GATE_LOCAL_GET_ACTOR;
+    case ACTOR(ACTOR_METHOD_ACTIVATE_ACTOR):
+        return GATE_LOCAL_ACTIVATE_ACTOR;
+    case ACTOR(ACTOR_METHOD_DEACTIVATE_ACTOR):
+        return GATE_LOCAL_DEACTIVATE_ACTOR;
+    case ACTOR(ACTOR_METHOD_CHECK_ACTOR_EXISTS):
+        return GATE_LOCAL_ACTOR_EXISTS;
+    case ACTOR(ACTOR_METHOD_GET_OR_ACTIVATE_ACTOR):
+        return GATE_LOCAL_GET_OR_ACTIVATE;
     case SYSTEM(SYSTEM_METHOD_GET_SYSTEM_INFO):
         return GATE_LOCAL_SYSTEM_INFO;
     case SYSTEM(SYSTEM_METHOD_GET_HEALTH):
@@ -239,6 +247,7 @@ gate_wire_list_request(const ProtobufCMessage *message)
                                       m->page_size};
 }
 
+/* All of them have the same one field. */
 const char *
 gate_wire_actor_id(const ProtobufCMessage *message)
 {
@@ -311,6 +320,27 @@ gate_wire_actor(const struct work_actor *actor)
 
     actor_fill(&item, actor);
     m.actor = &item;
+    return plex_json_from_pb(&m.base);
+}
+
+json_t *
+gate_wire_deactivated(enum work_actor_state state)
+{
+    Plexspaces__Actor__V1__DeactivateActorResponse m =
+        PLEXSPACES__ACTOR__V1__DEACTIVATE_ACTOR_RESPONSE__INIT;
+
+    m.state = (Plexspaces__Actor__V1__ActorState)state;
+    return plex_json_from_pb(&m.base);
+}
+
+json_t *
+gate_wire_exists(bool exists, bool active)
+{
+    Plexspaces__Actor__V1__CheckActorExistsResponse m =
+        PLEXSPACES__ACTOR__V1__CHECK_ACTOR_EXISTS_RESPONSE__INIT;
+
+    m.exists = exists;
+    m.active = active;
     return plex_json_from_pb(&m.base);
 }
 

@@ -48,6 +48,10 @@ enum gate_local {
     GATE_LOCAL_NONE,
     GATE_LOCAL_LIST_ACTORS,
     GATE_LOCAL_GET_ACTOR,
+    GATE_LOCAL_ACTIVATE_ACTOR,
+    GATE_LOCAL_DEACTIVATE_ACTOR,
+    GATE_LOCAL_ACTOR_EXISTS,
+    GATE_LOCAL_GET_OR_ACTIVATE,
     GATE_LOCAL_SYSTEM_INFO,
     GATE_LOCAL_HEALTH,
     GATE_LOCAL_METRICS,
@@ -61,7 +65,7 @@ struct gate_list_request {
 };
 struct gate_list_request gate_wire_list_request(
     const ProtobufCMessage *message);
-/* GetActor's actor_id, GetMetrics' node_id. */
+/* actor_id of GetActor and its like, GetMetrics' node_id. */
 const char *gate_wire_actor_id(const ProtobufCMessage *message);
 const char *gate_wire_node_id(const ProtobufCMessage *message);
 
@@ -69,6 +73,8 @@ const char *gate_wire_node_id(const ProtobufCMessage *message);
 json_t *gate_wire_actors(const struct work_actor *actors, size_t n,
                          const char *next_page_token);
 json_t *gate_wire_actor(const struct work_actor *actor);
+json_t *gate_wire_deactivated(enum work_actor_state state);
+json_t *gate_wire_exists(bool exists, bool active);
 json_t *gate_wire_info(const char *version, const char *mode,
                        uint32_t shard_count, uint64_t table_version);
 

@@ -271,6 +271,10 @@ work_node_invoke(struct work_node *node, struct plex_call *call,
     if (own[0] != '\0' && strcmp(own, message->to.tenant) != 0)
         plex_call_fail(call, PLEX_DENIED, "the actors belong to another tenant",
                        (struct plex_bytes){0});
+    else if (message->kind != WORK_CALL && message->kind != WORK_CAST)
+        plex_call_fail(call, PLEX_UNSUPPORTED,
+                       "only virtual actors are activated, and have runs",
+                       (struct plex_bytes){0});
     else if (message->delay_ms > 0)
         plex_call_fail(call, PLEX_UNSUPPORTED,
                        "only virtual actors take delayed messages",

@@ -128,6 +128,12 @@ void work_shell_node_end(struct work_state *state);
 /* shell.c, any thread: an event of the runtime; true: of an activation. */
 bool work_shell_event(void *arg, const struct rt_event *event);
 
+/* shell_peers.c: what the facet virtual_actor says of the type; all 0 without
+ * one. The keys lie in the arena. */
+PLEX_MUST_USE enum plex_status work_virtual_of(
+    const struct reg_actor_type *type, struct plex_arena *arena,
+    struct rt_facet_virtual *out, struct plex_err *err);
+
 /* shell_journal.c */
 void work_journal(struct work_state *state, const struct work_action *action);
 void work_inspect_journal(struct work_state *state, struct plex_call *call,

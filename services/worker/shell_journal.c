@@ -196,6 +196,21 @@ on_inspected(void *arg, enum plex_status status, const char *text,
     free(asking);
 }
 
+/* Of one that is not durable there may be the state it was passivated with. */
+static bool
+persists(const struct reg_actor_type *type)
+{
+    struct rt_facet_virtual is;
+    struct plex_arena arena;
+    struct plex_err err;
+    bool yes;
+
+    plex_arena_init(&arena, 64 << 10);
+    yes = work_virtual_of(type, &arena, &is, &err) == PLEX_OK && is.persist;
+    plex_arena_fini(&arena);
+    return yes;
+}
+
 void
 work_inspect_journal(struct work_state *state, struct plex_call *call,
                      const struct plex_actor_id *actor)
@@ -219,7 +234,7 @@ work_inspect_journal(struct work_state *state, struct plex_call *call,
             (struct plex_bytes){0});
         return;
     }
-    if (type == NULL || !type->durable) {
+    if (type == NULL || (!type->durable && !persists(type))) {
         plex_call_fail(call, PLEX_NOT_FOUND, "the actor is not in memory",
                        (struct plex_bytes){0});
         return;
@@ -232,7 +247,7 @@ work_inspect_journal(struct work_state *state, struct plex_call *call,
                                         .node_id = state->host->base->node,
                                         .shard = load.shard,
                                         .epoch = load.epoch,
-                                        .durable = true};
+                                        .durable = type->durable};
     journal_client_load(&client, plex_call_context(call), &load, on_inspected,
                         asking);
 }

@@ -24,7 +24,8 @@ on_invoke(void *arg, struct plex_call *call)
         return;
     }
     if (message.kind != WORK_CALL && message.kind != WORK_CAST &&
-        message.kind != WORK_RESOLVE) {
+        message.kind != WORK_RESOLVE && message.kind != WORK_ACTIVATE &&
+        message.kind != WORK_DEACTIVATE) {
         plex_call_fail(call, PLEX_INVALID,
                        "timers and replies come from the actor's own worker",
                        (struct plex_bytes){0});

@@ -90,6 +90,64 @@ broken_set(struct work_state *state, const struct reg_app *app,
     broken_log(state, app, out->name, err->text);
 }
 
+enum plex_status
+work_virtual_of(const struct reg_actor_type *type, struct plex_arena *arena,
+                struct rt_facet_virtual *out, struct plex_err *err)
+{
+    struct plex_facet_pair *pairs;
+    struct rt_facet_plan *plan;
+    struct rt_facet_spec spec = {.type = "virtual_actor"};
+    const struct reg_facet *facet = NULL;
+
+    *out = (struct rt_facet_virtual){.prewarm_keys = ""};
+    for (size_t i = 0; i < type->n_facets; i++)
+        if (strcmp(type->facets[i].type, spec.type) == 0)
+            facet = &type->facets[i];
+    if (facet == NULL)
+        return PLEX_OK;
+    pairs = plex_calloc(facet->n_config + 1, sizeof *pairs);
+    for (size_t i = 0; i < facet->n_config; i++)
+        pairs[i] = (struct plex_facet_pair){facet->config[i].key,
+                                            facet->config[i].value};
+    spec.config = pairs;
+    spec.n_config = facet->n_config;
+    err->status = rt_facet_plan_create(NULL, &spec, 1, &plan, err);
+    free(pairs);
+    if (err->status != PLEX_OK)
+        return err->status;
+    *out =
+        *(const struct rt_facet_virtual *)rt_facet_plan_config(plan, spec.type);
+    out->prewarm_keys =
+        plex_arena_strndup(arena, out->prewarm_keys, strlen(out->prewarm_keys));
+    rt_facet_plan_free(plan);
+    if (out->prewarm_keys == NULL)
+        return plex_err_set(err, PLEX_LIMIT, "too many types");
+    return PLEX_OK;
+}
+
+/* What the facet virtual_actor says, if there is one. */
+static enum plex_status
+virtual_set(struct work_state *state, const struct reg_actor_type *from,
+            struct work_type *out, struct plex_err *err)
+{
+    struct rt_facet_virtual is;
+
+    if (work_virtual_of(from, &state->arena, &is, err) != PLEX_OK)
+        return err->status;
+    if (is.reentrancy != 0)
+        return plex_err_set(err, PLEX_UNSUPPORTED,
+                            "facet virtual_actor: reentrancy is not there yet: "
+                            "only \"none\" is");
+    out->max_active = is.max_active;
+    out->memory_max = is.memory_max;
+    out->evict_largest = is.eviction == 1;
+    out->persist = is.persist && !from->durable;
+    out->pinned = is.activation == 1;
+    if (is.activation != 0)
+        out->warm_keys = is.prewarm_keys;
+    return PLEX_OK;
+}
+
 static void
 type_of(struct work_state *state, const struct reg_app *app,
         const struct reg_actor_type *from, struct work_type *out)
@@ -109,7 +167,8 @@ type_of(struct work_state *state, const struct reg_app *app,
         .snapshot_every = from->snapshot_every,
     };
     if (work_modules_find(state->modules, from->module, from->behaviour,
-                          &behaviour, &err) != PLEX_OK) {
+                          &behaviour, &err) != PLEX_OK ||
+        virtual_set(state, from, out, &err) != PLEX_OK) {
         broken_set(state, app, out, &err);
         return;
     }
