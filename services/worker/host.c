@@ -1,5 +1,6 @@
 #include "services/worker/host.h"
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/name.h"
 #include "sdk/c/include/plexspaces/process.h"
@@ -41,10 +42,11 @@ struct hosted {
     const struct work_facet_setup *facets;
     struct rt_facets *chain; /* NULL: none yet, or the job has it */
 };
-/* A process of ours has gone. */
+/* A process of ours has gone, or does not come to an end. */
 struct gone {
     struct work_link link;
     struct plex_ref ref;
+    uint64_t stuck_ns; /* 0: gone */
 };
 
 struct work_host {
@@ -352,6 +354,26 @@ process_gone(struct work_host *host, struct plex_ref ref)
         job_fails(host, hosted);
 }
 
+/* The turn still runs, so what its RUN points to is there. */
+static void
+process_stuck(struct work_host *host, const struct gone *was)
+{
+    struct hnode *node = work_htab_first(&host->by_ref, was->ref.id);
+    const struct hosted *hosted;
+    const struct plex_actor_id *actor;
+
+    if (node == NULL)
+        return;
+    hosted = plex_container_of(node, struct hosted, ref_node);
+    if (hosted->job == NULL || !hosted->job->out)
+        return;
+    actor = hosted->job->run.run.actor;
+    plex_log(PLEX_LOG_WARN, "worker.stuck",
+             "a turn of %s/%s/%s/%s has run for %llu ms", actor->tenant,
+             actor->ns, actor->type, actor->key,
+             (unsigned long long)(was->stuck_ns / 1000000));
+}
+
 static void
 drain(struct work_host *host)
 {
@@ -369,7 +391,10 @@ drain(struct work_host *host)
         struct work_link *next = gone->next;
         struct gone *was = plex_container_of(gone, struct gone, link);
 
-        process_gone(host, was->ref);
+        if (was->stuck_ns > 0)
+            process_stuck(host, was);
+        else
+            process_gone(host, was->ref);
         free(was);
         gone = next;
     }
@@ -380,10 +405,13 @@ work_host_on_event(struct work_host *host, const struct rt_event *event)
 {
     struct gone *gone;
 
-    if (event->kind != RT_STOPPED || strcmp(event->behaviour, turns.name) != 0)
+    if ((event->kind != RT_STOPPED && event->kind != RT_STUCK) ||
+        strcmp(event->behaviour, turns.name) != 0)
         return;
     gone = plex_calloc(1, sizeof *gone);
     gone->ref = event->process;
+    if (event->kind == RT_STUCK)
+        gone->stuck_ns = event->ns > 0 ? event->ns : 1;
     (void)work_queue_push(&host->gone, &gone->link);
     wake(host);
 }

@@ -45,8 +45,9 @@ void work_host_run(struct work_host *host,
 /* WORK_DO_ABANDON. */
 void work_host_abandon(struct work_host *host, uint64_t activation);
 
-/* Any thread: a process has stopped (rt_config.on_event). One of ours that
- * was killed in its turn fails it. */
+/* Any thread: a process has stopped, or is stuck (rt_config.on_event). One of
+ * ours that was killed in its turn fails it; a turn that is stuck is logged
+ * with its actor. */
 void work_host_on_event(struct work_host *host, const struct rt_event *event);
 /* Is this one of ours? Any thread. */
 bool work_host_owns(const struct plex_behaviour *behaviour);
