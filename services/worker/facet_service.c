@@ -2,9 +2,11 @@
 
 #include "common/mem.h"
 #include "sdk/c/include/plexspaces/http.h"
+#include "sdk/c/include/plexspaces/tuplespace.h"
 #include "services/registry/client.h"
 #include "services/worker/facet_http.h"
 #include "services/worker/node_queue.h"
+#include "services/worker/tuple_bridge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@ struct work_facet_service {
     const struct plex_host *host;
     struct rt *rt;
     struct work_http *http;
+    struct work_tuple_bridge *tuples;
     struct work_queue queue; /* for keys */
     struct plex_task task;
     _Atomic uint32_t waiting;
@@ -247,8 +250,11 @@ work_facet_service_take(struct work_facet_service *service,
 {
     struct errand *errand;
 
-    if (service == NULL || signal->kind != RT_SEND || signal->call == 0 ||
-        (signal->to.id != PLEX_SERVICE_KV.id &&
+    if (service == NULL || signal->kind != RT_SEND || signal->call == 0)
+        return false;
+    if (signal->to.id == PLEX_SERVICE_TUPLES.id)
+        return work_tuple_bridge_take(service->tuples, signal);
+    if ((signal->to.id != PLEX_SERVICE_KV.id &&
          signal->to.id != PLEX_SERVICE_HTTP.id))
         return false;
     if (atomic_fetch_add(&service->waiting, 1) >= WAITING_MAX) {
@@ -280,7 +286,15 @@ work_facet_service_create(const struct plex_host *host, struct rt *rt)
     service->rt = rt;
     service->task.run = on_task;
     service->http = work_http_create();
+    service->tuples = work_tuple_bridge_create(host, rt);
     return service;
+}
+
+void
+work_facet_service_registry(struct work_facet_service *service,
+                            const struct reg_client *registry)
+{
+    work_tuple_bridge_registry(service->tuples, registry);
 }
 
 void
@@ -289,6 +303,7 @@ work_facet_service_stop(struct work_facet_service *service)
     if (service == NULL)
         return;
     atomic_store(&service->stopped, true);
+    work_tuple_bridge_stop(service->tuples);
     work_http_free(service->http);
     service->http = NULL;
 }
@@ -307,5 +322,6 @@ work_facet_service_free(struct work_facet_service *service)
         link = link->next;
         free(errand);
     }
+    work_tuple_bridge_free(service->tuples);
     free(service);
 }

@@ -394,6 +394,7 @@ start(void *arg, const void *config, const struct plex_host *host,
     if (turns_start(state, err) != PLEX_OK)
         return err->status;
     work_peers_start(state);
+    work_facet_service_registry(state->services, state->registry);
     return PLEX_OK;
 }
 
