@@ -46,6 +46,7 @@ struct dev {
     char run[PATH_MAX + 8];
     char sockets[PATH_MAX + 8]; /* `run`, or a shorter folder under /tmp */
     char modules[PATH_MAX];
+    char backups[PATH_MAX + 8];
     char bin[PATH_MAX]; /* where this program lies */
     char http[128];     /* with the real port */
     int lock;

@@ -97,6 +97,11 @@ part_add(struct dev *dev, const struct part_kind *kind, unsigned number)
     part_set(part, "admin_addr", "127.0.0.1:0");
     part_set(part, "log_level", dev->config.log_level);
     part_store(dev, kind, part);
+    if (strcmp(kind->service, "journal") == 0) {
+        (void)snprintf(dev->backups, sizeof dev->backups, "%s/backups",
+                       dev->data);
+        part_set(part, "backup_folder", dev->backups);
+    }
     if (strcmp(kind->service, "gateway") == 0)
         part_set(part, "http_addr", dev->http);
     if (strcmp(kind->service, "worker") == 0)

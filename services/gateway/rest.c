@@ -220,6 +220,10 @@ rest_route(struct gate_rest *rest)
         gate_rest_process(rest);
         return;
     }
+    if (strcmp(rest->route->served_by, "journal") == 0) {
+        gate_rest_journal(rest);
+        return;
+    }
     if (local != GATE_LOCAL_NONE) {
         gate_rest_local(rest, local);
         return;

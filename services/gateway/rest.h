@@ -72,6 +72,9 @@ void gate_events_stream(struct gate *gate, struct plex_http_exchange *ex);
 /* Long polls end now. */
 void gate_events_drain(struct gate *gate);
 
+/* rest_journal.c: the past of actors, and backups. */
+void gate_rest_journal(struct gate_rest *rest);
+
 /* rest_local.c */
 void gate_rest_local(struct gate_rest *rest, enum gate_local what);
 

@@ -1,7 +1,6 @@
 /* Start, stop and the wiring: HTTP in, catalogue and table into the core. */
 #include "common/log.h"
 #include "services/gateway/gate.h"
-#include "services/gateway/group_path.h"
 #include "services/gateway/local.h"
 #include "services/gateway/rest.h"
 #include "services/gateway/run_path.h"
@@ -9,6 +8,7 @@
 #include "services/gateway/workflow_path.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define ROW(name, type, field, def, help, ...)                      \
     {                                                               \
@@ -89,6 +89,21 @@ refuse_foreign(const struct gate *gate, struct plex_http_exchange *ex)
     return true;
 }
 
+/* An actor's id as one segment ("tenant%2Fnamespace%2F..."): no call, which
+ * has names there. */
+static bool
+is_call(const char *path)
+{
+    const char *first = path + sizeof GATE_ACTORS_PREFIX - 1;
+
+    if (gate_path_segments(path) < 2)
+        return false;
+    for (size_t i = 0; first[i] != '/'; i++)
+        if (strncasecmp(first + i, "%2f", 3) == 0)
+            return false;
+    return true;
+}
+
 static void
 on_request(void *arg, struct plex_http_exchange *ex)
 {
@@ -97,8 +112,7 @@ on_request(void *arg, struct plex_http_exchange *ex)
 
     if (refuse_foreign(gate, ex))
         return;
-    if (gate_path_segments(path) >= 2 || gate_is_run_path(path) ||
-        gate_is_workflow_path(path) || gate_is_group_path(path))
+    if (is_call(path) || gate_is_run_path(path) || gate_is_workflow_path(path))
         gate_call_begin(gate, ex);
     else if (strncmp(path, GATE_INVOCATIONS_PREFIX,
                      sizeof GATE_INVOCATIONS_PREFIX - 1) == 0)

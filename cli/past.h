@@ -1,0 +1,92 @@
+#ifndef CLI_PAST_H
+#define CLI_PAST_H
+
+#include "cli/cli.h"
+
+#include "common/arena.h"
+#include "services/journal/types.h"
+
+/*
+ * The past of actors, for people: journal.c, backup.c, replay.c, upgrade.c
+ * (docs/timetravel.md), and what they share.
+ */
+typedef int cli_past_fn(const struct cli *cli, const struct cli_args *args,
+                        const void *config);
+
+cli_past_fn cli_actor_history, cli_actor_at, cli_actor_diff, cli_actor_export;
+cli_past_fn cli_journal_verify, cli_replay, cli_upgrade_check;
+cli_past_fn cli_backup_create, cli_backup_list, cli_backup_restore;
+
+extern const struct plex_option cli_history_options[];
+extern const struct plex_option cli_at_options[];
+extern const struct plex_option cli_replay_options[];
+extern const struct plex_option cli_upgrade_options[];
+
+/* Rows of the table of commands. */
+// clang-format off
+#define CLI_PAST_ACTOR_COMMANDS \
+    {"actor", "history", "ACTOR", 1, 1, "the turns of a durable actor", \
+     cli_history_options, cli_actor_history}, \
+    {"actor", "at", "ACTOR", 1, 1, \
+     "its state after a turn, or at a time, beside the live one", \
+     cli_at_options, cli_actor_at}, \
+    {"actor", "diff", "ACTOR TURN TURN", 3, 3, \
+     "what differs between its states after two turns", NULL, \
+     cli_actor_diff}, \
+    {"actor", "export", "ACTOR FILE", 2, 2, \
+     "write its journal to a file, for replay", NULL, cli_actor_export}
+#define CLI_PAST_COMMANDS \
+    {"", "replay", "FILE", 1, 1, "look at an exported journal, turn by turn", \
+     cli_replay_options, cli_replay}, \
+    {"journal", "verify", "[ACTOR]", 0, 1, \
+     "compute the chain of hashes again; exits 1 when it is broken", NULL, \
+     cli_journal_verify}, \
+    {"backup", "create", "NAME", 1, 1, "of the running journal", NULL, \
+     cli_backup_create}, \
+    {"backup", "list", "", 0, 0, "the backups there are", NULL, \
+     cli_backup_list}, \
+    {"backup", "restore", "NAME", 1, 1, "into an empty journal", NULL, \
+     cli_backup_restore}, \
+    {"upgrade", "check", "", 0, 0, \
+     "would a new module fit the runs that wait? exits 1 unless all fit", \
+     cli_upgrade_options, cli_upgrade_check}
+// clang-format on
+
+/* TYPE/KEY, NAMESPACE/TYPE/KEY or all four parts, as all four. */
+PLEX_MUST_USE enum plex_status past_actor(const char *text,
+                                          char full[PLEX_ACTOR_NAME_MAX + 1],
+                                          struct plex_err *err);
+
+/* -- what the gateway answers with -- */
+
+uint64_t past_u64(const json_t *object, const char *field);
+/* A field of base64; bytes are in `arena`. */
+PLEX_MUST_USE enum plex_status past_bytes(const json_t *object,
+                                          const char *field,
+                                          struct plex_arena *arena,
+                                          struct plex_bytes *out,
+                                          struct plex_err *err);
+PLEX_MUST_USE enum plex_status past_turn(const json_t *object,
+                                         struct plex_arena *arena,
+                                         struct journal_past_turn *out,
+                                         struct plex_err *err);
+/* GET .../at of `actor`, all four parts; 0 and 0: now. `was` borrows from
+ * `arena`. */
+PLEX_MUST_USE enum plex_status past_at(const struct cli *cli, const char *actor,
+                                       uint64_t sequence, uint64_t time_ms,
+                                       struct plex_arena *arena,
+                                       struct journal_was *was,
+                                       struct plex_err *err);
+
+/* -- as JSON that can be read; new references -- */
+
+/* JSON as it is, text as a string, other bytes as {"base64": ...}. */
+json_t *past_view_bytes(struct plex_bytes bytes);
+/* Null without one; an open run as {"run": {...steps...}}. */
+json_t *past_view_state(bool has_state, struct plex_bytes state,
+                        uint32_t schema_version);
+/* sequence, time, message, reply and, when it changed, state. */
+json_t *past_view_turn(const struct journal_past_turn *turn);
+json_t *past_view_time(uint64_t ms); /* "2026-01-02T03:04:05.678Z" */
+
+#endif
