@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 
-CLIENTS, CALLS, KEYS = 6, 30, 2  # at once; per space; kinds of tuples
+CLIENTS, CALLS, KEYS = 5, 24, 2  # at once; per space; kinds of tuples
 FOREVER = 1 << 62
 PATIENCE = 40  # seconds until a call has to be answered
 
@@ -78,6 +78,10 @@ def linearizable(history):
             if done >> i & 1:
                 continue
             after = model(state, call)
+            if after == state and call["end"] != FOREVER:
+                # It changes nothing: if it fits here, it need not be later.
+                stack.append((done | 1 << i, state))
+                break
             if after is not None:
                 stack.append((done | 1 << i, after))
     return False
@@ -374,7 +378,7 @@ class Run:
                         sorted(history, key=lambda c: c["begin"])]
                 continue
             changed = doctor(history, rand)
-            if changed is not None and doctored < 10:
+            if changed is not None and doctored < 5:
                 doctored += 1
                 missed += linearizable(changed)
         print("linda: %d calls in %d spaces, %d repeated, %d kills; %d of %d "
