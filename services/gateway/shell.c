@@ -1,6 +1,7 @@
 /* Start, stop and the wiring: HTTP in, catalogue and table into the core. */
 #include "common/log.h"
 #include "services/gateway/gate.h"
+#include "services/gateway/group_path.h"
 #include "services/gateway/local.h"
 #include "services/gateway/rest.h"
 #include "services/gateway/run_path.h"
@@ -112,7 +113,8 @@ on_request(void *arg, struct plex_http_exchange *ex)
 
     if (refuse_foreign(gate, ex))
         return;
-    if (is_call(path) || gate_is_run_path(path) || gate_is_workflow_path(path))
+    if (is_call(path) || gate_is_run_path(path) ||
+        gate_is_workflow_path(path) || gate_is_group_path(path))
         gate_call_begin(gate, ex);
     else if (strncmp(path, GATE_INVOCATIONS_PREFIX,
                      sizeof GATE_INVOCATIONS_PREFIX - 1) == 0)
