@@ -1,7 +1,7 @@
 /* The table of commands, and the shell completion made from it. */
 #include "cli/cli.h"
-#include "cli/past.h"
 #include "cli/group.h"
+#include "cli/past.h"
 #include "cli/process.h"
 #include "cli/run.h"
 #include "cli/tuplespace.h"
@@ -36,8 +36,8 @@ const struct cli_command cli_commands[] = {
     CLI_PAST_ACTOR_COMMANDS,
     CLI_PROCESS_COMMANDS,
     CLI_RUN_COMMANDS,
-    CLI_GROUP_COMMANDS,
     CLI_PAST_COMMANDS,
+    CLI_GROUP_COMMANDS,
     {"application", "deploy", "FILE", 1, 1,
      "deploy the application of a YAML manifest", NULL, cli_application_deploy},
     {"application", "list", "", 0, 0, "what is deployed",
