@@ -17,6 +17,7 @@ enum { TSPACE_REPLY_MAX = 16 << 20 };
 struct tspace_shell_config {
     struct plex_base_config base;
     const char *store_dsn;
+    const char *webhook_allow;
     uint64_t spaces_max;
     uint64_t tuples_max;
     uint64_t memory_max_bytes;
@@ -49,10 +50,12 @@ struct tspace_request {
         TSPACE_ABOUT_SUBSCRIBED,
         TSPACE_ABOUT_UNSUBSCRIBED,
         TSPACE_ABOUT_ACKNOWLEDGED,
+        TSPACE_ABOUT_TARGET, /* it still exists */
     } about;
     uint64_t subscription;
     uint64_t up_to;
     bool guaranteed;
+    bool pushed; /* it has a target */
 };
 
 /* Answers and events that leave after the commit; bytes are in `out`. */
@@ -67,9 +70,12 @@ struct tspace_outgoing {
 };
 
 struct tspace_sub;
+struct tspace_target;
+struct tspace_pool;
+struct plex_post;
 
 struct tspace_counters {
-    struct plex_counter *commits, *failures, *events;
+    struct plex_counter *commits, *failures, *events, *undelivered;
     struct plex_histogram *commit_time;
 };
 
@@ -92,6 +98,7 @@ struct tspace_shell {
     struct tspace_outgoing *outgoing;
     size_t n_outgoing, outgoing_cap;
     struct tspace_sub *subs; /* by id */
+    struct tspace_target *targets;
     struct plex_timer *sweep;
 };
 
@@ -102,6 +109,8 @@ struct tspace_server {
     struct reg_client *registry;
     bool shared; /* the store; shells come and go with the catalogue */
     bool draining;
+    struct plex_post *post;    /* NULL: webhooks are not allowed */
+    struct tspace_pool *pools; /* of workers */
     uint32_t n_shells;
     struct tspace_shell *shells;
 };
@@ -182,5 +191,18 @@ void tspace_events_ask(struct tspace_shell *shell,
                        const struct tspace_where *where, uint64_t id,
                        enum tspace_subscription_verb verb, uint64_t up_to,
                        struct tspace_request *request);
+
+/* -- shell_target.c: events that are pushed ----------------------------------
+ */
+void tspace_target_deliver(struct tspace_shell *shell,
+                           const struct tspace_outgoing *event);
+void tspace_target_ended(struct tspace_shell *shell, uint64_t id);
+/* All is forgotten; the core tells again what is guaranteed. */
+void tspace_target_reset(struct tspace_shell *shell);
+PLEX_MUST_USE enum plex_status tspace_targets_check(const char *webhook_allow,
+                                                    struct plex_err *err);
+void tspace_targets_start(struct tspace_server *server);
+/* When all shells are gone. */
+void tspace_targets_stop(struct tspace_server *server);
 
 #endif

@@ -159,6 +159,8 @@ note_subscription(struct tspace_shell *shell,
 
     switch (request->about) {
     case TSPACE_ABOUT_SUBSCRIBED:
+        if (request->pushed)
+            break;
         context = plex_call_context(request->call);
         where = (struct tspace_where){context->tenant, context->ns, ""};
         tspace_events_subscribed(shell, request->subscription, &where,
@@ -173,6 +175,7 @@ note_subscription(struct tspace_shell *shell,
         break;
     case TSPACE_ABOUT_NOTHING:
     case TSPACE_ABOUT_POLL:
+    case TSPACE_ABOUT_TARGET:
         break;
     }
 }
@@ -189,6 +192,8 @@ send_reply(struct tspace_shell *shell, const struct tspace_outgoing *o)
         tspace_events_known(request, o->status, text);
         return;
     }
+    if (request->about == TSPACE_ABOUT_TARGET && o->status == PLEX_NOT_FOUND)
+        tspace_target_ended(shell, request->subscription);
     if (o->status == PLEX_OK)
         note_subscription(shell, request);
     if (request->call != NULL && o->status == PLEX_OK)

@@ -314,10 +314,14 @@ void
 tspace_events_deliver(struct tspace_shell *shell,
                       const struct tspace_outgoing *event)
 {
-    struct tspace_sub *sub =
-        sub_make(shell, event->subscription, &event->where);
     struct waiting_event *e;
+    struct tspace_sub *sub;
 
+    if (event->target_len > 0) {
+        tspace_target_deliver(shell, event);
+        return;
+    }
+    sub = sub_make(shell, event->subscription, &event->where);
     sub->best_effort = !event->guaranteed;
     if (!is_next(sub, event))
         return;
@@ -367,6 +371,7 @@ tspace_events_unsubscribed(struct tspace_shell *shell, uint64_t id)
 {
     struct tspace_sub *sub = sub_find(shell, id);
 
+    tspace_target_ended(shell, id);
     if (sub == NULL)
         return;
     poll_fail(sub, PLEX_NOT_FOUND, "the subscription was ended");
@@ -378,6 +383,7 @@ tspace_events_reset(struct tspace_shell *shell, const char *text)
 {
     struct tspace_sub *sub, *next;
 
+    tspace_target_reset(shell);
     HASH_ITER(hh, shell->subs, sub, next)
     {
         poll_fail(sub, PLEX_UNAVAILABLE, text);
@@ -422,6 +428,7 @@ tspace_events_fini(struct tspace_shell *shell)
     struct tspace_sub *sub, *next;
 
     plex_timer_free(shell->sweep);
+    tspace_target_reset(shell);
     HASH_ITER(hh, shell->subs, sub, next)
     {
         sub->call = NULL; /* the link has ended it */

@@ -396,10 +396,19 @@ on_subscribe(void *arg, struct plex_call *call)
         plex_call_refuse(call, &err);
         return;
     }
+    if (shell->server->post == NULL && subscribe.target.len > 4 &&
+        memcmp(subscribe.target.data, "http", 4) == 0) {
+        plex_call_fail(call, PLEX_DENIED,
+                       "webhooks are not allowed here (webhook_allow)",
+                       (struct plex_bytes){0});
+        tspace_template_unref(subscribe.template);
+        return;
+    }
     op_ready(shell, call, &where, TSPACE_REPLY_SUBSCRIBE, &subscribe.op);
     about = subscribe.op.call;
     about->about = TSPACE_ABOUT_SUBSCRIBED;
     about->guaranteed = subscribe.guaranteed;
+    about->pushed = subscribe.target.len > 0;
     tspace_core_subscribe(shell->core, tspace_shell_now(), &subscribe);
     tspace_template_unref(subscribe.template);
 }

@@ -2,6 +2,7 @@
 #include "common/wire.h"
 
 #include "common/name.h"
+#include "services/tuplespace/target.h"
 #include "services/tuplespace/wire_private.h"
 
 #include <string.h>
@@ -344,11 +345,10 @@ tspace_wire_claim(struct plex_bytes in, enum tspace_claim_verb verb,
 static enum plex_status
 target_in(const char *target, struct plex_bytes *out, struct plex_err *err)
 {
-    if (target[0] != '\0')
-        return plex_err_set(err, PLEX_UNSUPPORTED,
-                            "target \"%.60s\" is not known: \"\" waits for "
-                            "PollEvents",
-                            target);
+    struct tspace_target_address address;
+
+    if (tspace_target_parse(target, &address, err) != PLEX_OK)
+        return err->status;
     return text_in("target", target, TSPACE_TARGET_MAX, out, err);
 }
 
