@@ -115,6 +115,23 @@ unlisted()
 }
 until_true "from the list too" unlisted report
 
+suite_deploy examples/reminder/app.yaml || exit 1
+watered() # TIMES or more
+{
+    "$plex" actor call plant/fern '{"action":"get"}' --output json |
+        python3 -c 'import json, sys
+sys.exit(json.load(sys.stdin)["watered"] < int(sys.argv[1]))' "$1"
+}
+check "an actor asks to be reminded" 0 watered "$plex" actor call plant/fern \
+    '{"action":"pot","every_ms":200}'
+until_true "it is" watered 2
+kill_workers
+until_true "also after kill -9" watered 5
+check "until it cancels" 0 watered "$plex" actor call plant/fern \
+    '{"action":"remove"}'
+until_true "so the reminder is gone" says 'does not exist' \
+    schedule get plant.fern.water
+
 check "what runs for long" 0 '' schedule create slow --every 200ms \
     --workflow report --input '{"title":"x","slow":"1s"}' --max-occurrences 2
 until_true "is not begun a second time meanwhile" says '"skipped": [1-9]' \
