@@ -39,11 +39,11 @@ steps_handle(struct plex_ctx *ctx, int64_t steps)
     return 0;
 }
 
-#define STEPS(n)                                                      \
+#define STEPS(n)                                                            \
     static int handle_##n(struct plex_ctx *ctx, const struct plex_msg *msg) \
-    {                                                                 \
-        (void)msg;                                                    \
-        return steps_handle(ctx, n);                                  \
+    {                                                                       \
+        (void)msg;                                                          \
+        return steps_handle(ctx, n);                                        \
     }
 STEPS(1)
 STEPS(3)

@@ -92,7 +92,7 @@ is_tag_2(void *arg, const struct plex_msg *msg)
 static void
 receive_2(struct plex_ctx *ctx)
 {
-    struct plex_msg msg;
+    struct plex_msg msg = {0}; /* untouched when nothing came */
     int status = plex_receive(ctx, is_tag_2, NULL, 50, &msg);
 
     say("got%d/%llu;", status, (unsigned long long)msg.tag);
