@@ -59,6 +59,7 @@ struct served {
 struct sim_net {
     uint64_t ids;
     struct rpc *rpcs;        /* hash, in order of making */
+    struct ending *endings;  /* hash */
     struct served *servings; /* hash, in order of making */
     struct connection connections[SIM_NODES_MAX][SIM_NODES_MAX];
 };
@@ -74,9 +75,14 @@ struct arrival {
     enum sim_method method;
     bool is_reply;
 };
+/* A call that has failed and whose caller hears of it in the next event. */
 struct ending {
+    UT_hash_handle hh;
+    uint64_t id; /* the call's */
+    struct sim_net *net;
     struct sim_request request;
     struct sim_msg *reply;
+    bool cancelled; /* meanwhile, by its caller */
 };
 
 static struct connection *
@@ -284,6 +290,7 @@ ending_drop(void *arg)
 {
     struct ending *ending = arg;
 
+    HASH_DEL(ending->net->endings, ending);
     sim_msg_unref(ending->reply);
     free(ending);
 }
@@ -293,8 +300,9 @@ on_ending(struct sim *sim, struct sim_node *node, void *arg)
 {
     struct ending *ending = arg;
 
-    ending->request.done(sim, node, ending->request.arg, ending->request.token,
-                         ending->reply);
+    if (!ending->cancelled)
+        ending->request.done(sim, node, ending->request.arg,
+                             ending->request.token, ending->reply);
     ending_drop(ending);
 }
 
@@ -305,11 +313,14 @@ rpc_fail(struct sim *sim, struct rpc *rpc, enum plex_status status,
 {
     struct ending *ending = plex_calloc(1, sizeof *ending);
 
+    ending->id = rpc->id;
+    ending->net = sim->net;
     ending->request = rpc->request;
     ending->reply = sim_msg_make();
     ending->reply->status = status;
     ending->reply->text = text;
     ending->reply->outcome_unknown = rpc->ever_sent;
+    HASH_ADD(hh, sim->net->endings, id, sizeof ending->id, ending);
     sim_after(sim, rpc->request.from, 0, on_ending, ending, ending_drop);
     rpc_free(sim, rpc);
 }
@@ -438,11 +449,15 @@ sim_rpc(struct sim *sim, const struct sim_request *request)
 void
 sim_rpc_cancel(struct sim *sim, uint64_t id)
 {
+    struct ending *ending;
     struct rpc *rpc;
 
     HASH_FIND(hh, sim->net->rpcs, &id, sizeof id, rpc);
     if (rpc != NULL)
         rpc_free(sim, rpc);
+    HASH_FIND(hh, sim->net->endings, &id, sizeof id, ending);
+    if (ending != NULL)
+        ending->cancelled = true;
 }
 
 /* -- serving --------------------------------------------------------------- */

@@ -71,9 +71,9 @@ world_free(struct sim *sim)
     sim_journal_disk_free(sim->journal);
     sim_placement_disk_free(sim->placement);
     sim_registry_disk_free(sim->registry);
+    sim_engine_fini(sim); /* drops events, which are known to the net */
     sim_net_fini(sim);
     sim_clients_free(sim);
-    sim_engine_fini(sim);
     sim_check_fini(sim);
 }
 
