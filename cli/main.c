@@ -55,6 +55,35 @@ usage_line(const struct cli_command *command, FILE *to)
                   command->options != NULL ? " [options]" : "");
 }
 
+static void
+help_line(const struct cli_command *command)
+{
+    (void)printf("  ");
+    usage_line(command, stdout);
+    (void)printf("\n      %s\n", command->summary);
+}
+
+static bool
+is_area(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (c->area[0] != '\0' && strcmp(c->area, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int
+help_area(const char *area)
+{
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (strcmp(c->area, area) == 0)
+            help_line(c);
+    }
+    (void)printf("\nplexspaces %s COMMAND --help lists the options\n", area);
+    return 0;
+}
+
 static int
 help_all(void)
 {
@@ -62,11 +91,8 @@ help_all(void)
                  PLEX_VERSION);
     (void)printf("  plexspaces dev [options]\n"
                  "      run the whole suite on this machine\n");
-    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
-        (void)printf("  ");
-        usage_line(c, stdout);
-        (void)printf("\n      %s\n", c->summary);
-    }
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++)
+        help_line(c);
     (void)printf("  plexspaces version\n  plexspaces help [COMMAND]\n"
                  "\nEvery command takes:\n");
     plex_options_help(cli_options, "");
@@ -120,11 +146,7 @@ command_find(int argc, char **argv)
 static int
 command_unknown(int argc, char **argv)
 {
-    bool area = false;
-
-    for (const struct cli_command *c = cli_commands; c->name != NULL; c++)
-        area = area || strcmp(c->area, argv[1]) == 0;
-    if (!area) {
+    if (!is_area(argv[1])) {
         (void)fprintf(stderr,
                       "error: unknown command %.60s; plexspaces help lists "
                       "them\n",
@@ -262,6 +284,8 @@ main(int argc, char **argv)
         command = command_find(argc - 1, argv + 1);
         if (command == NULL && argc > 2 && strcmp(argv[2], "dev") == 0)
             return run_dev(2, (char *[]){argv[2], "--help", NULL});
+        if (command == NULL && argc == 3 && is_area(argv[2]))
+            return help_area(argv[2]);
         if (command == NULL && argc > 2)
             return command_unknown(argc - 1, argv + 1);
         return command != NULL ? help_command(command) : help_all();
@@ -269,6 +293,9 @@ main(int argc, char **argv)
     if (strncmp(argv[1], "-", 1) == 0 && wants_help(argc, argv))
         return help_all();
     command = command_find(argc, argv);
+    if (command == NULL && argc == 3 && is_area(argv[1]) &&
+        (wants_help(argc, argv) || strcmp(argv[2], "help") == 0))
+        return help_area(argv[1]);
     if (command == NULL)
         return command_unknown(argc, argv);
     if (wants_help(argc, argv))

@@ -48,6 +48,8 @@ done
 check "help of an unknown command is an error" 2 'unknown command nod' \
     "$plex" help nod
 check "without a command the help is shown" 2 'plexspaces actor call' "$plex"
+check "an area tells about its commands" 0 'plexspaces tuplespace take SPACE' \
+    "$plex" tuplespace --help
 check "an area without a command lists them" 2 'known are: list status' \
     "$plex" node
 check "errors are JSON with --output json" 0 '^111 service unavailable$' \
