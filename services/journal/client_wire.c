@@ -183,6 +183,8 @@ journal_pack_load(const struct journal_load *load, struct plex_buf *out,
     request.shard = load->shard;
     request.epoch = load->epoch;
     request.recent_max = load->recent_max;
+    request.records = load->records;
+    request.records_from = load->records_from;
     return plex_wire_pack(&request.base, out, err);
 }
 
@@ -290,6 +292,32 @@ journal_unpack_append(struct plex_bytes in, size_t n, struct plex_arena *arena,
     return PLEX_OK;
 }
 
+static enum plex_status
+records_in(const PB(LoadReply) * reply, struct plex_arena *arena,
+           struct journal_loaded *out, struct plex_err *err)
+{
+    const size_t n = reply->n_records;
+    struct journal_record *records =
+        plex_arena_alloc(arena, n * sizeof *records + 1);
+
+    if (records == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < n; i++) {
+        const PB(RebuildRecord) *item = reply->records[i];
+
+        records[i] = (struct journal_record){
+            .seq = item->seq,
+            .at_ms = item->at_ms,
+            .schema_version = item->schema_version,
+            .bytes = plex_wire_bytes_in(item->record),
+        };
+    }
+    out->records = records;
+    out->n_records = n;
+    out->next_record = reply->next_record;
+    return PLEX_OK;
+}
+
 enum plex_status
 journal_unpack_load(struct plex_bytes in, struct plex_arena *arena,
                     struct journal_loaded *out, struct plex_err *err)
@@ -324,7 +352,7 @@ journal_unpack_load(struct plex_bytes in, struct plex_arena *arena,
         .recent = recent,
         .n_recent = reply->n_recent,
     };
-    return PLEX_OK;
+    return records_in(reply, arena, out, err);
 }
 
 enum plex_status

@@ -114,8 +114,10 @@ journal_store_load(struct journal_store *store, const struct journal_load *load,
                             "load wants %u recent answers, at most %d are "
                             "given",
                             load->recent_max, JOURNAL_RECENT_MAX);
-    return store->ops->load(store, load, wall_ms, arena, out, newest_epoch,
-                            err);
+    if (store->ops->load(store, load, wall_ms, arena, out, newest_epoch, err) !=
+        PLEX_OK)
+        return err->status;
+    return journal_load_records(store, load, arena, out, err);
 }
 
 enum plex_status

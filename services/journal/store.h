@@ -91,6 +91,8 @@ PLEX_MUST_USE enum plex_status journal_store_commit(
 /* State, and the newest recorded answers that have not expired: at most
  * load->recent_max and JOURNAL_RECENT_BYTES_MAX of them. Everything is
  * allocated in `arena`. An actor never seen is PLEX_OK with last_seq 0.
+ * A page of records is of at most JOURNAL_HISTORY_MAX turns and
+ * JOURNAL_PAGE_BYTES_MAX (but one); it may be empty and not be the last.
  * Errors: PLEX_FENCED (*newest_epoch), PLEX_CORRUPT, PLEX_TOO_LARGE (arena),
  * PLEX_UNAVAILABLE. */
 enum { JOURNAL_RECENT_BYTES_MAX = 4 << 20 };

@@ -114,6 +114,13 @@ struct journal_store {
     struct journal_codec *codec;
 };
 
+/* load.c: what `load` wants of the records that rebuild the state. */
+enum plex_status journal_load_records(struct journal_store *store,
+                                      const struct journal_load *load,
+                                      struct plex_arena *arena,
+                                      struct journal_loaded *out,
+                                      struct plex_err *err);
+
 extern const struct journal_store_ops journal_store_mem;
 extern const struct journal_store_ops journal_store_sqlite;
 extern const struct journal_store_ops journal_store_pg;

@@ -75,6 +75,8 @@ struct journal_load {
     uint32_t shard;
     uint64_t epoch;
     uint32_t recent_max;
+    bool records;          /* also those that rebuild the state */
+    uint64_t records_from; /* not 0: only those, from that turn on */
 };
 struct journal_recorded {
     struct plex_bytes message_id;
@@ -82,6 +84,12 @@ struct journal_recorded {
     uint64_t expires_ms;
     struct plex_bytes reply;
     uint64_t seq;
+};
+/* Of a turn after the state whose entry says `rebuilds`. */
+struct journal_record {
+    uint64_t seq, at_ms;
+    uint32_t schema_version;
+    struct plex_bytes bytes;
 };
 struct journal_loaded {
     uint64_t last_seq; /* 0: never seen */
@@ -91,6 +99,9 @@ struct journal_loaded {
     uint64_t state_seq;
     const struct journal_recorded *recent; /* newest first */
     size_t n_recent;
+    const struct journal_record *records; /* when asked for; by seq, rising */
+    size_t n_records;
+    uint64_t next_record; /* records_from of the next page; 0: no more */
 };
 
 struct journal_fence {

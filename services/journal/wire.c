@@ -272,7 +272,9 @@ journal_wire_request(enum journal_request_kind kind, struct plex_bytes in,
 
         out->load = (struct journal_load){.shard = load->shard,
                                           .epoch = load->epoch,
-                                          .recent_max = load->recent_max};
+                                          .recent_max = load->recent_max,
+                                          .records = load->records,
+                                          .records_from = load->records_from};
         return actor_in(load->actor, &out->load.actor, err);
     }
     case JOURNAL_PENDING: {
@@ -327,6 +329,31 @@ journal_wire_results(const struct journal_result *results, size_t n,
     return plex_wire_pack(&reply.base, out, err);
 }
 
+static enum plex_status
+records_out(const struct journal_loaded *loaded, struct plex_arena *arena,
+            PB(LoadReply) * reply, struct plex_err *err)
+{
+    const size_t n = loaded->n_records;
+    PB(RebuildRecord) *items = plex_arena_alloc(arena, n * sizeof *items + 1);
+
+    reply->next_record = loaded->next_record;
+    reply->n_records = n;
+    reply->records = plex_arena_alloc(arena, n * sizeof *reply->records + 1);
+    if (reply->records == NULL || items == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < n; i++) {
+        const struct journal_record *r = &loaded->records[i];
+
+        plexspaces__journal__v1__rebuild_record__init(&items[i]);
+        items[i].seq = r->seq;
+        items[i].at_ms = r->at_ms;
+        items[i].schema_version = r->schema_version;
+        items[i].record = plex_wire_bytes(r->bytes);
+        reply->records[i] = &items[i];
+    }
+    return PLEX_OK;
+}
+
 enum plex_status
 journal_wire_loaded(const struct journal_loaded *loaded,
                     struct plex_arena *arena, struct plex_buf *out,
@@ -357,6 +384,8 @@ journal_wire_loaded(const struct journal_loaded *loaded,
         items[i].seq = r->seq;
         reply.recent[i] = &items[i];
     }
+    if (records_out(loaded, arena, &reply, err) != PLEX_OK)
+        return err->status;
     return plex_wire_pack(&reply.base, out, err);
 }
 

@@ -134,6 +134,7 @@ void
 sim_put_loaded(struct sim_msg *msg, const struct journal_loaded *loaded)
 {
     struct journal_recorded *recent;
+    struct journal_record *records;
 
     msg->loaded = sim_copy(msg, loaded, sizeof *loaded);
     msg->loaded->state = sim_copy_bytes(msg, loaded->state);
@@ -143,6 +144,11 @@ sim_put_loaded(struct sim_msg *msg, const struct journal_loaded *loaded)
         recent[i].reply = sim_copy_bytes(msg, recent[i].reply);
     }
     msg->loaded->recent = recent;
+    records =
+        sim_copy(msg, loaded->records, loaded->n_records * sizeof *records);
+    for (size_t i = 0; i < loaded->n_records; i++)
+        records[i].bytes = sim_copy_bytes(msg, records[i].bytes);
+    msg->loaded->records = records;
 }
 
 void

@@ -54,6 +54,7 @@ struct journal_paged page_of(uint32_t first, uint32_t last,
 void faults_add(Suite *suite);
 void shared_add(Suite *suite);
 void history_add(Suite *suite);
+void records_tests_add(Suite *suite);
 void past_add(TCase *t);
 void keys_add(Suite *suite);
 

@@ -630,6 +630,7 @@ suite(void)
         faults_add(s);
     shared_add(s);
     history_add(s);
+    records_tests_add(s);
     if (!fixture_is("mem") && getenv("TEST_DSN") != NULL &&
         getenv("TEST_SEALED") == NULL)
         keys_add(s);
