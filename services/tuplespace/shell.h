@@ -63,7 +63,7 @@ struct tspace_outgoing {
     struct tspace_request *request; /* NULL: an event */
     enum plex_status status;
     size_t at, len; /* payload or text */
-    uint64_t subscription, number, lost;
+    uint64_t subscription, number, previous;
     struct tspace_where where; /* of the event's space; the store's */
     bool guaranteed;
     size_t target_at, target_len;

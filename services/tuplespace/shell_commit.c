@@ -141,7 +141,7 @@ add_event(struct tspace_shell *shell, const struct tspace_action *action)
     outgoing->len = shell->out.len - at;
     outgoing->subscription = notice->subscription;
     outgoing->number = notice->number;
-    outgoing->lost = notice->lost;
+    outgoing->previous = notice->previous;
     outgoing->guaranteed = notice->guaranteed;
     outgoing->where = tspace_store_place(shell->store, &action->where)->where;
     outgoing->target_len = notice->target.len;

@@ -40,7 +40,7 @@ struct tspace_sub {
     struct waiting_event *first, *last;
     size_t n, bytes;
     uint64_t newest; /* the highest number that was here */
-    bool missed;     /* there was no room for the ones after it */
+    bool missed;     /* the core has some after it that are not here */
     /* Who polls. */
     struct plex_call *call;
     struct tspace_wire_poll poll;
@@ -180,6 +180,18 @@ on_poll_gone(void *arg, struct plex_call *call)
     poll_fail(sub, PLEX_CANCELLED, "the caller gave up");
 }
 
+/* Have the core tell again what has not been here, once there is room. */
+static void
+catch_up(struct tspace_sub *sub)
+{
+    const struct tspace_where where = {sub->tenant, sub->ns, ""};
+
+    if (!sub->missed || sub->n > 0 || sub->shell->core == NULL)
+        return;
+    sub->missed = false;
+    tspace_events_ask(sub->shell, &where, sub->id, TSPACE_REDELIVER, 0, NULL);
+}
+
 static void
 poll_start(struct tspace_sub *sub, struct plex_call *call,
            const struct tspace_wire_poll *poll)
@@ -198,6 +210,7 @@ poll_start(struct tspace_sub *sub, struct plex_call *call,
                           poll->acknowledge, NULL);
         tspace_events_acknowledged(sub->shell, sub->id, poll->acknowledge);
     }
+    catch_up(sub);
     if (poll->timeout_ms == 0 || has_news(sub)) {
         poll_answer(sub);
         return;
@@ -292,16 +305,18 @@ tspace_events_subscribed(struct tspace_shell *shell, uint64_t id,
     sub_make(shell, id, where)->best_effort = !guaranteed;
 }
 
-/* False: it is here, or was; or it is one after those there was no room for,
- * and comes again with them. */
+/* False: it is here, or was; or one before it has never been here, and both
+ * come again. */
 static bool
-is_next(const struct tspace_sub *sub, const struct tspace_outgoing *event)
+is_next(struct tspace_sub *sub, const struct tspace_outgoing *event)
 {
     if (!event->guaranteed)
         return true;
     if (event->number <= sub->newest)
         return false;
-    return !sub->missed || event->number == sub->newest + 1 + event->lost;
+    if (event->previous > sub->newest)
+        sub->missed = true;
+    return event->previous <= sub->newest;
 }
 
 static bool
@@ -358,12 +373,8 @@ tspace_events_acknowledged(struct tspace_shell *shell, uint64_t id,
     while (sub != NULL && sub->first != NULL && sub->first->number != 0 &&
            sub->first->number <= up_to)
         event_drop_first(sub);
-    if (sub != NULL && sub->missed && sub->n == 0 && shell->core != NULL) {
-        const struct tspace_where where = {sub->tenant, sub->ns, ""};
-
-        sub->missed = false;
-        tspace_events_ask(shell, &where, id, TSPACE_REDELIVER, 0, NULL);
-    }
+    if (sub != NULL)
+        catch_up(sub);
 }
 
 void

@@ -49,6 +49,9 @@ struct tspace_notice {
     uint64_t subscription;
     uint64_t number; /* guaranteed: 1, 2, 3...; else 0 */
     uint64_t lost;   /* how many before it were dropped */
+    /* Guaranteed: the number of the one before it that is not acknowledged
+     * either, 0: it is the first. Who has had that one misses nothing. */
+    uint64_t previous;
     enum tspace_event event;
     bool guaranteed;
     struct plex_bytes target;

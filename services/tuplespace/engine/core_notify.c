@@ -15,17 +15,22 @@ event_key(const struct subscription *subscription, uint64_t number,
 
 /* -- events ---------------------------------------------------------------- */
 
+/* `event` is NULL when it is not guaranteed. */
 static void
 event_tell(struct tspace_core *core, struct subscription *subscription,
-           struct item *item, enum tspace_event kind, uint64_t number,
-           uint64_t lost)
+           struct item *item, enum tspace_event kind, struct event *event)
 {
     const struct plex_bytes target = subscription->target;
     struct output *output = core_output(core, TSPACE_NOTIFY);
+    const struct event *before;
 
     output->subscription_id = subscription->id;
-    output->number = number;
-    output->lost = lost;
+    if (event != NULL) {
+        output->number = event->number;
+        output->lost = event->lost;
+        before = TAILQ_PREV(event, event_list, next);
+        output->previous = before == NULL ? 0 : before->number;
+    }
     output->event = (uint8_t)kind;
     output->guaranteed = subscription->guaranteed;
     output->space = subscription->space;
@@ -112,7 +117,7 @@ event_keep(struct tspace_core *core, struct subscription *subscription,
                     event_key(subscription, event->number, key), &body);
         plex_buf_free(&body);
     }
-    event_tell(core, subscription, item, kind, event->number, event->lost);
+    event_tell(core, subscription, item, kind, event);
 }
 
 static void
@@ -124,7 +129,7 @@ subscription_tell(struct tspace_core *core, struct subscription *subscription,
     if (subscription->guaranteed)
         event_keep(core, subscription, item, kind);
     else
-        event_tell(core, subscription, item, kind, 0, 0);
+        event_tell(core, subscription, item, kind, NULL);
 }
 
 void
@@ -157,12 +162,11 @@ void
 core_subscription_redeliver(struct tspace_core *core,
                             struct subscription *subscription)
 {
-    const struct event *event;
+    struct event *event;
 
     TAILQ_FOREACH(event, &subscription->waiting, next)
     {
-        event_tell(core, subscription, event->item, event->kind, event->number,
-                   event->lost);
+        event_tell(core, subscription, event->item, event->kind, event);
     }
     if (TAILQ_EMPTY(&subscription->waiting))
         return;

@@ -215,7 +215,7 @@ struct output {
     struct answer *answer;
     uint8_t *owned; /* key, then body; the text of a refusal; the target */
     void *call;
-    uint64_t number, lost;
+    uint64_t number, lost, previous;
     uint64_t subscription_id;
 };
 
