@@ -81,6 +81,12 @@ struct work_type {
     uint32_t snapshot_every;
     uint32_t schema_version; /* of the behaviour */
     bool has_activated;      /* RUN without a message after activation */
+    /* Its state is made of snapshot and records: they are loaded with it, and
+     * a RUN with WORK_RUN_RESTORE goes through them. */
+    bool sourced;
+    bool migrates;           /* RESTORE also for a state of an older schema */
+    uint64_t snapshot_bytes; /* sourced: of records between snapshots; 0: any */
+    uint64_t snapshot_ms;    /* the same, wall clock */
     /* What the facet virtual_actor says; all 0: none of it. */
     uint64_t max_active;   /* activations of the type here; 0: no bound */
     uint64_t memory_max;   /* bytes of their states; 0: no bound */
@@ -136,8 +142,16 @@ struct work_outcome {
     bool state_changed;
     struct plex_bytes state; /* when changed */
     struct plex_bytes reply; /* work_reply_pack()ed; also when failed */
+    /* work_record_pack()ed: what the turn was made of. With `sourced` its
+     * events rebuild the state, which is then not written itself. */
+    struct plex_bytes record;
+    bool sourced;
     const struct work_output *outputs;
     size_t n_outputs;
+    struct plex_bytes record; /* work_record_pack()ed; also when failed */
+    /* The state after the turn is made by going through the record again:
+     * nothing of it is written (record.h). Not when state_changed or failed. */
+    bool rebuilds;
 };
 /* Answer to RUN. */
 void work_core_ran(struct work_core *core, struct work_time t, uint64_t run,
@@ -191,6 +205,8 @@ enum work_run_how {
     WORK_RUN_REPLAY = 2,   /* again, over the open run in `state` */
     WORK_RUN_RESULT = 3,   /* it waits: `message` is what came */
     WORK_RUN_CONTINUE = 4, /* it waited for a commit: done */
+    WORK_RUN_RESTORE = 5,  /* no turn: `records` onto `state`, or a state of an
+                              older schema; the outcome has the state */
 };
 struct work_action {
     enum work_action_kind kind;
@@ -208,7 +224,9 @@ struct work_action {
             const char *request_id;
             struct plex_bytes state;
             bool has_state;
-            uint32_t schema_version; /* of the state */
+            uint32_t schema_version;              /* of the state */
+            const struct journal_record *records; /* RESTORE */
+            size_t n_records;
             uint64_t epoch;
             uint64_t wait_ns; /* since the message arrived */
         } run;

@@ -141,6 +141,7 @@ stretch_write(struct work_core *core, struct actor *actor, struct item *item,
         outcome->state_changed ? outcome->state : (struct plex_bytes){0});
 
     write->entry.has_state = outcome->state_changed;
+    work_turn_record(write, outcome);
     write->entry.schema_version =
         (actor->schema_version & WORK_SCHEMA_MASK) | WORK_SCHEMA_OPEN;
     if (!work_turn_outputs(core, actor, carrier, outcome, write)) {
@@ -200,6 +201,7 @@ run_close(struct work_core *core, struct actor *actor, struct item *item,
     write->entry.has_state = true;
     write->entry.schema_version =
         actor->type->info.schema_version | (has ? 0 : WORK_SCHEMA_NONE);
+    work_turn_record(write, outcome);
     work_item_reply_set(core, open, outcome->reply);
     if (!work_turn_outputs(core, actor, open, outcome, write)) {
         run_fails(core, actor, item,
@@ -264,8 +266,8 @@ static bool
 must_write(const struct actor *actor, const struct item *item,
            const struct work_outcome *outcome)
 {
-    return outcome->state_changed || outcome->n_outputs > 0 ||
-           (item != actor->open && !item->step);
+    return outcome->state_changed || outcome->rebuilds ||
+           outcome->n_outputs > 0 || (item != actor->open && !item->step);
 }
 
 void

@@ -148,6 +148,25 @@ void work_actor_leave(struct work_core *core, struct actor *actor);
 void work_actor_destroy(struct work_core *core, struct actor *actor);
 void work_actor_state_set(struct actor *actor, struct plex_bytes state);
 
+/* Its state is there; what else was loaded is looked at, then it is active. */
+void work_actor_restored(struct work_core *core, struct actor *actor);
+/* For RUN and LOAD: what answers to older ones carry is not it any more. */
+uint64_t work_actor_token_new(struct work_core *core, struct actor *actor);
+
+/* core_restore.c: states that are made by the behaviour before the first turn
+ */
+/* What was loaded needs that: it has been taken, and the rest follows. */
+bool work_restore_begin(struct work_core *core, struct actor *actor,
+                        const struct journal_loaded *loaded);
+/* One more page. */
+void work_restore_page(struct work_core *core, struct actor *actor,
+                       const struct journal_loaded *loaded);
+bool work_restore_action(struct work_core *core, struct actor *actor,
+                         uint64_t token, struct work_action *out);
+void work_restore_ran(struct work_core *core, struct actor *actor,
+                      const struct work_outcome *outcome);
+void work_restore_free(struct work_core *core, struct actor *actor);
+
 /* core_open.c: runs, that is, turns whose handler waits */
 void work_open_ran(struct work_core *core, struct actor *actor,
                    struct item *item, const struct work_outcome *outcome);
@@ -172,12 +191,16 @@ void work_open_abandon(struct work_core *core, struct actor *actor);
 /* core_turn.c */
 struct write *work_turn_begin(struct work_core *core, struct actor *actor,
                               struct item *item, struct plex_bytes state);
+/* What the turn was made of, into its entry. Before work_turn_outputs(). */
+void work_turn_record(struct write *write, const struct work_outcome *outcome);
 /* False when there is too much: outputs are undone, the write is gone. */
 bool work_turn_outputs(struct work_core *core, struct actor *actor,
                        struct item *item, const struct work_outcome *outcome,
                        struct write *write);
 void work_turn_queue(struct work_core *core, struct actor *actor,
                      struct item *item, struct write *write);
+/* What the outcome says of its record; has_state of the entry is set. */
+void work_turn_record(struct write *write, const struct work_outcome *outcome);
 void work_turn_ready(struct actor *actor, struct item *item);
 void work_turn_ends(struct write *write, struct pend *pend);
 void work_turn_failed_reply(struct work_core *core, struct item *item,

@@ -18,6 +18,7 @@ work_write_free(struct work_core *core, struct write *write)
     for (size_t i = 0; i < write->n_ended; i++)
         work_pend_unref(write->ended[i]);
     core->stats.bytes -= write->bytes;
+    free(write->record);
     free(write->made);
     free(write->ended);
     free((void *)(uintptr_t)write->entry.pending);
@@ -249,6 +250,21 @@ work_turn_begin(struct work_core *core, struct actor *actor, struct item *item,
     return write;
 }
 
+void
+work_turn_record(struct write *write, const struct work_outcome *outcome)
+{
+    const struct plex_bytes from = outcome->record;
+
+    write->entry.rebuilds =
+        outcome->rebuilds && !outcome->failed && !write->entry.has_state;
+    if (from.len == 0)
+        return;
+    write->record = plex_reallocarray(NULL, 1, from.len);
+    memcpy(write->record, from.data, from.len);
+    write->entry.record = (struct plex_bytes){write->record, from.len};
+    write->bytes += from.len;
+}
+
 /* The checkers of the simulator must notice this. */
 static void
 answer_too_early(struct work_core *core, struct item *item)
@@ -315,7 +331,8 @@ must_write(const struct item *item, const struct work_outcome *outcome)
 
     if (item->from != NULL)
         return true;
-    if (!outcome->failed && (outcome->state_changed || outcome->n_outputs > 0))
+    if (!outcome->failed &&
+        (outcome->state_changed || outcome->rebuilds || outcome->n_outputs > 0))
         return true;
     if (item->activation)
         return false;
@@ -351,9 +368,11 @@ turn_durable(struct work_core *core, struct actor *actor, struct item *item,
     write = work_turn_begin(core, actor, item,
                             changed ? outcome->state : (struct plex_bytes){0});
     write->entry.has_state = changed;
+    work_turn_record(write, outcome);
     if (!outcome->failed &&
         !work_turn_outputs(core, actor, item, outcome, write)) {
-        const struct work_outcome failed = {.failed = true};
+        const struct work_outcome failed = {.failed = true,
+                                            .record = outcome->record};
 
         work_turn_failed_reply(core, item,
                                "the turn's state, messages and timers are more "

@@ -61,11 +61,13 @@ struct write {
     struct actor *actor;
     struct item *item; /* turns */
     struct journal_entry entry;
+    uint8_t *record; /* owned; what entry.record points to */
     size_t bytes;
     struct pend **made; /* by this turn; set up when it is written */
     size_t n_made;
     struct pend **ended; /* by this turn or settle */
     size_t n_ended;
+    uint8_t *record; /* owned; what entry.record points to */
 };
 TAILQ_HEAD(write_list, write);
 
@@ -196,10 +198,13 @@ struct actor {
     size_t unreleased_n;
     size_t writing; /* entries queued or in batches */
     uint64_t epoch;
-    uint64_t seq;       /* last given out */
-    uint64_t committed; /* last durable */
-    uint32_t since_snapshot;
-    uint8_t *data; /* the state */
+    uint64_t seq;                  /* last given out */
+    uint64_t committed;            /* last durable */
+    uint32_t since_snapshot;       /* turns that changed the state */
+    uint64_t bytes_since_snapshot; /* of their records */
+    uint64_t snapshot_ms;          /* wall clock of the last one */
+    struct restore *restore;       /* LOADING: the state is being made */
+    uint8_t *data;                 /* the state */
     size_t data_len, data_cap;
     bool has_data;
     uint32_t schema_version;
@@ -211,6 +216,15 @@ struct actor {
     uint64_t messages;
 };
 TAILQ_HEAD(actor_list, actor);
+
+/* A page of records on its way onto the state (core_restore.c). */
+struct restore {
+    uint64_t next; /* of the page after it; 0: it is the last */
+    bool out;      /* RUN is out, and points in here */
+    size_t bytes;  /* counted in core.bytes */
+    size_t n;
+    struct journal_record *records;
+};
 
 struct type {
     struct hnode node;
