@@ -292,46 +292,54 @@ rt_group_remote(struct rt_exec *exec, const struct rt_signal *signal)
                      signal->kind == RT_JOIN);
 }
 
-/* One member of that node, taken out; false: there is none left. */
-static bool
-remove_of(struct rt_groups *groups, uint64_t node, struct plex_ref *who,
-          struct notice *notice)
+struct gone {
+    struct plex_ref who;
+    struct notice notice;
+};
+
+/* Everybody of that node, taken out in one walk: a group may be large. */
+static struct gone *
+remove_of(struct rt_groups *groups, uint64_t node, size_t *count)
 {
     struct group *group, *next;
     struct member *member, *next_member;
+    struct gone *gone = NULL;
+    size_t max = 0;
 
+    *count = 0;
     HASH_ITER(hh, groups->groups, group, next)
     {
         HASH_ITER(hh, group->members, member, next_member)
         {
             if (member->ref.node != node)
                 continue;
-            *who = member->ref;
+            if (*count == max) {
+                max = max * 2 + 16;
+                gone = plex_reallocarray(gone, max, sizeof *gone);
+            }
+            gone[*count].who = member->ref;
+            notice_of(group, &gone[(*count)++].notice);
             HASH_DEL(group->members, member);
             free(member);
-            notice_of(group, notice);
-            group_settle(groups, group);
-            return true;
         }
+        group_settle(groups, group);
     }
-    return false;
+    return gone;
 }
 
 void
 rt_group_node_down(struct rt_exec *exec, uint64_t node)
 {
     struct rt_groups *groups = exec->rt->groups;
-    struct notice notice;
-    struct plex_ref who;
-    bool more = true;
+    struct gone *gone;
+    size_t count;
 
-    while (more) {
-        pthread_rwlock_wrlock(&groups->lock);
-        more = remove_of(groups, node, &who, &notice);
-        pthread_rwlock_unlock(&groups->lock);
-        if (more)
-            notify(exec, &notice, who, false);
-    }
+    pthread_rwlock_wrlock(&groups->lock);
+    gone = remove_of(groups, node, &count);
+    pthread_rwlock_unlock(&groups->lock);
+    for (size_t i = 0; i < count; i++)
+        notify(exec, &gone[i].notice, gone[i].who, false);
+    free(gone);
 }
 
 void
