@@ -142,15 +142,11 @@ struct work_outcome {
     bool state_changed;
     struct plex_bytes state; /* when changed */
     struct plex_bytes reply; /* work_reply_pack()ed; also when failed */
-    /* work_record_pack()ed: what the turn was made of. With `sourced` its
-     * events rebuild the state, which is then not written itself. */
-    struct plex_bytes record;
-    bool sourced;
     const struct work_output *outputs;
     size_t n_outputs;
     struct plex_bytes record; /* work_record_pack()ed; also when failed */
     /* The state after the turn is made by going through the record again:
-     * nothing of it is written (record.h). Not when state_changed or failed. */
+     * nothing of it is written (record.h); `state`, when changed, is it. */
     bool rebuilds;
 };
 /* Answer to RUN. */

@@ -199,8 +199,6 @@ bool work_turn_outputs(struct work_core *core, struct actor *actor,
                        struct write *write);
 void work_turn_queue(struct work_core *core, struct actor *actor,
                      struct item *item, struct write *write);
-/* What the outcome says of its record; has_state of the entry is set. */
-void work_turn_record(struct write *write, const struct work_outcome *outcome);
 void work_turn_ready(struct actor *actor, struct item *item);
 void work_turn_ends(struct write *write, struct pend *pend);
 void work_turn_failed_reply(struct work_core *core, struct item *item,

@@ -67,7 +67,6 @@ struct write {
     size_t n_made;
     struct pend **ended; /* by this turn or settle */
     size_t n_ended;
-    uint8_t *record; /* owned; what entry.record points to */
 };
 TAILQ_HEAD(write_list, write);
 
