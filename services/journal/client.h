@@ -88,8 +88,14 @@ void journal_client_shred(struct journal_client *client,
 struct journal_snapshot_rule {
     uint64_t turns, bytes, ms;
 };
-bool journal_snapshot_due(const struct journal_snapshot_rule *rule,
-                          uint64_t turns, uint64_t bytes, uint64_t ms);
+static inline bool
+journal_snapshot_due(const struct journal_snapshot_rule *rule, uint64_t turns,
+                     uint64_t bytes, uint64_t ms)
+{
+    return turns > 0 && ((rule->turns > 0 && turns >= rule->turns) ||
+                         (rule->bytes > 0 && bytes >= rule->bytes) ||
+                         (rule->ms > 0 && ms >= rule->ms));
+}
 
 /* `next` is empty at the end; pass it as `after` otherwise. */
 typedef void (*journal_pending_fn)(void *arg, enum plex_status status,

@@ -128,15 +128,6 @@ journal_client_shred(struct journal_client *client,
     journal_call_send(client, context, JOURNAL_METHOD_SHRED, &payload, call);
 }
 
-bool
-journal_snapshot_due(const struct journal_snapshot_rule *rule, uint64_t turns,
-                     uint64_t bytes, uint64_t ms)
-{
-    return turns > 0 && ((rule->turns > 0 && turns >= rule->turns) ||
-                         (rule->bytes > 0 && bytes >= rule->bytes) ||
-                         (rule->ms > 0 && ms >= rule->ms));
-}
-
 /* -- due ------------------------------------------------------------------- */
 
 static void

@@ -173,6 +173,8 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
     struct actor *actor = work_actor_by_token(core, token);
     const struct work_outcome nothing = {0};
 
+    if (actor != NULL && actor->restore != NULL)
+        return work_restore_action(core, actor, token, out);
     if (actor == NULL || actor->running == NULL)
         return false;
     if (actor->state == ACTOR_DROPPED) {
@@ -214,6 +216,8 @@ load_action(struct work_core *core, uint64_t token, struct work_action *out)
         .epoch = actor->epoch,
         .recent_max =
             core->config.unsafe_no_dedup ? 0 : core->config.recent_max,
+        .records = actor->type->info.sourced,
+        .records_from = actor->restore == NULL ? 0 : actor->restore->next,
     };
     return true;
 }

@@ -85,8 +85,8 @@ work_actor_token(const struct actor *actor)
     return (uint64_t)actor->generation << 32 | actor->slot;
 }
 
-static uint64_t
-token_new(struct work_core *core, struct actor *actor)
+uint64_t
+work_actor_token_new(struct work_core *core, struct actor *actor)
 {
     actor->generation = (uint32_t)++core->tokens;
     return work_actor_token(actor);
@@ -115,6 +115,7 @@ work_actor_destroy(struct work_core *core, struct actor *actor)
     work_htab_take(&core->actors, &actor->node);
     core->slots[actor->slot] = NULL;
     core->free_slots[core->n_free_slots++] = actor->slot;
+    work_restore_free(core, actor);
     free(actor->data);
     free(actor->drop_text);
     free(actor->waits_for);
@@ -140,15 +141,17 @@ work_actor_state_set(struct actor *actor, struct plex_bytes state)
 }
 
 static void
-state_clear(struct actor *actor)
+state_clear(struct work_core *core, struct actor *actor)
 {
+    work_restore_free(core, actor);
     free(actor->data);
     actor->type->bytes -= actor->data_len;
     actor->data = NULL;
     actor->data_len = actor->data_cap = 0;
     actor->has_data = actor->dirty = false;
-    actor->seq = actor->committed = 0;
+    actor->seq = actor->committed = actor->activation = 0;
     actor->since_snapshot = 0;
+    actor->bytes_since_snapshot = 0;
 }
 
 static void
@@ -171,7 +174,7 @@ passivate(struct work_core *core, struct actor *actor)
     core->stats.passivated_total++;
     work_open_passivate(core, actor);
     work_ids_clear(core, actor);
-    state_clear(actor);
+    state_clear(core, actor);
     if (TAILQ_EMPTY(&actor->pends))
         work_actor_destroy(core, actor);
 }
@@ -261,7 +264,8 @@ actor_activated(struct work_core *core, struct actor *actor)
 {
     actor->state = ACTOR_ACTIVE;
     actor->activated_at = core->t.now_ns;
-    actor->activation = ++core->tokens;
+    if (actor->activation == 0) /* else it was restored under that number */
+        actor->activation = ++core->tokens;
     actor->messages = 0;
     core->stats.activated_total++;
     if ((actor->schema_version & WORK_SCHEMA_OPEN) != 0) {
@@ -294,7 +298,7 @@ work_actor_wake(struct work_core *core, struct actor *actor)
     }
     actor->check = NULL; /* asked for again once it is loaded */
     actor->state = ACTOR_LOADING;
-    work_todo_push(core, TODO_LOAD, token_new(core, actor), NULL);
+    work_todo_push(core, TODO_LOAD, work_actor_token_new(core, actor), NULL);
     return PLEX_OK;
 }
 
@@ -310,6 +314,13 @@ loaded_ok(struct work_core *core, struct actor *actor,
     }
     for (size_t i = 0; i < loaded->n_recent; i++)
         work_id_record(core, actor, &loaded->recent[i], false);
+    if (!work_restore_begin(core, actor, loaded))
+        work_actor_restored(core, actor);
+}
+
+void
+work_actor_restored(struct work_core *core, struct actor *actor)
+{
     /* What a turn of unknown fate left must be sent before what new turns
      * send. Asked only now: it shows at least the turns just loaded. */
     if (actor->suspect &&
@@ -350,6 +361,8 @@ work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
         work_actor_drop(core, actor, false, PLEX_UNSUPPORTED,
                         "what is stored is an open run, and the type is not "
                         "durable any more");
+    } else if (status == PLEX_OK && actor->restore != NULL) {
+        work_restore_page(core, actor, loaded);
     } else if (status == PLEX_OK) {
         loaded_ok(core, actor, loaded);
     } else if (status == PLEX_FENCED) {
@@ -371,7 +384,7 @@ run(struct work_core *core, struct actor *actor, struct item *item)
     item->state = ITEM_RUNNING;
     item->attempts++;
     actor->messages++;
-    work_todo_push(core, TODO_RUN, token_new(core, actor), NULL);
+    work_todo_push(core, TODO_RUN, work_actor_token_new(core, actor), NULL);
 }
 
 /* The first message of the mailbox: run it, or answer it without. */
@@ -628,11 +641,12 @@ work_actor_drop_continue(struct work_core *core, struct actor *actor)
     if (actor->state != ACTOR_DROPPED)
         return;
     work_turns_release(core, actor); /* what was written is true all the same */
-    if (actor->writing > 0 || actor->running != NULL)
+    if (actor->writing > 0 || actor->running != NULL ||
+        (actor->restore != NULL && actor->restore->out))
         return;
     dropped_turns(core, actor);
     work_ids_clear(core, actor);
-    state_clear(actor);
+    state_clear(core, actor);
     actor->state = ACTOR_COLD;
     actor->leaves = false;
     if (actor->pinned)

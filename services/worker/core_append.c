@@ -40,6 +40,8 @@ work_snapshot_queue(struct work_core *core, struct actor *actor)
             actor->schema_version | (actor->has_data ? 0 : WORK_SCHEMA_NONE),
     };
     core->stats.bytes += write->bytes;
+    actor->since_snapshot = 0;
+    actor->bytes_since_snapshot = 0;
     work_write_queue(core, write);
 }
 

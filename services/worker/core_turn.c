@@ -354,11 +354,41 @@ work_turn_failed_reply(struct work_core *core, struct item *item,
     plex_buf_free(&buf);
 }
 
+/* The state after the turn is the actor's. */
+static void
+state_take(struct work_core *core, struct actor *actor,
+           const struct work_outcome *outcome)
+{
+    if (outcome->state_changed)
+        work_actor_state_set(actor, outcome->state);
+    actor->schema_version = actor->type->info.schema_version;
+    if (actor->since_snapshot++ == 0)
+        actor->snapshot_ms = core->t.wall_ms;
+    actor->bytes_since_snapshot += outcome->record.len;
+}
+
+static bool
+snapshot_due(const struct work_core *core, const struct actor *actor)
+{
+    const struct work_type *type = &actor->type->info;
+    const uint64_t wall_ms = core->t.wall_ms;
+    const struct journal_snapshot_rule rule = {
+        type->snapshot_every, type->sourced ? type->snapshot_bytes : 0,
+        type->sourced ? type->snapshot_ms : 0};
+
+    return journal_snapshot_due(
+        &rule, actor->since_snapshot, actor->bytes_since_snapshot,
+        wall_ms > actor->snapshot_ms ? wall_ms - actor->snapshot_ms : 0);
+}
+
 static void
 turn_durable(struct work_core *core, struct actor *actor, struct item *item,
              const struct work_outcome *outcome)
 {
-    const bool changed = !outcome->failed && outcome->state_changed;
+    const bool rebuilds = !outcome->failed && outcome->rebuilds,
+               changed =
+                   rebuilds || (!outcome->failed && outcome->state_changed),
+               carried = changed && !rebuilds;
     struct write *write;
 
     if (!must_write(item, outcome)) {
@@ -366,8 +396,8 @@ turn_durable(struct work_core *core, struct actor *actor, struct item *item,
         return;
     }
     write = work_turn_begin(core, actor, item,
-                            changed ? outcome->state : (struct plex_bytes){0});
-    write->entry.has_state = changed;
+                            carried ? outcome->state : (struct plex_bytes){0});
+    write->entry.has_state = carried;
     work_turn_record(write, outcome);
     if (!outcome->failed &&
         !work_turn_outputs(core, actor, item, outcome, write)) {
@@ -380,16 +410,11 @@ turn_durable(struct work_core *core, struct actor *actor, struct item *item,
         turn_durable(core, actor, item, &failed);
         return;
     }
-    if (changed) {
-        work_actor_state_set(actor, outcome->state);
-        actor->schema_version = write->entry.schema_version;
-        actor->since_snapshot++;
-    }
+    if (changed)
+        state_take(core, actor, outcome);
     work_turn_queue(core, actor, item, write);
-    if (changed && actor->since_snapshot >= actor->type->info.snapshot_every) {
-        actor->since_snapshot = 0;
+    if (changed && snapshot_due(core, actor))
         work_snapshot_queue(core, actor);
-    }
 }
 
 static void
@@ -422,6 +447,10 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
 
     core->t = t;
     actor = work_actor_by_token(core, token);
+    if (actor != NULL && actor->restore != NULL) {
+        work_restore_ran(core, actor, outcome);
+        return;
+    }
     if (actor == NULL || actor->running == NULL)
         return;
     item = actor->running;
