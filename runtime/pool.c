@@ -9,32 +9,57 @@
 /*
  * Messages and slots. An executor takes from and gives to a list of its own;
  * what one frees more than it allocates travels to the others in batches, so
- * the lock is taken once for RT_BATCH of them.
+ * the lock is taken once for many of them.
  */
 
+/* The batch in use is full: another one is begun. Half of too many full ones
+ * goes to the others: those that were put aside first. */
 static void
-depot_put(struct rt_depot *depot, void *batch)
+cache_put(struct rt_cache *cache, struct rt_depot *depot)
 {
-    pthread_mutex_lock(&depot->lock);
-    if (depot->count == depot->max) {
-        depot->max = depot->max == 0 ? 64 : depot->max * 2;
-        depot->batches = plex_reallocarray(depot->batches, depot->max,
-                                           sizeof *depot->batches);
+    size_t give = cache->keep / 2;
+
+    if (cache->full_count == cache->keep) {
+        pthread_mutex_lock(&depot->lock);
+        if (depot->max - depot->count < give) {
+            depot->max = depot->max == 0 ? 64 : depot->max * 2;
+            depot->batches = plex_reallocarray(depot->batches, depot->max,
+                                               sizeof *depot->batches);
+        }
+        memcpy(depot->batches + depot->count, cache->full,
+               give * sizeof *cache->full);
+        depot->count += give;
+        pthread_mutex_unlock(&depot->lock);
+        cache->full_count -= give;
+        memmove(cache->full, cache->full + give,
+                cache->full_count * sizeof *cache->full);
     }
-    depot->batches[depot->count++] = batch;
-    pthread_mutex_unlock(&depot->lock);
+    cache->full[cache->full_count++] = cache->first;
+    cache->first = NULL;
+    cache->count = 0;
 }
 
-static void *
-depot_take(struct rt_depot *depot)
+/* The batch in use is empty. False: so is everything else. */
+static bool
+cache_take(struct rt_cache *cache, struct rt_depot *depot)
 {
-    void *batch = NULL;
+    if (cache->full_count == 0) {
+        size_t take = cache->keep / 4;
 
-    pthread_mutex_lock(&depot->lock);
-    if (depot->count > 0)
-        batch = depot->batches[--depot->count];
-    pthread_mutex_unlock(&depot->lock);
-    return batch;
+        pthread_mutex_lock(&depot->lock);
+        take = take < depot->count ? take : depot->count;
+        depot->count -= take;
+        if (take > 0)
+            memcpy(cache->full, depot->batches + depot->count,
+                   take * sizeof *cache->full);
+        pthread_mutex_unlock(&depot->lock);
+        cache->full_count = take;
+        if (take == 0)
+            return false;
+    }
+    cache->first = cache->full[--cache->full_count];
+    cache->count = RT_BATCH;
+    return true;
 }
 
 /* -- messages -- */
@@ -42,42 +67,33 @@ depot_take(struct rt_depot *depot)
 void
 rt_msg_refill(struct rt_exec *exec)
 {
-    struct rt_msg *batch = depot_take(&exec->rt->msgs);
+    struct rt *rt = exec->rt;
+    struct rt_msg *batch;
+    void *memory;
 
-    if (batch == NULL) {
-        void *memory;
-
-        if (posix_memalign(&memory, 64, RT_BATCH * sizeof *batch) != 0)
-            memory = plex_calloc(RT_BATCH, SIZE_MAX / RT_BATCH); /* exits */
-        batch = memory;
-        pthread_mutex_lock(&exec->rt->msgs.lock);
-        if (exec->rt->slab_count == exec->rt->slab_max) {
-            exec->rt->slab_max =
-                exec->rt->slab_max == 0 ? 64 : exec->rt->slab_max * 2;
-            exec->rt->slabs = plex_reallocarray(
-                exec->rt->slabs, exec->rt->slab_max, sizeof *exec->rt->slabs);
-        }
-        exec->rt->slabs[exec->rt->slab_count++] = memory;
-        pthread_mutex_unlock(&exec->rt->msgs.lock);
-        for (int i = 0; i < RT_BATCH; i++)
-            batch[i].next = i + 1 < RT_BATCH ? &batch[i + 1] : NULL;
+    if (cache_take(&exec->msgs, &rt->msgs))
+        return;
+    if (posix_memalign(&memory, 64, RT_BATCH * sizeof *batch) != 0)
+        memory = plex_calloc(RT_BATCH, SIZE_MAX / RT_BATCH); /* exits */
+    batch = memory;
+    pthread_mutex_lock(&rt->msgs.lock);
+    if (rt->slab_count == rt->slab_max) {
+        rt->slab_max = rt->slab_max == 0 ? 64 : rt->slab_max * 2;
+        rt->slabs =
+            plex_reallocarray(rt->slabs, rt->slab_max, sizeof *rt->slabs);
     }
+    rt->slabs[rt->slab_count++] = memory;
+    pthread_mutex_unlock(&rt->msgs.lock);
+    for (int i = 0; i < RT_BATCH; i++)
+        batch[i].next = i + 1 < RT_BATCH ? &batch[i + 1] : NULL;
     exec->msgs.first = batch;
     exec->msgs.count = RT_BATCH;
 }
 
-/* A batch too many: others may have it. */
 void
 rt_msg_surplus(struct rt_exec *exec)
 {
-    struct rt_msg *first = exec->msgs.first, *last = first;
-
-    for (int i = 1; i < RT_BATCH; i++)
-        last = last->next;
-    exec->msgs.first = last->next;
-    exec->msgs.count -= RT_BATCH;
-    last->next = NULL;
-    depot_put(&exec->rt->msgs, first);
+    cache_put(&exec->msgs, &exec->rt->msgs);
 }
 
 void
@@ -135,11 +151,9 @@ rt_slot_new(struct rt_exec *exec)
 {
     struct rt_proc *proc;
 
-    if (exec->slots.first == NULL) {
-        exec->slots.first = depot_take(&exec->rt->slots);
-        exec->slots.count = exec->slots.first != NULL ? RT_BATCH : 0;
-        if (exec->slots.first == NULL)
-            slots_carve(exec);
+    if (exec->slots.first == NULL &&
+        !cache_take(&exec->slots, &exec->rt->slots)) {
+        slots_carve(exec);
         if (exec->slots.first == NULL)
             return NULL;
     }
@@ -153,18 +167,11 @@ rt_slot_new(struct rt_exec *exec)
 void
 rt_slot_free(struct rt_exec *exec, struct rt_proc *proc)
 {
+    if (exec->slots.count == RT_BATCH)
+        cache_put(&exec->slots, &exec->rt->slots);
     proc->next = exec->slots.first;
     exec->slots.first = proc;
-    if (++exec->slots.count >= (size_t)2 * RT_BATCH) {
-        struct rt_proc *last = proc;
-
-        for (int i = 1; i < RT_BATCH; i++)
-            last = last->next;
-        exec->slots.first = last->next;
-        exec->slots.count -= RT_BATCH;
-        last->next = NULL;
-        depot_put(&exec->rt->slots, proc);
-    }
+    exec->slots.count++;
 }
 
 void
@@ -177,12 +184,25 @@ rt_pool_init(struct rt *rt)
 }
 
 void
+rt_pool_init_exec(struct rt_exec *exec)
+{
+    exec->msgs.keep = RT_KEEP_MSGS;
+    exec->slots.keep = RT_KEEP_SLOTS;
+}
+
+static size_t
+cached(const struct rt_exec *exec)
+{
+    return exec->msgs.count + exec->msgs.full_count * RT_BATCH;
+}
+
+void
 rt_pool_fini(struct rt *rt)
 {
-    size_t count = rt->msgs.count * RT_BATCH + rt->outside.msgs.count;
+    size_t count = rt->msgs.count * RT_BATCH + cached(&rt->outside);
 
     for (uint32_t i = 0; i < rt->exec_max; i++)
-        count += rt->execs[i].msgs.count;
+        count += cached(&rt->execs[i]);
     assert(count == rt->slab_count * RT_BATCH); /* no message is lost */
     for (size_t i = 0; i < rt->chunk_count; i++)
         free(atomic_load(&rt->chunks[i]));

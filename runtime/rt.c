@@ -21,6 +21,7 @@ exec_init(struct rt *rt, struct rt_exec *exec, uint32_t index)
         exec->random = 1;
     exec->noise = exec->random ^ rt->config.node;
     exec->host.exec = exec;
+    rt_pool_init_exec(exec);
 }
 
 static enum plex_status

@@ -17,6 +17,8 @@ enum {
     RT_CHUNK_BITS = 12,
     RT_CHUNK = 1 << RT_CHUNK_BITS, /* processes */
     RT_BATCH = 64,                 /* messages or slots moved at once */
+    RT_KEEP_MSGS = 32,             /* batches that an executor keeps, */
+    RT_KEEP_SLOTS = 4,             /* before others may have them */
     RT_RING = 256,                 /* runnable processes of one executor */
     RT_BUDGET_MOST = 4096,
     RT_LIFO_MAX = 16, /* in a row, before the ring has its turn */
@@ -33,15 +35,19 @@ enum {
     RT_PARK_SEARCH, /* woken, and counted in rt->searching */
 };
 
-/* A pool's own list and the way to the others, in whole batches. */
+/* Where executors leave what they have too much of, in whole batches. */
 struct rt_depot {
     pthread_mutex_t lock;
     void **batches; /* each the first of RT_BATCH linked things */
     size_t count, max;
 };
+/* An executor's own: a batch in use, and full ones. A burst of some thousand
+ * messages goes round in here, and stays in this core's cache. */
 struct rt_cache {
-    void *first; /* linked */
-    size_t count;
+    void *first;  /* linked */
+    size_t count; /* at most RT_BATCH */
+    size_t full_count, keep;
+    void *full[RT_KEEP_MSGS];
 };
 
 struct rt_exec {
@@ -223,10 +229,11 @@ rt_msg_free(struct rt_exec *exec, struct rt_msg *msg)
         return;
     if ((msg->flags & RT_MSG_OWNED) != 0)
         rt_msg_release(msg);
+    if (__builtin_expect(exec->msgs.count == RT_BATCH, 0))
+        rt_msg_surplus(exec);
     msg->next = exec->msgs.first;
     exec->msgs.first = msg;
-    if (++exec->msgs.count >= (size_t)2 * RT_BATCH)
-        rt_msg_surplus(exec);
+    exec->msgs.count++;
 }
 struct rt_proc *rt_slot_new(struct rt_exec *exec); /* NULL: too many */
 void rt_slot_free(struct rt_exec *exec, struct rt_proc *proc);
@@ -243,6 +250,7 @@ rt_slot(const struct rt *rt, uint64_t id)
     return chunk == NULL ? NULL : chunk + (slot & (RT_CHUNK - 1));
 }
 void rt_pool_init(struct rt *rt);
+void rt_pool_init_exec(struct rt_exec *exec);
 void rt_pool_fini(struct rt *rt);
 
 #endif
