@@ -15,8 +15,8 @@ static const char *const statements[STATEMENTS] = {
             " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
             " ON CONFLICT (area, kind, tenant, namespace, name)"
             " DO UPDATE SET body = ?6",
-    [REMOVE] = "DELETE FROM reg_row WHERE area = ?1 AND kind = ?2"
-               " AND tenant = ?3 AND namespace = ?4 AND name = ?5",
+    [REMOVE] = ("DELETE FROM reg_row WHERE area = ?1 AND kind = ?2"
+                " AND tenant = ?3 AND namespace = ?4 AND name = ?5"),
     [OWNER] = "SELECT epoch FROM reg_owner WHERE area = ?1",
 };
 

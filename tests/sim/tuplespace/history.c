@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+/* The default one falls through switch labels in a way clang dislikes. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 struct held {

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+/* The default one falls through switch labels in a way clang dislikes. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 struct stored {
