@@ -287,23 +287,21 @@ rt_mail_add(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
     }
 }
 
-void
-rt_mail_take(struct rt_exec *exec, struct rt_proc *proc)
+/* One that is more than a message for this process's callbacks. */
+static bool
+special(const struct rt_msg *msg, uint32_t generation)
 {
-    uint32_t generation =
-        atomic_load_explicit(&proc->generation, memory_order_relaxed);
-    struct rt_msg *msg, *next, *first = NULL;
+    return msg->generation != generation || msg->kind > RT_KIND_SIGNALS ||
+           (msg->flags & RT_MSG_COUNTED) != 0;
+}
 
-    if (atomic_load_explicit(&proc->inbox, memory_order_relaxed) == 0)
-        return;
-    msg = (struct rt_msg *)atomic_exchange_explicit(&proc->inbox, 0,
-                                                    memory_order_acquire);
-    for (; msg != NULL; msg = next) {
-        next = msg->next;
-        msg->next = first;
-        first = msg;
-    }
-    for (msg = first; msg != NULL; msg = next) {
+static void
+take_each(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *first,
+          uint32_t generation)
+{
+    struct rt_msg *next;
+
+    for (struct rt_msg *msg = first; msg != NULL; msg = next) {
         next = msg->next;
         if (msg->generation != generation)
             rt_bounce(exec, (struct plex_ref){0, 0}, msg, NULL);
@@ -316,6 +314,35 @@ rt_mail_take(struct rt_exec *exec, struct rt_proc *proc)
         else
             rt_mail_add(exec, proc, msg);
     }
+}
+
+void
+rt_mail_take(struct rt_exec *exec, struct rt_proc *proc)
+{
+    uint32_t generation =
+        atomic_load_explicit(&proc->generation, memory_order_relaxed);
+    struct rt_msg *msg, *next, *first = NULL, *last;
+    bool each = proc->ext != NULL;
+
+    if (atomic_load_explicit(&proc->inbox, memory_order_relaxed) == 0)
+        return;
+    last = (struct rt_msg *)atomic_exchange_explicit(&proc->inbox, 0,
+                                                     memory_order_acquire);
+    for (msg = last; msg != NULL; msg = next) {
+        next = msg->next;
+        each |= special(msg, generation);
+        msg->next = first;
+        first = msg;
+    }
+    if (each) {
+        take_each(exec, proc, first, generation);
+        return;
+    }
+    if (proc->queue.head == NULL)
+        proc->queue.head = first;
+    else
+        proc->queue.tail->next = first;
+    proc->queue.tail = last;
 }
 
 /* -- leaving -- */
@@ -354,6 +381,7 @@ rt_mail_pop(struct rt_exec *exec, struct rt_proc *proc)
             struct rt_msg *msg = list->head;
 
             list->head = msg->next;
+            __builtin_prefetch(msg->next);
             if ((msg->flags & (RT_MSG_COUNTED | RT_MSG_EXTRA)) == 0 &&
                 msg->kind != PLEX_MSG_TIMER && msg->kind != RT_KIND_NAMED_TIMER)
                 return msg;

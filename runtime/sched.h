@@ -208,6 +208,7 @@ rt_msg_new(struct rt_exec *exec, enum rt_kind kind)
     msg = exec->msgs.first;
     exec->msgs.first = msg->next;
     exec->msgs.count--;
+    __builtin_prefetch(msg->next, 1);
     msg->next = NULL;
     msg->generation = 0;
     msg->kind = (uint8_t)kind;

@@ -75,21 +75,26 @@ refuse(struct rt_turn *turn, int status, const char *reason)
 }
 
 static void
-turn_release(struct rt_turn *turn)
+turn_release_rest(struct rt_turn *turn)
 {
     struct rt_exec *exec = turn->fiber->exec;
 
-    if (turn->msg != NULL)
-        rt_msg_free(exec, turn->msg);
-    turn->msg = NULL;
-    if (turn->received != NULL)
-        rt_msg_free(exec, turn->received);
+    rt_msg_free(exec, turn->received);
     turn->received = NULL;
-    if (turn->answer != NULL)
-        rt_msg_free(exec, turn->answer);
+    rt_msg_free(exec, turn->answer);
     turn->answer = NULL;
     if (turn->json != NULL)
         rt_turn_json_free(turn);
+}
+
+/* Most have nothing but the message. */
+static inline void
+turn_release(struct rt_turn *turn)
+{
+    rt_msg_free(turn->fiber->exec, turn->msg);
+    turn->msg = NULL;
+    if (turn->received != NULL || turn->answer != NULL || turn->json != NULL)
+        turn_release_rest(turn);
 }
 
 void
