@@ -174,6 +174,10 @@ type_of(struct work_state *state, const struct reg_app *app,
     }
     out->schema_version = behaviour->schema_version;
     out->has_activated = behaviour->activated != NULL;
+    out->sourced = behaviour->apply != NULL && from->durable;
+    out->migrates = behaviour->migrate != NULL;
+    out->snapshot_bytes = behaviour->snapshot_bytes;
+    out->snapshot_ms = behaviour->snapshot_ms;
     out->user = bind(state, app, from, behaviour, &err);
     if (out->user == NULL)
         broken_set(state, app, out, &err);

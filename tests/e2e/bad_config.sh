@@ -116,7 +116,7 @@ done <<'TABLE'
 missing no file missing.so in the module folder
 broken broken.*could not be loaded
 strange strange.*leads out of the module folder
-foreign ABI 3|could not be loaded
+foreign ABI 4|could not be loaded
 TABLE
 for path in ../counter /etc/passwd a/b .; do
     printf "name: esc\nversion: 1.0.0\nactor_types:\n- {name: esc, module: $path}\n" \

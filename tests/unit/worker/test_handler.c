@@ -224,7 +224,7 @@ START_TEST(bad_modules_are_refused_with_the_reason)
         {"", "x", PLEX_INVALID, "module name"},
         {"absent", "x", PLEX_NOT_FOUND, "absent.so"},
         {"kitchen", "sink", PLEX_NOT_FOUND, "no behaviour \"sink\""},
-        {"other_abi", "x", PLEX_UNSUPPORTED, "ABI 3"},
+        {"other_abi", "x", PLEX_UNSUPPORTED, "ABI 4"},
         {"no_table", "x", PLEX_UNSUPPORTED, "plex_module"},
         {"twice", "same", PLEX_INVALID, "twice"},
         {"mute", "mute", PLEX_INVALID, "neither"},

@@ -11,10 +11,6 @@
 
 #include "runtime.h"
 
-struct plex_fsm;
-struct plex_event_manager;
-struct plex_supervisor;
-
 /*
  * PlexSpaces SDK for C: the whole of what an actor module needs.
  *
@@ -34,7 +30,7 @@ struct plex_supervisor;
  * so a module built against this header works with every runtime of the same
  * PLEX_ABI.
  */
-#define PLEX_ABI 2u
+#define PLEX_ABI 3u
 
 struct plex_ctx; /* the turn: valid during the callback only */
 
@@ -57,14 +53,12 @@ struct plex_msg {
     const char *reason; /* EXIT and DOWN: why; "" */
 };
 
-enum plex_result_status { /* outcome of a call this actor made */
-                          PLEX_CALL_OK = 0,
-                          PLEX_CALL_FAILED =
-                              1, /* the callee's handler failed */
-                          PLEX_CALL_TIMEOUT =
-                              2, /* it may still have been carried out */
-                          PLEX_CALL_UNREACHABLE =
-                              3, /* no such type, or nobody owns it */
+/* Outcome of a call this actor made. */
+enum plex_result_status {
+    PLEX_CALL_OK = 0,
+    PLEX_CALL_FAILED = 1,      /* the callee's handler failed */
+    PLEX_CALL_TIMEOUT = 2,     /* it may still have been carried out */
+    PLEX_CALL_UNREACHABLE = 3, /* no such type, or nobody owns it */
 };
 
 /* Callbacks return 0, or anything else to fail the turn (plex_fail does both).
@@ -100,6 +94,11 @@ struct plex_behaviour {
     const struct plex_fsm *fsm;               /* fsm.h */
     const struct plex_event_manager *events;  /* event.h */
     const struct plex_supervisor *supervisor; /* supervisor.h */
+
+    plex_migrate_fn migrate; /* NULL: an older state is used as it is */
+    plex_apply_fn apply;     /* event-sourced: sourced.h */
+    uint64_t snapshot_bytes; /* then: of events between snapshots; 0: any */
+    uint64_t snapshot_ms;    /* and the time; the manifest says how many */
 };
 
 struct plex_module {

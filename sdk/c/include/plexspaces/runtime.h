@@ -15,6 +15,9 @@
 struct plex_ctx;
 struct plex_facet_request;
 struct plex_durable_ops;
+struct plex_fsm;
+struct plex_event_manager;
+struct plex_supervisor;
 
 struct plex_ctx_ops {
     uint32_t abi;
@@ -49,7 +52,17 @@ struct plex_ctx_ops {
     /* facet.h; NULL: no facets here. */
     int (*facet)(struct plex_ctx *ctx, struct plex_facet_request *request);
     const struct plex_durable_ops *durable; /* durable.h; NULL: not here */
+    /* sourced.h; NULL: no events here. */
+    int (*persist)(struct plex_ctx *ctx, const char *type, const void *data,
+                   size_t len);
 };
+
+/* The state is of schema version `from`, older than the behaviour's: put the
+ * new one (plex_state_put). Nothing else may be done. */
+typedef int (*plex_migrate_fn)(struct plex_ctx *ctx, uint32_t from);
+struct plex_event;
+typedef int (*plex_apply_fn)(struct plex_ctx *ctx,
+                             const struct plex_event *event);
 
 /* -- processes (process.h) -- */
 
