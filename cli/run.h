@@ -13,7 +13,7 @@ cli_run_fn cli_promise_resolve, cli_promise_reject;
 cli_run_fn cli_workflow_enable, cli_workflow_deploy, cli_workflow_import;
 cli_run_fn cli_workflow_definitions, cli_workflow_delete, cli_workflow_start;
 cli_run_fn cli_workflow_list, cli_workflow_status, cli_workflow_wait;
-cli_run_fn cli_workflow_history;
+cli_run_fn cli_workflow_history, cli_workflow_remove, cli_workflow_retention;
 cli_run_fn cli_workflow_signal, cli_workflow_cancel, cli_workflow_pause,
     cli_workflow_resume, cli_workflow_terminate, cli_workflow_reset,
     cli_workflow_update, cli_workflow_approve, cli_workflow_query,
@@ -31,6 +31,7 @@ extern const struct plex_option cli_workflow_start_options[];
 extern const struct plex_option cli_workflow_list_options[];
 extern const struct plex_option cli_workflow_approve_options[];
 extern const struct plex_option cli_workflow_fork_options[];
+extern const struct plex_option cli_workflow_retention_options[];
 
 /* Rows of the table of commands. */
 // clang-format off
@@ -70,6 +71,12 @@ extern const struct plex_option cli_workflow_fork_options[];
     {"workflow", "wait", "EXECUTION", 1, 1, \
      "until it has ended; exits 1 unless it completed", cli_workflow_options, \
      cli_workflow_wait}, \
+    {"workflow", "remove", "EXECUTION", 1, 1, \
+     "forget it; one under way is terminated first", cli_workflow_options, \
+     cli_workflow_remove}, \
+    {"workflow", "retention", "", 0, 0, \
+     "how long ended executions are kept", cli_workflow_retention_options, \
+     cli_workflow_retention}, \
     {"workflow", "history", "EXECUTION", 1, 1, "what happened in it", \
      cli_workflow_options, cli_workflow_history}, \
     {"workflow", "signal", "EXECUTION NAME [JSON]", 2, 3, "hand it a signal", \

@@ -3,13 +3,13 @@
 
 #include "cli/print.h"
 #include "cli/rest.h"
+#include "common/loop.h"
 
 #include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { DEFINITION_MAX = 1 << 20 };
 #define BASE "/api/v1/workflows/"
@@ -72,6 +72,26 @@ const struct plex_option cli_workflow_fork_options[] = {
 const struct plex_option cli_workflow_approve_options[] = {
     NAMESPACE,
     ROW("reject", PLEX_OPTION_BOOL, reject, "false", "say no"),
+    {0},
+};
+
+struct retention_config {
+    const char *ns, *completed, *failed, *cancelled;
+    bool forever;
+};
+#define KEPT(name, help)                                                    \
+    {                                                                       \
+#name, PLEX_OPTION_STRING, offsetof(struct retention_config, name), \
+            "", help, 0, 0                                                  \
+    }
+const struct plex_option cli_workflow_retention_options[] = {
+    {"namespace", PLEX_OPTION_STRING, offsetof(struct retention_config, ns),
+     "default", "the namespace of the workflow", 0, 0},
+    KEPT(completed, "how long those that completed are kept: 12h, 30d"),
+    KEPT(failed, "those that failed or timed out"),
+    KEPT(cancelled, "those that were cancelled or terminated"),
+    {"forever", PLEX_OPTION_BOOL, offsetof(struct retention_config, forever),
+     "false", "keep what no other option names", 0, 0},
     {0},
 };
 
@@ -322,6 +342,26 @@ cli_workflow_definitions(const struct cli *cli, const struct cli_args *args,
     return 0;
 }
 
+/* Without a duration it only says what is set. */
+int
+cli_workflow_retention(const struct cli *cli, const struct cli_args *args,
+                       const void *config)
+{
+    const struct retention_config *retention = config;
+    struct rest_path path = {0};
+    json_t *body = NULL;
+
+    (void)args;
+    rest_path_add(&path, BASE "retention");
+    rest_path_param(&path, "namespace", retention->ns);
+    if (retention->completed[0] != '\0' || retention->failed[0] != '\0' ||
+        retention->cancelled[0] != '\0' || retention->forever)
+        body = json_pack("{s:s, s:s, s:s}", "completed", retention->completed,
+                         "failed", retention->failed, "cancelled",
+                         retention->cancelled);
+    return show(cli, body == NULL ? "GET" : "PUT", &path, body);
+}
+
 int
 cli_workflow_delete(const struct cli *cli, const struct cli_args *args,
                     const void *config)
@@ -473,32 +513,64 @@ is_final(const char *status)
     return false;
 }
 
+/* In ms; less than what the client itself waits for an answer. */
+static unsigned
+wait_of(const struct cli *cli, uint64_t left_ms)
+{
+    const uint64_t max = cli->timeout_s > 20 ? 10000 : cli->timeout_s * 500ULL;
+
+    return left_ms < 1 ? 1U : (unsigned)(left_ms > max ? max : left_ms);
+}
+
+/* One request waits for as long as there is time, and a gateway that stops
+ * answers early. */
 int
 cli_workflow_wait(const struct cli *cli, const struct cli_args *args,
                   const void *config)
 {
-    struct rest_path path = {0};
+    const uint64_t until = plex_now() + (uint64_t)cli->timeout_s * 1000000000;
     const char *status;
+    char wait_ms[16];
     struct plex_err err;
-    json_t *reply;
+    json_t *reply = NULL;
+    uint64_t now;
     int code;
 
-    path_of(&path, "executions", args->values[0], "", config);
-    for (uint32_t waited = 0;; waited++) {
+    do {
+        struct rest_path path = {0};
+
+        json_decref(reply);
+        now = plex_now();
+        (void)snprintf(wait_ms, sizeof wait_ms, "%u",
+                       wait_of(cli, now < until ? (until - now) / 1000000 : 0));
+        path_of(&path, "executions", args->values[0], "", config);
+        rest_path_param(&path, "wait_ms", wait_ms);
         if (rest_get(cli, path.text, &reply, &err) != PLEX_OK)
             return cli_fail(&err);
         status = json_string_value(json_object_get(reply, "status"));
-        if (status == NULL || is_final(status) || waited >= cli->timeout_s * 10)
-            break;
-        json_decref(reply);
-        (void)usleep(100000);
-    }
+    } while (status != NULL && !is_final(status) && plex_now() < until);
     code = status != NULL && strcmp(status, "COMPLETED") == 0
                ? 0
                : CLI_EXIT_REFUSED;
     print_json(reply);
     json_decref(reply);
     return code;
+}
+
+int
+cli_workflow_remove(const struct cli *cli, const struct cli_args *args,
+                    const void *config)
+{
+    struct rest_path path = {0};
+    struct plex_err err;
+    json_t *reply;
+
+    path_of(&path, "executions", args->values[0], "", config);
+    if (ask(cli, "DELETE", path.text, NULL, &reply, &err) != PLEX_OK)
+        return cli_fail(&err);
+    json_decref(reply);
+    (void)printf("removed\n");
+    return 0;
 }
 
 /* POST of a verb with "name" and "value" from the arguments. */

@@ -14,6 +14,7 @@ import sys
 
 FIELD = re.compile(r'(\w+)\s*:\s*"([^"]*)"')
 VERBS = ("get", "post", "put", "delete")
+BY_MESSAGE = ("actor", "run")  # served_by: no method of a link
 
 
 def snake(name):
@@ -56,6 +57,27 @@ def rule_of(block):
     return None if at < 0 else dict(FIELD.findall(braces(block, at)))
 
 
+def literal(text):
+    return "NULL" if text is None else f'"{text}"'
+
+
+def number_of(path, text, enum, name, rule, prefix):
+    """The method's number on links; what actors serve has none."""
+    if rule["served_by"] in BY_MESSAGE:
+        wanted = ["action"] + ["actor", "key"] * (rule["served_by"] == "actor")
+        missing = [field for field in wanted if field not in rule]
+        if missing:
+            fail(path, f"rpc {name}: {missing[0]} is needed")
+        return "0"
+    if not enum:
+        fail(path, f"rpc {name}: no <Area>Method enum")
+    area = snake(enum.group(1)).upper()
+    number = f"{area}_{snake(name).upper()}"
+    if not re.search(rf"\b{number}\s*=", text):
+        fail(path, f"rpc {name}: {number} is not in {enum.group(1)}")
+    return f"{prefix.upper()}__{area}__{number}"
+
+
 def routes_of(path):
     text = strip_comments(path.read_text())
     package = re.search(r"^\s*package\s+([\w.]+)\s*;", text, re.M)
@@ -77,21 +99,17 @@ def routes_of(path):
                 fail(path, f"rpc {name}: one verb and served_by are needed")
             if rule.get("body", "") not in ("", "*"):
                 fail(path, f"rpc {name}: body may be \"*\" or absent")
-            if not enum:
-                fail(path, f"rpc {name}: no <Area>Method enum")
-            area = snake(enum.group(1)).upper()
-            number = f"{area}_{snake(name).upper()}"
-            if not re.search(rf"\b{number}\s*=", text):
-                fail(path, f"rpc {name}: {number} is not in {enum.group(1)}")
             yield {
                 "verb": verbs[0].upper(),
                 "path": rule[verbs[0]],
                 "rpc": f"{service.group(1)}.{name}",
                 "served_by": rule["served_by"],
-                "number": f"{prefix.upper()}__{area}__{number}",
+                "number": number_of(path, text, enum, name, rule, prefix),
                 "body": "true" if rule.get("body") == "*" else "false",
                 "request": f"{prefix}__{snake(request)}__descriptor",
                 "response": f"{prefix}__{snake(response)}__descriptor",
+                **{field: literal(rule.get(field))
+                   for field in ("actor", "key", "action", "new_id")},
             }
 
 
@@ -118,7 +136,8 @@ def main():
         lines.append(
             f'    {{"{r["verb"]}", "{r["path"]}", "{r["rpc"]}",\n'
             f'     "{r["served_by"]}", {r["number"]}, {r["body"]},\n'
-            f'     &{r["request"]},\n     &{r["response"]}}},')
+            f'     &{r["request"]},\n     &{r["response"]},\n'
+            f'     {r["actor"]}, {r["key"]}, {r["action"]}, {r["new_id"]}}},')
     lines += ["    {0},", "};", ""]
     out.write_text("\n".join(lines))
 

@@ -10,9 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PAUSE_MIN_MS = 5, PAUSE_MAX_MS = 250 };
+
 /* One request to an actor, pooled. */
 struct gate_work {
-    struct gate_work *next; /* in the pool */
+    struct gate_work *next;  /* in the pool, or of those that wait */
+    struct gate_work **link; /* what points to it there; NULL: not waiting */
+    struct plex_timer *timer;
+    uint64_t wait_until; /* plex_now() scale */
+    uint32_t pause_ms;
     struct gate *gate;
     struct plex_http_exchange *ex;
     struct plex_arena arena;
@@ -51,6 +57,7 @@ work_take(struct gate *gate)
         work->gate = gate;
         plex_arena_init(&work->arena, GATE_PARSE_ARENA);
     }
+    work->wait_until = UINT64_MAX;
     work->n_headers = 0;
     work->too_many_headers = false;
     work->answered = false;
@@ -60,6 +67,7 @@ work_take(struct gate *gate)
 static void
 work_free(struct gate_work *work)
 {
+    plex_timer_free(work->timer);
     plex_arena_fini(&work->arena);
     free(work);
 }
@@ -208,6 +216,91 @@ answer_reply(struct gate_work *work, struct answer *a,
                 a->headers, reply->payload);
 }
 
+/* -- waiting for an end -----------------------------------------------------
+ *
+ * What has not ended answers 202 to a client that waits: it is looked at again
+ * after a pause that doubles. */
+
+static void
+wait_unlink(struct gate_work *work)
+{
+    *work->link = work->next;
+    if (work->next != NULL)
+        work->next->link = work->link;
+    work->link = NULL;
+    work->gate->n_waiting--;
+}
+
+static void
+wait_again(void *arg)
+{
+    static const char look[] = "{\"action\":\"get\",\"wait\":true}";
+    struct gate_work *work = arg;
+    struct gate *gate = work->gate;
+    struct gate_request *request = &work->request;
+    const uint64_t now = plex_loop_now(gate->host->loop);
+
+    wait_unlink(work);
+    if (plex_http_gone(work->ex))
+        work->wait_until = 0; /* whatever it is, it ends this */
+    plex_id_make(request->id, plex_wall_ms());
+    request->message.id = (struct plex_bytes){request->id, sizeof request->id};
+    request->message.keyed = false;
+    request->message.request_hash = 0;
+    request->message.payload =
+        (struct plex_bytes){(const uint8_t *)look, sizeof look - 1};
+    request->context.deadline =
+        now + (uint64_t)gate->rules.deadline_default_ms * 1000000;
+    work->call = (struct gate_call){.context = &request->context,
+                                    .message = &request->message};
+    gate_core_call(gate->core, &work->call, now);
+    gate_calls_run(gate);
+}
+
+/* True: it will be looked at again, so this is not the answer yet. */
+static bool
+work_waits(struct gate_work *work, const struct work_reply *reply)
+{
+    struct gate *gate = work->gate;
+    const uint64_t now = plex_loop_now(gate->host->loop);
+    uint64_t left_ms;
+
+    if (work->request.wait_ms == 0 || reply == NULL || reply->failed ||
+        reply->http_status != 202 || gate->draining ||
+        gate->n_waiting >= GATE_CALL_WAITS_MAX)
+        return false;
+    if (work->wait_until == UINT64_MAX) {
+        work->wait_until = now + (uint64_t)work->request.wait_ms * 1000000;
+        work->pause_ms = PAUSE_MIN_MS;
+    }
+    if (now >= work->wait_until)
+        return false;
+    left_ms = (work->wait_until - now + 999999) / 1000000;
+    if (work->timer == NULL)
+        work->timer = plex_timer_create(gate->host->loop, wait_again, work);
+    plex_timer_start(work->timer,
+                     work->pause_ms < left_ms ? work->pause_ms : left_ms);
+    work->pause_ms =
+        work->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : work->pause_ms * 2;
+    work->link = &gate->waiting;
+    work->next = gate->waiting;
+    if (work->next != NULL)
+        work->next->link = &work->next;
+    gate->waiting = work;
+    gate->n_waiting++;
+    return true;
+}
+
+void
+gate_calls_drain(struct gate *gate)
+{
+    gate->draining = true;
+    while (gate->waiting != NULL) {
+        plex_timer_stop(gate->waiting->timer);
+        wait_again(gate->waiting);
+    }
+}
+
 static void
 work_answer(struct gate_work *work, const struct work_reply *reply)
 {
@@ -215,6 +308,8 @@ work_answer(struct gate_work *work, const struct work_reply *reply)
     const struct work_message *message = &work->request.message;
     struct answer a;
 
+    if (work_waits(work, reply))
+        return;
     work->answered = true;
     answer_begin(work, &a);
     if (reply != NULL && reply->replayed && message->keyed)
@@ -229,10 +324,25 @@ work_answer(struct gate_work *work, const struct work_reply *reply)
                             work->request.request_id, a.headers);
     }
     work->ex = NULL;
-    plex_histogram_record(gate->metrics.calls,
-                          (plex_loop_now(gate->host->loop) - work->started) /
-                              1000);
+    if (work->request.wait_ms == 0)
+        plex_histogram_record(
+            gate->metrics.calls,
+            (plex_loop_now(gate->host->loop) - work->started) / 1000);
     work_release(work);
+}
+
+/* When nothing can be asked any more. */
+static void
+wait_refuse(struct gate_work *work)
+{
+    wait_unlink(work);
+    work->call.problem = (struct gate_problem){.status = 503,
+                                               .code = "DRAINING",
+                                               .source = "gateway",
+                                               .retry_after_s = 1};
+    (void)snprintf(work->call.problem.detail, sizeof work->call.problem.detail,
+                   "the gateway is stopping");
+    work_answer(work, NULL);
 }
 
 /* -- the core's wishes ------------------------------------------------------
@@ -342,6 +452,9 @@ gate_calls_run(struct gate *gate)
 void
 gate_calls_fini(struct gate *gate)
 {
+    gate->draining = true;
+    while (gate->waiting != NULL)
+        wait_refuse(gate->waiting);
     /* Only calls that wait are left; for them every deadline has come. */
     gate_core_tick(gate->core, UINT64_MAX);
     gate_calls_run(gate);
@@ -434,11 +547,14 @@ key_needed(const struct gate *gate, const struct gate_request *request)
 }
 
 static bool
-work_parse(struct gate_work *work, struct plex_http_exchange *ex)
+work_parse(struct gate_work *work, struct plex_http_exchange *ex,
+           const struct gate_route *route, const struct gate_vars *vars)
 {
     struct gate *gate = work->gate;
     struct gate_problem *problem = &work->call.problem;
     struct gate_input input = {.method = plex_http_method(ex),
+                               .route = route,
+                               .vars = vars,
                                .path = plex_http_path(ex),
                                .query = plex_http_query(ex),
                                .headers = work->headers,
@@ -482,14 +598,15 @@ work_refuse(struct gate_work *work, struct plex_http_exchange *ex)
 }
 
 void
-gate_call_begin(struct gate *gate, struct plex_http_exchange *ex)
+gate_call_begin(struct gate *gate, struct plex_http_exchange *ex,
+                const struct gate_route *route, const struct gate_vars *vars)
 {
     struct gate_work *work = work_take(gate);
     const char *url;
 
     work->ex = ex;
     work->started = plex_loop_now(gate->host->loop);
-    if (!work_parse(work, ex)) {
+    if (!work_parse(work, ex, route, vars)) {
         work_refuse(work, ex);
         return;
     }

@@ -17,7 +17,8 @@ enum {
     GATE_REST_ARENA = 64 << 20,
     GATE_TUPLE_WAITS_MAX = 50000,         /* requests that wait for tuples */
     GATE_TUPLE_WAIT_MAX_MS = 3600 * 1000, /* the longest one waits */
-    GATE_TUPLE_KEY_MAX = 64,              /* of an Idempotency-Key there */
+    GATE_CALL_WAITS_MAX = 10000, /* requests that wait for an actor's end */
+    GATE_TUPLE_KEY_MAX = 64,     /* of an Idempotency-Key there */
 };
 
 struct gate_config {
@@ -56,6 +57,9 @@ struct gate {
     bool stopped;
     struct gate_work *works; /* pooled */
     size_t n_works;
+    struct gate_work *waiting; /* for an end */
+    size_t n_waiting;
+    bool draining;
     struct gate_attempt *attempts; /* pooled */
     struct gate_rest *settling;    /* wait for the catalogue to catch up */
     struct gate_lookup *lookups;
@@ -70,9 +74,15 @@ struct gate {
 
 /* -- calls.c: /api/v1/actors/... --------------------------------------------
  */
-void gate_call_begin(struct gate *gate, struct plex_http_exchange *ex);
+/* `route` is of a service of actors, or to a run, with what its path holds;
+ * NULL: a path of an actor. */
+void gate_call_begin(struct gate *gate, struct plex_http_exchange *ex,
+                     const struct gate_route *route,
+                     const struct gate_vars *vars);
 /* Do what the core wants done; after every input to it. */
 void gate_calls_run(struct gate *gate);
+/* Nobody waits any more for what has not ended. */
+void gate_calls_drain(struct gate *gate);
 /* When the link has ended: answers what is left, frees the pools. */
 void gate_calls_fini(struct gate *gate);
 

@@ -28,12 +28,20 @@ json_name(const char *proto, char out[NAME_MAX_BYTES])
     return out;
 }
 
-/* The tuple space's messages have a JSON form of their own: names as in the
- * proto, 64-bit integers as numbers, and tuples and templates as lists. */
+/* The tuple space's messages have a JSON form of their own, and so have those
+ * of services of actors: names as in the proto, 64-bit integers as numbers;
+ * tuples and templates as lists. */
 static bool
 is_plain(const ProtobufCMessageDescriptor *message)
 {
-    return strcmp(message->package_name, "plexspaces.tuplespace.v1") == 0;
+    static const char *const packages[] = {
+        "plexspaces.tuplespace.v1", "plexspaces.workflow.v1",
+        "plexspaces.schedule.v1", "plexspaces.group.v1", "plexspaces.run.v1"};
+
+    for (size_t i = 0; i < sizeof packages / sizeof *packages; i++)
+        if (strcmp(message->package_name, packages[i]) == 0)
+            return true;
+    return false;
 }
 
 /* NULL: it has its members. */
@@ -42,6 +50,8 @@ plain_schema(const ProtobufCMessageDescriptor *message)
 {
     const char *name = message->short_name;
 
+    if (strcmp(message->name, "plexspaces.api.v1.Json") == 0)
+        return json_pack("{s:s}", "description", "any JSON value");
     if (!is_plain(message))
         return NULL;
     if (strcmp(name, "Field") == 0)
@@ -85,10 +95,19 @@ enum_schema(const ProtobufCEnumDescriptor *type)
     return json_pack("{s:s, s:o}", "type", "string", "enum", names);
 }
 
-/* Of one value of the field. */
-static json_t *
-value_schema(json_t *schemas, const ProtobufCFieldDescriptor *field)
+static bool
+is_wide(ProtobufCType type)
 {
+    return type == PROTOBUF_C_TYPE_INT64 || type == PROTOBUF_C_TYPE_SINT64 ||
+           type == PROTOBUF_C_TYPE_UINT64;
+}
+
+/* Of one value of the field; `plain`: of a message that is_plain(). */
+static json_t *
+value_schema(json_t *schemas, const ProtobufCFieldDescriptor *field, bool plain)
+{
+    if (plain && is_wide(field->type))
+        return json_pack("{s:s}", "type", "integer");
     switch (field->type) {
     case PROTOBUF_C_TYPE_BOOL:
         return json_pack("{s:s}", "type", "boolean");
@@ -131,17 +150,29 @@ is_map(const ProtobufCFieldDescriptor *field)
 }
 
 static json_t *
-field_schema(json_t *schemas, const ProtobufCFieldDescriptor *field)
+field_schema(json_t *schemas, const ProtobufCFieldDescriptor *field, bool plain)
 {
     const ProtobufCMessageDescriptor *entry = field->descriptor;
 
     if (is_map(field))
         return json_pack("{s:s, s:o}", "type", "object", "additionalProperties",
-                         value_schema(schemas, &entry->fields[1]));
+                         value_schema(schemas, &entry->fields[1], plain));
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
         return json_pack("{s:s, s:o}", "type", "array", "items",
-                         value_schema(schemas, field));
-    return value_schema(schemas, field);
+                         value_schema(schemas, field, plain));
+    return value_schema(schemas, field, plain);
+}
+
+/* Actors name the token of the next page as the other lists do. */
+static const char *
+name_of(const ProtobufCMessageDescriptor *message, const char *field,
+        char out[NAME_MAX_BYTES])
+{
+    const bool token =
+        strcmp(field, "next_page_token") == 0 &&
+        strcmp(message->package_name, "plexspaces.tuplespace.v1") != 0;
+
+    return is_plain(message) && !token ? field : json_name(field, out);
 }
 
 static void
@@ -163,11 +194,9 @@ message_add(json_t *schemas, const ProtobufCMessageDescriptor *message)
     /* Before its fields, which may refer to it. */
     json_object_set_new(schemas, message->name, schema);
     for (unsigned i = 0; i < message->n_fields; i++)
-        json_object_set_new(properties,
-                            is_plain(message)
-                                ? message->fields[i].name
-                                : json_name(message->fields[i].name, name),
-                            field_schema(schemas, &message->fields[i]));
+        json_object_set_new(
+            properties, name_of(message, message->fields[i].name, name),
+            field_schema(schemas, &message->fields[i], is_plain(message)));
 }
 
 static bool
@@ -192,9 +221,10 @@ parameters(json_t *schemas, const struct gate_route *route)
                       field->label == PROTOBUF_C_LABEL_REPEATED))
             continue;
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:b, s:o}", "name", field->name, "in",
-                            path ? "path" : "query", "required", path, "schema",
-                            value_schema(schemas, field)));
+            list,
+            json_pack("{s:s, s:s, s:b, s:o}", "name", field->name, "in",
+                      path ? "path" : "query", "required", path, "schema",
+                      value_schema(schemas, field, is_plain(route->request))));
     }
     return list;
 }

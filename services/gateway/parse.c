@@ -2,13 +2,12 @@
 
 #include "common/http.h"
 #include "common/utf8.h"
-#include "services/gateway/group_path.h"
 #include "services/gateway/header.h"
 #include "services/gateway/json_check.h"
 #include "services/gateway/query.h"
 #include "services/gateway/run_path.h"
+#include "services/gateway/service_path.h"
 #include "services/gateway/text.h"
-#include "services/gateway/workflow_path.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,10 +129,8 @@ parse_run_path(struct parse *p)
 
     m->subpath = "";
     p->key_in_path = true;
-    if (strcmp(p->input->method, "POST") != 0)
-        return refuse(p, 405, "METHOD_NOT_ALLOWED",
-                      "what a run waits for comes by POST");
-    if (gate_run_path(p->input->path, p->arena, m, &err) != PLEX_OK)
+    if (gate_run_path(p->input->route, p->input->vars, p->arena, m, &err) !=
+        PLEX_OK)
         return refuse(p, 400, "INVALID_PATH", "%s", err.text);
     if (strcmp(m->to.tenant, p->rules->tenant) != 0)
         return refuse(p, 403, "TENANT_FORBIDDEN",
@@ -479,46 +476,38 @@ set_context(struct parse *p)
     c->deadline = p->input->now_ns + ms * 1000000;
 }
 
-static bool
-nothing_left(struct parse *p)
-{
-    for (size_t i = 0; i < p->params.n; i++)
-        if (!p->params.at[i].taken)
-            return refuse(p, 400, "INVALID_QUERY",
-                          "query parameter \"%.60s\" is not known here",
-                          p->params.at[i].name);
-    return true;
-}
-
-/* A request with a key, sent again, finds what the first one began. */
+/* A request with a key, sent again, names what the first one named. */
 static void
-key_name(const struct parse *p, bool wanted, char name[27])
+new_id(const struct parse *p, char name[27])
 {
     uint8_t id[16];
+    XXH3_state_t state;
     XXH128_canonical_t hash;
 
-    if (!wanted || p->key == NULL)
+    plex_id_format(p->input->id, name);
+    if (p->key == NULL)
         return;
-    XXH128_canonicalFromHash(&hash, XXH3_128bits(p->key, strlen(p->key)));
+    (void)XXH3_128bits_reset(&state);
+    (void)XXH3_128bits_update(&state, p->key, strlen(p->key) + 1);
+    (void)XXH3_128bits_update(&state, p->input->path, strlen(p->input->path));
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(&state));
     memcpy(id, hash.digest, sizeof id);
     plex_id_format(id, name);
 }
 
-/* To the actors that run workflows, and those that keep groups. */
+/* To the actors that provide a service. */
 static bool
-parse_workflow(struct parse *p)
+parse_service(struct parse *p)
 {
     struct work_message *m = &p->out->message;
-    struct gate_workflow_in in = {.method = p->input->method,
-                                  .path = p->input->path,
-                                  .params = &p->params,
-                                  .body = p->input->body};
-    const bool groups = gate_is_group_path(in.path);
     char id[27];
+    struct gate_service_in in = {.route = p->input->route,
+                                 .vars = p->input->vars,
+                                 .params = &p->params,
+                                 .body = p->input->body,
+                                 .new_id = id};
     struct plex_err err;
 
-    plex_id_format(p->input->id, id);
-    in.new_id = id;
     m->subpath = "";
     m->to.tenant = p->rules->tenant;
     p->key_in_path = true;
@@ -527,19 +516,11 @@ parse_workflow(struct parse *p)
     if (gate_params_parse(p->input->query, p->arena, &p->params, &err) !=
         PLEX_OK)
         return refuse(p, 400, "INVALID_QUERY", "%s", err.text);
-    key_name(p, groups, id);
-    switch (groups ? gate_group_path(&in, p->arena, m, &err)
-                   : gate_workflow_path(&in, p->arena, m, &err)) {
-    case PLEX_OK:
-        return nothing_left(p);
-    case PLEX_NOT_FOUND:
-        return refuse(p, 404, "NOT_FOUND", "%s", err.text);
-    case PLEX_UNSUPPORTED:
-        return refuse(p, 405, "METHOD_NOT_ALLOWED", "%s", err.text);
-    default:
+    new_id(p, id);
+    if (gate_service_path(&in, p->arena, m, &p->out->wait_ms, &err) != PLEX_OK)
         return refuse(p, (unsigned)plex_status_http(err.status),
                       "INVALID_REQUEST", "%s", err.text);
-    }
+    return true;
 }
 
 static bool
@@ -573,6 +554,7 @@ gate_parse(const struct gate_rules *rules, const struct gate_input *input,
                                          .sender = "",
                                          .timer = ""};
     out->key_missing = false;
+    out->wait_ms = 0;
     if (!method_known(input->method))
         return refuse(&p, 405, "METHOD_NOT_ALLOWED",
                       "actors are called with GET, POST, PUT and DELETE");
@@ -581,11 +563,10 @@ gate_parse(const struct gate_rules *rules, const struct gate_input *input,
         return refuse(&p, 414, "URI_TOO_LONG",
                       "the path may have %d bytes and the query %d",
                       GATE_PATH_MAX, GATE_QUERY_MAX);
-    if (gate_is_workflow_path(input->path) || gate_is_group_path(input->path)) {
-        if (!parse_workflow(&p))
+    if (input->route != NULL && gate_is_service(input->route)) {
+        if (!parse_service(&p))
             return false;
-    } else if (!(gate_is_run_path(input->path) ? parse_run_path(&p)
-                                               : parse_path(&p)) ||
+    } else if (!(input->route != NULL ? parse_run_path(&p) : parse_path(&p)) ||
                !parse_headers(&p) || !parse_query(&p) || !parse_body(&p)) {
         return false;
     }

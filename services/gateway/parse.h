@@ -3,6 +3,7 @@
 
 #include "common/arena.h"
 #include "services/gateway/core.h"
+#include "services/gateway/route.h"
 
 /*
  * An HTTP request to an actor, understood: docs/http.md says what is accepted.
@@ -28,8 +29,12 @@ struct gate_rules {
 
 struct gate_input {
     const char *method;
-    const char *path;  /* as sent; begins with GATE_ACTORS_PREFIX */
-    const char *query; /* as sent, without '?' */
+    /* What the path has been found to be, served by "actor" or "run"; NULL: a
+     * call to an actor, and the path begins with GATE_ACTORS_PREFIX. */
+    const struct gate_route *route;
+    const struct gate_vars *vars;
+    const char *path;                  /* as sent */
+    const char *query;                 /* as sent, without '?' */
     const struct work_header *headers; /* all of them */
     size_t n_headers;
     struct plex_bytes body;
@@ -40,6 +45,7 @@ struct gate_input {
 struct gate_request {
     struct plex_context context;
     struct work_message message;
+    uint32_t wait_ms; /* asked again until it has ended; 0: not */
     bool key_missing; /* neither in the path nor as ?key=; to.key is "-" */
     char request_id[27];
     uint8_t id[16];

@@ -389,6 +389,8 @@ gate_rest_begin(struct gate *gate, struct plex_http_exchange *ex)
     route = gate_route_find(gate_routes, verb, path, &vars, allow);
     if (route == NULL)
         answer_no_route(gate, ex, allow);
+    else if (route->action != NULL)
+        gate_call_begin(gate, ex, route, &vars);
     else if (gate->n_rest >= GATE_REST_MAX)
         gate_answer_error(gate, ex, 503, "OVERLOADED", "gateway", "",
                           "%d requests are in service, which is the limit",

@@ -17,6 +17,8 @@ struct gate_route {
     bool body;       /* the JSON body is the request */
     const ProtobufCMessageDescriptor *request;
     const ProtobufCMessageDescriptor *response;
+    /* Of served_by "actor" and "run" (api/v1/http.proto); else NULL. */
+    const char *actor, *key, *action, *new_id;
 };
 extern const struct gate_route gate_routes[];
 

@@ -7,28 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROMISES "/api/v1/promises/"
-#define RUNS "/api/v1/runs/"
 enum { SIGNAL_NAME_MAX = 255 };
 
-static bool
-begins(const char *path, const char *with)
-{
-    return strncmp(path, with, strlen(with)) == 0;
-}
-
 bool
-gate_is_run_path(const char *path)
+gate_is_run(const struct gate_route *route)
 {
-    return begins(path, PROMISES) || begins(path, RUNS);
+    return strcmp(route->served_by, "run") == 0;
 }
 
+/* The i-th {field} of the path, decoded. */
 static enum plex_status
-decode(const char *from, size_t len, struct plex_arena *arena, char **out,
-       struct plex_err *err)
+var_decode(const struct gate_vars *vars, size_t i, struct plex_arena *arena,
+           char **out, struct plex_err *err)
 {
-    *out = gate_alloc(arena, len + 1);
-    if (plex_http_unescape(from, len, false, *out, err) != PLEX_OK)
+    *out = gate_alloc(arena, vars->at[i].value_len + 1);
+    if (plex_http_unescape(vars->at[i].value, vars->at[i].value_len, false,
+                           *out, err) != PLEX_OK)
         return err->status;
     if (!plex_utf8_valid((const uint8_t *)*out, strlen(*out)))
         return plex_err_set(err, PLEX_INVALID, "the path is not UTF-8");
@@ -47,20 +41,11 @@ actor_set(char *text, struct work_message *out, struct plex_err *err)
 
 /* "actor~nonce~index"; the key may hold a '~'. */
 static enum plex_status
-promise_path(const char *at, struct plex_arena *arena, struct work_message *out,
-             struct plex_err *err)
+promise_path(char *text, bool keeps, struct plex_arena *arena,
+             struct work_message *out, struct plex_err *err)
 {
-    const char *verb = strrchr(at, ':');
-    char *text, *index, *nonce, *timer;
+    char *index = strrchr(text, '~'), *nonce, *timer;
 
-    if (strchr(at, '/') != NULL || verb == NULL ||
-        (strcmp(verb, ":resolve") != 0 && strcmp(verb, ":reject") != 0))
-        return plex_err_set(err, PLEX_INVALID,
-                            "a promise is kept by POST to "
-                            "/api/v1/promises/{id}:resolve or :reject");
-    if (decode(at, (size_t)(verb - at), arena, &text, err) != PLEX_OK)
-        return err->status;
-    index = strrchr(text, '~');
     if (index != NULL)
         *index++ = '\0';
     nonce = index == NULL ? NULL : strrchr(text, '~');
@@ -71,27 +56,16 @@ promise_path(const char *at, struct plex_arena *arena, struct work_message *out,
     timer = gate_alloc(arena, 40);
     (void)snprintf(timer, 40, "promise:%s:%s", nonce, index);
     out->timer = timer;
-    out->reply_status = strcmp(verb, ":reject") == 0 ? PLEX_FAILED : PLEX_OK;
+    out->reply_status = keeps ? PLEX_OK : PLEX_FAILED;
     return actor_set(text, out, err);
 }
 
 static enum plex_status
-signal_path(const char *at, const char *slash, struct plex_arena *arena,
+signal_path(char *actor, const char *name, struct plex_arena *arena,
             struct work_message *out, struct plex_err *err)
 {
-    static const char signals[] = "/signals/";
-    const size_t prefix = sizeof signals - 1;
-    char *actor, *name, *timer;
+    char *timer;
 
-    if (strncmp(slash, signals, prefix) != 0 ||
-        strchr(slash + prefix, '/') != NULL)
-        return plex_err_set(err, PLEX_INVALID,
-                            "a signal goes to "
-                            "/api/v1/runs/{actor}/signals/{name}");
-    if (decode(at, (size_t)(slash - at), arena, &actor, err) != PLEX_OK ||
-        decode(slash + prefix, strlen(slash + prefix), arena, &name, err) !=
-            PLEX_OK)
-        return err->status;
     if (name[0] == '\0' || strlen(name) > SIGNAL_NAME_MAX)
         return plex_err_set(err, PLEX_INVALID,
                             "a signal's name must be 1 to %d bytes",
@@ -102,34 +76,24 @@ signal_path(const char *at, const char *slash, struct plex_arena *arena,
     return actor_set(actor, out, err);
 }
 
-static enum plex_status
-run_path(const char *at, struct plex_arena *arena, struct work_message *out,
-         struct plex_err *err)
-{
-    const char *slash = strchr(at, '/');
-    const char *verb = strrchr(at, ':');
-    char *actor;
-
-    if (slash != NULL)
-        return signal_path(at, slash, arena, out, err);
-    if (verb == NULL ||
-        (strcmp(verb, ":cancel") != 0 && strcmp(verb, ":resume") != 0))
-        return plex_err_set(err, PLEX_INVALID,
-                            "a run takes :cancel, :resume and "
-                            "/signals/{name}");
-    if (decode(at, (size_t)(verb - at), arena, &actor, err) != PLEX_OK)
-        return err->status;
-    out->timer = verb + 1;
-    return actor_set(actor, out, err);
-}
-
 enum plex_status
-gate_run_path(const char *path, struct plex_arena *arena,
-              struct work_message *out, struct plex_err *err)
+gate_run_path(const struct gate_route *route, const struct gate_vars *vars,
+              struct plex_arena *arena, struct work_message *out,
+              struct plex_err *err)
 {
+    const bool resolves = strcmp(route->action, "resolve") == 0;
+    char *first, *name;
+
     out->kind = WORK_RESOLVE;
     out->reply_status = PLEX_OK;
-    if (begins(path, PROMISES))
-        return promise_path(path + strlen(PROMISES), arena, out, err);
-    return run_path(path + strlen(RUNS), arena, out, err);
+    if (var_decode(vars, 0, arena, &first, err) != PLEX_OK)
+        return err->status;
+    if (resolves || strcmp(route->action, "reject") == 0)
+        return promise_path(first, resolves, arena, out, err);
+    if (strcmp(route->action, "signal") == 0)
+        return var_decode(vars, 1, arena, &name, err) == PLEX_OK
+                   ? signal_path(first, name, arena, out, err)
+                   : err->status;
+    out->timer = route->action; /* cancel, resume */
+    return actor_set(first, out, err);
 }

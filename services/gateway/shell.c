@@ -1,12 +1,9 @@
 /* Start, stop and the wiring: HTTP in, catalogue and table into the core. */
 #include "common/log.h"
 #include "services/gateway/gate.h"
-#include "services/gateway/group_path.h"
 #include "services/gateway/local.h"
 #include "services/gateway/rest.h"
-#include "services/gateway/run_path.h"
 #include "services/gateway/service.h"
-#include "services/gateway/workflow_path.h"
 
 #include <string.h>
 #include <strings.h>
@@ -113,9 +110,8 @@ on_request(void *arg, struct plex_http_exchange *ex)
 
     if (refuse_foreign(gate, ex))
         return;
-    if (is_call(path) || gate_is_run_path(path) ||
-        gate_is_workflow_path(path) || gate_is_group_path(path))
-        gate_call_begin(gate, ex);
+    if (is_call(path))
+        gate_call_begin(gate, ex, NULL, NULL);
     else if (strncmp(path, GATE_INVOCATIONS_PREFIX,
                      sizeof GATE_INVOCATIONS_PREFIX - 1) == 0)
         gate_invocation_begin(gate, ex);
@@ -309,6 +305,7 @@ drain(void *state)
 
     reg_client_status(gate->registry, REG_NODE_DRAINING, "draining");
     gate_events_drain(gate);
+    gate_calls_drain(gate);
     plex_http_drain(gate->http);
 }
 

@@ -1,12 +1,16 @@
 /* Definitions of workflows of one namespace, by id and version. The state is
  * their JSON: {ID: {VERSION: {"language","id","version","text","name",
- * "labels","created_ms"}}}. */
+ * "labels","created_ms"}}}, and under RETENTION, which is no id, how long
+ * executions are kept after their end. */
 #include "services/worker/builtin_private.h"
+#include "workflow/when.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { CATALOG_MAX = 1000, VERSIONS_MAX = 100, PAGE_MAX = 1000 };
+#define RETENTION "~retention"
+#define RETENTION_MAX_MS ((int64_t)3650 * 24 * 3600 * 1000)
 
 struct flow_def *
 work_definition_parse(const json_t *definition, struct plex_err *err)
@@ -169,6 +173,8 @@ list(struct plex_ctx *ctx, const json_t *catalog, const json_t *request)
 
     json_object_foreach((json_t *)(uintptr_t)catalog, id, versions)
     {
+        if (strcmp(id, RETENTION) == 0)
+            continue;
         if (prefix != NULL && strncmp(id, prefix, strlen(prefix)) != 0)
             continue;
         json_object_foreach(versions, version, entry)
@@ -204,12 +210,75 @@ static int delete (struct plex_ctx *ctx, json_t *catalog, const json_t *request)
     return work_builtin_reply(ctx, 200, json_object());
 }
 
+/* -- how long ended executions are kept -------------------------------------
+ */
+
+static const char *const outcomes[] = {"completed", "failed", "cancelled"};
+
+static int
+retention_reply(struct plex_ctx *ctx, const json_t *catalog)
+{
+    json_t *kept = json_object_get(catalog, RETENTION);
+
+    return work_builtin_reply(
+        ctx, 200,
+        json_pack("{s:o}", "retention",
+                  kept == NULL ? json_object() : json_incref(kept)));
+}
+
+static int
+retention_set(struct plex_ctx *ctx, json_t *catalog, const json_t *request)
+{
+    json_t *kept = json_object();
+    int64_t ms;
+
+    for (size_t i = 0; i < 3; i++) {
+        const char *text =
+            json_string_value(json_object_get(request, outcomes[i]));
+
+        if (text == NULL || text[0] == '\0')
+            continue;
+        if (!flow_duration_parse(text, &ms) || ms < 1 ||
+            ms > RETENTION_MAX_MS) {
+            plex_reply_problem(ctx, 400,
+                               "%s is \"%.40s\"; a duration such as 12h or "
+                               "30d, at most 3650d, was expected",
+                               outcomes[i], text);
+            json_decref(kept);
+            return 0;
+        }
+        json_object_set_new(kept, outcomes[i], json_string(text));
+    }
+    json_object_set_new(catalog, RETENTION, kept);
+    if (catalog_save(ctx, catalog) != 0)
+        return 0;
+    return retention_reply(ctx, catalog);
+}
+
+/* A run asks for its definition, and how long it will be kept. */
+static int
+get(struct plex_ctx *ctx, json_t *catalog, const json_t *request)
+{
+    json_t *found = find(catalog, request), *reply;
+
+    if (found == NULL) {
+        plex_reply_problem(ctx, 404, "no such definition");
+        return 0;
+    }
+    reply = json_pack("{s:O}", "definition", found);
+    if (json_is_true(json_object_get(request, "for_run")) &&
+        json_object_get(catalog, RETENTION) != NULL)
+        json_object_set(reply, "retention",
+                        json_object_get(catalog, RETENTION));
+    return work_builtin_reply(ctx, 200, reply);
+}
+
 int
 work_catalog_call(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
     const char *action;
     json_t *request = work_builtin_request(ctx, msg, &action);
-    json_t *catalog, *found;
+    json_t *catalog;
     int status = 0;
 
     if (request == NULL)
@@ -225,16 +294,15 @@ work_catalog_call(struct plex_ctx *ctx, const struct plex_msg *msg)
     } else if (strcmp(action, "delete") == 0) {
         status = delete (ctx, catalog, request);
     } else if (strcmp(action, "get") == 0) {
-        found = find(catalog, request);
-        if (found == NULL)
-            plex_reply_problem(ctx, 404, "no such definition");
-        else
-            status = work_builtin_reply(
-                ctx, 200, json_pack("{s:O}", "definition", found));
+        status = get(ctx, catalog, request);
+    } else if (strcmp(action, "retention") == 0) {
+        status = retention_reply(ctx, catalog);
+    } else if (strcmp(action, "retention_set") == 0) {
+        status = retention_set(ctx, catalog, request);
     } else {
         plex_reply_problem(ctx, 400,
-                           "action is \"%.40s\"; create, update, get, list "
-                           "and delete are known",
+                           "action is \"%.40s\"; create, update, get, list, "
+                           "delete, retention and retention_set are known",
                            action);
     }
     json_decref(catalog);

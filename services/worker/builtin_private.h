@@ -6,11 +6,7 @@
 #include "workflow/run.h"
 
 /* Shared by builtin*.c only. */
-enum {
-    BUILTIN_INDEX_SHARDS = 64,
-    BUILTIN_INDEX_MAX = 2000, /* executions remembered by each */
-    BUILTIN_HISTORY_MAX = 1000,
-};
+enum { BUILTIN_HISTORY_MAX = 1000 };
 
 /* The message as a JSON object; NULL: the reply says what is wrong. */
 json_t *work_builtin_request(struct plex_ctx *ctx, const struct plex_msg *msg,
@@ -34,6 +30,7 @@ struct flow_def *work_definition_parse(const json_t *definition,
 int work_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 /* Tell the index about an execution. */
 void work_index_put(struct plex_ctx *ctx, const char *execution, json_t *entry);
+void work_index_remove(struct plex_ctx *ctx, const char *execution);
 
 /* builtin_http.c: {"method","url","headers","body","timeout_ms"} gives
  * {"http_status","http_headers","body"} or {"http_error","code"}. */

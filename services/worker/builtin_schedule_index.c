@@ -58,7 +58,7 @@ list(struct plex_ctx *ctx, json_t *rows, const json_t *request)
 {
     const char *prefix = text_of(request, "prefix"), *id, *next = NULL;
     const char *token = text_of(request, "page_token");
-    long size = strtol(text_of(request, "page_size"), NULL, 10);
+    json_int_t size = json_integer_value(json_object_get(request, "page_size"));
     json_t *out = json_array(), *row;
 
     if (size <= 0 || size > PAGE_MAX)

@@ -95,10 +95,13 @@ work_workflow_timer(struct plex_ctx *ctx, const char *timer,
     struct wf wf;
     int result = work_wf_load(&wf, ctx);
 
-    (void)timer;
     (void)payload;
     (void)len;
-    if (result == 1)
+    if (result == 1 && strcmp(timer, WF_TIMER_RETENTION) == 0) {
+        if (work_wf_ended(&wf))
+            work_wf_erase(&wf);
+        result = 0;
+    } else if (result == 1)
         result = wf.run != NULL &&
                          flow_run_event(wf.run, &event, &now, &err) == PLEX_OK
                      ? work_wf_apply(&wf)
@@ -255,6 +258,33 @@ query(struct wf *wf, const char *name)
                               json_pack("{s:o}", "result", value));
 }
 
+/* One that is under way is terminated first: who waits for it is told, and
+ * its children are stopped; nothing is compensated. */
+static int
+erase(struct wf *wf)
+{
+    const struct flow_event event = {.kind = FLOW_EVENT_TERMINATE,
+                                     .cause = "it was deleted"};
+    const struct flow_now now = work_wf_now(wf->ctx);
+    struct plex_err err;
+
+    if (wf->run == NULL && !work_wf_ended(wf)) {
+        if (work_wf_never(wf, "TERMINATED", "TERMINATED", event.cause) != 0)
+            return -1;
+    } else if (!work_wf_ended(wf)) {
+        if (flow_run_event(wf->run, &event, &now, &err) != PLEX_OK)
+            return work_builtin_refuse(wf->ctx, &err);
+        if (work_wf_apply(wf) != 0)
+            return -1;
+        if (!work_wf_ended(wf)) { /* its parent wanted it anew */
+            plex_reply_problem(wf->ctx, 409, "the run has begun again");
+            return 0;
+        }
+    }
+    work_wf_erase(wf);
+    return work_builtin_reply(wf->ctx, 200, json_object());
+}
+
 static int
 wf_request(struct wf *wf, const char *action, const json_t *request)
 {
@@ -271,7 +301,9 @@ wf_request(struct wf *wf, const char *action, const json_t *request)
         return 0;
     }
     if (strcmp(action, "get") == 0)
-        return work_builtin_reply(wf->ctx, 200, work_wf_describe(wf));
+        return work_wf_look(wf, request);
+    if (strcmp(action, "delete") == 0)
+        return erase(wf);
     if (strcmp(action, "history") == 0)
         return work_builtin_reply(wf->ctx, 200,
                                   json_pack("{s:O}", "history", wf->history));

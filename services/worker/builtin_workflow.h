@@ -13,6 +13,9 @@ enum {
     WF_QUERY_MAX = 4 << 20, /* bytes of what a query gives */
 };
 
+#define WF_TIMER "workflow" /* the engine's; and when it is forgotten */
+#define WF_TIMER_RETENTION "retention"
+
 struct wf {
     struct plex_ctx *ctx;
     json_t *definition; /* as the catalogue gave it; NULL: not yet */
@@ -32,11 +35,14 @@ struct flow_now work_wf_now(struct plex_ctx *ctx);
 int work_wf_load(struct wf *wf, struct plex_ctx *ctx);
 void work_wf_forget(struct wf *wf); /* nothing was loaded any more */
 int work_wf_save(struct wf *wf);
+void work_wf_erase(struct wf *wf); /* and nothing else in this turn */
 bool work_wf_ended(const struct wf *wf);
 void work_wf_status(struct wf *wf, const char *status, bool final);
 /* Everything the engine wants, into this turn. */
 int work_wf_apply(struct wf *wf);
 json_t *work_wf_describe(struct wf *wf);
+/* The reply is what is to be told; 202 to who waits for the end, before it. */
+int work_wf_look(struct wf *wf, const json_t *request);
 
 /* builtin_workflow_command.c */
 void work_wf_obey(struct wf *wf, const struct flow_command *c);

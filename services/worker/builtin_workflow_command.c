@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum { CALL_DEFAULT_MS = 3600000, KEY_WHOLE_MAX = 200 };
-static const char timer_name[] = "workflow";
 
 /* -- commands
  * ------------------------------------------------------------------ */
@@ -148,12 +147,12 @@ work_wf_obey(struct wf *wf, const struct flow_command *c)
         call(wf, c);
         break;
     case FLOW_SET_TIMER:
-        plex_timer_set(wf->ctx, timer_name,
+        plex_timer_set(wf->ctx, WF_TIMER,
                        c->due_ms > now ? (uint64_t)(c->due_ms - now) : 0, "",
                        0);
         break;
     case FLOW_CANCEL_TIMER:
-        plex_timer_cancel(wf->ctx, timer_name);
+        plex_timer_cancel(wf->ctx, WF_TIMER);
         break;
     case FLOW_START_CHILD:
         child(wf, c);

@@ -16,9 +16,9 @@ enum { DEFINITION_MS = 60000 };
 static void
 ask_definition(struct wf *wf, const char *version, uint64_t tag)
 {
-    json_t *get =
-        json_pack("{s:s, s:O, s:s}", "action", "get", "id",
-                  json_object_get(wf->meta, "definition"), "version", version);
+    json_t *get = json_pack("{s:s, s:O, s:s, s:b}", "action", "get", "id",
+                            json_object_get(wf->meta, "definition"), "version",
+                            version, "for_run", 1);
     char *text = json_dumps(get, JSON_COMPACT);
 
     json_decref(get);
@@ -84,7 +84,7 @@ work_wf_start(struct wf *wf, const json_t *request)
     work_wf_begin(wf, request);
     if (work_wf_save(wf) != 0)
         return -1;
-    return work_builtin_reply(wf->ctx, 200, work_wf_describe(wf));
+    return work_wf_look(wf, request);
 }
 
 /* Somebody who waits for its runs asks for one whose id is taken. */
@@ -138,7 +138,7 @@ work_wf_start_again(struct wf *wf, const json_t *request)
                            work_wf_self(wf));
         return 0;
     }
-    return work_builtin_reply(wf->ctx, 200, work_wf_describe(wf));
+    return work_wf_look(wf, request);
 }
 
 int
@@ -246,19 +246,26 @@ int
 work_wf_definition(struct wf *wf, uint64_t tag, enum plex_result_status status,
                    const void *payload, size_t len)
 {
-    json_t *reply, *definition;
+    json_t *reply, *definition, *retention;
 
     reply = status == PLEX_CALL_OK ? json_loadb(payload, len, 0, NULL) : NULL;
     definition = json_incref(json_object_get(reply, "definition"));
+    retention = json_incref(json_object_get(reply, "retention"));
     json_decref(reply);
-    if (tag == WF_TAG_MOVE && wf->run != NULL)
+    if (tag == WF_TAG_MOVE && wf->run != NULL) {
+        json_decref(retention);
         return moved(wf, definition);
+    }
     if (tag == WF_TAG_MOVE || wf->run != NULL || wf->definition != NULL ||
         work_wf_ended(wf)) {
+        json_decref(retention);
         json_decref(definition);
         return 0;
     }
     wf->definition = definition;
+    if (retention != NULL)
+        json_object_set(wf->meta, "retention", retention);
+    json_decref(retention);
     if (definition == NULL)
         return work_wf_never(wf, "FAILED", "NOT_FOUND",
                              status == PLEX_CALL_OK
@@ -309,6 +316,7 @@ work_wf_fork(struct wf *wf, const json_t *request)
     const char *id = work_wf_text(request, "execution_id");
     const char *step = work_wf_text(request, "step");
     const struct flow_now now = work_wf_now(wf->ctx);
+    json_t *kept = json_object_get(wf->meta, "retention");
     struct plex_buf buf = {.max = WF_FORK_MAX};
     struct flow_run *fork = NULL;
     struct plex_err err;
@@ -330,11 +338,13 @@ work_wf_fork(struct wf *wf, const json_t *request)
     hex = hex_of((struct plex_bytes){buf.data, buf.len});
     plex_buf_free(&buf);
     work_builtin_cast(wf->ctx, "workflow", id,
-                      json_pack("{s:s, s:O, s:O, s:O, s:s, s:s, s:s}", "action",
-                                "adopt", "definition", wf->definition, "input",
-                                json_object_get(wf->meta, "input"), "labels",
-                                json_object_get(wf->meta, "labels"), "state",
-                                hex, "step", step, "from", work_wf_self(wf)));
+                      json_pack("{s:s, s:O, s:O, s:O, s:s, s:s, s:s, s:O}",
+                                "action", "adopt", "definition", wf->definition,
+                                "input", json_object_get(wf->meta, "input"),
+                                "labels", json_object_get(wf->meta, "labels"),
+                                "state", hex, "step", step, "from",
+                                work_wf_self(wf), "retention",
+                                kept == NULL ? json_null() : kept));
     free(hex);
     return work_builtin_reply(wf->ctx, 202,
                               json_pack("{s:s, s:s, s:s}", "execution_id", id,
@@ -363,6 +373,9 @@ work_wf_adopt(struct wf *wf, const json_t *request)
         plex_reply_problem(wf->ctx, 400, "a run adopts what another sends");
         return 0;
     }
+    if (json_is_object(json_object_get(request, "retention")))
+        json_object_set(wf->meta, "retention",
+                        json_object_get(request, "retention"));
     wf->history = json_array();
     wf->def = work_definition_parse(wf->definition, &err);
     ok = wf->def != NULL && unhex(work_wf_text(request, "state"), &buf) &&

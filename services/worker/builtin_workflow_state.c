@@ -2,6 +2,7 @@
 #include "services/worker/builtin_workflow.h"
 
 #include "workflow/value.h"
+#include "workflow/when.h"
 
 #include <string.h>
 
@@ -135,6 +136,35 @@ history_take(struct wf *wf)
     }
 }
 
+/* It is forgotten some time after its end; by how it ended. */
+static void
+retention_set(struct wf *wf, const char *status, bool final)
+{
+    const char *outcome =
+        strcmp(status, "COMPLETED") == 0 ? "completed"
+        : strcmp(status, "FAILED") == 0 || strcmp(status, "TIMED_OUT") == 0
+            ? "failed"
+            : "cancelled";
+    const char *text =
+        work_wf_text(json_object_get(wf->meta, "retention"), outcome);
+    int64_t ms;
+
+    if (final && text[0] != '\0' && flow_duration_parse(text, &ms))
+        plex_timer_set(wf->ctx, WF_TIMER_RETENTION, (uint64_t)ms, "", 0);
+    else if (!final && work_wf_ended(wf))
+        plex_timer_cancel(wf->ctx, WF_TIMER_RETENTION);
+}
+
+/* All that is left is its actor's name, as if it had never been. */
+void
+work_wf_erase(struct wf *wf)
+{
+    work_index_remove(wf->ctx, work_wf_self(wf));
+    plex_timer_cancel(wf->ctx, WF_TIMER);
+    plex_timer_cancel(wf->ctx, WF_TIMER_RETENTION);
+    plex_state_put(wf->ctx, "", 0);
+}
+
 void
 work_wf_status(struct wf *wf, const char *status, bool final)
 {
@@ -142,6 +172,7 @@ work_wf_status(struct wf *wf, const char *status, bool final)
 
     if (strcmp(work_wf_text(wf->meta, "status"), status) == 0)
         return;
+    retention_set(wf, status, final);
     if (!final) /* also what was reset after its end */
         json_object_del(wf->meta, "ended_ms");
     json_object_set_new(wf->meta, "status", json_string(status));
@@ -219,4 +250,13 @@ work_wf_describe(struct wf *wf)
         json_object_update_new(
             out, json_pack("{s:s, s:s}", "error", code, "cause", cause));
     return out;
+}
+
+int
+work_wf_look(struct wf *wf, const json_t *request)
+{
+    const bool waits = json_is_true(json_object_get(request, "wait"));
+
+    return work_builtin_reply(wf->ctx, waits && !work_wf_ended(wf) ? 202 : 200,
+                              work_wf_describe(wf));
 }

@@ -191,6 +191,65 @@ until_true "and says so" says '"version": ?"2.0.0"' flow status m1
 check "a signal" 0 '' flow signal m1 go 1
 ended "ends it as the new one does" m1 0 'COMPLETED "new"'
 
+# -- waiting for an end, forgetting, and what is listed
+api=$suite_url/api/v1/workflows
+code()
+{
+    curl -s -o /dev/null -w '%{http_code}' "$@"
+}
+start e1 wait '{}' >/dev/null
+until_true "a run waits" says 'go' flow why e1
+check "who waits for its end gets 202 when time is up" 0 '^202$' \
+    code "$api/executions/e1?wait_ms=100"
+(sleep 0.3 && flow signal e1 go 1 >/dev/null) &
+check "and the end when it comes before" 0 '"status": ?"COMPLETED"' \
+    curl -s "$api/executions/e1?wait_ms=20000"
+wait $!
+check "a start may wait, too" 0 '"COMPLETED".*200$' curl -s -w '%{http_code}' \
+    -d '{"definition":"double","input":{"x":4,"fail":false},"wait_ms":20000}' \
+    "$api/executions"
+check "an hour is the most" 0 '^400$' code "$api/executions/e1?wait_ms=9999999"
+check "what the proto does not know is refused" 0 'inputs' \
+    curl -s -d '{"definition":"double","inputs":1}' "$api/executions"
+check "a key names the run that it began" 0 '' bash -c "
+    a=\$(curl -s -H 'Idempotency-Key: k1' -d '{\"definition\":\"wait\"}' '$api/executions')
+    b=\$(curl -s -H 'Idempotency-Key: k1' -d '{\"definition\":\"wait\"}' '$api/executions')
+    [ -n \"\$a\" ] && [ \"\$a\" = \"\$b\" ]"
+for n in $(seq 1 30); do
+    start "many-$n" double '{"x":1,"fail":false}' --labels batch=b7 >/dev/null
+done
+listed()
+{
+    [ "$(flow list --labels batch=b7 --status COMPLETED | tail -n +2 |
+        cut -d' ' -f1 | sort -u | wc -l)" -eq 30 ]
+}
+until_true "each of many runs is listed once" listed
+check "a run under way is removed" 0 removed flow remove m1
+start x1 wait '{}' >/dev/null
+until_true "another one waits" says 'go' flow why x1
+check "it is removed while it waits" 0 removed flow remove x1
+check "and is not there any more" 1 'does not exist' flow status x1
+check "nor does it take signals" 1 'does not exist' flow signal x1 go 1
+not_listed()
+{
+    ! flow list | grep -q "^$1 "
+}
+until_true "nor is it listed" not_listed x1
+check "its id is free" 0 '^x1$' start x1 double '{"x":2,"fail":false}'
+ended "for another run" x1 0 'COMPLETED 4'
+check "how long runs are kept is set" 0 '"completed": ?"1500ms"' \
+    flow retention --completed 1500ms --failed 30d
+check "and looked at" 0 '"failed": ?"30d"' flow retention
+check "nonsense is refused" 1 'a duration such as' flow retention --failed soon
+start k1 double '{"x":2,"fail":false}' >/dev/null
+start k2 parent '{"n":3,"fail":true}' >/dev/null
+ended "one that completes" k1 0 'COMPLETED 4'
+ended "and one that fails" k2 1 'TOO_BIG'
+until_true "the first is forgotten" says 'does not exist' flow status k1
+until_true "also in lists" not_listed k1
+check "the other is kept" 0 'FAILED' flow status k2
+check "runs are kept for ever again" 0 '' flow retention --forever
+
 # -- the comparisons' workflows
 start a1 order-machine '{"sku":"tea","count":1,"card":"c9"}' >/dev/null
 ended "Step Functions: a state machine runs unchanged" a1 0 'COMPLETED .*parcel'

@@ -1,5 +1,5 @@
-/* A whole request to an actor: method, path, query, headers and body, one per
- * line, the body last and free to hold anything. */
+/* A whole request to an actor, or to a service of actors: method, path, query,
+ * headers and body, one per line, the body last and free to hold anything. */
 #include "services/gateway/parse.h"
 
 #include <assert.h>
@@ -31,6 +31,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gate_input input = {.headers = headers, .now_ns = 1};
     struct gate_request request;
     struct gate_problem problem;
+    char allow[GATE_ALLOW_MAX];
+    struct gate_vars vars;
     struct plex_arena arena;
     char *text = malloc(size + 1), *at = text, *query, *name;
 
@@ -53,6 +55,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     input.body = (struct plex_bytes){(const uint8_t *)at, strlen(at)};
     if (gate_path_segments(input.path) < 2) {
+        input.vars = &vars;
+        input.route = gate_route_find(gate_routes, input.method, input.path,
+                                      &vars, allow);
+    }
+    if (gate_path_segments(input.path) < 2 &&
+        (input.route == NULL || input.route->action == NULL)) {
         /* REST: not parsed here. */
     } else if (gate_parse(&rules, &input, &arena, &request, &problem)) {
         struct plex_err err;

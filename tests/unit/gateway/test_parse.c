@@ -372,45 +372,6 @@ START_TEST(a_query_that_cannot_be_an_object_is_400)
 }
 END_TEST
 
-START_TEST(what_a_run_waits_for_comes_by_its_own_paths)
-{
-    ck_assert(parse(
-        "POST", "/api/v1/promises/default%2Fshop%2Forder%2Fa~b~1f~3:resolve",
-        NULL, 0, "{\"ok\":true}"));
-    ck_assert_int_eq(request.message.kind, WORK_RESOLVE);
-    ck_assert_str_eq(request.message.timer, "promise:1f:3");
-    ck_assert_str_eq(request.message.to.key, "a~b");
-    ck_assert_int_eq(request.message.reply_status, PLEX_OK);
-    payload_is("{\"ok\":true}");
-    ck_assert(parse("POST", "/api/v1/promises/default%2Fs%2Fo%2Fk~1~0:reject",
-                    NULL, 0, ""));
-    ck_assert_int_eq(request.message.reply_status, PLEX_FAILED);
-    ck_assert(parse("POST", "/api/v1/runs/default%2Fs%2Fo%2Fk/signals/go%20on",
-                    NULL, 0, "1"));
-    ck_assert_str_eq(request.message.timer, "signal:go on");
-    ck_assert(
-        parse("POST", "/api/v1/runs/default%2Fs%2Fo%2Fk:cancel", NULL, 0, ""));
-    ck_assert_str_eq(request.message.timer, "cancel");
-}
-END_TEST
-
-START_TEST(bad_paths_of_runs_are_refused_with_what_would_be_right)
-{
-    ck_assert(!get("/api/v1/runs/default%2Fs%2Fo%2Fk:cancel"));
-    refused(405, "METHOD_NOT_ALLOWED", "POST");
-    ck_assert(!parse("POST", "/api/v1/promises/nonsense:resolve", NULL, 0, ""));
-    refused(400, "INVALID_PATH", "not the id of a promise");
-    ck_assert(!parse("POST", "/api/v1/runs/default%2Fs:cancel", NULL, 0, ""));
-    refused(400, "INVALID_PATH", "tenant/namespace/type/key");
-    ck_assert(
-        !parse("POST", "/api/v1/runs/default%2Fs%2Fo%2Fk:stop", NULL, 0, ""));
-    refused(400, "INVALID_PATH", ":cancel, :resume");
-    ck_assert(
-        !parse("POST", "/api/v1/runs/other%2Fs%2Fo%2Fk:cancel", NULL, 0, ""));
-    refused(403, "TENANT_FORBIDDEN", "other");
-}
-END_TEST
-
 int
 main(void)
 {
@@ -436,8 +397,6 @@ main(void)
     tcase_add_test(tc, a_trace_is_carried_and_a_bad_one_dropped);
     tcase_add_test(tc, bodies_that_claim_json_are_checked);
     tcase_add_test(tc, a_query_that_cannot_be_an_object_is_400);
-    tcase_add_test(tc, what_a_run_waits_for_comes_by_its_own_paths);
-    tcase_add_test(tc, bad_paths_of_runs_are_refused_with_what_would_be_right);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
