@@ -196,6 +196,7 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
     out->run.state = (struct plex_bytes){actor->data, actor->data_len};
     out->run.has_state = actor->has_data;
     out->run.schema_version = actor->schema_version;
+    out->run.delta_bytes = actor->delta_bytes;
     out->run.epoch = actor->epoch;
     out->run.wait_ns = core->t.now_ns - actor->running->arrived;
     return true;
@@ -217,7 +218,9 @@ load_action(struct work_core *core, uint64_t token, struct work_action *out)
         .recent_max =
             core->config.unsafe_no_dedup ? 0 : core->config.recent_max,
         .records = actor->type->info.sourced,
-        .records_from = actor->restore == NULL ? 0 : actor->restore->next,
+        .records_from = actor->fold != NULL      ? actor->fold->next
+                        : actor->restore != NULL ? actor->restore->next
+                                                 : 0,
     };
     return true;
 }

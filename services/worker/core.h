@@ -220,7 +220,8 @@ struct work_action {
             const char *request_id;
             struct plex_bytes state;
             bool has_state;
-            uint32_t schema_version;              /* of the state */
+            uint32_t schema_version; /* of the state */
+            uint64_t delta_bytes;    /* REPLAY: of the records in `state` */
             const struct journal_record *records; /* RESTORE */
             size_t n_records;
             uint64_t epoch;

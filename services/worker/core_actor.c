@@ -116,6 +116,7 @@ work_actor_destroy(struct work_core *core, struct actor *actor)
     core->slots[actor->slot] = NULL;
     core->free_slots[core->n_free_slots++] = actor->slot;
     work_restore_free(core, actor);
+    work_fold_free(actor);
     free(actor->data);
     free(actor->drop_text);
     free(actor->waits_for);
@@ -144,6 +145,7 @@ static void
 state_clear(struct work_core *core, struct actor *actor)
 {
     work_restore_free(core, actor);
+    work_fold_free(actor);
     free(actor->data);
     actor->type->bytes -= actor->data_len;
     actor->data = NULL;
@@ -314,7 +316,8 @@ loaded_ok(struct work_core *core, struct actor *actor,
     }
     for (size_t i = 0; i < loaded->n_recent; i++)
         work_id_record(core, actor, &loaded->recent[i], false);
-    if (!work_restore_begin(core, actor, loaded))
+    if (!work_fold_begin(core, actor, loaded) &&
+        !work_restore_begin(core, actor, loaded))
         work_actor_restored(core, actor);
 }
 
@@ -363,6 +366,8 @@ work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
                         "durable any more");
     } else if (status == PLEX_OK && actor->restore != NULL) {
         work_restore_page(core, actor, loaded);
+    } else if (status == PLEX_OK && actor->fold != NULL) {
+        work_fold_page(core, actor, loaded);
     } else if (status == PLEX_OK) {
         loaded_ok(core, actor, loaded);
     } else if (status == PLEX_FENCED) {

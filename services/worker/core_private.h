@@ -167,6 +167,15 @@ void work_restore_ran(struct work_core *core, struct actor *actor,
                       const struct work_outcome *outcome);
 void work_restore_free(struct work_core *core, struct actor *actor);
 
+/* core_fold.c */
+/* What was loaded is an open run with records to be added to its log: they
+ * have been taken or asked for, and the rest follows. */
+bool work_fold_begin(struct work_core *core, struct actor *actor,
+                     const struct journal_loaded *loaded);
+void work_fold_page(struct work_core *core, struct actor *actor,
+                    const struct journal_loaded *loaded);
+void work_fold_free(struct actor *actor);
+
 /* core_open.c: runs, that is, turns whose handler waits */
 void work_open_ran(struct work_core *core, struct actor *actor,
                    struct item *item, const struct work_outcome *outcome);

@@ -203,6 +203,8 @@ struct actor {
     uint64_t bytes_since_snapshot; /* of their records */
     uint64_t snapshot_ms;          /* wall clock of the last one */
     struct restore *restore;       /* LOADING: the state is being made */
+    struct fold *fold;             /* LOADING: the log of an open run is */
+    uint64_t delta_bytes;          /* of the records that were part of it */
     uint8_t *data;                 /* the state */
     size_t data_len, data_cap;
     bool has_data;
@@ -223,6 +225,13 @@ struct restore {
     size_t bytes;  /* counted in core.bytes */
     size_t n;
     struct journal_record *records;
+};
+
+/* Records of an open run, to be added to its log (core_fold.c). */
+struct fold {
+    uint64_t next; /* to be loaded; 0: all are here */
+    struct plex_bytes *records;
+    size_t n, bytes;
 };
 
 struct type {

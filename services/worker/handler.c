@@ -24,9 +24,9 @@ work_handler_fail(struct plex_ctx *ctx, const char *reason)
 /* -- who and when
  * -------------------------------------------------------------- */
 
-static const char *
-ctx_self(struct plex_ctx *ctx, const char **tenant, const char **ns,
-         const char **type)
+const char *
+work_handler_self(struct plex_ctx *ctx, const char **tenant, const char **ns,
+                  const char **type)
 {
     const struct plex_actor_id *id = work_handler_of(ctx)->run->run.actor;
 
@@ -54,15 +54,14 @@ ctx_epoch(struct plex_ctx *ctx)
 static void
 ctx_random(struct plex_ctx *ctx, void *out, size_t len)
 {
-    (void)ctx;
-    plex_random(out, len);
+    work_record_random(work_handler_of(ctx), out, len);
 }
 
 /* -- state
  * ------------------------------------------------------------------------ */
 
-static const void *
-ctx_state(struct plex_ctx *ctx, size_t *len)
+const void *
+work_handler_state(struct plex_ctx *ctx, size_t *len)
 {
     const struct work_handler *h = work_handler_of(ctx);
     const bool has = h->state_changed || h->has_base;
@@ -77,16 +76,15 @@ ctx_state(struct plex_ctx *ctx, size_t *len)
     return now.data != NULL ? (const void *)now.data : "";
 }
 
-static void
-ctx_state_put(struct plex_ctx *ctx, const void *state, size_t len)
+void
+work_handler_state_put(struct work_handler *h, const void *state, size_t len)
 {
-    struct work_handler *h = work_handler_of(ctx);
     /* `state` may be the state itself: replaced only once it is copied. */
     struct plex_buf next = {.max = JOURNAL_STATE_MAX};
     uint8_t *at;
 
     if (len > JOURNAL_STATE_MAX) {
-        (void)work_handler_fail(ctx, "the state is larger than 8 MiB");
+        (void)work_handler_fail(&h->ctx, "the state is larger than 8 MiB");
         return;
     }
     h->state_changed = true;
@@ -101,6 +99,18 @@ ctx_state_put(struct plex_ctx *ctx, const void *state, size_t len)
         memcpy(at, state, len);
     plex_buf_free(&h->state);
     h->state = next;
+}
+
+static void
+ctx_state_put(struct plex_ctx *ctx, const void *state, size_t len)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    if (h->turn->behaviour->apply != NULL)
+        (void)work_handler_fail(ctx, "an event-sourced actor changes its state "
+                                     "by events: plex_persist()");
+    else
+        work_handler_state_put(h, state, len);
 }
 
 /* -- answering
@@ -335,8 +345,8 @@ ctx_timer_cancel(struct plex_ctx *ctx, const char *name)
 /* -- the request
  * ------------------------------------------------------------------------ */
 
-static void
-ctx_log(struct plex_ctx *ctx, int level, const char *text)
+void
+work_handler_log(struct plex_ctx *ctx, int level, const char *text)
 {
     const struct work_handler *h = work_handler_of(ctx);
     char name[PLEX_ACTOR_NAME_MAX + 1];
@@ -368,21 +378,24 @@ ctx_json_int(struct plex_ctx *ctx, const char *field, int64_t *out)
 static const char *
 ctx_header(struct plex_ctx *ctx, const char *name)
 {
-    const struct work_message *m = work_handler_of(ctx)->message;
+    struct work_handler *h = work_handler_of(ctx);
+    const struct work_message *m = h->message;
 
     for (size_t i = 0; m != NULL && i < m->n_headers; i++)
-        if (strcasecmp(m->headers[i].name, name) == 0)
+        if (strcasecmp(m->headers[i].name, name) == 0) {
+            work_record_header(h, i);
             return m->headers[i].value;
+        }
     return NULL;
 }
 
 static const struct plex_ctx_ops ops = {
     .abi = PLEX_ABI,
-    .self = ctx_self,
+    .self = work_handler_self,
     .now_ms = ctx_now_ms,
     .epoch = ctx_epoch,
     .random = ctx_random,
-    .state = ctx_state,
+    .state = work_handler_state,
     .state_put = ctx_state_put,
     .reply = ctx_reply,
     .reply_header = ctx_reply_header,
@@ -390,13 +403,14 @@ static const struct plex_ctx_ops ops = {
     .send = ctx_send,
     .timer_set = ctx_timer_set,
     .timer_cancel = ctx_timer_cancel,
-    .log = ctx_log,
+    .log = work_handler_log,
     .json_text = ctx_json_text,
     .json_int = ctx_json_int,
     .header = ctx_header,
     .problem = ctx_problem,
     .durable = &work_durable_ops,
     .facet = work_facets_request,
+    .persist = work_events_persist,
 };
 
 /* -- running
@@ -424,6 +438,8 @@ work_handler_free(struct work_handler *h)
     plex_buf_free(&h->state);
     plex_buf_free(&h->packed);
     work_run_fini(h);
+    work_events_fini(h);
+    work_record_fini(h);
     free(h->outputs);
     free(h);
 }
@@ -443,6 +459,7 @@ work_handler_reset(struct work_handler *h)
     h->failed = h->replied = h->state_changed = false;
     h->error[0] = '\0';
     h->n_outputs = 0;
+    h->events.n = h->events.bytes = 0;
     h->reply = (struct work_reply){
         .content_type = "", .error = "", .headers = h->headers};
     buf_reset(&h->state, JOURNAL_STATE_MAX);
@@ -472,6 +489,7 @@ turn_start(struct work_handler *h, const struct work_turn *turn)
     work_json_fini(&h->json);
     work_json_init(&h->json, m == NULL ? (struct plex_bytes){0} : m->payload);
     work_handler_reset(h);
+    work_record_begin(h);
     buf_reset(&h->packed, PLEX_LINK_FRAME_MAX);
 }
 
@@ -593,6 +611,8 @@ turn_end(struct work_handler *h, struct work_outcome *out)
         .outputs = h->outputs,
         .n_outputs = h->n_outputs,
     };
+    work_events_end(h, out);
+    work_run_record(h, out);
 }
 
 void
@@ -603,7 +623,9 @@ work_handler_run(struct work_handler *h, const struct work_turn *turn,
     h->outcome = out;
     if (!work_run_begin(h))
         (void)work_handler_fail(&h->ctx, "the stored run does not decode");
-    else if (work_facets_begin(h) &&
+    else if (turn->run->run.how == WORK_RUN_RESTORE)
+        work_events_restore(h);
+    else if (work_events_reopen(h) && work_facets_begin(h) &&
              call_behaviour(h, turn->behaviour, h->message) != 0)
         (void)work_handler_fail(&h->ctx,
                                 "the behaviour failed without saying why");

@@ -15,6 +15,10 @@ enum {
     WORK_TIMER_DELAY_MAX_DAYS = 3650,
 };
 struct work_handler;
+struct work_run_delta;
+struct work_command;
+/* An output as it is recorded. Borrowed. */
+void work_command_of(const struct work_output *from, struct work_command *to);
 
 struct work_handler *work_handler_create(void);
 void work_handler_free(struct work_handler *handler); /* accepts NULL */
@@ -34,6 +38,12 @@ struct work_facet_setup {
     void *arg;
 };
 
+/* A turn that was recorded is run again, to see whether it does the same:
+ * nothing is carried out. */
+struct work_again {
+    struct plex_bytes seed;           /* of the record */
+    const struct work_run_delta *run; /* with its effects' results; NULL */
+};
 struct work_turn {
     const struct plex_behaviour *behaviour;
     const struct work_action *run; /* MESSAGE or REPLAY */
@@ -42,6 +52,7 @@ struct work_turn {
     work_wait_fn wait;              /* NULL: callbacks cannot wait */
     void *wait_arg;
     const struct work_facet_setup *facets; /* NULL: the type has none */
+    const struct work_again *again;        /* NULL: it is a new one */
     struct rt_facets **chain; /* the activation's, made by its first turn */
 };
 /* The activation ends: its facets hear it, and are freed. Accepts NULL. */

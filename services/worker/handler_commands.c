@@ -160,6 +160,39 @@ effect_new(struct work_handler *h, const char *name, plex_effect_fn fn,
     return status;
 }
 
+/* The result that was recorded; nothing is carried out. */
+static int
+effect_again(struct work_handler *h, const char *name)
+{
+    const struct work_run_delta *delta = h->turn->again->run;
+    const struct work_step *step;
+    char text[700];
+    int status = 0;
+
+    if (h->open.log.parked[0] != '\0')
+        status = work_run_park(h, h->open.log.parked);
+    if (status == 0 && (h->open.dirty || h->n_outputs > 0 || !h->open.clean))
+        status = work_run_stretch(h, WORK_COMMITS,
+                                  "what was done so far to be durable");
+    if (status == 0 && work_run_cancelled(h))
+        status = PLEX_E_CANCELLED;
+    if (status != 0)
+        return status;
+    step = work_run_again(h, WORK_STEP_EFFECT, name);
+    if (step == NULL && delta != NULL && delta->parked[0] != '\0')
+        return work_run_park(h, delta->parked);
+    if (step == NULL) {
+        (void)snprintf(text, sizeof text,
+                       "the code asks for effect \"%s\" as step %zu, which the "
+                       "turn did not have",
+                       name, h->open.log.n_steps);
+        (void)work_handler_fail(&h->ctx, text);
+        return PLEX_E_FAILED;
+    }
+    h->open.effect = step->result;
+    return -(int)step->status;
+}
+
 static int
 ctx_run(struct plex_ctx *ctx, const char *name, plex_effect_fn fn, void *arg,
         const struct plex_retry *retry, struct plex_value *out)
@@ -172,8 +205,10 @@ ctx_run(struct plex_ctx *ctx, const char *name, plex_effect_fn fn, void *arg,
     if (status < 0)
         return status;
     if (status == 0) {
-        status =
-            effect_new(h, name, fn, arg, retry == NULL ? &defaults : retry);
+        status = h->turn->again != NULL
+                     ? effect_again(h, name)
+                     : effect_new(h, name, fn, arg,
+                                  retry == NULL ? &defaults : retry);
         if (h->failed)
             return PLEX_E_FAILED;
         step = work_step_add(h, WORK_STEP_EFFECT, name);
@@ -452,6 +487,16 @@ ctx_signal(struct plex_ctx *ctx, const char *name)
  */
 
 static int
+number_of(struct plex_bytes text)
+{
+    char digits[16] = "";
+
+    if (text.len < sizeof digits)
+        memcpy(digits, text.data, text.len);
+    return atoi(digits);
+}
+
+static int
 ctx_version(struct plex_ctx *ctx, const char *name, int newest)
 {
     struct work_handler *h = work_handler_of(ctx);
@@ -471,7 +516,15 @@ ctx_version(struct plex_ctx *ctx, const char *name, int newest)
             strcmp(recorded->name, name) != 0)
             return 0;
         h->open.cursor++;
-        return atoi((const char *)recorded->result.data);
+        return number_of(recorded->result);
+    }
+    if (h->turn->again != NULL) {
+        const struct work_step *was =
+            work_run_again(h, WORK_STEP_VERSION, name);
+
+        if (was == NULL)
+            return 0;
+        newest = number_of(was->result);
     }
     step = work_step_add(h, WORK_STEP_VERSION, name);
     if (step == NULL)

@@ -2,8 +2,10 @@
 #define SERVICES_WORKER_HANDLER_PRIVATE_H
 
 #include "sdk/c/include/plexspaces/durable.h"
+#include "sdk/c/include/plexspaces/sourced.h"
 #include "services/worker/handler.h"
 #include "services/worker/json_field.h"
+#include "services/worker/record.h"
 #include "services/worker/run_log.h"
 
 /* Shared by handler*.c only. */
@@ -30,9 +32,28 @@ struct work_handler_run {
     struct plex_arena arena; /* of the log, names and results */
     struct plex_buf opened;  /* the packed log */
     struct plex_bytes effect;
+    size_t saved_steps, saved_signals; /* that the journal knows of */
+    size_t whole_bytes; /* of the log as it was written last as a whole */
+    size_t delta_bytes; /* of what was written of it since */
     const char *effect_error; /* in the arena; NULL */
     bool in_effect;
     char waits_for[1400];
+};
+/* Events of a turn, or of a state that is being rebuilt. */
+struct work_handler_events {
+    struct work_event *rows;
+    size_t n, cap, bytes;
+    bool applying;
+    const struct plex_event *now; /* applying: NULL when migrating */
+    struct work_json json;        /* of it */
+};
+/* What the turn or stretch is recorded with: handler_record.c. */
+struct work_handler_record {
+    bool has_seed;
+    uint8_t seed[WORK_SEED_BYTES];
+    uint64_t drawn;                 /* how often */
+    bool headers[WORK_HEADERS_MAX]; /* that the callback looked at */
+    struct plex_buf input, packed;
 };
 struct work_handler {
     struct plex_ctx ctx; /* first: callbacks get its address */
@@ -54,6 +75,8 @@ struct work_handler {
     struct plex_bytes base;
     bool durable;
     struct work_handler_run open;
+    struct work_handler_events events;
+    struct work_handler_record record;
     const struct work_message *message; /* NULL: activated */
     const struct work_turn *turn;
     struct rt_facets *facets; /* NULL: none */
@@ -82,6 +105,39 @@ void work_handler_reset(struct work_handler *h);
 int work_handler_deliver(struct work_handler *h,
                          const struct plex_behaviour *behaviour,
                          const struct plex_msg *msg);
+
+/* ops->state_put, whoever asks. */
+void work_handler_state_put(struct work_handler *h, const void *state,
+                            size_t len);
+const void *work_handler_state(struct plex_ctx *ctx, size_t *len);
+const char *work_handler_self(struct plex_ctx *ctx, const char **tenant,
+                              const char **ns, const char **type);
+void work_handler_log(struct plex_ctx *ctx, int level, const char *text);
+
+/* handler_events.c */
+/* ops->persist. */
+int work_events_persist(struct plex_ctx *ctx, const char *type,
+                        const void *data, size_t len);
+/* run.how is RESTORE: the state is h->state afterwards. */
+void work_events_restore(struct work_handler *h);
+/* After work_run_begin(): the state that an open run began with may be of an
+ * older schema. A run whose state cannot be migrated is parked. False: the run
+ * has failed. */
+bool work_events_reopen(struct work_handler *h);
+/* The events of the turn that ends. */
+void work_events_end(struct work_handler *h, struct work_outcome *out);
+void work_events_fini(struct work_handler *h);
+
+/* handler_record.c */
+void work_record_begin(struct work_handler *h);
+/* ops->random. */
+void work_record_random(struct work_handler *h, void *out, size_t len);
+/* The callback looked at that header. */
+void work_record_header(struct work_handler *h, size_t index);
+/* What the turn or stretch was made of, into `out`. False: nothing fits. */
+bool work_record_put(struct work_handler *h, const struct work_run_delta *delta,
+                     struct work_outcome *out);
+void work_record_fini(struct work_handler *h);
 
 /* handler_facets.c */
 #define WORK_FACETS_TIMER "$facets"
@@ -135,6 +191,13 @@ int work_run_command(struct work_handler *h, enum work_step_kind kind,
                      const char *name, struct work_step **step);
 /* Before the callback. False: the stored run does not decode. */
 bool work_run_begin(struct work_handler *h);
+/* The record of the turn that ends, with what is new in its log. */
+void work_run_record(struct work_handler *h, struct work_outcome *out);
+/* What was recorded of the new step that comes next, for a turn that is run
+ * again; NULL: there is no such step of that kind and name. */
+const struct work_step *work_run_again(struct work_handler *h,
+                                       enum work_step_kind kind,
+                                       const char *name);
 /* After it: what remains of the run's timers is cancelled. */
 void work_run_end(struct work_handler *h);
 void work_run_init(struct work_handler *h);

@@ -77,6 +77,7 @@ work_step_add(struct work_handler *h, enum work_step_kind kind,
     if (step == NULL)
         return NULL;
     step->kind = kind;
+    step->unsaved = true;
     step->name = work_run_text(h, name);
     open->cursor = open->log.n_steps;
     open->dirty = true;
@@ -87,7 +88,7 @@ void
 work_step_done(struct work_handler *h, struct work_step *step,
                enum plex_status status, struct plex_bytes result)
 {
-    step->done = true;
+    step->done = step->unsaved = true;
     step->status = status;
     step->order = ++h->open.log.order;
     step->at_ms = h->wall_ms;
@@ -150,7 +151,7 @@ work_run_signals(struct work_handler *h)
 
             if (signal->used || strcmp(signal->name, step->name) != 0)
                 continue;
-            signal->used = true;
+            signal->used = signal->unsaved = true;
             work_step_done(h, step, PLEX_OK, signal->result);
         }
     }
@@ -184,6 +185,7 @@ resolve_apply(struct work_handler *h, const struct work_message *m)
         if (step == NULL)
             return;
         step->kind = WORK_STEP_SIGNAL;
+        step->unsaved = true;
         step->name = work_run_text(h, m->timer + 7);
         step->result.len = m->payload.len;
         step->result.data = work_run_keep(h, m->payload.data, m->payload.len);
@@ -221,6 +223,152 @@ result_apply(struct work_handler *h, const struct work_message *m)
     }
 }
 
+/* -- what is written of the log ----------------------------------------------
+ */
+
+enum {
+    WHOLE_BYTES_MIN = 64 << 10, /* less is not written again as a whole */
+    DELTA_BYTES_MAX = 1 << 20,  /* of one stretch; else the whole is */
+};
+
+static size_t
+row_bytes(const struct work_step *step)
+{
+    return step->result.len + strlen(step->name) + 32;
+}
+
+/* What no stretch has carried yet, in the turn's arena. Its size in *bytes.
+ * False: it does not fit. */
+static bool
+delta_of(struct work_handler *h, struct work_run_delta *out, size_t *bytes)
+{
+    const struct work_handler_run *open = &h->open;
+    const struct work_run *log = &open->log;
+    const size_t old = open->saved_steps, known = open->saved_signals;
+    struct work_step *changes;
+    uint32_t *changed, *used;
+    size_t n = 0, n_used = 0;
+
+    *bytes = strlen(log->parked);
+    for (size_t i = 0; i < log->n_steps; i++)
+        n += i < old && log->steps[i].unsaved;
+    for (size_t i = 0; i < log->n_signals; i++)
+        n_used += i < known && log->signals[i].unsaved;
+    changes = plex_arena_alloc(&h->arena, (n + 1) * sizeof *changes);
+    changed = plex_arena_alloc(&h->arena, (n + 1) * sizeof *changed);
+    used = plex_arena_alloc(&h->arena, (n_used + 1) * sizeof *used);
+    if (changes == NULL || changed == NULL || used == NULL)
+        return false;
+    n = n_used = 0;
+    for (size_t i = 0; i < log->n_steps; i++) {
+        if (i < old && !log->steps[i].unsaved)
+            continue;
+        *bytes += row_bytes(&log->steps[i]);
+        if (i >= old)
+            continue;
+        changed[n] = (uint32_t)i;
+        changes[n++] = log->steps[i];
+    }
+    for (size_t i = 0; i < log->n_signals; i++)
+        if (i >= known)
+            *bytes += row_bytes(&log->signals[i]);
+        else if (log->signals[i].unsaved)
+            used[n_used++] = (uint32_t)i;
+    *out = (struct work_run_delta){
+        .first_step = old,
+        .steps = log->steps + old,
+        .n_steps = log->n_steps - old,
+        .changed = changed,
+        .changes = changes,
+        .n_changed = n,
+        .first_signal = known,
+        .signals = log->signals + known,
+        .n_signals = log->n_signals - known,
+        .used = used,
+        .n_used = n_used,
+        .parked = log->parked,
+        .cancelled = log->cancelled,
+        .order = log->order,
+    };
+    return true;
+}
+
+static void
+log_saved(struct work_handler_run *open)
+{
+    for (size_t i = 0; i < open->log.n_steps; i++)
+        open->log.steps[i].unsaved = false;
+    for (size_t i = 0; i < open->log.n_signals; i++)
+        open->log.signals[i].unsaved = false;
+    open->saved_steps = open->log.n_steps;
+    open->saved_signals = open->log.n_signals;
+}
+
+static bool
+whole_put(struct work_handler *h, struct work_outcome *out)
+{
+    struct work_handler_run *open = &h->open;
+    struct plex_err err;
+
+    open->opened.len = 0;
+    if (work_run_pack(&open->log, &open->opened, &err) != PLEX_OK) {
+        (void)work_handler_fail(&h->ctx, err.text);
+        return false;
+    }
+    open->whole_bytes = open->opened.len;
+    open->delta_bytes = 0;
+    out->state_changed = true;
+    out->state = (struct plex_bytes){open->opened.data, open->opened.len};
+    return true;
+}
+
+/*
+ * The log as the journal is to have it. Only what is new is written, in the
+ * record; the whole when there is none yet, when that is too much, and when
+ * what has been added since the last time is as much as the whole was then: so
+ * a run costs what its steps cost, and loading it costs no more than its log.
+ */
+static bool
+log_put(struct work_handler *h, struct work_outcome *out)
+{
+    struct work_handler_run *open = &h->open;
+    struct work_run_delta delta;
+    size_t bytes = 0, limit = open->whole_bytes;
+    bool fits = delta_of(h, &delta, &bytes), whole;
+    struct plex_err err;
+
+    if (work_run_check(&open->log, &err) != PLEX_OK) {
+        (void)work_handler_fail(&h->ctx, err.text);
+        return false;
+    }
+    if (limit < WHOLE_BYTES_MIN)
+        limit = WHOLE_BYTES_MIN;
+    fits = fits && bytes <= DELTA_BYTES_MAX;
+    fits = work_record_put(h, fits ? &delta : NULL, out) && fits;
+    whole = open->dirty && (open->whole_bytes == 0 || !fits ||
+                            open->delta_bytes + bytes > limit);
+    if (whole && !whole_put(h, out))
+        return false;
+    if (open->dirty && !whole) {
+        out->rebuilds = true;
+        open->delta_bytes += out->record.len;
+    }
+    log_saved(open);
+    return true;
+}
+
+void
+work_run_record(struct work_handler *h, struct work_outcome *out)
+{
+    struct work_run_delta delta;
+    size_t bytes;
+    const bool fits = h->open.log.n_steps > 0 && delta_of(h, &delta, &bytes) &&
+                      bytes <= DELTA_BYTES_MAX;
+
+    if (h->turn->run->run.durable)
+        (void)work_record_put(h, fits ? &delta : NULL, out);
+}
+
 /* End this stretch and begin the next one. 0, or the run has failed. */
 int
 work_run_stretch(struct work_handler *h, enum work_phase phase,
@@ -229,7 +377,6 @@ work_run_stretch(struct work_handler *h, enum work_phase phase,
     struct work_handler_run *open = &h->open;
     struct work_outcome *out = h->outcome;
     const char *problem = run_open(h);
-    struct plex_err err;
 
     if (problem != NULL || h->failed) {
         (void)work_handler_fail(&h->ctx, problem);
@@ -242,16 +389,10 @@ work_run_stretch(struct work_handler *h, enum work_phase phase,
         .outputs = h->outputs,
         .n_outputs = h->n_outputs,
     };
-    if (open->dirty) {
-        open->opened.len = 0;
-        if (work_run_pack(&open->log, &open->opened, &err) != PLEX_OK) {
-            (void)work_handler_fail(&h->ctx, err.text);
-            return PLEX_E_TOO_LARGE;
-        }
-        out->state_changed = true;
-        out->state = (struct plex_bytes){open->opened.data, open->opened.len};
-    }
+    if (!log_put(h, out))
+        return PLEX_E_TOO_LARGE;
     h->run = h->wait(h->wait_arg, &h->wall_ms);
+    work_record_begin(h);
     h->n_outputs = 0;
     open->dirty = false;
     open->clean = h->run->run.how == WORK_RUN_CONTINUE;
@@ -338,6 +479,21 @@ work_run_command(struct work_handler *h, enum work_step_kind kind,
     return 0;
 }
 
+const struct work_step *
+work_run_again(struct work_handler *h, enum work_step_kind kind,
+               const char *name)
+{
+    const struct work_run_delta *delta = h->turn->again->run;
+    const size_t at = h->open.log.n_steps;
+    const struct work_step *step;
+
+    if (delta == NULL || at < delta->first_step ||
+        at - delta->first_step >= delta->n_steps)
+        return NULL;
+    step = &delta->steps[at - delta->first_step];
+    return step->kind == kind && strcmp(step->name, name) == 0 ? step : NULL;
+}
+
 /* -- begin and end ------------------------------------------------------------
  */
 
@@ -362,8 +518,12 @@ work_run_begin(struct work_handler *h)
     if (work_run_unpack(h->run->run.state, &open->arena, &open->log, &err) !=
         PLEX_OK)
         return false;
-    open->steps_cap = open->log.n_steps;
-    open->signals_cap = open->log.n_signals;
+    open->steps_cap = open->saved_steps = open->log.n_steps;
+    open->signals_cap = open->saved_signals = open->log.n_signals;
+    open->delta_bytes = h->run->run.delta_bytes;
+    open->whole_bytes = h->run->run.state.len > open->delta_bytes
+                            ? h->run->run.state.len - open->delta_bytes
+                            : 1;
     open->is_open = true;
     open->now_ms = open->log.started_ms;
     h->has_base = open->log.has_state;

@@ -43,6 +43,7 @@ struct work_step {
     uint64_t at_ms;
     uint64_t due_ms;
     uint64_t order; /* when done: results are numbered as they come */
+    bool unsaved;   /* in memory: no stretch has carried its change yet */
 };
 struct work_run {
     bool has_state;
@@ -58,6 +59,41 @@ struct work_run {
     uint64_t order;     /* newest given out */
 };
 
+/*
+ * What one stretch added to the log. The first stretch of a run writes the
+ * whole of it as the actor's state; those after it write only this, in the
+ * record of their turn, and now and then the whole again.
+ */
+struct work_run_delta {
+    size_t first_step;
+    const struct work_step *steps; /* new */
+    size_t n_steps;
+    const uint32_t *changed; /* numbers of older ones that changed */
+    const struct work_step *changes;
+    size_t n_changed;
+    size_t first_signal;
+    const struct work_step *signals; /* new */
+    size_t n_signals;
+    const uint32_t *used; /* numbers of signals that were handed out */
+    size_t n_used;
+    const char *parked;
+    uint64_t cancelled, order;
+};
+/* The log after the deltas, oldest first; space is taken from `arena`, texts
+ * and bytes stay where they are. CORRUPT: one does not continue the log. */
+PLEX_MUST_USE enum plex_status work_run_apply(
+    struct work_run *run, const struct work_run_delta *const *deltas, size_t n,
+    struct plex_arena *arena, struct plex_err *err);
+/* The packed log after the records of the turns that followed (each of them
+ * work_record_pack()ed; those without a delta are passed over). */
+PLEX_MUST_USE enum plex_status work_run_fold(struct plex_bytes packed,
+                                             const struct plex_bytes *records,
+                                             size_t n, struct plex_buf *out,
+                                             struct plex_err *err);
+
+/* Is it too large to be packed? TOO_LARGE. */
+PLEX_MUST_USE enum plex_status work_run_check(const struct work_run *run,
+                                              struct plex_err *err);
 /* TOO_LARGE over WORK_RUN_BYTES_MAX beside the user's state. */
 PLEX_MUST_USE enum plex_status work_run_pack(const struct work_run *run,
                                              struct plex_buf *out,

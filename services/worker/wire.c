@@ -3,6 +3,7 @@
 #include "common/wire.h"
 #include "plexspaces/worker/v1/worker.pb-c.h"
 #include "services/journal/client.h"
+#include "services/worker/record.h"
 
 #include <string.h>
 
@@ -112,9 +113,9 @@ message_check(const pb_request *pb, struct plex_err *err)
     return PLEX_OK;
 }
 
-enum plex_status
-work_message_unpack(struct plex_bytes in, struct plex_arena *arena,
-                    struct work_message *out, struct plex_err *err)
+static enum plex_status
+message_in(struct plex_bytes in, struct plex_arena *arena,
+           struct work_message *out, struct plex_err *err)
 {
     ProtobufCMessage *base;
     const pb_request *pb;
@@ -144,10 +145,28 @@ work_message_unpack(struct plex_bytes in, struct plex_arena *arena,
         .timer = pb->timer,
         .chain = pb->chain[0] == '\0' ? NULL : pb->chain,
     };
-    if (message_check(pb, err) != PLEX_OK ||
-        plex_name_actor(&out->to, err) != PLEX_OK)
+    if (message_check(pb, err) != PLEX_OK)
         return err->status;
     return headers_in(pb->headers, pb->n_headers, arena, &out->headers, err);
+}
+
+enum plex_status
+work_message_unpack(struct plex_bytes in, struct plex_arena *arena,
+                    struct work_message *out, struct plex_err *err)
+{
+    if (message_in(in, arena, out, err) != PLEX_OK)
+        return err->status;
+    return plex_name_actor(&out->to, err);
+}
+
+enum plex_status
+work_record_input(struct plex_bytes in, struct plex_arena *arena,
+                  struct work_message *out, struct plex_err *err)
+{
+    if (message_in(in, arena, out, err) == PLEX_OK)
+        return PLEX_OK;
+    err->status = PLEX_CORRUPT;
+    return plex_err_wrap(err, "the record of a turn");
 }
 
 /* -- replies

@@ -1,15 +1,14 @@
 /* The stored form of an open run. */
-#include "services/worker/run_log.h"
+#include "services/worker/wire_run.h"
 
 #include "common/wire.h"
-#include "plexspaces/worker/v1/worker.pb-c.h"
 
 typedef Plexspaces__Worker__V1__OpenRun pb_run;
 typedef Plexspaces__Worker__V1__RunStep pb_step;
 
-static bool
-steps_out(const struct work_step *steps, size_t n, struct plex_arena *arena,
-          pb_step ***out)
+bool
+work_wire_steps_out(const struct work_step *steps, size_t n,
+                    struct plex_arena *arena, pb_step ***out)
 {
     pb_step *space = plex_arena_alloc(arena, (n + 1) * sizeof *space);
     pb_step **rows = plex_arena_alloc(arena, (n + 1) * sizeof(pb_step *));
@@ -33,9 +32,9 @@ steps_out(const struct work_step *steps, size_t n, struct plex_arena *arena,
     return true;
 }
 
-static enum plex_status
-steps_in(pb_step **rows, size_t n, struct plex_arena *arena,
-         struct work_step **out, struct plex_err *err)
+enum plex_status
+work_wire_steps_in(pb_step **rows, size_t n, struct plex_arena *arena,
+                   const struct work_step **out, struct plex_err *err)
 {
     struct work_step *steps;
 
@@ -82,6 +81,17 @@ run_bytes(const struct work_run *run)
 }
 
 enum plex_status
+work_run_check(const struct work_run *run, struct plex_err *err)
+{
+    if (run_bytes(run) <= WORK_RUN_BYTES_MAX + WORK_PAYLOAD_MAX)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_TOO_LARGE,
+                        "the run's steps and results are more than the %d "
+                        "bytes that are allowed",
+                        WORK_RUN_BYTES_MAX);
+}
+
+enum plex_status
 work_run_pack(const struct work_run *run, struct plex_buf *out,
               struct plex_err *err)
 {
@@ -89,11 +99,8 @@ work_run_pack(const struct work_run *run, struct plex_buf *out,
     enum plex_status status;
     struct plex_arena arena;
 
-    if (run_bytes(run) > WORK_RUN_BYTES_MAX + WORK_PAYLOAD_MAX)
-        return plex_err_set(err, PLEX_TOO_LARGE,
-                            "the run's steps and results are more than the "
-                            "%d bytes that are allowed",
-                            WORK_RUN_BYTES_MAX);
+    if (work_run_check(run, err) != PLEX_OK)
+        return err->status;
     plex_arena_init(&arena, 4 << 20);
     pb.has_state = run->has_state;
     pb.state = plex_wire_bytes(run->state);
@@ -104,8 +111,8 @@ work_run_pack(const struct work_run *run, struct plex_buf *out,
     pb.parked = plex_wire_text(run->parked);
     pb.cancelled = run->cancelled;
     pb.order = run->order;
-    if (!steps_out(run->steps, run->n_steps, &arena, &pb.steps) ||
-        !steps_out(run->signals, run->n_signals, &arena, &pb.signals))
+    if (!work_wire_steps_out(run->steps, run->n_steps, &arena, &pb.steps) ||
+        !work_wire_steps_out(run->signals, run->n_signals, &arena, &pb.signals))
         status = plex_err_set(err, PLEX_TOO_LARGE,
                               "the run's steps do not fit into memory");
     else
@@ -119,6 +126,7 @@ work_run_unpack(struct plex_bytes in, struct plex_arena *arena,
                 struct work_run *out, struct plex_err *err)
 {
     ProtobufCMessage *base;
+    const struct work_step *steps, *signals;
     const pb_run *pb;
 
     if (plex_wire_unpack(&plexspaces__worker__v1__open_run__descriptor, in,
@@ -136,7 +144,12 @@ work_run_unpack(struct plex_bytes in, struct plex_arena *arena,
         .cancelled = pb->cancelled,
         .order = pb->order,
     };
-    if (steps_in(pb->steps, pb->n_steps, arena, &out->steps, err) != PLEX_OK)
+    if (work_wire_steps_in(pb->steps, pb->n_steps, arena, &steps, err) !=
+            PLEX_OK ||
+        work_wire_steps_in(pb->signals, pb->n_signals, arena, &signals, err) !=
+            PLEX_OK)
         return err->status;
-    return steps_in(pb->signals, pb->n_signals, arena, &out->signals, err);
+    out->steps = (struct work_step *)(uintptr_t)steps;
+    out->signals = (struct work_step *)(uintptr_t)signals;
+    return PLEX_OK;
 }

@@ -1,5 +1,7 @@
 #include "tests/unit/worker/runs.h"
 
+#include "services/worker/record.h"
+
 #include "common/mem.h"
 
 #include <assert.h>
@@ -117,6 +119,8 @@ runs_free(struct runs *runs)
         live_free(&runs->live[i]);
         free(runs->actors[i].state.data);
         free(runs->actors[i].reply.data);
+        for (size_t k = 0; k < RUNS_RECORDS_MAX; k++)
+            free(runs->actors[i].records[k].data);
     }
     for (size_t i = 0; i < RUNS_PENDINGS_MAX; i++)
         free(runs->pendings[i].message.data);
@@ -174,6 +178,11 @@ entry_write(struct runs *runs, const struct journal_entry *e)
             blob_set(&actor->state, e->state);
             actor->has_state = true;
             actor->schema = e->schema_version;
+            actor->state_seq = e->seq;
+            actor->n_records = 0;
+        } else if (e->rebuilds) {
+            assert(actor->n_records < RUNS_RECORDS_MAX);
+            blob_set(&actor->records[actor->n_records++], e->record);
         }
         if (e->message_id.len > 0 && e->message_id.data[0] == 'm') {
             snprintf(actor->id, sizeof actor->id, "%.*s",
@@ -217,14 +226,32 @@ do_load(struct runs *runs, const struct work_action *a)
         .expires_ms = UINT64_MAX,
         .reply = blob_get(&actor->reply),
         .seq = actor->seq};
-    const struct journal_loaded loaded = {
+    /* A page of two records, to have pages. */
+    const uint64_t from =
+        a->load.records_from == 0 || a->load.records_from <= actor->state_seq
+            ? 0
+            : a->load.records_from - actor->state_seq - 1;
+    struct journal_record records[2];
+    struct journal_loaded loaded = {
         .last_seq = actor->seq,
-        .has_state = actor->has_state,
+        .state_seq = actor->state_seq,
+        .has_state = actor->has_state && a->load.records_from == 0,
         .state = blob_get(&actor->state),
         .schema_version = actor->schema,
         .recent = &recent,
         .n_recent = actor->id[0] == '\0' ? 0 : 1,
+        .records = records,
     };
+
+    if (a->load.records_from > 0)
+        loaded.n_recent = 0;
+    for (size_t i = from; a->load.records_from > 0 && i < actor->n_records &&
+                          loaded.n_records < 2;
+         i++)
+        records[loaded.n_records++] =
+            (struct journal_record){.bytes = blob_get(&actor->records[i])};
+    if (loaded.n_records == 2 && from + 2 < actor->n_records)
+        loaded.next_record = actor->state_seq + from + 3;
 
     work_core_loaded(runs->core, runs->t, a->token, PLEX_OK, "", &loaded);
 }
@@ -312,6 +339,8 @@ live_replay(struct runs *runs, struct runs_live *live,
     snprintf(live->script, sizeof live->script, "%s",
              (const char *)a->run.message->payload.data);
     blob_set(&live->packed, run.message);
+    live->written = true;
+    live->n_written = run.n_steps;
     for (size_t i = 0; i < run.n_steps; i++) {
         struct work_step *step =
             step_add(live, run.steps[i].kind, run.steps[i].name);
@@ -438,6 +467,48 @@ live_go(struct runs *runs, struct runs_live *live, struct stretch *s,
     s->outcome.phase = live->run.n_steps == 0 ? WORK_ENDED : WORK_CLOSED;
 }
 
+/* The log, or what is new of it: all steps but the new ones may have changed.
+ */
+static void
+log_put(const struct runs *runs, struct runs_live *live, struct plex_buf *buf,
+        struct work_outcome *outcome)
+{
+    uint32_t changed[RUNS_EFFECTS_MAX];
+    const struct work_run_delta delta = {
+        .first_step = live->n_written,
+        .steps = live->run.steps + live->n_written,
+        .n_steps = live->run.n_steps - live->n_written,
+        .changed = changed,
+        .changes = live->run.steps,
+        .n_changed = live->n_written,
+        .parked = "",
+    };
+    const struct work_record record = {.run = &delta};
+    struct plex_err err;
+
+    for (uint32_t i = 0; i < RUNS_EFFECTS_MAX; i++)
+        changed[i] = i;
+    if (live->written && !runs->whole) {
+        if (work_record_pack(&record, buf, &err) != PLEX_OK)
+            abort();
+        outcome->rebuilds = true;
+        outcome->record = (struct plex_bytes){buf->data, buf->len};
+    } else {
+        live->run.has_state = live->had_state;
+        live->run.state = (struct plex_bytes){(const uint8_t *)&live->start,
+                                              sizeof live->start};
+        live->run.message = blob_get(&live->packed);
+        live->run.parked = "";
+        if (work_run_pack(&live->run, buf, &err) != PLEX_OK)
+            abort();
+        outcome->state_changed = true;
+        outcome->state = (struct plex_bytes){buf->data, buf->len};
+    }
+    live->written = true;
+    live->n_written = live->run.n_steps;
+    live->dirty = false;
+}
+
 static void
 do_run(struct runs *runs, const struct work_action *a)
 {
@@ -476,16 +547,7 @@ do_run(struct runs *runs, const struct work_action *a)
         s.outcome.state =
             (struct plex_bytes){(const uint8_t *)&state, sizeof state};
     } else if (live->dirty) {
-        live->run.has_state = live->had_state;
-        live->run.state = (struct plex_bytes){(const uint8_t *)&live->start,
-                                              sizeof live->start};
-        live->run.message = blob_get(&live->packed);
-        live->run.parked = "";
-        if (work_run_pack(&live->run, &buf, &err) != PLEX_OK)
-            abort();
-        s.outcome.state_changed = true;
-        s.outcome.state = (struct plex_bytes){buf.data, buf.len};
-        live->dirty = false;
+        log_put(runs, live, &buf, &s.outcome);
     }
     if (work_reply_pack(&r, &reply, &err) != PLEX_OK)
         abort();

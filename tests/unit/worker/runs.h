@@ -14,7 +14,12 @@
  * runs_crash_at makes the worker die before that action is done; a new one
  * takes over with a newer epoch.
  */
-enum { RUNS_EFFECTS_MAX = 64, RUNS_ACTORS_MAX = 8, RUNS_PENDINGS_MAX = 64 };
+enum {
+    RUNS_EFFECTS_MAX = 64,
+    RUNS_ACTORS_MAX = 8,
+    RUNS_PENDINGS_MAX = 64,
+    RUNS_RECORDS_MAX = 64,
+};
 
 struct runs_blob {
     uint8_t *data;
@@ -26,6 +31,9 @@ struct runs_actor {
     bool has_state;
     struct runs_blob state;
     uint32_t schema;
+    uint64_t state_seq;
+    struct runs_blob records[RUNS_RECORDS_MAX]; /* since then */
+    size_t n_records;
     char id[64]; /* the last message id recorded */
     uint64_t hash;
     struct runs_blob reply;
@@ -45,7 +53,9 @@ struct runs_live { /* a handler in memory */
     struct runs_blob packed; /* the message */
     int64_t start;
     bool had_state;
-    bool dirty; /* steps that no stretch has carried yet */
+    bool written;     /* the log, as a whole */
+    size_t n_written; /* of its steps */
+    bool dirty;       /* steps that no stretch has carried yet */
     uint64_t nonce;
 };
 
@@ -67,6 +77,7 @@ struct runs {
     enum plex_status status[256];
     char reply[256][64];
     bool failed[256];
+    bool whole; /* every stretch writes the whole log */
     size_t abandoned;
     char waits_for[64];
     char bad[256]; /* what the last call said that failed */
