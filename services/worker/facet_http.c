@@ -5,13 +5,19 @@
 #include "common/mem.h"
 #include "services/worker/node_queue.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { JOBS_MAX = 10000, CONNECTIONS_MAX = 256, BACKOFF_MAX_MS = 60000 };
+enum {
+    JOBS_MAX = 10000,
+    CONNECTIONS_MAX = 256,
+    BACKOFF_MAX_MS = 60000,
+    HEADERS_MAX = 16 << 10,
+};
 
 struct job {
     struct work_link link;
@@ -26,6 +32,7 @@ struct job {
     CURL *easy; /* NULL: waits until due_ns */
     uint64_t due_ns;
     struct plex_buf answer;
+    struct plex_buf told; /* the answer's headers */
     bool too_large;
     char error[CURL_ERROR_SIZE];
 };
@@ -54,6 +61,7 @@ job_free(struct work_http *http, struct job *job)
     }
     curl_slist_free_all(job->headers);
     plex_buf_free(&job->answer);
+    plex_buf_free(&job->told);
     free(job->method);
     free(job->url);
     free(job->body);
@@ -86,6 +94,32 @@ on_body(char *data, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+/* One line of the answer's head, with its end. */
+static size_t
+on_header(char *data, size_t size, size_t n, void *arg)
+{
+    struct job *job = arg;
+    size_t len = size * n;
+    const char *colon = memchr(data, ':', len);
+    size_t name_len = colon == NULL ? 0 : (size_t)(colon - data);
+    uint8_t *at;
+
+    if (len > 5 && memcmp(data, "HTTP/", 5) == 0)
+        job->told.len = 0; /* those of an answer before this one */
+    while (len > 0 && (data[len - 1] == '\r' || data[len - 1] == '\n'))
+        len--;
+    at = name_len == 0 || memchr(data, '\0', len) != NULL
+             ? NULL
+             : plex_buf_grow(&job->told, len + 1);
+    if (at == NULL)
+        return size * n;
+    memcpy(at, data, len);
+    at[len] = '\n';
+    for (size_t i = 0; i < name_len; i++)
+        at[i] = (uint8_t)tolower(at[i]);
+    return size * n;
+}
+
 static void
 job_begin(struct work_http *http, struct job *job)
 {
@@ -100,6 +134,7 @@ job_begin(struct work_http *http, struct job *job)
     job->easy = easy;
     job->error[0] = '\0';
     job->answer.len = 0;
+    job->told.len = 0;
     (void)curl_easy_setopt(easy, CURLOPT_URL, job->url);
     (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, job->method);
@@ -107,6 +142,8 @@ job_begin(struct work_http *http, struct job *job)
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, job);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, job);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, job->error);
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, job);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
@@ -203,6 +240,8 @@ job_ended(struct work_http *http, struct job *job, CURLcode code)
     answer.content_type = type == NULL ? "" : type;
     answer.body = job->answer.data;
     answer.len = job->answer.len;
+    answer.headers = job->told.data;
+    answer.headers_len = job->told.len;
     job->done(job->arg, &answer);
     job_free(http, job);
 }
@@ -356,6 +395,7 @@ work_http_send(struct work_http *http, const struct work_http_request *request,
     job->retries = request->retries;
     job->backoff_ms = request->backoff_ms;
     job->answer.max = request->max_bytes;
+    job->told.max = HEADERS_MAX;
     if (work_queue_push(&http->queue, &job->link))
         (void)curl_multi_wakeup(http->multi);
     return true;

@@ -30,6 +30,9 @@ struct work_http_answer {
     const char *content_type;
     const void *body;
     size_t len;
+    const void *headers; /* "name: value\n", names in lower case; at most 16
+                            KiB: what is more is left out */
+    size_t headers_len;
 };
 /* On that thread, once per request. */
 typedef void (*work_http_fn)(void *arg, const struct work_http_answer *answer);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAITING_MAX = 100000, CALL_MS = 30000 };
+enum { WAITING_MAX = 100000, CALL_MS = 30000, PARTS = 3 };
 
 /* One request of a process, from its signal to the answer. */
 struct errand {
@@ -36,7 +36,7 @@ struct work_facet_service {
 /* Takes the errand. */
 static void
 answer(struct errand *errand, int status, const char *reason, const void *head,
-       size_t head_len, const struct plex_bytes parts[2])
+       size_t head_len, const struct plex_bytes parts[PARTS])
 {
     struct work_facet_service *service = errand->service;
     struct rt_signal signal = {.kind = RT_ANSWER,
@@ -48,16 +48,17 @@ answer(struct errand *errand, int status, const char *reason, const void *head,
                                .reason = reason,
                                .call = errand->call,
                                .status = status};
-    unsigned char *bytes =
-        plex_calloc(1, head_len + parts[0].len + parts[1].len + 1);
+    unsigned char *bytes = plex_calloc(1, head_len + parts[0].len +
+                                              parts[1].len + parts[2].len + 1);
 
     memcpy(bytes, head, head_len);
-    if (parts[0].len > 0)
-        memcpy(bytes + head_len, parts[0].data, parts[0].len);
-    if (parts[1].len > 0)
-        memcpy(bytes + head_len + parts[0].len, parts[1].data, parts[1].len);
     signal.post.payload = bytes;
-    signal.post.len = head_len + parts[0].len + parts[1].len;
+    signal.post.len = head_len;
+    for (size_t i = 0; i < PARTS; i++) {
+        if (parts[i].len > 0)
+            memcpy(bytes + signal.post.len, parts[i].data, parts[i].len);
+        signal.post.len += parts[i].len;
+    }
     if (!atomic_load(&service->stopped))
         rt_deliver(service->rt, &signal);
     atomic_fetch_sub(&service->waiting, 1);
@@ -78,7 +79,7 @@ kv_done(void *arg, enum plex_status status, const char *text,
         .number = told->number,
         .version = told->version,
     };
-    const struct plex_bytes parts[2] = {told->value, {NULL, 0}};
+    const struct plex_bytes parts[PARTS] = {told->value};
 
     (void)text;
     answer(arg, 0, "", &head, sizeof head, parts);
@@ -171,10 +172,11 @@ http_done(void *arg, const struct work_http_answer *told)
 {
     const bool good = told->status == PLEX_OK;
     const char *type = good ? told->content_type : "";
-    const struct plex_bytes parts[2] = {
+    const struct plex_bytes parts[PARTS] = {
         {(const uint8_t *)type, strlen(type)},
         {good ? told->body : (const uint8_t *)told->text,
-         good ? told->len : strlen(told->text)}};
+         good ? told->len : strlen(told->text)},
+        {told->headers, good ? told->headers_len : 0}};
     const struct plex_http_wire_answer head = {
         .status = -(int32_t)told->status,
         .http_status = told->http_status,

@@ -7,7 +7,8 @@ bin=$(cd "$build/bin" && pwd) || exit 1
 . tests/lib/suite.sh
 . tests/lib/check.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/plex-flow.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
+slow_pid=
+trap '[ -z "$slow_pid" ] || kill "$slow_pid" 2>/dev/null; suite_stop; rm -rf "$work"' EXIT
 plex=$bin/plexspaces
 here=tests/e2e/workflows
 
@@ -181,6 +182,24 @@ start h2 fetch "{\"url\":\"$suite_url/api/v1/no\"}" >/dev/null
 ended "from 400 on it is an error" h2 1 'HTTP_404'
 start h3 fetch '{"url":"http://127.0.0.1:1/"}' >/dev/null
 ended "nobody there is one, too" h3 1 'UNAVAILABLE'
+python3 tests/e2e/slow_http.py "$work/slow.port" 2 &
+slow_pid=$!
+until_true "a slow server is there" test -s "$work/slow.port"
+slow=http://127.0.0.1:$(cat "$work/slow.port")
+for n in $(seq 1 40); do
+    start "slow-$n" fetch "{\"url\":\"$slow/slow/$n\"}" >/dev/null
+done
+ended "an http step waits for it" slow-1 0 COMPLETED
+check "its headers are in the result" 0 '"x-late": ?"2"' \
+    flow query slow-1 context
+for n in $(seq 2 40); do
+    flow wait "slow-$n" --timeout-s 20 >/dev/null || not_ok "run slow-$n ends"
+done
+check "many are under way at a time" 0 'at_once": ?[1-9][0-9]' \
+    bash -c "for n in 10 20 30 40; do '$plex' workflow query slow-\$n context; done"
+check "each was asked for once" 0 '^40$' bash -c "for n in \$(seq 1 40); do
+    curl -s '$slow/count/'\$n; done | tr -d ' {}' | grep -o ':1' | wc -l"
+kill "$slow_pid"
 start m1 wait '{}' >/dev/null
 until_true "a run of the old version waits" says 'go' flow why m1
 sed 's/^version: .*/version: 2.0.0/; s/"${vars.limit + .*"/new/' \

@@ -15,8 +15,9 @@ struct plex_http_wire {
     uint64_t timeout_ms, backoff_ms, max_bytes;
     uint64_t ticket; /* the facet's own */
 };
-/* And back: this, content type, body. With a status other than 0 the body is
- * a text that says why. */
+/* And back: this, content type, body, and the rest is headers as "name:
+ * value\n", names in lower case. With a status other than 0 the body is a text
+ * that says why. */
 struct plex_http_wire_answer {
     int32_t status;
     uint32_t http_status;
@@ -43,6 +44,8 @@ struct plex_http_reply { /* borrowed until this actor asks, waits or returns */
     size_t type_len;
     const void *body;
     size_t len;
+    const char *headers; /* "name: value\n", names in lower case; 16 KiB */
+    size_t headers_len;
 };
 
 static inline void *
@@ -124,6 +127,9 @@ plex_http_request(struct plex_ctx *ctx, const struct plex_http_call *call,
         out->type_len = back.type_len;
         out->body = out->content_type + back.type_len;
         out->len = back.body_len;
+        out->headers = (const char *)out->body + back.body_len;
+        out->headers_len =
+            answer.len - sizeof back - back.type_len - back.body_len;
     }
     result.failed = status != 0 || out->status >= 500;
     (void)plex_facet_invoke(ctx, "http_client", "result", &result,
