@@ -34,11 +34,14 @@ ROWS = {
     "big": ("big", 2_400_000, None),
     "bank": ("bank transaction", 1_000_000, None),
     "call-64": ("call, 64 in flight", 2_000_000, 3 * M),
+    "far-64": ("call, 2 workers, 64", 600_000, 300e3),
     "spawn": ("spawn", 1_000_000, 3 * M),
     "restart": ("supervisor restart", 300_000, 500e3),
     "timer": ("timer set and fired", 3_000_000, 1 * M),
 }
-ERLANG_N = {"restart": 30_000}  # it would take a minute
+# They would take a minute.
+ERLANG_N = {"restart": 30_000, "far-64": 100_000}
+CAF_N = {"far-64": 200_000}
 LATE_US, IDLE_BYTES = 2000, 256
 
 
@@ -70,7 +73,8 @@ def build_erlang(folder):
     if shutil.which("erlc") is None:
         return "erlc is not installed (scripts/setup.sh --bench)"
     out = subprocess.run(
-        ["erlc", "-o", folder, os.path.join(HERE, "../erlang/bench.erl")],
+        ["erlc", "-o", folder, os.path.join(HERE, "../erlang/bench.erl"),
+         os.path.join(HERE, "../erlang/far.erl")],
         capture_output=True, text=True, check=False)
     return None if out.returncode == 0 else out.stdout.strip()
 
@@ -78,11 +82,43 @@ def build_erlang(folder):
 def build_caf(folder):
     if not os.path.exists("/usr/include/caf/all.hpp"):
         return "CAF is not installed (scripts/setup.sh --bench)"
-    out = subprocess.run(
-        ["g++", "-std=c++17", "-O2", "-o", os.path.join(folder, "bench_caf"),
-         os.path.join(HERE, "../caf/bench.cpp"), "-lcaf_core"],
-        capture_output=True, text=True, check=False)
-    return None if out.returncode == 0 else out.stderr.strip()[-300:]
+    for program, libraries in (("bench", ["-lcaf_core"]),
+                               ("far", ["-lcaf_core", "-lcaf_io"])):
+        out = subprocess.run(
+            ["g++", "-std=c++17", "-O2", "-o",
+             os.path.join(folder, program + "_caf"),
+             os.path.join(HERE, f"../caf/{program}.cpp")] + libraries,
+            capture_output=True, text=True, check=False)
+        if out.returncode != 0:
+            return out.stderr.strip()[-300:]
+    return None
+
+
+def commands_of(options, folder, row, n):
+    """Who does it with what command. Calls between two workers are between two
+    processes, each with its own starter."""
+    runs = str(options.runs)
+    erlang_n = str(min(n, ERLANG_N.get(row, n)))
+    caf_n = str(min(n, CAF_N.get(row, n)))
+    if row == "far-64":
+        return {
+            "plexspaces": [os.path.join(HERE, "far.sh"), options.build, str(n),
+                           runs],
+            "erlang": [os.path.join(HERE, "../erlang/far.sh"), folder,
+                       erlang_n, runs],
+            "caf": [os.path.join(folder, "far_caf"), caf_n, runs],
+        }
+    commands = {
+        "plexspaces": [os.path.join(options.build, "bin/bench_actors"),
+                       "--row", row, "--n", str(n), "--runs", runs],
+        "erlang": ["erl", "+P", "5000000", "-noshell", "-pa", folder, "-s",
+                   "bench", "main", row, erlang_n, runs],
+        "caf": [os.path.join(folder, "bench_caf"), "--row", row, "--n", caf_n,
+                "--runs", runs],
+    }
+    if row == "restart":
+        del commands["caf"]  # it has no supervisors
+    return commands
 
 
 def human(rate):
@@ -124,20 +160,8 @@ def measure(options, folder, skipped):
     results = {}
     for row in options.row or ROWS:
         n = ROWS[row][1] // (10 if options.quick else 1)
-        erlang_n = min(n, ERLANG_N.get(row, n))
-        runs = str(options.runs)
-        commands = {
-            "plexspaces": [os.path.join(options.build, "bin/bench_actors"),
-                           "--row", row, "--n", str(n), "--runs", runs],
-            "erlang": ["erl", "+P", "5000000", "-noshell", "-pa", folder, "-s",
-                       "bench", "main", row, str(erlang_n), runs],
-            "caf": [os.path.join(folder, "bench_caf"), "--row", row, "--n",
-                    str(n), "--runs", runs],
-        }
-        if row == "restart":
-            del commands["caf"]  # it has no supervisors
         found = {}
-        for who, command in commands.items():
+        for who, command in commands_of(options, folder, row, n).items():
             if who in skipped:
                 continue
             lines, why = run(command, 120 * options.runs)
@@ -206,7 +230,6 @@ def main():
             print(f"SKIP: {who}: {why}")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; median of "
           f"{options.runs}; rates per second")
-    print("SKIP: call between two workers: the daemons' own measurement")
     print(COLUMNS % ("work", "plexspaces", "Erlang", "ratio", "CAF", "ratio",
                      "CPU/op", "bytes", "late", "aimed at", ""))
     results = measure(options, folder, skipped)
