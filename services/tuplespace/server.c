@@ -7,12 +7,14 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "services/tuplespace/client.h"
+#include "services/tuplespace/route.h"
 #include "services/tuplespace/service.h"
-#include "services/tuplespace/shell.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { SHARD_ARENA_MAX = 256 << 20 };
 
 #define ROW(name, type, field, def, help, ...)                              \
     {                                                                       \
@@ -87,17 +89,19 @@ caller_check(const struct tspace_server *server,
     return PLEX_OK;
 }
 
-struct tspace_shell *
-tspace_server_begin(struct tspace_server *server, struct plex_call *call,
-                    struct tspace_where *where)
+bool
+tspace_server_begin(struct tspace_server *server, struct tspace_asked *asked)
 {
-    const struct plex_context *context = plex_call_context(call);
-    struct tspace_shell *shell = server->shells;
+    const struct plex_context *context = plex_call_context(asked->call);
+    struct tspace_shell *shell = asked->shell;
     struct plex_err err = {0};
     enum plex_status status = caller_check(server, context, &err);
 
-    if (status == PLEX_OK && server->shared)
-        shell += tspace_client_shard(context->tenant, context->ns);
+    if (status == PLEX_OK && shell == NULL)
+        shell =
+            server->shells +
+            (server->shared ? tspace_client_shard(context->tenant, context->ns)
+                            : 0);
     if (status == PLEX_OK && !shell->owned)
         status = plex_err_set(&err, PLEX_NOT_OWNER,
                               "namespace \"%s\" is served by another tuple "
@@ -106,13 +110,13 @@ tspace_server_begin(struct tspace_server *server, struct plex_call *call,
     else if (status == PLEX_OK && shell->core == NULL)
         status = plex_err_set(&err, PLEX_UNAVAILABLE, "the store is lost");
     if (status != PLEX_OK) {
-        plex_call_refuse(call, &err);
-        return NULL;
+        plex_call_refuse(asked->call, &err);
+        return false;
     }
     tspace_wire_reset(&shell->wire);
-    where->tenant = context->tenant;
-    where->ns = context->ns;
-    return shell;
+    asked->shell = shell;
+    asked->where = (struct tspace_where){context->tenant, context->ns, ""};
+    return true;
 }
 
 void
@@ -281,7 +285,10 @@ stop(void *arg)
     reg_client_stop(server->registry);
     for (uint32_t i = 0; i < server->n_shells; i++)
         tspace_shell_fini(&server->shells[i]);
+    tspace_spreads_stop(server);
     tspace_targets_stop(server);
+    plex_arena_fini(&server->arena);
+    plex_arena_fini(&server->parts);
     free(server->shells);
 }
 
@@ -293,6 +300,8 @@ start(void *arg, const void *config, const struct plex_host *host,
 
     server->host = host;
     server->config = *(const struct tspace_shell_config *)config;
+    plex_arena_init(&server->arena, SHARD_ARENA_MAX);
+    plex_arena_init(&server->parts, SHARD_ARENA_MAX);
     server->shared = tspace_store_is_shared(server->config.store_dsn);
     server->n_shells = server->shared ? TSPACE_SHARDS : 1;
     server->shells = plex_calloc(server->n_shells, sizeof *server->shells);

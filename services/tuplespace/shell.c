@@ -31,6 +31,7 @@ core_make(struct tspace_shell *shell, uint64_t epoch)
     const struct tspace_shell_config *c = shell->config;
     struct tspace_config config = {
         .epoch = epoch,
+        .shard = shell->shard,
         .spaces_max = c->spaces_max,
         .tuples_max = c->tuples_max,
         .bytes_max = c->memory_max_bytes,

@@ -3,6 +3,7 @@
 
 #include "common/service.h"
 #include "services/registry/client.h"
+#include "services/tuplespace/engine/part.h"
 #include "services/tuplespace/store_lib.h"
 #include "services/tuplespace/wire.h"
 
@@ -12,7 +13,14 @@
  * store is its alone. A shell is a core with its store.
  */
 struct tspace_server;
-enum { TSPACE_REPLY_MAX = 16 << 20 };
+enum {
+    TSPACE_REPLY_MAX = 16 << 20,
+    TSPACE_METHOD_EXISTS = 805,
+    TSPACE_METHOD_AT_SHARD = 830, /* shard.proto */
+};
+
+typedef void (*tspace_done_fn)(void *arg, enum plex_status status,
+                               const char *text, struct plex_bytes payload);
 
 struct tspace_shell_config {
     struct plex_base_config base;
@@ -41,7 +49,9 @@ struct tspace_shell_config {
 struct tspace_request {
     struct tspace_shell *shell;
     struct tspace_request *next; /* pooled */
-    struct plex_call *call;      /* NULL: the shell's own */
+    struct plex_call *call;      /* NULL: the shell's own, or `done`'s */
+    tspace_done_fn done;         /* is told instead of the call */
+    void *arg;
     enum tspace_reply kind;
     /* Of `subscription`, once this is answered OK. */
     enum {
@@ -69,7 +79,25 @@ struct tspace_outgoing {
     size_t target_at, target_len;
 };
 
+/* One request, from its arrival until it is the core's or another shard's. */
+struct tspace_asked {
+    struct tspace_shell *shell;
+    struct plex_call *call; /* NULL: `done` is told */
+    tspace_done_fn done;
+    void *arg;
+    struct tspace_request **made; /* set when it is the core's; or NULL */
+    const struct tspace_method *method;
+    struct plex_bytes payload;
+    struct tspace_where where; /* tenant and namespace */
+    bool placed;               /* it is at its shard, and goes no further */
+};
+struct tspace_method {
+    uint32_t id;
+    void (*ask)(struct tspace_asked *asked);
+};
+
 struct tspace_sub;
+struct tspace_spread;
 struct tspace_target;
 struct tspace_pool;
 struct plex_post;
@@ -111,6 +139,9 @@ struct tspace_server {
     bool draining;
     struct plex_post *post;    /* NULL: webhooks are not allowed */
     struct tspace_pool *pools; /* of workers */
+    struct plex_arena arena;   /* of a request from another tuple space */
+    struct plex_arena parts;   /* of what shards are asked and answer */
+    struct tspace_spread *spreads;
     uint32_t n_shells;
     struct tspace_shell *shells;
 };
@@ -131,6 +162,8 @@ struct tspace_request *tspace_shell_request(struct tspace_shell *shell,
                                             struct plex_call *call,
                                             enum tspace_reply kind);
 void tspace_shell_request_free(struct tspace_request *request);
+/* False: its answer is on its way. Otherwise it waited, and is forgotten. */
+bool tspace_request_cancel(struct tspace_request *request);
 
 /* -- shell.c -----------------------------------------------------------------
  */
@@ -150,15 +183,17 @@ void tspace_shell_arm(struct tspace_shell *shell);
 /* -- shell_methods.c ---------------------------------------------------------
  */
 extern const struct plex_method tspace_server_methods[];
+const struct tspace_method *tspace_method_find(uint32_t id);
+void tspace_asked_refuse(const struct tspace_asked *asked,
+                         const struct plex_err *err);
 
 /* -- server.c ----------------------------------------------------------------
  */
 
-/* The shell that serves a caller's namespace, ready to decode its request;
- * `where` is tenant and namespace. NULL when the call was answered. */
-struct tspace_shell *tspace_server_begin(struct tspace_server *server,
-                                         struct plex_call *call,
-                                         struct tspace_where *where);
+/* Find the shell that serves the caller's namespace, or of the shard that is
+ * set (`placed`), ready to decode. False: the call was answered. */
+bool tspace_server_begin(struct tspace_server *server,
+                         struct tspace_asked *asked);
 /* Of all its shells. */
 void tspace_server_stats(const struct tspace_server *server,
                          struct tspace_stats *out);

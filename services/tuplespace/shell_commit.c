@@ -43,6 +43,18 @@ tspace_shell_request_free(struct tspace_request *request)
     request->shell->requests = request;
 }
 
+bool
+tspace_request_cancel(struct tspace_request *request)
+{
+    struct tspace_shell *shell = request->shell;
+
+    if (shell->core == NULL || !tspace_core_cancel(shell->core, request))
+        return false;
+    tspace_shell_request_free(request);
+    tspace_shell_commit_later(shell);
+    return true;
+}
+
 /* -- what leaves -------------------------------------------------------------
  */
 
@@ -105,7 +117,7 @@ add_reply(struct tspace_shell *shell, const struct tspace_action *action)
     }
     if (request->about == TSPACE_ABOUT_SUBSCRIBED)
         request->subscription = action->answer->number;
-    if (request->call == NULL)
+    if (request->call == NULL && request->done == NULL)
         return;
     plex_arena_reset(&shell->wire.arena);
     shell->out.max =
@@ -196,7 +208,10 @@ send_reply(struct tspace_shell *shell, const struct tspace_outgoing *o)
         tspace_target_ended(shell, request->subscription);
     if (o->status == PLEX_OK)
         note_subscription(shell, request);
-    if (request->call != NULL && o->status == PLEX_OK)
+    if (request->done != NULL)
+        request->done(request->arg, o->status, text,
+                      o->status == PLEX_OK ? bytes : (struct plex_bytes){0});
+    else if (request->call != NULL && o->status == PLEX_OK)
         plex_call_reply(request->call, bytes);
     else if (request->call != NULL)
         plex_call_fail(request->call, o->status, text, (struct plex_bytes){0});
@@ -237,7 +252,10 @@ outgoing_fail(struct tspace_shell *shell, const struct plex_err *err)
             tspace_events_known(request, status, err->text);
             continue;
         }
-        if (request->call != NULL)
+        if (request->done != NULL)
+            request->done(request->arg, status, err->text,
+                          (struct plex_bytes){0});
+        else if (request->call != NULL)
             plex_call_fail(request->call, status, err->text,
                            (struct plex_bytes){0});
         tspace_shell_request_free(request);

@@ -4,6 +4,7 @@
 #include "services/tuplespace/store_batch.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const struct tspace_store_ops *const backends[] = {
     &tspace_store_mem,
@@ -84,7 +85,8 @@ tspace_store_is_shared(const char *dsn)
     struct plex_err err;
     const struct tspace_store_ops *ops = backend_find(dsn, &rest, &err);
 
-    return ops != NULL && ops->shared;
+    return ops != NULL && (ops->shared || (ops == &tspace_store_mem &&
+                                           strcmp(rest, "shared") == 0));
 }
 
 enum plex_status

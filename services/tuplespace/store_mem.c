@@ -1,20 +1,26 @@
-/* Keeps nothing. */
+/* Keeps nothing. "mem:shared" is of several services, each with its shards:
+ * one that moves to another service begins empty there. */
 #include "services/tuplespace/store_backend.h"
 
 #include "common/loop.h"
 #include "common/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { EPOCH_MASK = (1 << 24) - 1 };
+enum {
+    EPOCH_MASK = (1 << 23) - 1,
+    SHARED_MASK = (1 << 19) - 1, /* ids have a shard besides */
+};
 
 static enum plex_status
 mem_check(const char *rest, struct plex_err *err)
 {
-    if (rest[0] == '\0')
+    if (rest[0] == '\0' || strcmp(rest, "shared") == 0)
         return PLEX_OK;
     return plex_err_set(err, PLEX_INVALID,
-                        "store \"mem:%.60s\" has something after \"mem:\"",
+                        "store \"mem:%.60s\" has something after \"mem:\" "
+                        "that is not \"shared\"",
                         rest);
 }
 
@@ -24,11 +30,11 @@ static enum plex_status
 mem_open(struct tspace_store **out, const char *rest, uint32_t shard,
          uint64_t *epoch, struct plex_err *err)
 {
-    (void)rest;
     (void)shard;
     (void)err;
     *out = plex_calloc(1, sizeof **out);
-    *epoch = (plex_wall_ms() / 1000) & EPOCH_MASK;
+    *epoch =
+        (plex_wall_ms() / 1000) & (rest[0] == '\0' ? EPOCH_MASK : SHARED_MASK);
     if (*epoch == 0)
         *epoch = 1;
     return PLEX_OK;

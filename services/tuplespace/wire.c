@@ -454,6 +454,26 @@ index_in(const PB(Index) * in, struct tspace_index *out, struct plex_err *err)
     return PLEX_OK;
 }
 
+static enum plex_status
+partition_in(const PB(SpaceOptions) * in, uint32_t *out, struct plex_err *err)
+{
+    *out = 0;
+    if (in->partition_case ==
+            PLEXSPACES__TUPLESPACE__V1__SPACE_OPTIONS__PARTITION_OWN_SHARD &&
+        in->own_shard)
+        *out = TSPACE_PARTITION_OWN;
+    if (in->partition_case !=
+        PLEXSPACES__TUPLESPACE__V1__SPACE_OPTIONS__PARTITION_PARTITION_FIELD)
+        return PLEX_OK;
+    *out = in->partition_field + 1;
+    if (in->partition_field < TSPACE_PARTITION_FIELDS)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_INVALID,
+                        "partition_field is %u; fields are counted from 0, "
+                        "below %d",
+                        in->partition_field, TSPACE_PARTITION_FIELDS);
+}
+
 enum plex_status
 tspace_wire_space(struct plex_bytes in, struct tspace_wire *wire,
                   const char **space, struct tspace_options *options,
@@ -473,6 +493,8 @@ tspace_wire_space(struct plex_bytes in, struct tspace_wire *wire,
     options->bytes_max = from->bytes_max;
     options->waiters_max = from->waiters_max;
     options->default_ttl_ms = from->default_ttl_ms;
+    if (partition_in(from, &options->partition_field, err) != PLEX_OK)
+        return err->status;
     if (from->n_indexes > TSPACE_INDEXES_MAX)
         return plex_err_set(err, PLEX_INVALID,
                             "indexes has %zu entries, at most %d are allowed",

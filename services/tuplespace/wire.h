@@ -100,6 +100,62 @@ enum plex_status tspace_wire_list(struct plex_bytes in,
                                   struct tspace_wire_list *out,
                                   struct plex_err *err);
 
+/* -- between tuple spaces (wire_shard.c)
+ * ---------------------------------------
+ */
+
+struct tspace_wire_shard {
+    uint32_t shard, method;
+    struct plex_bytes payload; /* of the request itself */
+};
+enum plex_status tspace_wire_shard_out(const struct tspace_wire_shard *in,
+                                       struct plex_buf *out,
+                                       struct plex_err *err);
+enum plex_status tspace_wire_shard(struct plex_bytes in,
+                                   struct plex_arena *arena,
+                                   struct tspace_wire_shard *out,
+                                   struct plex_err *err);
+
+/* The same read or take as in `in`, for one of several shards. */
+struct tspace_wire_part {
+    uint32_t max_results;
+    uint64_t cursor, timeout_ms;
+    const char *claim_owner; /* NULL: as it was */
+    uint64_t claim_lease_ms;
+};
+enum plex_status tspace_wire_read_part(struct plex_bytes in,
+                                       const struct tspace_wire_part *part,
+                                       struct plex_arena *arena,
+                                       struct plex_buf *out,
+                                       struct plex_err *err);
+/* Confirm or release what it claimed. */
+enum plex_status tspace_wire_claim_part(const char *owner, struct plex_buf *out,
+                                        struct plex_err *err);
+/* What one shard answered: how many tuples, or which number. */
+struct tspace_wire_counted {
+    uint64_t n, cursor;
+};
+enum plex_status tspace_wire_read_counted(struct plex_bytes reply,
+                                          struct plex_arena *arena,
+                                          struct tspace_wire_counted *out,
+                                          struct plex_err *err);
+enum plex_status tspace_wire_number_counted(struct plex_bytes reply,
+                                            struct plex_arena *arena,
+                                            struct tspace_wire_counted *out,
+                                            struct plex_err *err);
+enum plex_status tspace_wire_exists_counted(struct plex_bytes reply,
+                                            struct plex_arena *arena,
+                                            struct tspace_wire_counted *out,
+                                            struct plex_err *err);
+/* Adds tuples, bytes, waiters and indexes of a Space to *out. */
+enum plex_status tspace_wire_space_counted(struct plex_bytes reply,
+                                           struct plex_arena *arena,
+                                           struct tspace_space_stats *out,
+                                           struct plex_err *err);
+/* A ReadReply is those of the shards one after the other, and this. */
+enum plex_status tspace_wire_cursor_out(uint64_t cursor, struct plex_buf *out,
+                                        struct plex_err *err);
+
 /* -- replies ------------------------------------------------------------------
  */
 

@@ -191,6 +191,15 @@ tspace_wire_space_reply(const char *space,
     options.bytes_max = stats->options.bytes_max;
     options.waiters_max = stats->options.waiters_max;
     options.default_ttl_ms = stats->options.default_ttl_ms;
+    if (stats->options.partition_field == TSPACE_PARTITION_OWN) {
+        options.partition_case =
+            PLEXSPACES__TUPLESPACE__V1__SPACE_OPTIONS__PARTITION_OWN_SHARD;
+        options.own_shard = true;
+    } else if (stats->options.partition_field != 0) {
+        options.partition_case =
+            PLEXSPACES__TUPLESPACE__V1__SPACE_OPTIONS__PARTITION_PARTITION_FIELD;
+        options.partition_field = stats->options.partition_field - 1;
+    }
     options.n_indexes = stats->options.n_indexes;
     options.indexes =
         plex_wire_array(arena, options.n_indexes, sizeof *options.indexes);

@@ -20,6 +20,28 @@ static const struct tspace_config config = {
 
 static enum tspace_reply kind;
 
+/* What tuple spaces say to each other. */
+static void
+shards(unsigned which, struct plex_bytes in, struct tspace_wire *wire)
+{
+    const struct tspace_wire_part part = {1, 2, 3, "w", 4};
+    struct plex_buf out = {.max = 16 << 20};
+    struct tspace_wire_counted counted;
+    struct tspace_wire_shard request;
+    struct tspace_space_stats stats = {0};
+    struct plex_err err;
+
+    if (which == 240)
+        (void)!tspace_wire_shard(in, &wire->arena, &request, &err);
+    else if (which == 241)
+        (void)!tspace_wire_read_part(in, &part, &wire->arena, &out, &err);
+    else if (which == 242)
+        (void)!tspace_wire_read_counted(in, &wire->arena, &counted, &err);
+    else if (which == 243)
+        (void)!tspace_wire_space_counted(in, &wire->arena, &stats, &err);
+    plex_buf_free(&out);
+}
+
 static void
 carry_out(struct tspace_core *core, struct tspace_wire *wire)
 {
@@ -153,6 +175,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tspace_wire_init(&wire);
     wire.arena.max = 16 << 20;
     core = tspace_core_create(&config);
+    shards(data[0], in, &wire);
     tuples(data[0] % 16, in, &wire, core);
     many(data[0] % 16, in, &wire, core);
     rest(data[0] % 16, in, &wire, core);

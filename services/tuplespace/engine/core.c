@@ -2,6 +2,7 @@
 #include "services/tuplespace/engine/core.h"
 
 #include "services/tuplespace/engine/core_private.h"
+#include "services/tuplespace/engine/part.h"
 
 #include <assert.h>
 
@@ -12,9 +13,13 @@ tspace_core_create(const struct tspace_config *config)
 {
     struct tspace_core *core = plex_calloc(1, sizeof *core);
 
-    assert(config->epoch < 1ull << (64 - EPOCH_SHIFT));
+    assert(config->shard <= TSPACE_PARTS);
+    assert(config->epoch <
+           1ull << ((config->shard == 0 ? 64 : TSPACE_ID_SHARD) - EPOCH_SHIFT));
     core->config = *config;
-    core->next_id = (config->epoch << EPOCH_SHIFT) + 1;
+    core->next_id = ((uint64_t)config->shard << TSPACE_ID_SHARD |
+                     config->epoch << EPOCH_SHIFT) +
+                    1;
     core->ids.row_bytes = sizeof(struct item *);
     TAILQ_INIT(&core->by_age);
     TAILQ_INIT(&core->waiters);
@@ -120,6 +125,7 @@ space_free(struct tspace_core *core, struct space *space)
     if (core->last_space == space)
         core->last_space = NULL;
     HASH_DEL(core->spaces, space);
+    space->realm->apart -= space->options.partition_field != 0;
     space->realm->tenant->spaces--;
     core_realm_release(core, space->realm);
     core->stats.spaces--;
@@ -351,6 +357,32 @@ tspace_core_space_stats(const struct tspace_core *core,
         if (space->shapes[i] != NULL)
             out->indexes += space->shapes[i]->n_indexes;
     return true;
+}
+
+uint32_t
+tspace_core_partition(const struct tspace_core *core,
+                      const struct tspace_where *where)
+{
+    const struct space *space =
+        core_space_find((struct tspace_core *)core, where);
+
+    return space == NULL ? 0 : space->options.partition_field;
+}
+
+uint32_t
+tspace_core_parts(const struct tspace_core *core, const struct tspace_where *of)
+{
+    const struct realm *realm = core_realm_find(core, of);
+    const struct space *space;
+    uint32_t parts = 0;
+
+    if (realm == NULL || realm->apart == 0)
+        return 0;
+    for (space = core->spaces; space != NULL; space = space->hh.next)
+        if (space->realm == realm && space->options.partition_field != 0)
+            parts |=
+                tspace_parts(&space->where, space->options.partition_field);
+    return parts;
 }
 
 static int

@@ -30,8 +30,10 @@ enum {
     TSPACE_META_MAX = 4096,
     TSPACE_CLAIM_OWNER_MAX = 512,
     TSPACE_TARGET_MAX = 2048,
-    TSPACE_INDEXES_MAX = 8,      /* per number of fields of a space */
-    TSPACE_ANSWER_MAX = 8 << 20, /* bytes of tuples; but at least one tuple */
+    TSPACE_INDEXES_MAX = 8,       /* per number of fields of a space */
+    TSPACE_ANSWER_MAX = 8 << 20,  /* bytes of tuples; but at least one tuple */
+    TSPACE_ID_SHARD = 59,         /* bits below the shard in an id */
+    TSPACE_PARTITION_FIELDS = 64, /* that may be partitioned by */
 };
 #define TSPACE_TTL_MAX_MS (30ull * 24 * 3600 * 1000)
 
@@ -50,7 +52,7 @@ struct tspace_now {
 enum tspace_unsafe {
     TSPACE_UNSAFE_CLAIM_LOST = 1,    /* a lapsed claim does not return */
     TSPACE_UNSAFE_TAKEN_TWICE = 2,   /* a woken taker's tuple stays */
-    TSPACE_UNSAFE_NOT_WOKEN = 4,     /* an abort wakes nobody */
+    TSPACE_UNSAFE_NOT_WOKEN = 4,     /* what returns wakes nobody */
     TSPACE_UNSAFE_EXPIRED_TAKEN = 8, /* expired tuples may be taken */
     TSPACE_UNSAFE_DIRTY_READ = 16,   /* others see a transaction's writes */
 };
@@ -60,6 +62,9 @@ struct tspace_config {
     /* From the store, greater with every start of a core over the same data,
      * below 1 << 24; ids begin with it. Also fences the store's commits. */
     uint64_t epoch;
+    /* 0 to TSPACE_PARTS (part.h), and what ids say of where they are from: the
+     * shard of id >> TSPACE_ID_SHARD. Above 0 the epoch is below 1 << 19. */
+    uint32_t shard;
     uint64_t hash_seed; /* random: a client must not foresee collisions */
     uint64_t spaces_max;
     uint64_t tuples_max;
@@ -227,11 +232,17 @@ struct tspace_options {
     uint64_t bytes_max;
     uint32_t waiters_max;
     uint64_t default_ttl_ms;
-    uint32_t partition_field; /* 1 + field; of no meaning to the core */
+    /* 1 + the field by whose value, or TSPACE_PARTITION_OWN: as a whole, it is
+     * placed apart from the namespace (part.h). The core sees to it that this
+     * stays as it is once there was anything in the space. */
+    uint32_t partition_field;
     uint32_t n_indexes;
     struct tspace_index indexes[TSPACE_INDEXES_MAX];
 };
-/* Declared indexes are kept besides those made by use. Empty answer. */
+#define TSPACE_PARTITION_OWN UINT32_MAX
+/* Declared indexes are kept besides those made by use. Empty answer. A
+ * partition_field of 0 changes none; CONFLICT: the space is in use with another
+ * one. */
 void tspace_core_configure(struct tspace_core *core, struct tspace_now now,
                            const struct tspace_op *op,
                            const struct tspace_options *options);
@@ -244,8 +255,9 @@ uint64_t tspace_core_wait_ms(const struct tspace_core *core,
                              struct tspace_now now);
 /* Answer every waiter UNAVAILABLE. */
 void tspace_core_fail_waiters(struct tspace_core *core, const char *text);
-/* This caller is gone: forget its wait, without an answer. */
-void tspace_core_cancel(struct tspace_core *core, void *call);
+/* This caller is gone: forget its wait, without an answer. False: it does not
+ * wait; it has its answer. */
+bool tspace_core_cancel(struct tspace_core *core, void *call);
 
 struct tspace_stats {
     uint64_t tuples, bytes, spaces, waiters, requests;
@@ -263,6 +275,17 @@ struct tspace_space_stats {
 bool tspace_core_space_stats(const struct tspace_core *core,
                              const struct tspace_where *where,
                              struct tspace_space_stats *out);
+/* The space's partition_field; 0 also when there is no such space. */
+uint32_t tspace_core_partition(const struct tspace_core *core,
+                               const struct tspace_where *where);
+/* Would tspace_core_configure() take this one? */
+bool tspace_core_may_place(const struct tspace_core *core,
+                           const struct tspace_where *where,
+                           uint32_t partition_field);
+/* The shards, a bit each, where spaces of the namespace are that have a
+ * partition_field; these are few. */
+uint32_t tspace_core_parts(const struct tspace_core *core,
+                           const struct tspace_where *of);
 /* The names of a namespace's spaces after `after`, in order: up to `max` are
  * written to `names` (valid until the next request); returns how many. */
 uint32_t tspace_core_spaces(const struct tspace_core *core,

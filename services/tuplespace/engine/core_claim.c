@@ -195,6 +195,8 @@ claim_end(struct tspace_core *core, struct claim *claim, enum outcome outcome)
     for (uint32_t i = 0; i < n; i++) {
         if (outcome == OUTCOME_CONFIRMED)
             core_item_end(core, items[i], TSPACE_TAKEN);
+        else if (core->config.unsafe & TSPACE_UNSAFE_NOT_WOKEN)
+            shape_link(items[i]->shape, items[i]);
         else if (!lost)
             core_item_show(core, items[i], false);
         item_unref(items[i]);

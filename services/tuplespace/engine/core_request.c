@@ -314,13 +314,36 @@ core_options_good(const struct tspace_options *options)
     for (uint32_t i = 0; i < options->n_indexes; i++)
         if (!index_good(&options->indexes[i]))
             return false;
-    return true;
+    return options->partition_field <= TSPACE_PARTITION_FIELDS ||
+           options->partition_field == TSPACE_PARTITION_OWN;
+}
+
+/* What is in a space must be found where requests look for it. */
+static bool
+is_placed(const struct space *space, uint32_t partition_field)
+{
+    return space->options.partition_field == partition_field ||
+           (space->options.partition_field == 0 && space->tuples == 0 &&
+            space->waiters == 0 && space->subscriptions == 0);
+}
+
+bool
+tspace_core_may_place(const struct tspace_core *core,
+                      const struct tspace_where *where,
+                      uint32_t partition_field)
+{
+    const struct space *space =
+        core_space_find((struct tspace_core *)core, where);
+
+    return space == NULL || is_placed(space, partition_field);
 }
 
 void
 core_space_options(struct tspace_core *core, struct space *space,
                    const struct tspace_options *options)
 {
+    space->realm->apart += options->partition_field != 0;
+    space->realm->apart -= space->options.partition_field != 0;
     space->options = *options;
     space->configured = true;
     for (uint32_t i = 0; i < space->n_shapes; i++)
@@ -342,6 +365,7 @@ tspace_core_configure(struct tspace_core *core, struct tspace_now now,
                       const struct tspace_options *options)
 {
     struct plex_buf body = {.max = 4096};
+    struct tspace_options merged = *options;
     struct scope scope;
 
     if (!core_options_good(options)) {
@@ -353,8 +377,17 @@ tspace_core_configure(struct tspace_core *core, struct tspace_now now,
     }
     if (!core_begin(core, now, op, true, &scope))
         return;
-    core_space_options(core, scope.space, options);
-    record_put_options(&body, options);
+    if (options->partition_field == 0)
+        merged.partition_field = scope.space->options.partition_field;
+    if (!is_placed(scope.space, merged.partition_field)) {
+        core_refuse(core, op->call, PLEX_CONFLICT,
+                    "space \"%s\" is in use: how it is partitioned can be "
+                    "said only while it is new or empty, and once",
+                    op->where.space);
+        return;
+    }
+    core_space_options(core, scope.space, &merged);
+    record_put_options(&body, &merged);
     core_record(core, TSPACE_RECORD_SPACE, scope.space, NULL,
                 (struct plex_bytes){(const uint8_t *)"options", 7}, &body);
     plex_buf_free(&body);

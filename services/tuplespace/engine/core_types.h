@@ -57,6 +57,7 @@ struct realm {
     char *key; /* tenant and namespace, each with its NUL */
     const char *ns;
     uint32_t users; /* spaces, requests, claims, transactions, actions */
+    uint32_t apart; /* spaces with a partition_field */
 };
 struct space {
     UT_hash_handle hh;

@@ -119,14 +119,16 @@ tspace_core_fail_waiters(struct tspace_core *core, const char *text)
                         text);
 }
 
-void
+bool
 tspace_core_cancel(struct tspace_core *core, void *call)
 {
     struct waiter *waiter;
 
     HASH_FIND_PTR(core->waiting, &call, waiter);
-    if (waiter != NULL)
-        core_waiter_free(core, waiter);
+    if (waiter == NULL)
+        return false;
+    core_waiter_free(core, waiter);
+    return true;
 }
 
 /* -- being served ---------------------------------------------------------- */

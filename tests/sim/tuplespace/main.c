@@ -623,6 +623,7 @@ bite(struct world *w)
     } bugs[] = {
         {"a claim that lapsed is lost", TSPACE_UNSAFE_CLAIM_LOST},
         {"a tuple is handed to two", TSPACE_UNSAFE_TAKEN_TWICE},
+        {"a waiter is not woken", TSPACE_UNSAFE_NOT_WOKEN},
         {"an expired tuple is taken", TSPACE_UNSAFE_EXPIRED_TAKEN},
         {"commits are not fenced", NO_FENCING},
     };
