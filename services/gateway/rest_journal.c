@@ -6,6 +6,7 @@
 #include "common/mem.h"
 #include "common/utf8.h"
 #include "common/wire.h"
+#include "services/gateway/rest_fold.h"
 #include "services/gateway/text.h"
 #include "services/journal/client.h"
 
@@ -123,13 +124,45 @@ history_done(void *arg, enum plex_status status, const char *text,
     gate_rest_answer(rest, json);
 }
 
+/* The parts are in the arena. False: it was answered. */
+static bool
+actor_take(struct gate_rest *rest, const char *actor_id,
+           struct plex_actor_id *out)
+{
+    const size_t len = strlen(actor_id);
+    char *name = len > PLEX_ACTOR_NAME_MAX
+                     ? NULL
+                     : plex_arena_strndup(&rest->arena, actor_id, len);
+    struct plex_err err;
+
+    if (name == NULL) {
+        gate_rest_problem(rest, 400, "INVALID", "gateway",
+                          "the actor's id is longer than %d bytes",
+                          PLEX_ACTOR_NAME_MAX);
+        return false;
+    }
+    if (plex_actor_parse(name, out, &err) != PLEX_OK ||
+        plex_name_actor(out, &err) != PLEX_OK) {
+        gate_rest_problem(rest, 400, "INVALID", "gateway", "%s", err.text);
+        return false;
+    }
+    if (strcmp(out->tenant, rest->context.tenant) != 0) {
+        gate_rest_problem(rest, 403, "TENANT_FORBIDDEN", "gateway",
+                          "the actor belongs to tenant \"%s\", the caller to "
+                          "\"%s\"",
+                          out->tenant, rest->context.tenant);
+        return false;
+    }
+    rest->context.ns = out->ns;
+    return true;
+}
+
 static void
-at_done(void *arg, enum plex_status status, const char *text,
-        const struct journal_was *was)
+at_answer(struct gate_rest *rest, enum plex_status status, const char *text,
+          const struct journal_was *was)
 {
     Plexspaces__History__V1__GetActorAtResponse m =
         PLEXSPACES__HISTORY__V1__GET_ACTOR_AT_RESPONSE__INIT;
-    struct gate_rest *rest = arg;
 
     if (refused(rest, status, text))
         return;
@@ -141,6 +174,32 @@ at_done(void *arg, enum plex_status status, const char *text,
     m.schema_version = was->schema_version;
     m.state_sequence = was->state_seq;
     gate_rest_answer(rest, plex_json_from_pb(&m.base));
+}
+
+static const char *
+at_actor(const struct gate_rest *rest)
+{
+    switch (rest->route->number) {
+    case METHOD(GET_LATEST_CHECKPOINT):
+        return REQUEST(GetLatestCheckpoint, rest)->actor_id;
+    case METHOD(LOAD_SNAPSHOT):
+        return REQUEST(LoadSnapshot, rest)->actor_id;
+    default:
+        return REQUEST(GetActorAt, rest)->actor_id;
+    }
+}
+
+static void
+at_done(void *arg, enum plex_status status, const char *text,
+        const struct journal_was *was)
+{
+    struct gate_rest *rest = arg;
+    struct plex_actor_id actor;
+
+    /* The name was checked when it was asked for. */
+    if (!refused(rest, status, text) &&
+        actor_take(rest, at_actor(rest), &actor))
+        gate_rest_fold(rest, &actor, was, at_answer);
 }
 
 static void
@@ -271,39 +330,6 @@ runs_done(void *arg, enum plex_status status, const char *text,
 
 /* -- questions --------------------------------------------------------------
  */
-
-/* The parts are in the arena. False: it was answered. */
-static bool
-actor_take(struct gate_rest *rest, const char *actor_id,
-           struct plex_actor_id *out)
-{
-    const size_t len = strlen(actor_id);
-    char *name = len > PLEX_ACTOR_NAME_MAX
-                     ? NULL
-                     : plex_arena_strndup(&rest->arena, actor_id, len);
-    struct plex_err err;
-
-    if (name == NULL) {
-        gate_rest_problem(rest, 400, "INVALID", "gateway",
-                          "the actor's id is longer than %d bytes",
-                          PLEX_ACTOR_NAME_MAX);
-        return false;
-    }
-    if (plex_actor_parse(name, out, &err) != PLEX_OK ||
-        plex_name_actor(out, &err) != PLEX_OK) {
-        gate_rest_problem(rest, 400, "INVALID", "gateway", "%s", err.text);
-        return false;
-    }
-    if (strcmp(out->tenant, rest->context.tenant) != 0) {
-        gate_rest_problem(rest, 403, "TENANT_FORBIDDEN", "gateway",
-                          "the actor belongs to tenant \"%s\", the caller to "
-                          "\"%s\"",
-                          out->tenant, rest->context.tenant);
-        return false;
-    }
-    rest->context.ns = out->ns;
-    return true;
-}
 
 static void
 ask_history(struct gate_rest *rest, struct journal_client *journal,

@@ -136,6 +136,9 @@ PLEX_MUST_USE enum plex_status work_virtual_of(
 
 /* shell_journal.c */
 void work_journal(struct work_state *state, const struct work_action *action);
+struct journal_client work_journal_client(const struct work_state *state);
+
+/* shell_inspect.c */
 void work_inspect_journal(struct work_state *state, struct plex_call *call,
                           const struct plex_actor_id *actor);
 
