@@ -615,6 +615,17 @@ turn_end(struct work_handler *h, struct work_outcome *out)
     work_run_record(h, out);
 }
 
+/* Until it has returned and does not want to begin anew. */
+static void
+run_behaviour(struct work_handler *h, const struct plex_behaviour *behaviour)
+{
+    do {
+        if (call_behaviour(h, behaviour, h->message) != 0)
+            (void)work_handler_fail(&h->ctx,
+                                    "the behaviour failed without saying why");
+    } while (!h->failed && h->open.continues && work_run_continue(h));
+}
+
 void
 work_handler_run(struct work_handler *h, const struct work_turn *turn,
                  struct work_outcome *out)
@@ -625,10 +636,8 @@ work_handler_run(struct work_handler *h, const struct work_turn *turn,
         (void)work_handler_fail(&h->ctx, "the stored run does not decode");
     else if (turn->run->run.how == WORK_RUN_RESTORE)
         work_events_restore(h);
-    else if (work_events_reopen(h) && work_facets_begin(h) &&
-             call_behaviour(h, turn->behaviour, h->message) != 0)
-        (void)work_handler_fail(&h->ctx,
-                                "the behaviour failed without saying why");
+    else if (work_events_reopen(h) && work_facets_begin(h))
+        run_behaviour(h, turn->behaviour);
     work_facets_after(h);
     turn_end(h, out);
 }

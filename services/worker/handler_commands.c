@@ -583,4 +583,5 @@ const struct plex_durable_ops work_durable_ops = {
     .random = ctx_random,
     .keep = ctx_keep,
     .shield = ctx_shield,
+    .continue_as_new = work_run_continue_as_new,
 };

@@ -35,6 +35,8 @@ struct work_handler_run {
     size_t saved_steps, saved_signals; /* that the journal knows of */
     size_t whole_bytes; /* of the log as it was written last as a whole */
     size_t delta_bytes; /* of what was written of it since */
+    bool continues;         /* once the callback has returned; with: */
+    struct plex_bytes next; /* payload */
     const char *effect_error; /* in the arena; NULL */
     bool in_effect;
     char waits_for[1400];
@@ -113,6 +115,18 @@ const void *work_handler_state(struct plex_ctx *ctx, size_t *len);
 const char *work_handler_self(struct plex_ctx *ctx, const char **tenant,
                               const char **ns, const char **type);
 void work_handler_log(struct plex_ctx *ctx, int level, const char *text);
+
+/* handler_continue.c */
+uint32_t work_run_nonce(const struct work_handler *h);
+/* ops->durable->continue_as_new. */
+int work_run_continue_as_new(struct plex_ctx *ctx, const void *payload,
+                             size_t len);
+/* The callback has returned and wants it. True: it is to be called again, over
+ * a new log that is durable. */
+bool work_run_continue(struct work_handler *h);
+/* handler_run.c: one that came before it was waited for. */
+void work_run_signal_add(struct work_handler *h, const char *name,
+                         struct plex_bytes value);
 
 /* handler_events.c */
 /* ops->persist. */

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 enum { RUN_ARENA_MAX = 32 << 20 };
 
@@ -157,6 +155,24 @@ work_run_signals(struct work_handler *h)
     }
 }
 
+void
+work_run_signal_add(struct work_handler *h, const char *name,
+                    struct plex_bytes value)
+{
+    struct work_run *log = &h->open.log;
+    struct work_step *step =
+        row_add(h, &log->signals, &log->n_signals, &h->open.signals_cap);
+
+    if (step == NULL)
+        return;
+    step->kind = WORK_STEP_SIGNAL;
+    step->unsaved = true;
+    step->name = work_run_text(h, name);
+    step->result.len = value.len;
+    step->result.data = work_run_keep(h, value.data, value.len);
+    h->open.dirty = true;
+}
+
 static struct work_step *
 step_at(struct work_handler *h, uint64_t index)
 {
@@ -181,15 +197,7 @@ resolve_apply(struct work_handler *h, const struct work_message *m)
                            m->reply_status == PLEX_OK ? PLEX_OK : PLEX_FAILED,
                            m->payload);
     } else if (strncmp(m->timer, "signal:", 7) == 0) {
-        step = row_add(h, &log->signals, &log->n_signals, &h->open.signals_cap);
-        if (step == NULL)
-            return;
-        step->kind = WORK_STEP_SIGNAL;
-        step->unsaved = true;
-        step->name = work_run_text(h, m->timer + 7);
-        step->result.len = m->payload.len;
-        step->result.data = work_run_keep(h, m->payload.data, m->payload.len);
-        h->open.dirty = true;
+        work_run_signal_add(h, m->timer + 7, m->payload);
         work_run_signals(h);
     } else if (strcmp(m->timer, "cancel") == 0 && log->cancelled == 0) {
         log->cancelled = ++log->order;
@@ -501,8 +509,6 @@ bool
 work_run_begin(struct work_handler *h)
 {
     struct work_handler_run *open = &h->open;
-    const struct plex_bytes id =
-        h->message == NULL ? (struct plex_bytes){0} : h->message->id;
     const struct plex_arena arena = open->arena;
     const struct plex_buf opened = open->opened;
     struct plex_err err;
@@ -512,7 +518,7 @@ work_run_begin(struct work_handler *h)
     open->log.parked = "";
     open->now_ms = h->wall_ms;
     open->clean = h->run->run.settled;
-    open->nonce = (uint32_t)XXH3_64bits(id.data, id.len) & 0x7fffffffu;
+    open->nonce = work_run_nonce(h);
     if (h->run->run.how != WORK_RUN_REPLAY)
         return true;
     if (work_run_unpack(h->run->run.state, &open->arena, &open->log, &err) !=
@@ -525,6 +531,7 @@ work_run_begin(struct work_handler *h)
                             ? h->run->run.state.len - open->delta_bytes
                             : 1;
     open->is_open = true;
+    open->nonce = work_run_nonce(h); /* it may have begun anew */
     open->now_ms = open->log.started_ms;
     h->has_base = open->log.has_state;
     h->base = open->log.state;

@@ -57,6 +57,7 @@ struct work_run {
     const char *parked; /* never NULL */
     uint64_t cancelled; /* order; 0: not */
     uint64_t order;     /* newest given out */
+    uint32_t continued; /* how often it has begun anew */
 };
 
 /*

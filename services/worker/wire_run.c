@@ -111,6 +111,7 @@ work_run_pack(const struct work_run *run, struct plex_buf *out,
     pb.parked = plex_wire_text(run->parked);
     pb.cancelled = run->cancelled;
     pb.order = run->order;
+    pb.continued = run->continued;
     if (!work_wire_steps_out(run->steps, run->n_steps, &arena, &pb.steps) ||
         !work_wire_steps_out(run->signals, run->n_signals, &arena, &pb.signals))
         status = plex_err_set(err, PLEX_TOO_LARGE,
@@ -138,6 +139,7 @@ work_run_unpack(struct plex_bytes in, struct plex_arena *arena,
         .state = plex_wire_bytes_in(pb->state),
         .message = plex_wire_bytes_in(pb->message),
         .started_ms = pb->started_ms,
+        .continued = pb->continued,
         .n_steps = pb->n_steps,
         .n_signals = pb->n_signals,
         .parked = pb->parked,

@@ -117,6 +117,25 @@ check "can be cancelled" 0 accepted "$plex" run cancel twice/c
 until_true "and ends" why_is twice/c is idle
 check "without the rest" 0 '^a$' cat "$work/c"
 
+"$plex" actor call epochs/e "{\"file\":\"$work/e\",\"left\":3}" \
+    >"$work/e.reply" 2>&1 &
+caller=$!
+until_true "a run that will begin anew waits" lines "$work/e" "3 "
+check "two signals come at once" 0 accepted "$plex" run signal epochs/e next 10
+check "the second is kept" 0 accepted "$plex" run signal epochs/e next 20
+until_true "it has begun anew twice" lines "$work/e" "3 2 1 "
+kill_worker
+until_true "after kill -9 it waits in its third round" \
+    why_is epochs/e waitsFor '^signal next'
+check "nothing was carried out again" 0 '^3 2 1 $' \
+    bash -c "tr '\n' ' ' <'$work/e'"
+check "it goes on" 0 accepted "$plex" run signal epochs/e next 30
+until_true "to the last round" lines "$work/e" "3 2 1 0 "
+check "and ends" 0 accepted "$plex" run signal epochs/e next 40
+wait $caller
+check "who called at the start has the reply, over the state of all rounds" 0 \
+    '"epochs":4,"sum":100' cat "$work/e.reply"
+
 "$plex" actor cast twice/d "{\"file\":\"$work/d\",\"ms\":3000}" >/dev/null
 until_true "a run is under way" why_is twice/d waitsFor '^sleep'
 cc -shared -fPIC -DNEWER -I sdk/c/include -o "$work/modules/flows.so" \

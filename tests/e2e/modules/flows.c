@@ -74,9 +74,44 @@ signals_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     return 0;
 }
 
+/* {"left":N,"file":F}: notes, waits for "next", and begins anew until nothing
+ * is left; the state counts, and what the signals bring is added up. */
+static int
+epochs_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    int64_t left = 0, sums[2] = {0, 0}; /* of epochs, of signals */
+    struct plex_value value;
+    struct note note;
+    char line[32], next[700];
+    int len;
+
+    (void)msg;
+    if (plex_json_text(ctx, "file", &note.file) != 1)
+        return plex_fail(ctx, "file is missing");
+    (void)plex_json_int(ctx, "left", &left);
+    (void)plex_state_get(ctx, sums, sizeof sums);
+    (void)snprintf(line, sizeof line, "%d", (int)left);
+    note.line = line;
+    if (plex_run(ctx, "note", note_effect, &note, NULL, NULL) != 0 ||
+        plex_wait_signal(ctx, "next", 0, &value) != 0)
+        return plex_fail(ctx, "cancelled");
+    sums[0]++;
+    sums[1] += atoi(value.data);
+    plex_state_put(ctx, sums, sizeof sums);
+    if (left == 0) {
+        plex_reply_json(ctx, "{\"epochs\":%d,\"sum\":%d}", (int)sums[0],
+                        (int)sums[1]);
+        return 0;
+    }
+    len = snprintf(next, sizeof next, "{\"left\":%d,\"file\":\"%s\"}",
+                   (int)left - 1, note.file);
+    return plex_continue_as_new(ctx, next, (size_t)len);
+}
+
 static const struct plex_behaviour behaviours[] = {
     {.name = "twice", .handle_call = twice_handle},
     {.name = "signals", .handle_call = signals_handle},
+    {.name = "epochs", .handle_call = epochs_handle},
     {0},
 };
 PLEX_MODULE(behaviours);

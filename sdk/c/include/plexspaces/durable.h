@@ -66,6 +66,8 @@ struct plex_durable_ops {
     void (*random)(struct plex_ctx *ctx, void *out, size_t len);
     void *(*keep)(struct plex_ctx *ctx, size_t size);
     void (*shield)(struct plex_ctx *ctx, bool on);
+    int (*continue_as_new)(struct plex_ctx *ctx, const void *payload,
+                           size_t len);
 };
 
 static inline void
@@ -196,6 +198,23 @@ plex_keep(struct plex_ctx *ctx, size_t size)
     if (ctx->ops->durable == NULL)
         return NULL;
     return ctx->ops->durable->keep(ctx, size);
+}
+
+/*
+ * Begin anew: return 0 after this, and the callback is called again as if the
+ * message had had this payload, over the state that was put, without the log
+ * that has grown. For runs that never end, or of very many steps. The run stays
+ * the same: who waits for its reply goes on waiting, signals that nobody has
+ * waited for yet are kept, and no other message comes between; futures of the
+ * log that is left come to nothing. Not with plex_reply() before, nor with
+ * events of an event-sourced actor. What plex_keep() gave is gone.
+ */
+static inline int
+plex_continue_as_new(struct plex_ctx *ctx, const void *payload, size_t len)
+{
+    if (ctx->ops->durable == NULL)
+        return PLEX_E_UNSUPPORTED;
+    return ctx->ops->durable->continue_as_new(ctx, payload, len);
 }
 
 /* -- sagas: undo in reverse order what was done -- */
