@@ -54,6 +54,24 @@ print(line, flush=True)
 PY
 }
 
+# One run of many effects: time and bytes of the journal per effect must not
+# grow with their number.
+long_rows()
+{
+    local steps before after start ms
+    for steps in 10 100 1000 5000; do
+        before=$(du -sb "$work/$store" | cut -f1)
+        start=$(date +%s%N)
+        "$bin/plexspaces" actor call "long/$steps" "{\"steps\":$steps}" \
+            --deadline-ms 60000 >/dev/null || exit 1
+        ms=$((($(date +%s%N) - start) / 1000000))
+        after=$(du -sb "$work/$store" | cut -f1)
+        printf '%-9s one run of %5d effects: %6d ms, %5d us and %5d bytes of files an effect\n' \
+            "$store" "$steps" "$ms" $((ms * 1000 / steps)) \
+            $(((after - before) / steps))
+    done
+}
+
 rows() # STORE [dev options...]
 {
     store=$1
@@ -65,6 +83,7 @@ rows() # STORE [dev options...]
     row "3 steps, 64 conns" 9000 30000 p99_us --type steps3 --connections 64
     row "9 steps, 64 conns" 4000 - p99_us --type steps9 --connections 64
     row "3 steps, 1 conn" - 1500 p50_us --type steps3 --connections 1 --keys 1
+    PLEXSPACES_SERVER=$suite_url long_rows
     suite_stop
 }
 

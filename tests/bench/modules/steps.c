@@ -15,6 +15,13 @@ effect(struct plex_ctx *ctx, void *arg)
 }
 
 static int
+long_effect(struct plex_ctx *ctx, void *arg)
+{
+    plex_effect_result(ctx, arg, 8 * sizeof(int64_t));
+    return 0;
+}
+
+static int
 steps_handle(struct plex_ctx *ctx, int64_t steps)
 {
     static const char *const names[] = {"one", "two",   "three", "four", "five",
@@ -49,10 +56,28 @@ STEPS(1)
 STEPS(3)
 STEPS(9)
 
+/* {"steps":N}: one run of N effects, each with a result of 64 bytes. */
+static int
+long_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    int64_t steps = 1, result[8] = {0};
+
+    (void)msg;
+    (void)plex_json_int(ctx, "steps", &steps);
+    for (int64_t i = 0; i < steps; i++) {
+        result[0] = i;
+        if (plex_run(ctx, "step", long_effect, result, NULL, NULL) != 0)
+            return plex_fail(ctx, "an effect failed");
+    }
+    plex_reply_json(ctx, "{\"steps\":%" PRId64 "}", steps);
+    return 0;
+}
+
 static const struct plex_behaviour behaviours[] = {
     {.name = "steps1", .handle_call = handle_1},
     {.name = "steps3", .handle_call = handle_3},
     {.name = "steps9", .handle_call = handle_9},
+    {.name = "long", .handle_call = long_handle},
     {0},
 };
 PLEX_MODULE(behaviours);
