@@ -213,6 +213,27 @@ break_it(struct side *side, void *arg)
     dist_break(side->dist->peers[0], "the test says so");
 }
 
+struct start_seen {
+    bool is;
+};
+
+static void
+start_look(struct side *side, void *arg)
+{
+    ((struct start_seen *)arg)->is = side->dist->peers[0]->starts != NULL;
+}
+
+/* The start has left a's runtime for the session to b. */
+static bool
+start_is_on_its_way(void *arg)
+{
+    struct start_seen seen = {false};
+
+    (void)arg;
+    side_run(&pair.a, start_look, &seen);
+    return seen.is;
+}
+
 static atomic_bool stalled, go_on;
 
 static void
@@ -288,6 +309,8 @@ START_TEST(a_start_that_is_lost_with_the_session_fails)
     const struct plex_ref one = pair_spawn(&pair.a, "worker", NULL);
     struct plex_task task = {.run = stall};
     struct asked asked = {0};
+    int64_t said;
+    bool left;
 
     atomic_store(&stalled, false);
     atomic_store(&go_on, false);
@@ -295,9 +318,12 @@ START_TEST(a_start_that_is_lost_with_the_session_fails)
     while (!atomic_load(&stalled))
         (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     pair_ask(&pair.a, one, SPAWN, "", &asked);
+    left = pair_until(start_is_on_its_way, NULL);
     side_run(&pair.a, break_it, NULL);
-    ck_assert_int_eq(pair_answer(&asked), -PLEX_UNAVAILABLE);
+    said = pair_answer(&asked);
     atomic_store(&go_on, true);
+    ck_assert(left);
+    ck_assert_int_eq(said, -PLEX_UNAVAILABLE);
     ck_assert(pair_until(is_open, NULL));
     ck_assert_int_eq(pair_call(&pair.a, one, SPAWN, ""), 0);
 }

@@ -376,6 +376,7 @@ live_result(struct runs *runs, struct runs_live *live,
 }
 
 struct stretch {
+    char script[128]; /* what goes out borrows its words */
     struct work_outcome outcome;
     struct work_output outputs[8];
     char names[8][8];
@@ -436,12 +437,12 @@ static void
 live_go(struct runs *runs, struct runs_live *live, struct stretch *s,
         bool settled, int64_t *state)
 {
-    char script[128], *save = NULL;
+    char *save = NULL;
     size_t i = 0;
 
     *state = live->start;
-    snprintf(script, sizeof script, "%s", live->script);
-    for (const char *word = strtok_r(script, " ", &save); word != NULL;
+    (void)snprintf(s->script, sizeof s->script, "%s", live->script);
+    for (const char *word = strtok_r(s->script, " ", &save); word != NULL;
          word = strtok_r(NULL, " ", &save)) {
         if (word[0] == 'i') {
             ++*state;
