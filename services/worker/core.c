@@ -40,25 +40,31 @@ work_core_create(const struct work_core_config *config)
  */
 
 static void
+item_drop(struct work_core *core, struct item *item)
+{
+    work_id_leave(core, item);
+    work_item_free(core, item);
+}
+
+static void
 items_free(struct work_core *core, struct item_list *items)
 {
     struct item *item;
 
     while ((item = TAILQ_FIRST(items)) != NULL) {
         TAILQ_REMOVE(items, item, link);
-        work_id_leave(core, item);
-        work_item_free(core, item);
+        item_drop(core, item);
     }
 }
 
 static void
 actor_free(struct work_core *core, struct actor *actor)
 {
-    if (actor->running != NULL) {
-        work_id_leave(core, actor->running);
-        work_item_free(core, actor->running);
-        actor->running = NULL;
-    }
+    if (actor->open != NULL && actor->open != actor->running)
+        item_drop(core, actor->open);
+    if (actor->running != NULL)
+        item_drop(core, actor->running);
+    actor->open = actor->running = NULL;
     items_free(core, &actor->mailbox);
     items_free(core, &actor->unreleased);
     while (!TAILQ_EMPTY(&actor->pends))
