@@ -252,10 +252,10 @@ work_facet_service_take(struct work_facet_service *service,
 {
     struct errand *errand;
 
+    if (service != NULL && signal->to.id == PLEX_SERVICE_TUPLES.id)
+        return work_tuple_bridge_take(service->tuples, signal);
     if (service == NULL || signal->kind != RT_SEND || signal->call == 0)
         return false;
-    if (signal->to.id == PLEX_SERVICE_TUPLES.id)
-        return work_tuple_bridge_take(service->tuples, signal);
     if ((signal->to.id != PLEX_SERVICE_KV.id &&
          signal->to.id != PLEX_SERVICE_HTTP.id))
         return false;

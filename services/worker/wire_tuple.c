@@ -3,6 +3,7 @@
 #include "common/wire.h"
 #include "services/tuplespace/client.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "plexspaces/tuplespace/v1/tuplespace.pb-c.h"
@@ -52,26 +53,37 @@ member(ProtobufCMessage *message, const char *name)
     return field == NULL ? NULL : (char *)message + field->offset;
 }
 
-static enum plex_status
-pack(ProtobufCMessage *message, const struct work_tuple_ask *ask,
-     struct plex_arena *arena, struct plex_bytes *out, uint64_t *timeout_ms,
-     struct plex_err *err)
+/* A take that waits may find its actor gone when a tuple comes: it is claimed,
+ * so that it can be given back. */
+static bool
+claim_set(ProtobufCMessage *message, const struct work_tuple_ask *ask,
+          struct plex_arena *arena)
 {
-    const uint64_t *wait = member(message, "timeout_ms");
-    ProtobufCBinaryData *id = member(message, "request_id");
-    char **ns = member(message, "namespace");
+    Plexspaces__Tuplespace__V1__ReadRequest *read = (void *)message;
+    Plexspaces__Tuplespace__V1__Claim *made;
+
+    if (ask->method != METHOD(TAKE) || ask->owner.len == 0 ||
+        read->timeout_ms == 0 || read->claim != NULL ||
+        read->request_id.len > 0 || read->transaction_id != 0)
+        return false;
+    made = plex_arena_alloc(arena, sizeof *made);
+    if (made == NULL)
+        return false; /* then there is no room to pack it either */
+    plexspaces__tuplespace__v1__claim__init(made);
+    made->owner = (char *)(uintptr_t)ask->owner.data;
+    made->turn = ask->turn;
+    made->lease_ms = ask->lease_ms;
+    read->claim = made;
+    read->request_id = plex_wire_bytes(ask->own_id);
+    return true;
+}
+
+static enum plex_status
+packed(const ProtobufCMessage *message, struct plex_arena *arena,
+       struct plex_bytes *out, struct plex_err *err)
+{
     uint8_t *bytes;
 
-    *timeout_ms = wait == NULL ? 0 : *wait;
-    if (*timeout_ms > TUPLE_WAIT_MAX_MS)
-        return plex_err_set(err, PLEX_INVALID,
-                            "timeout_ms is over %d, which is an hour",
-                            TUPLE_WAIT_MAX_MS);
-    if (ns != NULL && (*ns)[0] != '\0')
-        return plex_err_set(err, PLEX_INVALID,
-                            "namespace is the actor's own, leave it out");
-    if (id != NULL && ask->id.len > 0)
-        *id = plex_wire_bytes(ask->id);
     out->len = protobuf_c_message_get_packed_size(message);
     bytes = plex_arena_alloc(arena, out->len + 1);
     if (bytes == NULL)
@@ -81,10 +93,32 @@ pack(ProtobufCMessage *message, const struct work_tuple_ask *ask,
     return PLEX_OK;
 }
 
+static enum plex_status
+pack(ProtobufCMessage *message, const struct work_tuple_ask *ask,
+     struct plex_arena *arena, struct work_tuple_packed *out,
+     struct plex_err *err)
+{
+    const uint64_t *wait = member(message, "timeout_ms");
+    ProtobufCBinaryData *id = member(message, "request_id");
+    char **ns = member(message, "namespace");
+
+    out->timeout_ms = wait == NULL ? 0 : *wait;
+    if (out->timeout_ms > TUPLE_WAIT_MAX_MS)
+        return plex_err_set(err, PLEX_INVALID,
+                            "timeout_ms is over %d, which is an hour",
+                            TUPLE_WAIT_MAX_MS);
+    if (ns != NULL && (*ns)[0] != '\0')
+        return plex_err_set(err, PLEX_INVALID,
+                            "namespace is the actor's own, leave it out");
+    if (id != NULL && ask->id.len > 0)
+        *id = plex_wire_bytes(ask->id);
+    out->claimed = claim_set(message, ask, arena);
+    return packed(message, arena, &out->bytes, err);
+}
+
 enum plex_status
 work_tuple_pack(const struct work_tuple_ask *ask, struct plex_arena *arena,
-                struct plex_bytes *out, uint64_t *timeout_ms,
-                struct plex_err *err)
+                struct work_tuple_packed *out, struct plex_err *err)
 {
     const struct method *method = find(ask->method);
     ProtobufCMessage *message = NULL;
@@ -103,9 +137,70 @@ work_tuple_pack(const struct work_tuple_ask *ask, struct plex_arena *arena,
                             wrong.text, wrong.position);
     if (plex_json_to_pb_as(&tspace_json_form, json, method->in, arena, &message,
                            err) == PLEX_OK)
-        err->status = pack(message, ask, arena, out, timeout_ms, err);
+        err->status = pack(message, ask, arena, out, err);
     json_decref(json);
     return err->status;
+}
+
+enum plex_status
+work_tuple_pack_claim(const struct work_tuple_ask *ask,
+                      struct plex_arena *arena, struct plex_bytes *out,
+                      struct plex_err *err)
+{
+    Plexspaces__Tuplespace__V1__ClaimRequest request =
+        PLEXSPACES__TUPLESPACE__V1__CLAIM_REQUEST__INIT;
+
+    request.owner = (char *)(uintptr_t)ask->owner.data;
+    request.turn = ask->turn;
+    return packed(&request.base, arena, out, err);
+}
+
+/* -- giving back ----------------------------------------------------------- */
+
+bool
+work_tuple_some(const char *answer)
+{
+    static const char none[] = "{\"tuples\":[]";
+
+    return strncmp(answer, none, sizeof none - 1) != 0;
+}
+
+/* Numbers of 64 bits are texts in JSON. */
+static uint64_t
+number_of(const json_t *json)
+{
+    return json_is_string(json) ? strtoull(json_string_value(json), NULL, 10)
+                                : (uint64_t)json_integer_value(json);
+}
+
+char *
+work_tuple_again(struct plex_bytes request, const char *answer, size_t i,
+                 uint64_t wall_ms)
+{
+    json_t *asked =
+        json_loadb((const char *)request.data, request.len, 0, NULL);
+    json_t *got = json_loads(answer, 0, NULL), *write = NULL;
+    json_t *tuple = json_array_get(json_object_get(got, "tuples"), i);
+    const uint64_t expires = number_of(json_object_get(tuple, "expires_ms"));
+    char *text = NULL;
+
+    if (tuple != NULL && (expires == 0 || expires > wall_ms) &&
+        json_object_get(asked, "claim") == NULL &&
+        json_object_get(asked, "transaction_id") == NULL) {
+        write = json_pack("{s:O, s:[{s:O}], s:O*, s:O*}", "space",
+                          json_object_get(asked, "space"), "tuples", "fields",
+                          json_object_get(tuple, "fields"), "owner",
+                          json_object_get(tuple, "owner"), "metadata",
+                          json_object_get(tuple, "metadata"));
+        if (expires > 0)
+            (void)json_object_set_new(
+                write, "ttl_ms", json_integer((json_int_t)(expires - wall_ms)));
+        text = json_dumps(write, JSON_COMPACT);
+    }
+    json_decref(write);
+    json_decref(got);
+    json_decref(asked);
+    return text;
 }
 
 enum plex_status

@@ -41,10 +41,12 @@ enum {
 /* What goes to the worker, in its memory: this, tenant, namespace, JSON. */
 struct plex_tuple_wire {
     uint32_t method, tenant_len, ns_len, json_len;
-    uint32_t id_len, spare;
+    uint32_t id_len;
+    uint32_t marks; /* 1: what has arrived is marked, below */
     uint8_t id[16];
 };
-/* And back: this, JSON or the reason. */
+/* And back: this, JSON or the reason, and two bytes: 0, and one that is set to
+ * 1 when it has arrived. What ends without that is given back to the space. */
 struct plex_tuple_wire_answer {
     int32_t status;
     uint32_t len;
@@ -64,7 +66,7 @@ plex_tuple_do(struct plex_ctx *ctx, const struct plex_tuple_op *op,
               struct plex_value *out)
 {
     const char *tenant, *ns, *type;
-    struct plex_tuple_wire wire = {.method = op->method};
+    struct plex_tuple_wire wire = {.method = op->method, .marks = 1};
     struct plex_tuple_wire_answer back;
     struct plex_msg answer;
     unsigned char *bytes, *at;
@@ -112,6 +114,8 @@ plex_tuple_do(struct plex_ctx *ctx, const struct plex_tuple_op *op,
         return PLEX_E_UNSUPPORTED;
     out->data = (const char *)answer.payload + sizeof back;
     out->len = back.len;
+    if (answer.len >= sizeof back + back.len + 2)
+        ((char *)(uintptr_t)out->data)[back.len + 1] = 1;
     return back.status;
 }
 

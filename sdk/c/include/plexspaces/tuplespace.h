@@ -46,8 +46,10 @@ plex_tuple_rd(struct plex_ctx *ctx, const char *space, const char *pattern,
     return plex_tuple_get(ctx, PLEX_TUPLE_READ, space, pattern, timeout_ms,
                           fields);
 }
-/* in, and with timeout_ms 0 inp. A tuple that comes to an actor whose worker
- * dies just then is lost, unless plex_tuple_once() or a claim asks for it. */
+/* in, and with timeout_ms 0 inp. A process that ends while it waits takes
+ * nothing, and what it has not read yet goes back. A tuple that comes to an
+ * actor whose worker dies just then can be lost, unless plex_tuple_once() or a
+ * claim asks for it. */
 static inline int
 plex_tuple_in(struct plex_ctx *ctx, const char *space, const char *pattern,
               uint64_t timeout_ms, struct plex_value *fields)
