@@ -20,6 +20,10 @@ struct history_config {
 struct at_config {
     uint64_t sequence;
     const char *time;
+    struct past_code code;
+};
+struct diff_config {
+    struct past_code code;
 };
 
 const struct plex_option cli_history_options[] = {
@@ -34,6 +38,19 @@ const struct plex_option cli_at_options[] = {
      "after this turn", 0, 0},
     {"time", PLEX_OPTION_STRING, offsetof(struct at_config, time), "",
      "at this time: ms since 1970, or UTC as 2026-01-31T12:00:00Z", 0, 0},
+    {"module", PLEX_OPTION_STRING, offsetof(struct at_config, code.module), "",
+     "file of the code, for a state that is made of events", 0, 0},
+    {"behaviour", PLEX_OPTION_STRING,
+     offsetof(struct at_config, code.behaviour), "",
+     "in that file; empty: called like the type", 0, 0},
+    {0},
+};
+const struct plex_option cli_diff_options[] = {
+    {"module", PLEX_OPTION_STRING, offsetof(struct diff_config, code.module),
+     "", "file of the code, for a state that is made of events", 0, 0},
+    {"behaviour", PLEX_OPTION_STRING,
+     offsetof(struct diff_config, code.behaviour), "",
+     "in that file; empty: called like the type", 0, 0},
     {0},
 };
 
@@ -42,6 +59,7 @@ static const struct print_column history_columns[] = {
     {"TIME", "time", PRINT_TEXT, NULL},
     {"MESSAGE", "message", PRINT_TEXT, NULL},
     {"REPLY", "reply", PRINT_TEXT, NULL},
+    {"EVENTS", "events", PRINT_TEXT, NULL},
     {"STATE", "state", PRINT_TEXT, NULL},
     {0},
 };
@@ -68,6 +86,28 @@ shorten(json_t *view, const char *field)
         memcpy(text + ROW_TEXT_MAX - 3, "...", 4);
     json_object_set_new(view, field, json_string(text));
     free(text);
+}
+
+/* Events by their types. */
+static void
+events_shorten(json_t *view)
+{
+    char text[ROW_TEXT_MAX + 1] = "";
+    const json_t *event;
+    size_t i, len = 0;
+
+    json_array_foreach(json_object_get(view, "events"), i, event)
+    {
+        const char *type = json_string_value(json_object_get(event, "type"));
+
+        if (len + strlen(type) + 6 > sizeof text) {
+            len += (size_t)snprintf(text + len, sizeof text - len, "...");
+            break;
+        }
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s",
+                                i > 0 ? ", " : "", type);
+    }
+    json_object_set_new(view, "events", json_string(text));
 }
 
 static enum plex_status
@@ -104,6 +144,7 @@ history_print(const struct cli *cli, json_t *views, const json_t *reply)
     }
     json_array_foreach(views, i, view)
     {
+        events_shorten(view);
         shorten(view, "reply");
         shorten(view, "state");
         shorten(view, "message");
@@ -228,7 +269,8 @@ cli_actor_at(const struct cli *cli, const struct cli_args *args,
         return cli_fail(&err);
     plex_arena_init(&arena, PAST_ARENA);
     if (past_at(cli, actor, at->sequence, time_ms, &arena, &was, &err) !=
-        PLEX_OK) {
+            PLEX_OK ||
+        past_rebuild(cli, actor, &at->code, &arena, &was, &err) != PLEX_OK) {
         code = cli_fail(&err);
     } else {
         view = was_view(actor, &was);
@@ -341,7 +383,7 @@ diff_print(const struct cli *cli, const json_t *rows)
 
 static enum plex_status
 state_at(const struct cli *cli, const char *actor, const char *sequence,
-         json_t **out, struct plex_err *err)
+         const struct past_code *code, json_t **out, struct plex_err *err)
 {
     struct journal_was was;
     struct plex_arena arena;
@@ -358,6 +400,8 @@ state_at(const struct cli *cli, const char *actor, const char *sequence,
     plex_arena_init(&arena, PAST_ARENA);
     status = past_at(cli, actor, turn, 0, &arena, &was, err);
     if (status == PLEX_OK)
+        status = past_rebuild(cli, actor, code, &arena, &was, err);
+    if (status == PLEX_OK)
         *out = past_view_state(was.has_state, was.state, was.schema_version);
     plex_arena_fini(&arena);
     return status;
@@ -367,15 +411,15 @@ int
 cli_actor_diff(const struct cli *cli, const struct cli_args *args,
                const void *config)
 {
+    const struct past_code *with = &((const struct diff_config *)config)->code;
     char actor[PLEX_ACTOR_NAME_MAX + 1];
     json_t *from = NULL, *to = NULL, *rows;
     struct plex_err err;
     int code = 0;
 
-    (void)config;
     if (past_actor(args->values[0], actor, &err) != PLEX_OK ||
-        state_at(cli, actor, args->values[1], &from, &err) != PLEX_OK ||
-        state_at(cli, actor, args->values[2], &to, &err) != PLEX_OK) {
+        state_at(cli, actor, args->values[1], with, &from, &err) != PLEX_OK ||
+        state_at(cli, actor, args->values[2], with, &to, &err) != PLEX_OK) {
         code = cli_fail(&err);
     } else {
         rows = json_array();

@@ -305,7 +305,7 @@ reply_view(struct plex_bytes packed)
 json_t *
 past_view_turn(const struct journal_past_turn *turn)
 {
-    json_t *view = json_object();
+    json_t *view = json_object(), *events;
 
     json_object_set_new(view, "sequence", json_integer((json_int_t)turn->seq));
     json_object_set_new(view, "time", past_view_time(turn->at_ms));
@@ -315,5 +315,8 @@ past_view_turn(const struct journal_past_turn *turn)
         json_object_set_new(
             view, "state",
             past_view_state(true, turn->state, turn->schema_version));
+    events = past_view_events(turn->record);
+    if (events != NULL)
+        json_object_set_new(view, "events", events);
     return view;
 }

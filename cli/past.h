@@ -19,6 +19,7 @@ cli_past_fn cli_backup_create, cli_backup_list, cli_backup_restore;
 
 extern const struct plex_option cli_history_options[];
 extern const struct plex_option cli_at_options[];
+extern const struct plex_option cli_diff_options[];
 extern const struct plex_option cli_replay_options[];
 extern const struct plex_option cli_upgrade_options[];
 
@@ -31,7 +32,7 @@ extern const struct plex_option cli_upgrade_options[];
      "its state after a turn, or at a time, beside the live one", \
      cli_at_options, cli_actor_at}, \
     {"actor", "diff", "ACTOR TURN TURN", 3, 3, \
-     "what differs between its states after two turns", NULL, \
+     "what differs between its states after two turns", cli_diff_options, \
      cli_actor_diff}, \
     {"actor", "export", "ACTOR FILE", 2, 2, \
      "write its journal to a file, for replay", NULL, cli_actor_export}
@@ -78,7 +79,25 @@ PLEX_MUST_USE enum plex_status past_at(const struct cli *cli, const char *actor,
                                        struct journal_was *was,
                                        struct plex_err *err);
 
+/* -- states that only the code can make: rebuild.c -- */
+
+/* The code of an event-sourced actor. */
+struct past_code {
+    const char *module;    /* its file; "": none is named */
+    const char *behaviour; /* "": it is called like the type */
+};
+/* Go through the events between the state in `was` and its turn, with the code,
+ * in a process of its own: `was` has the state of the turn afterwards. Does
+ * nothing where there are none. PLEX_INVALID: there are, and no code is named.
+ */
+PLEX_MUST_USE enum plex_status past_rebuild(
+    const struct cli *cli, const char *actor, const struct past_code *code,
+    struct plex_arena *arena, struct journal_was *was, struct plex_err *err);
+
 /* -- as JSON that can be read; new references -- */
+
+/* The events in the record of a turn, as an array; NULL: it has none. */
+json_t *past_view_events(struct plex_bytes record);
 
 /* JSON as it is, text as a string, other bytes as {"base64": ...}. */
 json_t *past_view_bytes(struct plex_bytes bytes);

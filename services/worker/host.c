@@ -445,7 +445,7 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
               const struct work_action *run)
 {
     const bool begins =
-        run->run.how == WORK_RUN_MESSAGE || run->run.how == WORK_RUN_REPLAY;
+        run->run.how != WORK_RUN_RESULT && run->run.how != WORK_RUN_CONTINUE;
     struct hosted *hosted = find(host, run->run.activation);
 
     if (hosted == NULL) {
