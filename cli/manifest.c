@@ -19,6 +19,7 @@ enum field_type {
     FIELD_LIST,   /* of objects of `fields` */
     FIELD_MAP,    /* of texts, free keys */
     FIELD_JSON,   /* anything; its JSON, as a text */
+    FIELD_TEXTS,  /* a list of texts */
 };
 
 struct field {
@@ -54,6 +55,29 @@ static const struct field type_fields[] = {
     {"resources", FIELD_OBJECT, false, resource_fields},
     {0},
 };
+static const struct field affinity_fields[] = {
+    {"apart", FIELD_BOOL, false, NULL},
+    {"actor", FIELD_TEXT, false, NULL},
+    {"mark", FIELD_TEXT, false, NULL},
+    {"value", FIELD_TEXT, false, NULL},
+    {0},
+};
+static const struct field placement_fields[] = {
+    {"profile", FIELD_TEXT, false, NULL},
+    {"cpu_cores", FIELD_NUMBER, false, NULL},
+    {"memory_bytes", FIELD_INTEGER, false, NULL},
+    {"disk_bytes", FIELD_INTEGER, false, NULL},
+    {"io_bytes", FIELD_INTEGER, false, NULL},
+    {"network_bytes", FIELD_INTEGER, false, NULL},
+    {"gpus", FIELD_INTEGER, false, NULL},
+    {"labels", FIELD_MAP, false, NULL},
+    {"preferred_nodes", FIELD_TEXTS, false, NULL},
+    {"avoided_nodes", FIELD_TEXTS, false, NULL},
+    {"affinity", FIELD_LIST, false, affinity_fields},
+    {"strategy", FIELD_TEXT, false, NULL},
+    {"marks", FIELD_MAP, false, NULL},
+    {0},
+};
 /* A child may be a supervisor, and so on: the reader bounds the depth. */
 static const struct field supervisor_fields[10];
 static const struct field child_fields[] = {
@@ -68,6 +92,7 @@ static const struct field child_fields[] = {
     {"shutdown", FIELD_TEXT, false, NULL},
     {"significant", FIELD_BOOL, false, NULL},
     {"node", FIELD_TEXT, false, NULL},
+    {"placement", FIELD_OBJECT, false, placement_fields},
     {"child_id", FIELD_TEXT, false, NULL, "id"},
     {"shutdown_timeout", FIELD_TEXT, false, NULL, "shutdown"},
     {0},
@@ -279,6 +304,33 @@ read_list(struct reader *reader, yaml_node_t *node, const char *what,
     return status;
 }
 
+static enum plex_status
+read_texts(struct reader *reader, const yaml_node_t *node, const char *what,
+           json_t **out, struct plex_err *err)
+{
+    enum plex_status status = PLEX_OK;
+    json_t *value;
+
+    if (node->type != YAML_SEQUENCE_NODE)
+        return wrong_type(reader, node, what, "a list", err);
+    *out = json_array();
+    for (yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top && status == PLEX_OK; item++) {
+        const yaml_node_t *one =
+            yaml_document_get_node(&reader->document, *item);
+
+        if (++reader->visited > MANIFEST_NODES_MAX)
+            status = offence(reader, one, err, "too many values, at ", what);
+        else
+            status = read_text(reader, one, what, &value, err);
+        if (status == PLEX_OK)
+            (void)json_array_append_new(*out, value);
+    }
+    if (status != PLEX_OK)
+        json_decref(*out);
+    return status;
+}
+
 /* What YAML says as JSON: a plain scalar that is a JSON value is that. */
 static enum plex_status
 json_of(struct reader *reader, yaml_node_t *node, const char *what,
@@ -376,6 +428,8 @@ read_field(struct reader *reader, yaml_node_t *node, const char *what,
         return read_map(reader, node, what, out, err);
     case FIELD_JSON:
         return read_json(reader, node, what, out, err);
+    case FIELD_TEXTS:
+        return read_texts(reader, node, what, out, err);
     }
     return PLEX_INTERNAL;
 }

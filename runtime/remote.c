@@ -140,7 +140,7 @@ msg_in(struct rt_exec *exec, const struct rt_signal *signal)
 }
 
 /* A spawn that another node asked for. */
-static void
+static struct plex_ref
 spawn_in(struct rt_exec *exec, const struct rt_signal *signal)
 {
     struct rt *rt = exec->rt;
@@ -171,6 +171,17 @@ spawn_in(struct rt_exec *exec, const struct rt_signal *signal)
                          behaviour == NULL
                              ? "no such behaviour"
                              : plex_status_text((enum plex_status) - status));
+    return ref;
+}
+
+struct plex_ref
+rt_deliver_start(struct rt *rt, const struct rt_signal *signal)
+{
+    struct rt_exec *exec = rt_outside_enter(rt);
+    struct plex_ref ref = spawn_in(exec, signal);
+
+    rt_outside_leave(exec);
+    return ref;
 }
 
 void
@@ -186,7 +197,7 @@ rt_deliver(struct rt *rt, const struct rt_signal *signal)
     if (signal->kind == RT_JOIN || signal->kind == RT_LEAVE) {
         rt_group_remote(exec, signal);
     } else if (signal->kind == RT_SPAWN) {
-        spawn_in(exec, signal);
+        (void)spawn_in(exec, signal);
     } else if ((msg = msg_in(exec, signal)) != NULL) {
         if (to.id == 0 && signal->name != NULL && signal->name[0] != '\0') {
             uint32_t scope = rt_scope_of(rt, signal->where);

@@ -116,6 +116,9 @@ struct rt_signal {
 };
 /* A signal from another node, in the order in which that node sent them. */
 void rt_deliver(struct rt *rt, const struct rt_signal *signal);
+/* The same for a SPAWN, also one of this node's own: the process, none if it
+ * could not be made. The spawner hears of both. */
+struct plex_ref rt_deliver_start(struct rt *rt, const struct rt_signal *signal);
 /* Everything that is linked to, monitors, or waits for a process there gets
  * "noconnection"; group members there leave. */
 void rt_node_down(struct rt *rt, uint64_t node);

@@ -6,19 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The default one falls through switch labels in a way clang dislikes. */
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
+
 struct worker {
     struct worker *next;
     char *node_id;
     uint64_t incarnation;
-    bool draining;
-    struct place_amounts capacity, reserved;
+    bool draining, waiting;
+    struct place_amounts capacity;
+    /* Wide enough for all that may be reserved: it never overflows. */
+    unsigned __int128 reserved[PLACE_RESOURCES];
     struct place_label *labels;
     size_t n_labels;
     struct place_resident *residents; /* of place_book_workers() */
     size_t n_residents;
 };
 struct reservation {
-    struct reservation *next;
+    UT_hash_handle hh; /* in the order in which they were made */
     char *request_id, *actor;
     struct place_label *marks;
     size_t n_marks;
@@ -29,7 +35,9 @@ struct reservation {
 struct place_book {
     struct place_book_config config;
     struct worker *workers, **workers_tail;
-    struct reservation *reservations;
+    struct reservation *reservations; /* by request id */
+    uint64_t due_ns;                  /* no reservation runs out before */
+    bool due_known;
     uint32_t n_workers, n_reservations;
     struct place_candidate *candidates; /* scratch */
     struct place_resident *residents;   /* scratch */
@@ -88,67 +96,98 @@ labels_check(const struct place_label *labels, size_t n, struct plex_err *err)
 
 /* -- sums ------------------------------------------------------------------ */
 
-/* Sums stop at the largest number; a capacity without a limit has no sum. */
 static void
-add(struct place_amounts *to, const struct place_amounts *amounts)
+add(struct worker *worker, const struct place_amounts *amounts)
 {
     for (size_t i = 0; i < PLACE_RESOURCES; i++)
-        if (__builtin_add_overflow(to->of[i], amounts->of[i], &to->of[i]))
-            to->of[i] = UINT64_MAX;
+        worker->reserved[i] += amounts->of[i];
 }
 
-/* Anew rather than by subtraction: a sum that stopped cannot be undone. */
 static void
-sum(struct place_book *book, struct worker *worker)
+subtract(struct worker *worker, const struct place_amounts *amounts)
 {
-    worker->reserved = (struct place_amounts){{0}};
-    for (const struct reservation *held = book->reservations; held != NULL;
-         held = held->next)
-        if (held->worker == worker)
-            add(&worker->reserved, &held->amounts);
+    for (size_t i = 0; i < PLACE_RESOURCES; i++)
+        worker->reserved[i] -= amounts->of[i];
+}
+
+static struct place_amounts
+reserved_of(const struct worker *worker)
+{
+    struct place_amounts amounts;
+
+    for (size_t i = 0; i < PLACE_RESOURCES; i++)
+        amounts.of[i] = worker->reserved[i] > UINT64_MAX
+                            ? UINT64_MAX
+                            : (uint64_t)worker->reserved[i];
+    return amounts;
 }
 
 /* -- reservations ---------------------------------------------------------- */
 
-static struct reservation **
-find(struct reservation *const *from, const char *request_id)
+static struct reservation *
+find(const struct place_book *book, const char *request_id)
 {
-    struct reservation **at = (struct reservation **)(uintptr_t)from;
+    struct reservation *held;
 
-    while (*at != NULL && strcmp((*at)->request_id, request_id) != 0)
-        at = &(*at)->next;
-    return at;
+    HASH_FIND_STR(book->reservations, request_id, held);
+    return held;
 }
 
 static void
-reservation_free(struct reservation *held)
+until_set(struct place_book *book, struct reservation *held, uint64_t until_ns)
 {
+    if (held->until_ns == book->due_ns && until_ns > held->until_ns)
+        book->due_known = false;
+    held->until_ns = until_ns;
+    if (until_ns < book->due_ns)
+        book->due_ns = until_ns;
+}
+
+static void
+drop(struct place_book *book, struct reservation *held)
+{
+    subtract(held->worker, &held->amounts);
+    HASH_DEL(book->reservations, held);
+    book->n_reservations--;
+    if (held->until_ns == book->due_ns)
+        book->due_known = false;
     labels_free(held->marks, held->n_marks);
     free(held->request_id);
     free(held->actor);
     free(held);
 }
 
-/* Without what it leaves free: sum() follows. */
-static void
-drop(struct place_book *book, struct reservation **at)
+static struct reservation *
+reservation_add(struct place_book *book, const struct place_holding *of,
+                struct worker *worker)
 {
-    struct reservation *held = *at;
+    struct reservation *held = plex_calloc(1, sizeof *held);
 
-    *at = held->next;
-    book->n_reservations--;
-    reservation_free(held);
+    held->request_id = plex_strdup(of->request_id);
+    held->actor = plex_strdup(of->actor);
+    held->marks = labels_copy(of->marks, of->n_marks);
+    held->n_marks = of->n_marks;
+    held->amounts = of->amounts;
+    held->worker = worker;
+    held->until_ns = UINT64_MAX;
+    HASH_ADD_KEYPTR(hh, book->reservations, held->request_id,
+                    strlen(held->request_id), held);
+    book->n_reservations++;
+    add(worker, &held->amounts);
+    return held;
 }
 
+/* Those that run, or all. */
 static void
-strip(struct place_book *book, struct worker *worker)
+strip(struct place_book *book, const struct worker *worker, bool all)
 {
-    for (struct reservation **at = &book->reservations; *at != NULL;)
-        if ((*at)->worker == worker)
-            drop(book, at);
-        else
-            at = &(*at)->next;
-    worker->reserved = (struct place_amounts){{0}};
+    struct reservation *held, *next;
+
+    HASH_ITER(hh, book->reservations, held, next)
+    {
+        if (held->worker == worker && (all || held->until_ns == UINT64_MAX))
+            drop(book, held);
+    }
 }
 
 /* -- workers --------------------------------------------------------------- */
@@ -195,13 +234,14 @@ place_book_worker(struct place_book *book,
         book->workers_tail = &worker->next;
         book->n_workers++;
     } else if (worker->incarnation != capacity->incarnation) {
-        strip(book, worker);
+        strip(book, worker, true);
     }
     labels_free(worker->labels, worker->n_labels);
     worker->labels = labels_copy(capacity->labels, capacity->n_labels);
     worker->n_labels = capacity->n_labels;
     worker->incarnation = capacity->incarnation;
     worker->draining = capacity->draining;
+    worker->waiting = capacity->waiting;
     worker->capacity = capacity->amounts;
     return PLEX_OK;
 }
@@ -214,7 +254,7 @@ place_book_worker_gone(struct place_book *book, const char *node_id)
 
     if (worker == NULL)
         return;
-    strip(book, worker);
+    strip(book, worker, true);
     *at = worker->next;
     if (book->workers_tail == &worker->next)
         book->workers_tail = at;
@@ -231,7 +271,7 @@ residents_fill(struct place_book *book)
     book->residents = plex_reallocarray(
         book->residents, book->n_reservations + 1, sizeof *book->residents);
     for (struct reservation *held = book->reservations; held != NULL;
-         held = held->next)
+         held = held->hh.next)
         held->worker->n_residents++;
     free_from = book->residents;
     for (struct worker *worker = book->workers; worker != NULL;
@@ -241,7 +281,7 @@ residents_fill(struct place_book *book)
         worker->n_residents = 0;
     }
     for (struct reservation *held = book->reservations; held != NULL;
-         held = held->next)
+         held = held->hh.next)
         held->worker->residents[held->worker->n_residents++] =
             (struct place_resident){held->actor, held->marks, held->n_marks};
 }
@@ -259,9 +299,11 @@ place_book_workers(struct place_book *book, size_t *n)
          worker = worker->next) {
         book->candidates[i++] = (struct place_candidate){
             .node_id = worker->node_id,
-            .ready = !worker->draining,
+            .ready = !worker->draining && !worker->waiting &&
+                     (book->config.held_max == 0 ||
+                      worker->n_residents < book->config.held_max),
             .capacity = worker->capacity,
-            .reserved = worker->reserved,
+            .reserved = reserved_of(worker),
             .labels = worker->labels,
             .n_labels = worker->n_labels,
             .residents = worker->residents,
@@ -275,20 +317,35 @@ place_book_workers(struct place_book *book, size_t *n)
 /* -- reserving ------------------------------------------------------------- */
 
 static enum plex_status
-ask_check(const struct place_ask *ask, struct plex_err *err)
+holding_check(const struct place_holding *of, struct plex_err *err)
 {
-    if (name_check("request_id", ask->request_id, true, err) != PLEX_OK ||
-        name_check("actor", ask->actor, false, err) != PLEX_OK ||
-        labels_check(ask->marks, ask->n_marks, err) != PLEX_OK)
+    if (name_check("request_id", of->request_id, true, err) != PLEX_OK ||
+        name_check("actor", of->actor, false, err) != PLEX_OK ||
+        labels_check(of->marks, of->n_marks, err) != PLEX_OK)
         return err->status;
     return PLEX_OK;
+}
+
+static enum plex_status
+room_check(const struct place_book *book, struct plex_err *err)
+{
+    if (book->n_reservations < book->config.reservations_max)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_LIMIT,
+                        "there are %" PRIu32 " reservations already",
+                        book->n_reservations);
 }
 
 static void
 held_set(const struct reservation *held, bool again, struct place_held *out)
 {
-    *out = (struct place_held){held->worker->node_id, held->worker->incarnation,
-                               again};
+    *out = (struct place_held){
+        .node_id = held->worker->node_id,
+        .incarnation = held->worker->incarnation,
+        .again = again,
+        .runs = held->until_ns == UINT64_MAX,
+        .amounts = held->amounts,
+    };
 }
 
 /* Sets *out to the worker that fits. */
@@ -317,13 +374,17 @@ renew(struct place_book *book, struct reservation *held,
         return plex_err_set(err, PLEX_MISMATCH,
                             "request %.80s has reserved something else",
                             ask->request_id);
+    if (held->until_ns == UINT64_MAX) { /* it runs there */
+        held_set(held, true, out);
+        return PLEX_OK;
+    }
     if (from->draining && choose(book, ask, &to, &none) != PLEX_OK)
         to = from; /* better there than nowhere */
     held->worker = to;
-    held->until_ns = ask->until_ns;
+    until_set(book, held, ask->until_ns);
     if (to != from) {
-        sum(book, from);
-        sum(book, to);
+        subtract(from, &held->amounts);
+        add(to, &held->amounts);
     }
     held_set(held, to == from, out);
     return PLEX_OK;
@@ -333,41 +394,84 @@ enum plex_status
 place_book_reserve(struct place_book *book, const struct place_ask *ask,
                    struct place_held *out, struct plex_err *err)
 {
+    const struct place_holding of = {
+        .request_id = ask->request_id,
+        .actor = ask->actor,
+        .marks = ask->marks,
+        .n_marks = ask->n_marks,
+        .amounts = ask->need.amounts,
+    };
     struct reservation *held;
     struct worker *worker;
 
-    if (ask_check(ask, err) != PLEX_OK)
+    if (holding_check(&of, err) != PLEX_OK)
         return err->status;
-    held = *find(&book->reservations, ask->request_id);
+    held = find(book, ask->request_id);
     if (held != NULL)
         return renew(book, held, ask, out, err);
-    if (book->n_reservations == book->config.reservations_max)
-        return plex_err_set(err, PLEX_LIMIT,
-                            "there are %" PRIu32 " reservations already",
-                            book->n_reservations);
-    if (choose(book, ask, &worker, err) != PLEX_OK)
+    if (room_check(book, err) != PLEX_OK ||
+        choose(book, ask, &worker, err) != PLEX_OK)
         return err->status;
-    held = plex_calloc(1, sizeof *held);
-    held->request_id = plex_strdup(ask->request_id);
-    held->actor = plex_strdup(ask->actor);
-    held->marks = labels_copy(ask->marks, ask->n_marks);
-    held->n_marks = ask->n_marks;
-    held->amounts = ask->need.amounts;
-    held->worker = worker;
-    held->until_ns = ask->until_ns;
-    held->next = book->reservations;
-    book->reservations = held;
-    book->n_reservations++;
-    add(&worker->reserved, &held->amounts);
+    held = reservation_add(book, &of, worker);
+    until_set(book, held, ask->until_ns);
     held_set(held, false, out);
     return PLEX_OK;
+}
+
+enum plex_status
+place_book_hold(struct place_book *book, const char *node_id,
+                const struct place_holding *holding, struct plex_err *err)
+{
+    struct worker *worker = *worker_at(book, node_id);
+    struct reservation *held;
+
+    if (worker == NULL)
+        return plex_err_set(err, PLEX_NOT_FOUND,
+                            "no worker \"%.64s\" has said what it can hold",
+                            node_id);
+    if (holding_check(holding, err) != PLEX_OK)
+        return err->status;
+    held = find(book, holding->request_id);
+    if (held != NULL)
+        drop(book, held);
+    if (room_check(book, err) != PLEX_OK)
+        return err->status;
+    (void)reservation_add(book, holding, worker);
+    return PLEX_OK;
+}
+
+void
+place_book_forget(struct place_book *book, const char *node_id)
+{
+    const struct worker *worker = *worker_at(book, node_id);
+
+    if (worker != NULL)
+        strip(book, worker, false);
+}
+
+void
+place_book_drain(struct place_book *book, const char *node_id)
+{
+    struct worker *worker = *worker_at(book, node_id);
+
+    if (worker != NULL)
+        worker->draining = true;
+}
+
+void
+place_book_wait(struct place_book *book, const char *node_id, bool waiting)
+{
+    struct worker *worker = *worker_at(book, node_id);
+
+    if (worker != NULL)
+        worker->waiting = waiting;
 }
 
 enum plex_status
 place_book_find(const struct place_book *book, const char *request_id,
                 struct place_held *out, struct plex_err *err)
 {
-    const struct reservation *held = *find(&book->reservations, request_id);
+    const struct reservation *held = find(book, request_id);
 
     if (held == NULL)
         return plex_err_set(err, PLEX_NOT_FOUND,
@@ -379,45 +483,50 @@ place_book_find(const struct place_book *book, const char *request_id,
 bool
 place_book_release(struct place_book *book, const char *request_id)
 {
-    struct reservation **at = find(&book->reservations, request_id);
-    struct worker *worker;
+    struct reservation *held = find(book, request_id);
 
-    if (*at == NULL)
+    if (held == NULL)
         return false;
-    worker = (*at)->worker;
-    drop(book, at);
-    sum(book, worker);
+    drop(book, held);
     return true;
 }
 
 size_t
 place_book_expire(struct place_book *book, uint64_t now_ns)
 {
+    struct reservation *held, *next;
     size_t n = 0;
 
-    for (struct reservation **at = &book->reservations; *at != NULL;)
-        if ((*at)->until_ns <= now_ns) {
-            drop(book, at);
+    if (place_book_due(book) > now_ns)
+        return 0;
+    HASH_ITER(hh, book->reservations, held, next)
+    {
+        if (held->until_ns <= now_ns) {
+            drop(book, held);
             n++;
-        } else {
-            at = &(*at)->next;
         }
-    for (struct worker *worker = book->workers; worker != NULL && n > 0;
-         worker = worker->next)
-        sum(book, worker);
+    }
     return n;
 }
 
 uint64_t
-place_book_due(const struct place_book *book)
+place_book_due(struct place_book *book)
 {
-    uint64_t due = UINT64_MAX;
-
+    if (book->due_known)
+        return book->due_ns;
+    book->due_ns = UINT64_MAX;
     for (const struct reservation *held = book->reservations; held != NULL;
-         held = held->next)
-        if (held->until_ns < due)
-            due = held->until_ns;
-    return due;
+         held = held->hh.next)
+        if (held->until_ns < book->due_ns)
+            book->due_ns = held->until_ns;
+    book->due_known = true;
+    return book->due_ns;
+}
+
+uint32_t
+place_book_count(const struct place_book *book)
+{
+    return book->n_reservations;
 }
 
 /* -- life ------------------------------------------------------------------ */
@@ -429,6 +538,8 @@ place_book_create(const struct place_book_config *config)
 
     book->config = *config;
     book->workers_tail = &book->workers;
+    book->due_ns = UINT64_MAX;
+    book->due_known = true;
     book->candidates =
         plex_calloc(config->workers_max + 1, sizeof *book->candidates);
     return book;

@@ -16,7 +16,7 @@ enum {
     METHOD_HEARTBEAT = 401,
     METHOD_WATCH_TABLE = 402,
     METHOD_LEAVE = 403,
-    REQUEST_BYTES_MAX = 4096,
+    REQUEST_BYTES_MAX = 8192,
     REPLY_ARENA_MAX = 4096,
     TABLE_ARENA_MAX = 64 << 20,
     WATCH_MS = 30000,
@@ -100,10 +100,31 @@ heartbeat_done(void *arg, const struct plex_link_result *result)
             reply = (PB(HeartbeatReply) *)message;
     }
     call->done(call->arg, status,
-               result->status == PLEX_OK ? err.text : result->text, call->sent,
-               reply->lease_ms, reply->version);
+               result->status == PLEX_OK ? err.text : result->text,
+               &(struct place_lease){call->sent, reply->lease_ms,
+                                     reply->version, reply->hold});
     plex_arena_fini(&arena);
     free(call);
+}
+
+struct offer_pb {
+    PB(Amounts) amounts;
+    PB(Label) labels[PLACE_LABELS_MAX], *rows[PLACE_LABELS_MAX];
+};
+
+static void
+offer_out(const struct place_offer *offer, struct offer_pb *pb,
+          PB(HeartbeatRequest) * out)
+{
+    place_pb_amounts_out(&offer->amounts, &pb->amounts);
+    out->capacity = &pb->amounts;
+    out->labels = pb->rows;
+    for (size_t i = 0; i < offer->n_labels && i < PLACE_LABELS_MAX; i++) {
+        plexspaces__placement__v1__label__init(&pb->labels[i]);
+        pb->labels[i].key = plex_wire_text(offer->labels[i].key);
+        pb->labels[i].value = plex_wire_text(offer->labels[i].value);
+        pb->rows[out->n_labels++] = &pb->labels[i];
+    }
 }
 
 void
@@ -114,6 +135,7 @@ place_client_heartbeat(struct plex_link *link, const char *url,
     PB(HeartbeatRequest)
     request = PLEXSPACES__PLACEMENT__V1__HEARTBEAT_REQUEST__INIT;
     struct heartbeat_call *pending = plex_calloc(1, sizeof *pending);
+    struct offer_pb offer;
     const struct call call = {
         .url = url,
         .method = METHOD_HEARTBEAT,
@@ -130,6 +152,8 @@ place_client_heartbeat(struct plex_link *link, const char *url,
     request.applied_version = heartbeat->applied_version;
     request.load = heartbeat->load;
     request.draining = heartbeat->draining;
+    if (heartbeat->offer != NULL)
+        offer_out(heartbeat->offer, &offer, &request);
     pending->done = done;
     pending->arg = arg;
     pending->sent = plex_now();

@@ -2,6 +2,7 @@
 #define SERVICES_PLACEMENT_CLIENT_H
 
 #include "common/link.h"
+#include "services/placement/select.h"
 
 /*
  * What others may know of plex-placement: the shard table and the worker's
@@ -54,11 +55,23 @@ struct place_heartbeat {
     uint64_t applied_version;
     uint64_t load;
     bool draining;
+    const struct place_offer *offer; /* NULL: nothing can be reserved there */
 };
-/* `sent` is plex_now() when it was sent: the lease runs from there. */
+/* What processes may reserve on a worker. */
+struct place_offer {
+    struct place_amounts amounts;
+    const struct place_label *labels; /* at most PLACE_LABELS_MAX */
+    size_t n_labels;
+};
+struct place_lease {
+    uint64_t sent; /* plex_now() when it was asked for: it runs from there */
+    uint64_t lease_ms;
+    uint64_t version;
+    bool hold; /* say what is held (place_client_hold(), full) */
+};
 typedef void (*place_heartbeat_fn)(void *arg, enum plex_status status,
-                                   const char *text, uint64_t sent,
-                                   uint64_t lease_ms, uint64_t version);
+                                   const char *text,
+                                   const struct place_lease *lease);
 void place_client_heartbeat(struct plex_link *link, const char *url,
                             const struct place_heartbeat *heartbeat,
                             uint64_t timeout_ms, place_heartbeat_fn done,
@@ -67,6 +80,62 @@ void place_client_leave(struct plex_link *link, const char *url,
                         const char *node_id, uint64_t incarnation,
                         void (*done)(void *arg, enum plex_status status),
                         void *arg);
+
+/* -- reservations (docs/placement.md) --------------------------------------
+ */
+
+enum {
+    PLACE_LABELS_MAX = 16,      /* of a worker, of a process */
+    PLACE_LABEL_BYTES_MAX = 63, /* of a key, of a value */
+    PLACE_NODES_MAX = 64,       /* preferred, avoided, unreachable */
+    PLACE_HELD_MAX = 4096,      /* reservations on one worker */
+    PLACE_TTL_MAX_MS = 60000,
+};
+struct place_reserve {
+    const char *request_id, *tenant, *ns, *actor;
+    struct plex_bytes placement; /* application.v1 Placement */
+    const char *node_id;         /* who asks */
+    uint64_t ttl_ms;
+    const char *const *unreachable;
+    size_t n_unreachable;
+};
+struct place_reserved {
+    const char *node_id;
+    uint64_t incarnation;
+    struct plex_bytes held; /* for that worker, as it is, to place_hold */
+};
+/* `got` is borrowed for the call, NULL unless PLEX_OK. */
+typedef void (*place_reserve_fn)(void *arg, enum plex_status status,
+                                 const char *text,
+                                 const struct place_reserved *got);
+void place_client_reserve(struct plex_link *link, const char *url,
+                          const struct place_reserve *reserve,
+                          uint64_t timeout_ms, place_reserve_fn done,
+                          void *arg);
+/* Nobody waits for the outcome: what is not released runs out. */
+void place_client_release(struct plex_link *link, const char *url,
+                          const char *request_id);
+struct place_hold {
+    const char *node_id;
+    uint64_t incarnation;
+    uint64_t sequence; /* of the one before plus 1 */
+    bool full;         /* begins anew */
+    const struct plex_bytes *held;
+    size_t n_held;
+    const char *const *ended; /* request ids */
+    size_t n_ended;
+};
+/* `again`: it takes a full one. */
+typedef void (*place_hold_fn)(void *arg, enum plex_status status, bool again);
+void place_client_hold(struct plex_link *link, const char *url,
+                       const struct place_hold *hold, place_hold_fn done,
+                       void *arg);
+/* May a packed application.v1 Placement be asked for? INVALID says why not. */
+PLEX_MUST_USE enum plex_status place_client_need_check(
+    struct plex_bytes placement, struct plex_err *err);
+
+/* -- the table -------------------------------------------------------------
+ */
 
 /* Keeps the newest table: long-polls placement for ever, from the start, and
  * calls changed() with a borrowed table for each new version. `url` is asked

@@ -105,3 +105,38 @@ place_pb_table_in(const PB(Table) * in, struct plex_arena *arena,
     *out = table;
     return PLEX_OK;
 }
+
+/* -- amounts and labels ---------------------------------------------------- */
+
+void
+place_pb_amounts_out(const struct place_amounts *in, PB(Amounts) * out)
+{
+    plexspaces__placement__v1__amounts__init(out);
+    out->cpu_millis = in->of[PLACE_CPU];
+    out->memory_bytes = in->of[PLACE_MEMORY];
+    out->disk_bytes = in->of[PLACE_DISK];
+    out->io_bytes = in->of[PLACE_IO];
+    out->network_bytes = in->of[PLACE_NETWORK];
+    out->gpus = in->of[PLACE_GPU];
+}
+
+struct place_amounts
+place_pb_amounts_in(const PB(Amounts) * in)
+{
+    return (struct place_amounts){{[PLACE_CPU] = in->cpu_millis,
+                                   [PLACE_MEMORY] = in->memory_bytes,
+                                   [PLACE_DISK] = in->disk_bytes,
+                                   [PLACE_IO] = in->io_bytes,
+                                   [PLACE_NETWORK] = in->network_bytes,
+                                   [PLACE_GPU] = in->gpus}};
+}
+
+const struct place_label *
+place_pb_labels_in(PB(Label) *const *in, size_t n, struct plex_arena *arena)
+{
+    struct place_label *labels = plex_wire_array(arena, n, sizeof *labels);
+
+    for (size_t i = 0; labels != NULL && i < n; i++)
+        labels[i] = (struct place_label){in[i]->key, in[i]->value};
+    return labels;
+}

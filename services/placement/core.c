@@ -21,6 +21,7 @@ const struct place_core_config place_core_defaults = {
     .pools_max = 64,
     .workers_max = 1024,
     .watchers_max = 4096,
+    .reservations_max = 65536,
 };
 
 struct place_core *
@@ -34,6 +35,7 @@ place_core_create(const struct place_core_config *config)
     core->active = plex_calloc(config->workers_max, sizeof(void *));
     core->pools_tail = &core->pools;
     core->watchers_tail = &core->watchers;
+    core->book = place_book_new(config);
     return core;
 }
 
@@ -55,6 +57,7 @@ place_core_free(struct place_core *core)
     place_core_resign(core, "placement stops");
     while (place_core_next(core, &action))
         place_table_unref(action.table);
+    place_book_free(core->book);
     free(core->actions);
     free(core->nodes);
     free(core->active);
@@ -169,6 +172,8 @@ place_core_resign(struct place_core *core, const char *why)
     place_watchers_fail(core, why);
     nodes_clear(core);
     place_pools_free(core);
+    place_book_free(core->book);
+    core->book = place_book_new(&core->config);
 }
 
 bool
@@ -221,6 +226,8 @@ node_end(struct place_core *core, struct place_node *node)
 {
     node->live = false;
     node->asked = false;
+    node->holds = false;
+    place_book_worker_gone(core->book, node->node_id);
     if (node->owned + node->leaving > 0)
         node->required = node->pool->version + 1;
     place_node_strip(core, node);
@@ -281,6 +288,12 @@ settle(struct place_core *core, uint64_t now_ns, uint64_t wall_ms)
     }
 }
 
+enum plex_status
+place_leading(struct place_core *core, uint64_t now_ns, struct plex_err *err)
+{
+    return leading(core, now_ns, err);
+}
+
 /* -- heartbeats ------------------------------------------------------------ */
 
 static enum plex_status
@@ -337,6 +350,7 @@ node_take(struct place_core *core, const struct place_heartbeat *heartbeat,
         node->pool = pool;
         node->drained = false;
         node->behind_version = 0;
+        node->holds = false;
         node->applied = 0;
         /* One that we have forgotten may still believe an old table. */
         node->required = heartbeat->applied_version == 0 ? 0 : pool->version;
@@ -412,8 +426,14 @@ place_core_heartbeat(struct place_core *core, void *call,
     }
     place_node_applied(core, node);
     settle(core, now_ns, wall_ms);
+    if (node->live && heartbeat->offer != NULL &&
+        place_node_book(core, node, heartbeat->offer, &err) != PLEX_OK) {
+        push_fail(core, call, &err);
+        return;
+    }
     action = place_push(core, PLACE_ACTION_HEARTBEAT, call);
     action->lease_ms = granted ? core->config.lease_ms : 0;
+    action->hold = node->live && !node->holds && heartbeat->offer != NULL;
     snprintf(action->text, sizeof action->text, "%s", pool);
 }
 
@@ -466,6 +486,7 @@ place_core_drain(struct place_core *core, void *call, const char *node_id,
         place_note(core, "worker %s is drained of %u shards", node->node_id,
                    node->owned);
         node->drained = true;
+        place_book_drain(core->book, node->node_id);
         node->pool->dirty = true;
     }
     settle(core, now_ns, wall_ms);
@@ -550,6 +571,7 @@ place_core_tick(struct place_core *core, uint64_t now_ns, uint64_t wall_ms)
     if (leading(core, now_ns, &err) != PLEX_OK)
         return;
     nodes_expire(core, now_ns);
+    place_book_expire(core->book, now_ns);
     settle(core, now_ns, wall_ms);
     place_watchers_expire(core, now_ns);
 }
@@ -573,6 +595,7 @@ place_core_wake(const struct place_core *core)
     if (!core->leads)
         return wake;
     sooner(&wake, core->lead_until_ns);
+    sooner(&wake, place_book_due(core->book));
     for (uint32_t i = 0; i < core->config.workers_max; i++) {
         const struct place_node *node = &core->nodes[i];
 
@@ -608,6 +631,7 @@ place_core_stats(const struct place_core *core)
 
     stats.pools = core->n_pools;
     stats.watchers = core->n_watchers;
+    stats.reservations = place_book_count(core->book);
     for (uint32_t i = 0; i < core->config.workers_max; i++) {
         stats.workers_live += core->nodes[i].live;
         stats.workers_draining +=

@@ -2,6 +2,7 @@
 #define SERVICES_PLACEMENT_CORE_H
 
 #include "common/bytes.h"
+#include "services/placement/book.h"
 #include "services/placement/client.h"
 
 /*
@@ -21,17 +22,18 @@ struct place_core;
 enum {
     PLACE_NODE_ID_MAX = 64,
     PLACE_URL_MAX = 255,
-    PLACE_NOTE_MAX = 200,
+    PLACE_NOTE_MAX = 255,
 };
 
 struct place_core_config {
-    unsigned shard_bits;   /* 1..16; 12 */
-    uint32_t lease_ms;     /* of workers; 1500 */
-    uint32_t settle_ms;    /* from an imbalance to moving for it; 2000 */
-    uint32_t forget_ms;    /* dead workers are remembered so long; 600000 */
-    uint32_t pools_max;    /* 64 */
-    uint32_t workers_max;  /* in all pools, dead ones included; 1024 */
-    uint32_t watchers_max; /* requests parked at once; 4096 */
+    unsigned shard_bits;       /* 1..16; 12 */
+    uint32_t lease_ms;         /* of workers; 1500 */
+    uint32_t settle_ms;        /* from an imbalance to moving for it; 2000 */
+    uint32_t forget_ms;        /* dead workers are remembered so long; 600000 */
+    uint32_t pools_max;        /* 64 */
+    uint32_t workers_max;      /* in all pools, dead ones included; 1024 */
+    uint32_t watchers_max;     /* requests parked at once; 4096 */
+    uint32_t reservations_max; /* 65536 */
 };
 extern const struct place_core_config place_core_defaults;
 
@@ -59,6 +61,7 @@ struct place_action {
     uint64_t expect_version;
     uint64_t leader_epoch;
     uint32_t shards_left;
+    bool hold;                 /* HEARTBEAT: say what is held */
     struct place_table *table; /* a reference for the popper: unref it */
     char text[PLACE_NOTE_MAX];
 };
@@ -119,6 +122,49 @@ void place_core_drain(struct place_core *core, void *call, const char *node_id,
 void place_core_tick(struct place_core *core, uint64_t now_ns,
                      uint64_t wall_ms);
 
+/* -- reservations (docs/placement.md) ---------------------------------------
+ *
+ * Answered at once; place_core_next() as after any input. UNAVAILABLE also
+ * means that this placement does not lead. What is returned is borrowed until
+ * the next input.
+ */
+struct place_granted {
+    struct place_held held;
+    const char *url; /* of the worker */
+};
+PLEX_MUST_USE enum plex_status place_core_reserve(struct place_core *core,
+                                                  const struct place_ask *ask,
+                                                  uint64_t now_ns,
+                                                  struct place_granted *out,
+                                                  struct plex_err *err);
+PLEX_MUST_USE enum plex_status place_core_find(struct place_core *core,
+                                               const char *request_id,
+                                               uint64_t now_ns,
+                                               struct place_granted *out,
+                                               struct plex_err *err);
+PLEX_MUST_USE enum plex_status place_core_release(struct place_core *core,
+                                                  const char *request_id,
+                                                  uint64_t now_ns, bool *was,
+                                                  struct plex_err *err);
+/* What runs on a worker; NOT_FOUND unless it has a lease. */
+struct place_holds {
+    const char *node_id;
+    uint64_t incarnation, sequence;
+    bool full;
+    const struct place_holding *held;
+    size_t n_held;
+    const char *const *ended;
+    size_t n_ended;
+};
+PLEX_MUST_USE enum plex_status place_core_hold(struct place_core *core,
+                                               const struct place_holds *holds,
+                                               uint64_t now_ns, bool *again,
+                                               struct plex_err *err);
+/* Every worker that offers something. */
+PLEX_MUST_USE enum plex_status place_core_offers(
+    struct place_core *core, uint64_t now_ns,
+    const struct place_candidate **out, size_t *n, struct plex_err *err);
+
 /* -- looking in (metrics, tests, the simulator) --------------------------- */
 
 /* The published table, borrowed; NULL before the first. */
@@ -128,6 +174,8 @@ struct place_core_stats {
     uint32_t pools, workers_live, workers_draining, watchers;
     uint32_t shards_unowned;
     uint64_t lapses, moves, versions;
+    uint32_t reservations;
+    uint64_t refused; /* nothing fitted */
 };
 struct place_core_stats place_core_stats(const struct place_core *core);
 

@@ -26,6 +26,8 @@ struct place_node {
     bool drained;            /* an operator drained it */
     uint32_t owned, leaving; /* shards */
     uint32_t quota;          /* scratch of the planner */
+    bool holds;              /* the book knows what runs there */
+    uint64_t hold_sequence;
 };
 
 struct place_shard {
@@ -72,6 +74,7 @@ struct place_core {
     struct place_action *actions; /* [head, tail) */
     size_t actions_head, actions_tail, actions_cap;
     struct place_core_stats totals; /* the counters only */
+    struct place_book *book;        /* empty unless we lead */
 };
 
 static inline uint64_t
@@ -94,6 +97,18 @@ void place_note(struct place_core *core, const char *fmt, ...)
 struct place_node *place_node_find(struct place_core *core,
                                    const char *node_id);
 struct place_node *place_node_add(struct place_core *core, const char *node_id);
+
+/* UNAVAILABLE unless we do. */
+PLEX_MUST_USE enum plex_status place_leading(struct place_core *core,
+                                             uint64_t now_ns,
+                                             struct plex_err *err);
+
+/* core_book.c */
+struct place_book *place_book_new(const struct place_core_config *config);
+PLEX_MUST_USE enum plex_status place_node_book(struct place_core *core,
+                                               const struct place_node *node,
+                                               const struct place_offer *offer,
+                                               struct plex_err *err);
 
 /* core_pool.c */
 struct place_pool *place_pool_find(const struct place_core *core,

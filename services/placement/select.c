@@ -1,5 +1,6 @@
 #include "services/placement/select.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -102,6 +103,7 @@ enum reason {
     FITS,
     NOT_READY,
     AVOIDED,
+    UNREACHABLE,
     OTHER_LABELS,
     AFFINITY,
     TOO_LITTLE, /* + enum place_resource */
@@ -110,6 +112,7 @@ enum reason {
 static const char *const reason_texts[REASONS] = {
     [NOT_READY] = "not ready",
     [AVOIDED] = "to be avoided",
+    [UNREACHABLE] = "out of reach",
     [OTHER_LABELS] = "with other labels",
     [AFFINITY] = "ruled out by affinity",
     [TOO_LITTLE + PLACE_CPU] = "with too little cpu left",
@@ -179,6 +182,8 @@ judge(const struct place_candidate *candidate,
         return NOT_READY;
     if (listed(need->avoid, need->n_avoid, candidate->node_id))
         return AVOIDED;
+    if (listed(need->unreachable, need->n_unreachable, candidate->node_id))
+        return UNREACHABLE;
     for (size_t i = 0; i < need->n_labels; i++)
         if (!labelled(candidate->labels, candidate->n_labels, &need->labels[i]))
             return OTHER_LABELS;
@@ -189,10 +194,58 @@ judge(const struct place_candidate *candidate,
     return room(candidate, &need->amounts);
 }
 
-static enum plex_status
-nobody(const unsigned *counts, size_t n, struct plex_err *err)
+/* "; asked for 4000 cpu, the most that is free is 1500 on w2": of those that
+ * may be chosen and have too little of it. */
+static size_t
+shortage(const struct place_candidate *candidates, size_t n,
+         const struct place_requirement *need, char *out, size_t size)
 {
-    char text[200] = "";
+    static const char *const units[] = {
+        [PLACE_CPU] = " thousandths of a core",
+        [PLACE_MEMORY] = " bytes of memory",
+        [PLACE_DISK] = " bytes of disk",
+        [PLACE_IO] = " bytes/s of io",
+        [PLACE_NETWORK] = " bytes/s of network",
+        [PLACE_GPU] = " gpus",
+    };
+    const struct place_candidate *best = NULL;
+    enum place_resource what = PLACE_CPU;
+    uint64_t most = 0;
+    int len;
+
+    for (size_t i = 0; i < n; i++) {
+        const enum reason reason = judge(&candidates[i], need);
+        uint64_t left;
+
+        if (reason < TOO_LITTLE)
+            continue;
+        what = best == NULL ? (enum place_resource)(reason - TOO_LITTLE) : what;
+        if (reason != (enum reason)(TOO_LITTLE + what))
+            continue;
+        left = candidates[i].reserved.of[what] < candidates[i].capacity.of[what]
+                   ? candidates[i].capacity.of[what] -
+                         candidates[i].reserved.of[what]
+                   : 0;
+        if (best == NULL || left > most) {
+            best = &candidates[i];
+            most = left;
+        }
+    }
+    if (best == NULL)
+        return 0;
+    len = snprintf(out, size,
+                   "; asked for %" PRIu64
+                   "%s, the most that is left is %" PRIu64 " on %s",
+                   need->amounts.of[what], units[what], most, best->node_id);
+    return len < 0 ? 0 : (size_t)len;
+}
+
+static enum plex_status
+nobody(const struct place_candidate *candidates, size_t n,
+       const struct place_requirement *need, const unsigned *counts,
+       struct plex_err *err)
+{
+    char text[224] = "";
     size_t len = 0;
 
     if (n == 0)
@@ -203,6 +256,8 @@ nobody(const unsigned *counts, size_t n, struct plex_err *err)
             len += (size_t)snprintf(text + len, sizeof text - len, "%s%u %s",
                                     len == 0 ? "" : ", ", counts[i],
                                     reason_texts[i]);
+    if (len < sizeof text)
+        len += shortage(candidates, n, need, text + len, sizeof text - len);
     return plex_err_set(err, PLEX_UNAVAILABLE, "none of %zu workers fits: %s",
                         n, text);
 }
@@ -299,7 +354,7 @@ place_select(const struct place_candidate *candidates, size_t n,
     size_t skip;
 
     if (left == 0)
-        return nobody(survey.counts, n, err);
+        return nobody(candidates, n, need, survey.counts, err);
     skip = (size_t)(need->randomness % left);
     for (size_t i = 0; i < n; i++) {
         const struct place_candidate *candidate = &candidates[i];

@@ -81,6 +81,8 @@ struct place_requirement {
     size_t n_labels;
     const char *const *prefer, *const *avoid; /* node ids */
     size_t n_prefer, n_avoid;
+    const char *const *unreachable; /* for who asks, now */
+    size_t n_unreachable;
     const struct place_affinity *affinity;
     size_t n_affinity;
     enum place_strategy strategy;

@@ -1,34 +1,25 @@
 /* Ties the core to links, store and clock, and keeps the leader's lease. */
-#include "common/arena.h"
+#include "services/placement/shell.h"
+
 #include "common/log.h"
 #include "common/mem.h"
-#include "services/placement/core.h"
 #include "services/placement/service.h"
-#include "services/placement/store.h"
 #include "services/placement/wire.h"
-#include "services/registry/client.h"
+#include "services/placement/wire_schedule.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    ARENA_MAX = 64 << 20,
-    REPLY_MAX = 16 << 20,
     LEADER_RETRY_MS = 200,
     RELEARN_MS = 100,
 };
 
-struct config {
-    struct plex_base_config base;
-    const char *store_dsn;
-    uint32_t lease_ms;
-    uint32_t settle_ms;
-    uint32_t leader_ms;
-};
-#define ROW(name, type, field, def, help, ...)                             \
-    {                                                                      \
-        name, type, offsetof(struct config, field), def, help, __VA_ARGS__ \
+#define ROW(name, type, field, def, help, ...)                       \
+    {                                                                \
+        name, type, offsetof(struct place_config, field), def, help, \
+            __VA_ARGS__                                              \
     }
 static const struct plex_option options[] = {
     ROW("listen_url", PLEX_OPTION_STRING, base.listen_url,
@@ -51,28 +42,10 @@ static const struct plex_option options[] = {
     {0},
 };
 
-struct state {
-    const struct plex_host *host;
-    struct config config;
-    struct place_core *core;
-    struct place_store *store;
-    struct reg_client *registry;
-    struct plex_timer *timer;
-    uint64_t timer_ns; /* when it fires; UINT64_MAX: never */
-    struct plex_timer *leader_timer;
-    uint64_t leader_epoch; /* 0: not leading */
-    struct plex_arena arena;
-    struct plex_counter *saves;
-    bool draining;
-    bool lead_failed;
-};
-
-static void pump(struct state *state);
-
 /* -- leading --------------------------------------------------------------- */
 
 struct loaded {
-    struct state *state;
+    struct place_state *state;
     struct place_table *tables[64];
     size_t n;
 };
@@ -100,7 +73,7 @@ load_one(void *arg, const char *pool, uint64_t version, struct plex_bytes body,
 }
 
 static enum plex_status
-lead(struct state *state, struct plex_err *err)
+lead(struct place_state *state, struct plex_err *err)
 {
     const uint64_t asked = plex_now();
     struct loaded loaded = {.state = state};
@@ -123,7 +96,7 @@ lead(struct state *state, struct plex_err *err)
 }
 
 static enum plex_status
-renew(struct state *state, struct plex_err *err)
+renew(struct place_state *state, struct plex_err *err)
 {
     const uint64_t asked = plex_now();
 
@@ -137,7 +110,7 @@ renew(struct state *state, struct plex_err *err)
 
 /* Says whether we can serve, when that changes. */
 static void
-status_say(struct state *state, const char *reason)
+status_say(struct place_state *state, const char *reason)
 {
     if (state->registry == NULL || state->draining)
         return;
@@ -150,7 +123,7 @@ status_say(struct state *state, const char *reason)
 static void
 on_leader_timer(void *arg)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
     struct plex_err err = {0};
     enum plex_status status;
 
@@ -165,7 +138,7 @@ on_leader_timer(void *arg)
     if (status != PLEX_OK && !state->lead_failed)
         plex_log(PLEX_LOG_WARN, "leader", "%s", err.text);
     state->lead_failed = status != PLEX_OK;
-    pump(state);
+    place_pump(state);
     status_say(state, err.text);
     plex_timer_start(state->leader_timer, status == PLEX_OK
                                               ? state->config.leader_ms / 3
@@ -175,7 +148,7 @@ on_leader_timer(void *arg)
 /* -- actions --------------------------------------------------------------- */
 
 static void
-save(struct state *state, const struct place_action *action)
+save(struct place_state *state, const struct place_action *action)
 {
     struct plex_buf body = {.max = PLACE_BODY_MAX};
     struct plex_err err = {0};
@@ -207,13 +180,13 @@ save(struct state *state, const struct place_action *action)
 }
 
 static enum plex_status
-answer_pack(struct state *state, const struct place_action *action,
+answer_pack(struct place_state *state, const struct place_action *action,
             struct plex_buf *out, struct plex_err *err)
 {
     switch (action->kind) {
     case PLACE_ACTION_HEARTBEAT:
-        return place_wire_heartbeat(action->lease_ms, action->version, out,
-                                    err);
+        return place_wire_heartbeat(action->lease_ms, action->version,
+                                    action->hold, out, err);
     case PLACE_ACTION_TABLE:
         plex_arena_reset(&state->arena);
         return place_wire_watch(action->version, action->table, &state->arena,
@@ -228,9 +201,9 @@ answer_pack(struct state *state, const struct place_action *action,
 }
 
 static void
-answer(struct state *state, const struct place_action *action)
+answer(struct place_state *state, const struct place_action *action)
 {
-    struct plex_buf out = {.max = REPLY_MAX};
+    struct plex_buf out = {.max = PLACE_REPLY_MAX};
     struct plex_err err = {0};
     const enum plex_status status = answer_pack(state, action, &out, &err);
 
@@ -239,7 +212,7 @@ answer(struct state *state, const struct place_action *action)
 }
 
 static void
-timer_arm(struct state *state)
+timer_arm(struct place_state *state)
 {
     const uint64_t wake = place_core_wake(state->core);
     const uint64_t now = plex_now();
@@ -253,8 +226,8 @@ timer_arm(struct state *state)
                      wake <= now ? 0 : (wake - now + 999999U) / 1000000U);
 }
 
-static void
-pump(struct state *state)
+void
+place_pump(struct place_state *state)
 {
     struct place_action action;
 
@@ -273,18 +246,18 @@ pump(struct state *state)
 static void
 on_timer(void *arg)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
 
     state->timer_ns = UINT64_MAX;
     place_core_tick(state->core, plex_now(), plex_wall_ms());
-    pump(state);
+    place_pump(state);
 }
 
 /* -- requests -------------------------------------------------------------- */
 
 static bool
-decode(struct state *state, struct plex_call *call, enum place_method method,
-       struct place_request *request)
+decode(struct place_state *state, struct plex_call *call,
+       enum place_method method, struct place_request *request)
 {
     struct plex_err err;
 
@@ -299,20 +272,20 @@ decode(struct state *state, struct plex_call *call, enum place_method method,
 static void
 on_heartbeat(void *arg, struct plex_call *call)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
     struct place_request request;
 
     if (!decode(state, call, PLACE_METHOD_HEARTBEAT, &request))
         return;
     place_core_heartbeat(state->core, call, &request.heartbeat, plex_now(),
                          plex_wall_ms());
-    pump(state);
+    place_pump(state);
 }
 
 static void
 on_watch(void *arg, struct plex_call *call)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
     struct place_request request;
 
     if (!decode(state, call, PLACE_METHOD_WATCH, &request))
@@ -324,33 +297,105 @@ on_watch(void *arg, struct plex_call *call)
     }
     place_core_watch(state->core, call, request.pool, request.have_version,
                      request.timeout_ms, plex_now());
-    pump(state);
+    place_pump(state);
 }
 
 static void
 on_leave(void *arg, struct plex_call *call)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
     struct place_request request;
 
     if (!decode(state, call, PLACE_METHOD_LEAVE, &request))
         return;
     place_core_leave(state->core, call, request.node_id, request.incarnation,
                      plex_now(), plex_wall_ms());
-    pump(state);
+    place_pump(state);
+}
+
+/* Answers that are known at once. */
+void
+place_answer(struct place_state *state, struct plex_call *call,
+             enum plex_status status, struct plex_buf *out,
+             struct plex_err *err)
+{
+    plex_call_answer(call, status, out, err);
+    plex_buf_free(out);
+    place_pump(state);
+}
+
+static void
+on_reserve(void *arg, struct plex_call *call)
+{
+    struct place_state *state = arg;
+    const uint64_t now = plex_now();
+    struct plex_buf out = {.max = PLACE_REPLY_MAX};
+    struct place_request request;
+    struct place_granted got;
+    struct plex_err err;
+    enum plex_status status;
+
+    if (!decode(state, call, PLACE_METHOD_RESERVE, &request))
+        return;
+    request.ask.until_ns = now + request.ttl_ms * UINT64_C(1000000);
+    plex_random(&request.ask.need.randomness,
+                sizeof request.ask.need.randomness);
+    status = place_core_reserve(state->core, &request.ask, now, &got, &err);
+    if (status == PLEX_OK)
+        status = place_wire_reserved(&request.ask, &got.held, &state->arena,
+                                     &out, &err);
+    place_answer(state, call, status, &out, &err);
+}
+
+static void
+on_release(void *arg, struct plex_call *call)
+{
+    struct place_state *state = arg;
+    struct plex_buf out = {.max = PLACE_REPLY_MAX};
+    struct place_request request;
+    struct plex_err err;
+    enum plex_status status;
+    bool was = false;
+
+    if (!decode(state, call, PLACE_METHOD_RELEASE, &request))
+        return;
+    status = place_core_release(state->core, request.request_id, plex_now(),
+                                &was, &err);
+    if (status == PLEX_OK)
+        status = place_wire_released(was, &out, &err);
+    place_answer(state, call, status, &out, &err);
+}
+
+static void
+on_hold(void *arg, struct plex_call *call)
+{
+    struct place_state *state = arg;
+    struct plex_buf out = {.max = PLACE_REPLY_MAX};
+    struct place_request request;
+    struct plex_err err;
+    enum plex_status status;
+    bool again = false;
+
+    if (!decode(state, call, PLACE_METHOD_HOLD, &request))
+        return;
+    status =
+        place_core_hold(state->core, &request.holds, plex_now(), &again, &err);
+    if (status == PLEX_OK)
+        status = place_wire_hold(again, &out, &err);
+    place_answer(state, call, status, &out, &err);
 }
 
 static void
 on_drain_node(void *arg, struct plex_call *call)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
     struct place_request request;
 
     if (!decode(state, call, PLACE_METHOD_DRAIN_NODE, &request))
         return;
     place_core_drain(state->core, call, request.node_id, plex_now(),
                      plex_wall_ms());
-    pump(state);
+    place_pump(state);
 }
 
 static const struct plex_method methods[] = {
@@ -358,6 +403,13 @@ static const struct plex_method methods[] = {
     {PLACE_METHOD_HEARTBEAT, "heartbeat", on_heartbeat},
     {PLACE_METHOD_WATCH, "watch_table", on_watch},
     {PLACE_METHOD_LEAVE, "leave", on_leave},
+    {PLACE_METHOD_RESERVE, "reserve", on_reserve},
+    {PLACE_METHOD_RELEASE, "release", on_release},
+    {PLACE_METHOD_HOLD, "hold", on_hold},
+    {PLACE_METHOD_SCHEDULE, "schedule_actor", place_on_schedule},
+    {PLACE_METHOD_STATUS, "get_scheduling_status", place_on_status},
+    {PLACE_METHOD_CAPACITY, "get_node_capacity", place_on_capacity},
+    {PLACE_METHOD_CAPACITIES, "list_node_capacities", place_on_capacities},
     {0},
 };
 
@@ -366,35 +418,47 @@ static const struct plex_method methods[] = {
 static uint64_t
 read_workers(void *arg)
 {
-    return place_core_stats(((struct state *)arg)->core).workers_live;
+    return place_core_stats(((struct place_state *)arg)->core).workers_live;
 }
 
 static uint64_t
 read_unowned(void *arg)
 {
-    return place_core_stats(((struct state *)arg)->core).shards_unowned;
+    return place_core_stats(((struct place_state *)arg)->core).shards_unowned;
 }
 
 static uint64_t
 read_lapses(void *arg)
 {
-    return place_core_stats(((struct state *)arg)->core).lapses;
+    return place_core_stats(((struct place_state *)arg)->core).lapses;
 }
 
 static uint64_t
 read_moves(void *arg)
 {
-    return place_core_stats(((struct state *)arg)->core).moves;
+    return place_core_stats(((struct place_state *)arg)->core).moves;
+}
+
+static uint64_t
+read_reservations(void *arg)
+{
+    return place_core_stats(((struct place_state *)arg)->core).reservations;
+}
+
+static uint64_t
+read_refused(void *arg)
+{
+    return place_core_stats(((struct place_state *)arg)->core).refused;
 }
 
 static uint64_t
 read_leads(void *arg)
 {
-    return place_core_leads(((struct state *)arg)->core);
+    return place_core_leads(((struct place_state *)arg)->core);
 }
 
 static void
-metrics_open(struct state *state)
+metrics_open(struct place_state *state)
 {
     struct plex_metrics *metrics = state->host->metrics;
 
@@ -408,6 +472,12 @@ metrics_open(struct state *state)
     plex_metrics_observe(metrics, "plexspaces_placement_moves_total",
                          "Shards taken from a living worker.", "", read_moves,
                          state);
+    plex_metrics_observe(metrics, "plexspaces_placement_reservations",
+                         "What processes have reserved.", "", read_reservations,
+                         state);
+    plex_metrics_observe(metrics, "plexspaces_placement_refused_total",
+                         "Processes for which no worker had room.", "",
+                         read_refused, state);
     plex_metrics_observe(metrics, "plexspaces_placement_leader",
                          "1 while this placement leads.", "", read_leads,
                          state);
@@ -420,7 +490,7 @@ metrics_open(struct state *state)
 static void
 place_stop(void *arg)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
 
     reg_client_stop(state->registry);
     plex_timer_free(state->timer);
@@ -434,15 +504,15 @@ static enum plex_status
 place_start(void *arg, const void *config, const struct plex_host *host,
             struct plex_err *err)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
     struct place_core_config core = place_core_defaults;
 
     state->host = host;
-    state->config = *(const struct config *)config;
+    state->config = *(const struct place_config *)config;
     core.lease_ms = state->config.lease_ms;
     core.settle_ms = state->config.settle_ms;
     state->core = place_core_create(&core);
-    plex_arena_init(&state->arena, ARENA_MAX);
+    plex_arena_init(&state->arena, PLACE_ARENA_MAX);
     if (place_store_open(&state->store, state->config.store_dsn, err) !=
         PLEX_OK) {
         place_stop(state);
@@ -465,26 +535,27 @@ place_start(void *arg, const void *config, const struct plex_host *host,
 static void
 place_drain(void *arg)
 {
-    struct state *state = arg;
+    struct place_state *state = arg;
 
     state->draining = true;
     reg_client_status(state->registry, REG_NODE_DRAINING, "stopping");
     place_core_dismiss(state->core, "plex-placement stops");
-    pump(state);
+    place_pump(state);
 }
 
 static enum plex_status
 place_check(const void *arg, struct plex_err *err)
 {
-    return place_store_check(((const struct config *)arg)->store_dsn, err);
+    return place_store_check(((const struct place_config *)arg)->store_dsn,
+                             err);
 }
 
 const struct plex_service place_service = {
     .name = "placement",
     .summary = "who runs what: shards, leases, epochs",
     .options = options,
-    .config_size = sizeof(struct config),
-    .state_size = sizeof(struct state),
+    .config_size = sizeof(struct place_config),
+    .state_size = sizeof(struct place_state),
     .methods = methods,
     .check = place_check,
     .start = place_start,

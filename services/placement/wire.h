@@ -2,7 +2,7 @@
 #define SERVICES_PLACEMENT_WIRE_H
 
 #include "common/arena.h"
-#include "services/placement/client.h"
+#include "services/placement/core.h"
 
 /*
  * Requests and replies of placement.v1, and node.v1 DrainNode. Decoded strings
@@ -15,6 +15,9 @@ enum place_method {
     PLACE_METHOD_HEARTBEAT = 401,
     PLACE_METHOD_WATCH = 402,
     PLACE_METHOD_LEAVE = 403,
+    PLACE_METHOD_RESERVE = 404,
+    PLACE_METHOD_RELEASE = 405,
+    PLACE_METHOD_HOLD = 406,
 };
 
 struct place_request {
@@ -25,6 +28,10 @@ struct place_request {
     const char *pool;                 /* WATCH */
     uint64_t have_version;            /* WATCH */
     uint64_t timeout_ms;              /* WATCH */
+    struct place_ask ask;             /* RESERVE; until_ns is not set */
+    uint64_t ttl_ms;                  /* RESERVE */
+    const char *request_id;           /* RELEASE */
+    struct place_holds holds;         /* HOLD */
 };
 PLEX_MUST_USE enum plex_status place_wire_request(enum place_method method,
                                                   struct plex_bytes in,
@@ -33,7 +40,7 @@ PLEX_MUST_USE enum plex_status place_wire_request(enum place_method method,
                                                   struct plex_err *err);
 
 PLEX_MUST_USE enum plex_status place_wire_heartbeat(uint64_t lease_ms,
-                                                    uint64_t version,
+                                                    uint64_t version, bool hold,
                                                     struct plex_buf *out,
                                                     struct plex_err *err);
 /* `table` NULL: unchanged. */
@@ -45,6 +52,21 @@ PLEX_MUST_USE enum plex_status place_wire_watch(uint64_t version,
 PLEX_MUST_USE enum plex_status place_wire_drain(uint32_t shards_left,
                                                 struct plex_buf *out,
                                                 struct plex_err *err);
+
+PLEX_MUST_USE enum plex_status place_wire_reserved(
+    const struct place_ask *ask, const struct place_held *held,
+    struct plex_arena *arena, struct plex_buf *out, struct plex_err *err);
+/* What placement wants to hear again of the worker that holds it. */
+PLEX_MUST_USE enum plex_status place_wire_held(const struct place_ask *ask,
+                                               const struct place_held *held,
+                                               struct plex_arena *arena,
+                                               struct plex_buf *out,
+                                               struct plex_err *err);
+PLEX_MUST_USE enum plex_status place_wire_released(bool was,
+                                                   struct plex_buf *out,
+                                                   struct plex_err *err);
+PLEX_MUST_USE enum plex_status place_wire_hold(bool again, struct plex_buf *out,
+                                               struct plex_err *err);
 
 /* A table as the store keeps it. PLEX_CORRUPT when it cannot be read. */
 PLEX_MUST_USE enum plex_status place_wire_body_out(

@@ -77,6 +77,7 @@ struct reg_child {
     uint8_t restart;
     bool significant;
     uint32_t shutdown_ms;
+    struct plex_bytes placement; /* packed application.v1 Placement; or none */
 };
 struct reg_supervisor {
     uint8_t strategy, auto_shutdown;

@@ -22,6 +22,17 @@ text(struct plex_arena *memory, const char *from)
     return copy;
 }
 
+static struct plex_bytes
+bytes(struct plex_arena *memory, struct plex_bytes from)
+{
+    uint8_t *copy = plex_arena_alloc(memory, from.len + 1);
+
+    assert(copy != NULL);
+    if (from.len > 0)
+        memcpy(copy, from.data, from.len);
+    return (struct plex_bytes){from.len == 0 ? NULL : copy, from.len};
+}
+
 /* As deep as the tree, which the wire bounds. */
 const struct reg_supervisor *
 reg_tree_copy(struct plex_arena *memory, const struct reg_supervisor *from)
@@ -48,6 +59,7 @@ reg_tree_copy(struct plex_arena *memory, const struct reg_supervisor *from)
         children[i].name = text(memory, child->name);
         children[i].args = text(memory, child->args);
         children[i].node = text(memory, child->node);
+        children[i].placement = bytes(memory, child->placement);
         children[i].supervisor = reg_tree_copy(memory, child->supervisor);
     }
     return to;
@@ -62,8 +74,12 @@ child_same(const struct reg_child *a, const struct reg_child *b)
            strcmp(a->module, b->module) == 0 &&
            strcmp(a->behaviour, b->behaviour) == 0 &&
            strcmp(a->name, b->name) == 0 && strcmp(a->args, b->args) == 0 &&
-           strcmp(a->node, b->node) == 0 && a->restart == b->restart &&
-           a->significant == b->significant &&
+           strcmp(a->node, b->node) == 0 &&
+           a->placement.len == b->placement.len &&
+           (a->placement.len == 0 ||
+            memcmp(a->placement.data, b->placement.data, a->placement.len) ==
+                0) &&
+           a->restart == b->restart && a->significant == b->significant &&
            a->shutdown_ms == b->shutdown_ms &&
            reg_tree_same(a->supervisor, b->supervisor);
 }

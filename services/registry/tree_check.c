@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "common/utf8.h"
+#include "services/placement/client.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -111,6 +112,12 @@ child_check(struct check *check, const struct reg_supervisor *above,
         plex_name_plain("node", child->node, strlen(child->node), check->err) !=
             PLEX_OK)
         return plex_err_wrap(check->err, "%s", check->path);
+    if (child->placement.len > 0 && child->node[0] != '\0')
+        return refuse(check, "node", child->node,
+                      "is given, and a placement as well; give one");
+    if (child->placement.len > 0 &&
+        place_client_need_check(child->placement, check->err) != PLEX_OK)
+        return plex_err_wrap(check->err, "%s.placement", check->path);
     if (child->significant && (child->restart == RESTART_PERMANENT ||
                                above->auto_shutdown == AUTO_NEVER))
         return plex_err_set(check->err, PLEX_INVALID,

@@ -6,7 +6,11 @@
 
 #define APP(name) Plexspaces__Application__V1__##name
 
-enum { PERIOD_DEFAULT_MS = 5000, INTENSITY_DEFAULT = 1 };
+enum {
+    PERIOD_DEFAULT_MS = 5000,
+    INTENSITY_DEFAULT = 1,
+    PLACEMENT_BYTES_MAX = 16384,
+};
 
 /* -- in -------------------------------------------------------------------- */
 
@@ -15,6 +19,30 @@ static uint32_t
 narrow(uint64_t value)
 {
     return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+/* As it travels: what it means is placement's business. */
+static enum plex_status
+placement_in(const APP(Placement) * in, struct plex_arena *arena,
+             struct plex_bytes *out, struct plex_err *err)
+{
+    struct plex_buf packed = {.max = PLACEMENT_BYTES_MAX};
+    uint8_t *copy = NULL;
+
+    if (in == NULL)
+        return PLEX_OK;
+    if (plex_wire_pack(&in->base, &packed, err) != PLEX_OK) {
+        plex_buf_free(&packed);
+        return plex_err_wrap(err, "placement");
+    }
+    /* One that asks for nothing is none. */
+    copy = plex_arena_alloc(arena, packed.len + 1);
+    if (copy != NULL && packed.len > 0) {
+        memcpy(copy, packed.data, packed.len);
+        *out = (struct plex_bytes){copy, packed.len};
+    }
+    plex_buf_free(&packed);
+    return copy == NULL ? plex_wire_no_room(err) : PLEX_OK;
 }
 
 static enum plex_status
@@ -34,6 +62,8 @@ child_in(const APP(Child) * in, struct plex_arena *arena, struct reg_child *out,
     if (reg_word_parse(REG_WORD_RESTART, in->restart, &out->restart, err) !=
             PLEX_OK ||
         reg_shutdown_parse(in->shutdown, &out->shutdown_ms, err) != PLEX_OK)
+        return err->status;
+    if (placement_in(in->placement, arena, &out->placement, err) != PLEX_OK)
         return err->status;
     return reg_pb_tree_in(in->supervisor, arena, &out->supervisor, err);
 }
@@ -97,6 +127,15 @@ child_out(const struct reg_child *in, struct plex_arena *arena,
     out->shutdown = plex_arena_strndup(arena, shutdown, strlen(shutdown));
     if (out->shutdown == NULL)
         return plex_wire_no_room(err);
+    if (in->placement.len > 0) {
+        ProtobufCMessage *message;
+
+        if (plex_wire_unpack(
+                &plexspaces__application__v1__placement__descriptor,
+                in->placement, arena, &message, err) != PLEX_OK)
+            return err->status;
+        out->placement = (APP(Placement) *)message;
+    }
     return reg_pb_tree_out(in->supervisor, arena, &out->supervisor, err);
 }
 

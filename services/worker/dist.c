@@ -309,11 +309,12 @@ deliver(struct dist_peer *peer, struct work_batch_reader *reader,
            PLEX_OK) {
         if (!more)
             return PLEX_OK;
-        if (signal.kind == RT_SPAWN)
-            dist->config.before_spawn(dist->config.arg, &signal);
-        else if (signal.kind == RT_SPAWNED)
+        if (signal.kind == RT_SPAWNED)
             dist_started(peer, &signal);
-        rt_deliver(dist->rt, &signal);
+        if (signal.kind == RT_SPAWN)
+            dist->config.spawn(dist->config.arg, &signal);
+        else
+            rt_deliver(dist->rt, &signal);
         dist->stats.received++;
     }
     return err->status;

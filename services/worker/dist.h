@@ -30,8 +30,8 @@ struct work_dist_config {
     const struct plex_host *host;
     /* For a virtual actor: name is "type/key". Borrowed for the call. */
     void (*to_actor)(void *arg, const struct rt_signal *signal);
-    /* Before a signal that starts a process is delivered. */
-    void (*before_spawn)(void *arg, const struct rt_signal *signal);
+    /* A signal that starts a process: it is to be delivered. */
+    void (*spawn)(void *arg, const struct rt_signal *signal);
     void *arg;
 };
 struct work_dist *work_dist_create(const struct work_dist_config *config);

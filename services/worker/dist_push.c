@@ -38,10 +38,12 @@ static unsigned
 slot_of_name(struct work_dist *dist, const char *node_id, uint32_t *generation)
 {
     const unsigned n = atomic_load(&dist->n_slots);
+    const size_t len = strcspn(node_id, "?"); /* a reservation follows */
 
     for (unsigned i = 0; i < n; i++) {
         *generation = atomic_load(&dist->slots[i].generation);
-        if (strcmp(dist->slots[i].node_id, node_id) == 0 &&
+        if (strncmp(dist->slots[i].node_id, node_id, len) == 0 &&
+            dist->slots[i].node_id[len] == '\0' &&
             atomic_load(&dist->slots[i].node) != 0)
             return i;
     }

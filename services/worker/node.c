@@ -22,6 +22,8 @@ on_remote(void *arg, const struct rt_signal *signal)
 {
     struct work_node *node = arg;
 
+    if (signal->kind == RT_SPAWN && signal->reason[0] == '?')
+        return node_place_take(node, signal);
     if (signal->to.node == PLEX_SERVICE_NODE && node->config.to_service != NULL)
         return node->config.to_service(node->config.arg, signal);
     return work_dist_push(node->dist, signal);
@@ -35,6 +37,7 @@ on_event(void *arg, const struct rt_event *event)
     if (node->config.on_event != NULL &&
         node->config.on_event(node->config.arg, event))
         return;
+    node_hold_event(node, event);
     node_event_take(node, event);
 }
 
@@ -95,6 +98,10 @@ on_notes(struct plex_task *task)
             node_event_noted(node, note);
         else if (note->kind == NOTE_ERRAND)
             node_errand_noted(node, note);
+        else if (note->kind == NOTE_PLACE)
+            node_place_noted(node, note);
+        else if (note->kind == NOTE_ENDED)
+            node_hold_noted(node, note);
         else
             node_console_noted(node, note);
     }
@@ -197,7 +204,30 @@ work_node_drain(struct work_node *node)
 bool
 work_node_drained(const struct work_node *node)
 {
-    return node->trees == NULL;
+    return node->trees == NULL && node_hold_count(node) == 0;
+}
+
+void
+work_node_leased(struct work_node *node, bool hold)
+{
+    size_t n = 0;
+    const struct reg_node *nodes =
+        node->catalog == NULL ? NULL : reg_catalog_nodes(node->catalog, &n);
+
+    if (node->stopping)
+        return;
+    node_hold_tick(node, hold);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(nodes[i].kind, "worker") == 0 &&
+            nodes[i].status == REG_NODE_DRAINING)
+            node_moves_drained(node, nodes[i].node_id);
+}
+
+void
+work_node_peer_drains(struct work_node *node, const char *node_id)
+{
+    if (!node->stopping)
+        node_moves_drained(node, node_id);
 }
 
 /* -- metrics --------------------------------------------------------------- */
@@ -303,9 +333,9 @@ to_actor(void *arg, const struct rt_signal *signal)
 }
 
 static void
-before_spawn(void *arg, const struct rt_signal *signal)
+spawn(void *arg, const struct rt_signal *signal)
 {
-    node_before_spawn(arg, signal);
+    node_spawn(arg, signal);
 }
 
 struct work_node *
@@ -314,7 +344,7 @@ work_node_create(const struct work_node_config *config)
     struct work_node *node = plex_calloc(1, sizeof *node);
     const struct work_dist_config dist = {.host = config->host,
                                           .to_actor = to_actor,
-                                          .before_spawn = before_spawn,
+                                          .spawn = spawn,
                                           .arg = node};
 
     node->config = *config;
@@ -322,6 +352,7 @@ work_node_create(const struct work_node_config *config)
     node->scratch.max = 16 << 20;
     plex_arena_init(&node->arena, 64 << 20);
     node->ring = plex_calloc(WORK_EVENTS_MAX, sizeof(void *));
+    node_holds_create(node);
     node->dist = work_dist_create(&dist);
     node->timer = plex_timer_create(config->host->loop, on_timer, node);
     return node;
@@ -362,6 +393,8 @@ work_node_free(struct work_node *node)
     plex_timer_free(node->timer);
     node_consoles_free(node);
     node_trees_free(node);
+    node_asks_free(node);
+    node_holds_free(node);
     node_events_free(node);
     node_instances_free(node);
     work_dist_free(node->dist);

@@ -22,6 +22,7 @@ struct work_node_config {
     /* Every event, on any executor; true: it is not for the stream. May be
      * NULL. */
     bool (*on_event)(void *arg, const struct rt_event *event);
+    const char *(*placement_url)(void *arg); /* NULL: not known */
     /* What is claimed has changed: announce it. */
     void (*claims_changed)(void *arg);
     void *arg;
@@ -59,6 +60,10 @@ size_t work_node_claims(struct work_node *node, const struct reg_claim **out);
 struct work_message;
 bool work_node_invoke(struct work_node *node, struct plex_call *call,
                       const struct work_message *message);
+/* Placement has renewed the lease; `hold`: it asks what is held here. */
+void work_node_leased(struct work_node *node, bool hold);
+/* Another worker is to be empty: what we have started there goes elsewhere. */
+void work_node_peer_drains(struct work_node *node, const char *node_id);
 /* An operator drains the worker: trees go elsewhere, the rest goes on. */
 void work_node_evict(struct work_node *node, bool evicted);
 bool work_node_evicted(const struct work_node *node);

@@ -2,19 +2,25 @@
  * From a manifest to behaviours. A child that runs on another worker is named
  * there by text: "label=module/behaviour" for a behaviour of a module, and
  * "supervisor=tenant/namespace/application/revision/n" for the n-th supervisor
- * of a tree, which that worker makes from its own catalogue.
+ * of a tree, which that worker makes from its own catalogue. The node of a
+ * child that is placed is "?APP/CHILD/...": node_place.c finds a worker.
  */
 #include "services/worker/node_private.h"
 
 #include "common/log.h"
 #include "common/mem.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 600, PLAN_BYTES_MAX = 256 << 20 };
+enum {
+    PATH_BYTES_MAX = 4300,
+    NAME_MAX_BYTES = 600,
+    PLAN_BYTES_MAX = 256 << 20
+};
 
 struct node_plan {
     struct node_plan *next; /* retired */
@@ -28,6 +34,7 @@ struct build {
     const struct reg_app *app;
     struct node_plan *plan;
     struct plex_err *err;
+    char path[PATH_BYTES_MAX]; /* "APP/CHILD/CHILD" */
 };
 
 size_t
@@ -104,6 +111,8 @@ worker_behaviour(struct build *build, const struct reg_child *child,
 static bool
 elsewhere(const struct build *build, const struct reg_child *child)
 {
+    if (child->placement.len > 0)
+        return true;
     return child->node[0] != '\0' &&
            strcmp(child->node, build->node->config.host->base->node) != 0;
 }
@@ -117,7 +126,14 @@ child_set(struct build *build, const struct reg_child *from,
           struct plex_child *out)
 {
     const bool far = elsewhere(build, from);
+    const size_t len = strlen(build->path);
+    char place[PATH_BYTES_MAX + 1];
 
+    /* The registry bounds the ids and the depth. */
+    assert(len + strlen(from->id) + 2 <= sizeof build->path);
+    build->path[len] = '/';
+    memcpy(build->path + len + 1, from->id, strlen(from->id) + 1);
+    (void)snprintf(place, sizeof place, "?%s", build->path);
     out->behaviour = from->supervisor != NULL
                          ? supervisor(build, from->supervisor, far)
                          : worker_behaviour(build, from, far);
@@ -127,10 +143,13 @@ child_set(struct build *build, const struct reg_child *from,
     out->args = text(build, from->args);
     out->args_len = strlen(from->args);
     out->name = from->name[0] == '\0' ? NULL : text(build, from->name);
-    out->node = far ? text(build, from->node) : NULL;
+    out->node = !far                       ? NULL
+                : from->placement.len == 0 ? text(build, from->node)
+                                           : text(build, place);
     out->restart = (enum plex_restart)from->restart;
     out->shutdown_ms = from->shutdown_ms;
     out->significant = from->significant;
+    build->path[len] = '\0';
     return out->id != NULL && out->args != NULL;
 }
 
@@ -192,9 +211,10 @@ node_plan_make(struct work_node *node, const struct reg_app *app,
                struct node_plan **out, struct plex_err *err)
 {
     struct node_plan *plan = plex_calloc(1, sizeof *plan);
-    struct build build = {node, app, plan, err};
+    struct build build = {.node = node, .app = app, .plan = plan, .err = err};
 
     plex_arena_init(&plan->memory, PLAN_BYTES_MAX);
+    (void)snprintf(build.path, sizeof build.path, "%s", app->name);
     if (supervisor(&build, app->supervisor, false) == NULL) {
         node_plan_free(plan);
         return err->status;

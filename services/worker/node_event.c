@@ -212,6 +212,10 @@ node_note_drop(struct node_note *note)
         event_free(plex_container_of(note, struct node_event, note));
     else if (note->kind == NOTE_ERRAND)
         node_errand_drop(note);
+    else if (note->kind == NOTE_PLACE)
+        node_place_drop(note);
+    else if (note->kind == NOTE_ENDED)
+        node_hold_drop(note);
     else if (note->kind == NOTE_TREE)
         free(note); /* the note is its first member; consoles are listed */
 }

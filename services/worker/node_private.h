@@ -3,6 +3,7 @@
 
 #include "common/arena.h"
 #include "common/name.h"
+#include "services/placement/client.h"
 #include "services/worker/node.h"
 #include "services/worker/node_queue.h"
 
@@ -19,6 +20,8 @@ enum node_note_kind {
     NOTE_TREE,      /* node_tree.c: a keeper says how its tree is */
     NOTE_CONSOLE,   /* node_console.c: a request is done */
     NOTE_ERRAND,    /* node_invoke.c: a call from outside is done */
+    NOTE_PLACE,     /* node_place.c: a start that asks for a worker */
+    NOTE_ENDED,     /* node_hold.c: a process that may hold something */
 };
 struct node_note {
     struct work_link link;
@@ -112,6 +115,10 @@ struct work_node {
     struct plex_buf scratch;
     struct node_series *series; /* metrics, by behaviour */
     unsigned n_series;
+    struct ask *asks; /* node_place.c */
+    _Atomic uint32_t n_asks;
+    uint64_t ask_ids;
+    struct node_holds *holds; /* node_hold.c */
 };
 
 /* Any thread. */
@@ -157,6 +164,34 @@ const struct plex_behaviour *node_find(void *arg, const char *name);
 void node_found_free(struct work_node *node);
 /* What people see of a behaviour's name: up to '='. */
 size_t node_label(const char *behaviour);
+
+/* node_place.c: starts to "?APP/CHILD". */
+/* Any thread; false: there are too many. */
+bool node_place_take(struct work_node *node, const struct rt_signal *signal);
+void node_place_noted(struct work_node *node, struct node_note *note);
+void node_place_drop(struct node_note *note);
+void node_asks_free(struct work_node *node);
+/* What the manifest says of "APP/CHILD/..."; NULL. */
+const struct reg_child *node_place_child(const struct work_node *node,
+                                         struct rt_where where,
+                                         const char *path);
+
+/* node_hold.c */
+void node_holds_create(struct work_node *node);
+void node_holds_free(struct work_node *node);
+/* A start that is for this worker, with a reservation or without. */
+void node_spawn(struct work_node *node, const struct rt_signal *signal);
+void node_hold_event(struct work_node *node, const struct rt_event *event);
+void node_hold_noted(struct work_node *node, struct node_note *note);
+void node_hold_drop(struct node_note *note);
+/* `asked`: placement wants to know what is held. */
+void node_hold_tick(struct work_node *node, bool asked);
+size_t node_hold_count(const struct work_node *node);
+/* A child of a supervisor here, "APP/CHILD", was sent to that worker. */
+void node_moves_note(struct work_node *node, const struct rt_signal *signal,
+                     const char *path, const char *node_id);
+/* Such children on that worker are to go elsewhere. */
+void node_moves_drained(struct work_node *node, const char *node_id);
 
 /* node_event.c */
 void node_event_take(void *arg, const struct rt_event *event); /* any thread */

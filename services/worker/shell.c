@@ -45,6 +45,20 @@ static const struct plex_option options[] = {
         "a callback that runs longer is reported, and another thread takes "
         "its executor's place; 0: never",
         0, 0),
+    ROW("labels", PLEX_OPTION_STRING, offer.labels, "",
+        "what placements may ask of this worker: zone=a,disk=ssd", 0, 0),
+    ROW("cpu_cores", PLEX_OPTION_U32, offer.cpu_cores, "0",
+        "cores that processes may reserve; 0: as many as there are", 0,
+        1000000),
+    ROW("memory_bytes", PLEX_OPTION_U64, offer.memory_bytes, "0",
+        "memory that they may reserve; 0: what the machine has", 0, 0),
+    ROW("disk_bytes", PLEX_OPTION_U64, offer.disk_bytes, "0",
+        "disk that they may reserve; 0: not counted", 0, 0),
+    ROW("io_bytes", PLEX_OPTION_U64, offer.io_bytes, "0",
+        "reading and writing a second, likewise", 0, 0),
+    ROW("network_bytes", PLEX_OPTION_U64, offer.network_bytes, "0",
+        "sending and receiving a second, likewise", 0, 0),
+    ROW("gpus", PLEX_OPTION_U32, offer.gpus, "0", "devices", 0, 1000000),
     {0},
 };
 
@@ -319,7 +333,7 @@ check(const void *arg, struct plex_err *err)
         return plex_err_set(err, PLEX_INVALID,
                             "module_dir \"%.150s\" is not a folder",
                             config->module_dir);
-    return PLEX_OK;
+    return work_capacity_check(&config->offer, err);
 }
 
 bool
@@ -372,6 +386,7 @@ start(void *arg, const void *config, const struct plex_host *host,
         return err->status;
     state->host = host;
     state->config = *(const struct work_config *)config;
+    work_capacity_init(&state->capacity, &state->config.offer);
     core.node_id = host->base->node;
     core.incarnation = host->incarnation;
     core.activations_max = state->config.activations_max;
@@ -443,6 +458,7 @@ stop(void *arg)
     work_node_free(state->node);
     rt_free(state->rt);
     work_modules_free(state->modules);
+    work_capacity_fini(&state->capacity);
     while ((bound = state->bounds) != NULL) {
         state->bounds = bound->next;
         free(bound->tenant);

@@ -5,6 +5,7 @@
 #include "services/journal/client.h"
 #include "services/placement/client.h"
 #include "services/registry/client.h"
+#include "services/worker/capacity.h"
 #include "services/worker/core.h"
 #include "services/worker/facet_service.h"
 #include "services/worker/facet_sink.h"
@@ -34,6 +35,7 @@ struct work_config {
     uint32_t executors;
     uint32_t watchdog_ms;
     uint32_t processes_max;
+    struct work_offer_options offer;
 };
 
 /* A deployed type and the behaviour that runs it: the core's `user`. Kept as
@@ -57,6 +59,7 @@ struct work_broken {
 
 struct work_state {
     struct work_node *node; /* first: node.h */
+    struct work_capacity capacity;
     const struct plex_host *host;
     struct work_config config;
     struct work_core *core;

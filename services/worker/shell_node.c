@@ -180,6 +180,16 @@ claims_changed(void *arg)
         reg_client_announce(state->registry);
 }
 
+static const char *
+placement_url(void *arg)
+{
+    const struct work_state *state = arg;
+
+    return state->registry == NULL
+               ? NULL
+               : reg_client_url(state->registry, "placement");
+}
+
 static bool
 to_service(void *arg, const struct rt_signal *signal)
 {
@@ -196,6 +206,7 @@ work_shell_node_create(struct work_state *state)
         .to_actor = to_actor,
         .to_service = to_service,
         .on_event = work_shell_event,
+        .placement_url = placement_url,
         .claims_changed = claims_changed,
         .arg = state,
     };

@@ -224,7 +224,7 @@ placement_url(void *arg)
 
 static void
 on_heartbeat(void *arg, enum plex_status status, const char *text,
-             uint64_t sent, uint64_t lease_ms, uint64_t version)
+             const struct place_lease *lease)
 {
     struct work_state *state = arg;
 
@@ -237,13 +237,14 @@ on_heartbeat(void *arg, enum plex_status status, const char *text,
     }
     state->refused_logged = false;
     state->granted = true;
-    if (lease_ms > WORK_LEASE_MARGIN_MS)
+    if (lease->lease_ms > WORK_LEASE_MARGIN_MS)
         work_core_lease(state->core, work_now(),
-                        sent + (lease_ms - WORK_LEASE_MARGIN_MS) *
-                                   UINT64_C(1000000),
-                        version);
-    if (version > work_core_applied_version(state->core))
-        place_watch_hint(state->watch, version);
+                        lease->sent + (lease->lease_ms - WORK_LEASE_MARGIN_MS) *
+                                          UINT64_C(1000000),
+                        lease->version);
+    if (lease->version > work_core_applied_version(state->core))
+        place_watch_hint(state->watch, lease->version);
+    work_node_leased(state->node, lease->hold);
     work_pump(state);
 }
 
@@ -274,6 +275,7 @@ work_heartbeat(struct work_state *state)
         .pool = state->config.pool,
         .applied_version = work_core_applied_version(state->core),
         .draining = state->draining,
+        .offer = &state->capacity.offer,
     };
 
     if (url == NULL || state->leaving)
@@ -305,6 +307,8 @@ on_table(void *arg, struct place_table *table)
     for (size_t i = 0; i < table->n_workers; i++)
         if (table->workers[i].incarnation == state->host->incarnation)
             work_node_evict(state->node, table->workers[i].draining);
+        else if (table->workers[i].draining)
+            work_node_peer_drains(state->node, table->workers[i].node_id);
     work_core_table(state->core, work_now(), table);
     work_pump(state);
     work_heartbeat(state); /* who waits for our shards may go on */

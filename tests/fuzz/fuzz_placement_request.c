@@ -46,7 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const enum place_method methods[] = {
         PLACE_METHOD_DRAIN_NODE, PLACE_METHOD_HEARTBEAT, PLACE_METHOD_WATCH,
-        PLACE_METHOD_LEAVE};
+        PLACE_METHOD_LEAVE,      PLACE_METHOD_RESERVE,   PLACE_METHOD_HOLD};
     struct place_request request;
     struct plex_arena arena;
     struct plex_err err;
@@ -57,11 +57,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     in = (struct plex_bytes){data + 1, size - 1};
     plex_arena_init(&arena, 8 << 20);
-    if (data[0] % 5 == 4) {
+    if (data[0] % 7 == 4) {
         table_in(in, &arena);
     } else {
-        status = place_wire_request(methods[data[0] % 5], in, &arena, &request,
-                                    &err);
+        status = place_wire_request(
+            methods[data[0] % 7 < 4 ? data[0] % 7 : data[0] % 7 - 1], in,
+            &arena, &request, &err);
         assert(status == PLEX_OK || err.text[0] != '\0');
     }
     plex_arena_fini(&arena);

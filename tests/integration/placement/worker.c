@@ -51,8 +51,8 @@ on_table(void *arg, struct place_table *table)
 }
 
 static void
-on_beaten(void *arg, enum plex_status status, const char *text, uint64_t sent,
-          uint64_t lease_ms, uint64_t version)
+on_beaten(void *arg, enum plex_status status, const char *text,
+          const struct place_lease *lease)
 {
     struct worker *worker = arg;
 
@@ -61,10 +61,10 @@ on_beaten(void *arg, enum plex_status status, const char *text, uint64_t sent,
     if (status != PLEX_OK)
         return;
     if (worker->watch != NULL)
-        place_watch_hint(worker->watch, version);
+        place_watch_hint(worker->watch, lease->version);
     pthread_mutex_lock(&worker->lock);
-    if (lease_ms > 0)
-        worker->lease_end = sent + lease_ms * 1000000U;
+    if (lease->lease_ms > 0)
+        worker->lease_end = lease->sent + lease->lease_ms * 1000000U;
     pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
 }

@@ -59,6 +59,12 @@ to_actor(void *arg, const struct rt_signal *signal)
 }
 
 static void
+on_spawn(void *arg, const struct rt_signal *signal)
+{
+    rt_deliver(((struct side *)arg)->rt, signal);
+}
+
+static void
 on_signals(void *state, struct plex_call *call)
 {
     work_dist_on_signals(((struct side *)state)->dist, call);
@@ -110,7 +116,7 @@ side_start(struct side *side, const char *name, uint64_t incarnation,
     const struct work_dist_config dist = {
         .host = &side->host,
         .to_actor = to_actor,
-        .before_spawn = to_actor,
+        .spawn = on_spawn,
         .arg = side,
     };
     const struct rt_config rt = {

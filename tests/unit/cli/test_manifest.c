@@ -116,7 +116,7 @@ START_TEST(a_supervision_tree_is_read_with_its_aliases_and_arguments)
             "    - id: x\n      restrat: permanent\n",
             "app.yaml:6:7: unknown key restrat; known are id type module "
             "behaviour supervisor name args restart shutdown significant node "
-            "child_id shutdown_timeout");
+            "placement child_id shutdown_timeout");
     refused("name: a\nversion: 1.0.0\nsupervisor:\n  intensity: 1\n"
             "  max_restarts: 2\n",
             "app.yaml:5:3: a second intensity");

@@ -1,0 +1,159 @@
+#!/bin/bash
+# Children that are placed by what they need, over workers that differ; then
+# one of those drains, one dies: placement.sh BUILD
+set -u
+cd "$(dirname "$0")/../.."
+bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
+. tests/lib/suite.sh
+. tests/lib/check.sh
+work=$(mktemp -d "${TMPDIR:-/tmp}/plex-place.XXXXXX") || exit 1
+declare -A workers
+trap 'for pid in "${workers[@]}"; do kill "$pid" 2>/dev/null; done
+    suite_stop; rm -rf "$work"' EXIT
+plex=$bin/plexspaces
+
+until_true() # SENTENCE COMMAND...: within 20 s
+{
+    local sentence=$1 try
+    shift
+    for try in $(seq 1 400); do
+        if "$@" >"$work/until" 2>&1; then
+            ok "$sentence"
+            return
+        fi
+        sleep 0.05
+    done
+    not_ok "$sentence" "$*" "$(tail -5 "$work/until")"
+}
+worker() # NAME OPTION...: one more, beside the suite's own
+{
+    local name=$1
+    shift
+    "$bin/plex-worker" --node "$name" --registry-url "$registry" \
+        --listen-url "ipc://$work/$name.sock" --admin-addr 127.0.0.1:0 \
+        --module-dir "$bin/../modules" "$@" 2>"$work/$name.log" &
+    workers[$name]=$!
+}
+of() { "$plex" actor inspect "$1" | awk '$1 == "node" { print $2 }'; }
+runs_on() { [ "$(of "$1")" = "$2" ]; }
+reserved() # WORKER: thousandths of a core
+{
+    curl -sS "$suite_url/api/v1/scheduling/nodes/$1/capacity" | python3 -c '
+import json, sys
+print(json.load(sys.stdin)["capacity"]["reserved"].get("cpuMillis", 0))'
+}
+has_reserved() { [ "$(reserved "$1")" = "$2" ]; }
+deploy() { "$plex" application deploy "$work/app.yaml"; }
+
+suite_start "$work/data" --workers 1 --processes || exit 1
+export PLEXSPACES_SERVER=$suite_url
+registry=$("$plex" node list --output json | python3 -c '
+import json, sys
+print(next(n["url"] for n in json.load(sys.stdin) if n["kind"] == "registry"))')
+worker x-small --labels zone=a --cpu-cores 2 --memory-bytes 1073741824
+worker y-large --labels zone=b,disk=ssd --cpu-cores 4 --memory-bytes 8589934592
+until_true "both workers offer what they have" has_reserved x-small 0
+until_true "both of them" has_reserved y-large 0
+
+# -- chosen by what they need ------------------------------------------------------
+cat >"$work/app.yaml" <<'YAML'
+name: farm
+version: 1.0.0
+supervisor:
+  intensity: 10
+  children:
+    - id: labelled
+      name: labelled
+      module: chat_room
+      behaviour: guest
+      args: {nick: labelled}
+      placement: {cpu_cores: 0.5, labels: {zone: b}}
+    - id: hungry
+      name: hungry
+      module: chat_room
+      behaviour: guest
+      args: {nick: hungry}
+      placement: {cpu_cores: 1.5, avoided_nodes: [worker-1], preferred_nodes: [x-small]}
+    - id: apart
+      name: apart
+      module: chat_room
+      behaviour: guest
+      args: {nick: apart}
+      placement:
+        cpu_cores: 0.25
+        avoided_nodes: [worker-1]
+        affinity: [{apart: true, actor: farm/hungry}]
+YAML
+check "it is deployed" 0 'farm' deploy
+until_true "a label decides" runs_on labelled y-large
+until_true "a preferred worker is taken" runs_on hungry x-small
+until_true "what must be apart is" runs_on apart y-large
+until_true "what they need is reserved" has_reserved y-large 750
+check "on the other one, too" 0 '^1500$' reserved x-small
+
+# -- crashes -----------------------------------------------------------------------
+old=$("$plex" actor inspect hungry | awk '$1 == "process" { print $2 }')
+check "a child crashes" 0 '' "$plex" actor exit hungry --reason crash
+renewed() { [ "$("$plex" actor inspect hungry | awk '$1 == "process" { print $2 }')" != "$old" ] &&
+    runs_on hungry x-small; }
+until_true "and is started again where there is room" renewed
+until_true "what it had is reserved once" has_reserved x-small 1500
+
+# -- placement forgets ----------------------------------------------------------------
+kill -KILL "$(suite_daemon placement)"
+until_true "a placement that is started again learns what is held" \
+    has_reserved x-small 1500
+until_true "of all workers" has_reserved y-large 750
+
+# -- a worker dies ---------------------------------------------------------------------
+kill -KILL "${workers[x-small]}"
+wait "${workers[x-small]}" 2>/dev/null
+until_true "what ran on a worker that died is started elsewhere" \
+    runs_on hungry y-large
+until_true "and its room is reserved there" has_reserved y-large 2250
+
+# -- a worker drains ---------------------------------------------------------------------
+worker z-third --labels zone=b --cpu-cores 4
+until_true "another worker comes" has_reserved z-third 0
+restarts()
+{
+    "$plex" supervisor which farm --output json | python3 -c '
+import json, sys
+print([c.get("restarts", 0) for c in json.load(sys.stdin) if c["id"] == "hungry"])'
+}
+before=$(restarts)
+curl -sS -X POST "$suite_url/api/v1/nodes/y-large:drain" >/dev/null
+until_true "the children of a draining worker move" runs_on hungry z-third
+until_true "all that fit" runs_on labelled z-third
+until_true "it has nothing left" has_reserved y-large 0
+check "a move is no restart" 0 "^same$" \
+    echo "$([ "$(restarts)" = "$before" ] && echo same || restarts)"
+
+# -- nothing fits --------------------------------------------------------------------------
+sed -i 's/cpu_cores: 1.5/cpu_cores: 64000/' "$work/app.yaml"
+check "more than any worker has is deployed" 0 '' deploy
+said() { grep -q 'no worker for .*farm/hungry.*asked for 64000000 thousandths of a core, the most that is left is' \
+    "$suite_data"/dev.log "$suite_data"/*/*.log "$work"/*.log; }
+until_true "and the log says what was asked and what is left" said
+check "undeploying" 0 '' "$plex" application undeploy farm
+until_true "gives everything back" has_reserved z-third 0
+
+# -- what may not be deployed -----------------------------------------------------------------
+bad() # LINE: of a placement
+{
+    printf 'name: x\nversion: 1.0.0\nsupervisor:\n  children:\n    - id: a\n      module: m\n      placement: %s\n' \
+        "$1" >"$work/app.yaml"
+    deploy
+}
+check "an unknown key is named with its place" 100 \
+    'app.yaml:7:19: unknown key cpu; known are profile' bad '{cpu: 1}'
+check "a wrong value, too" 100 'app.yaml:7:30: .*cpu_cores is "lots"' \
+    bad '{cpu_cores: lots}'
+check "an unknown profile is refused" 1 \
+    'children\[0\].placement: profile is "big", it must be one of none' \
+    bad '{profile: big}'
+check "an unknown strategy is refused" 1 \
+    'strategy is "best", it must be one of best_fit' bad '{strategy: best}'
+check "affinity to nothing is refused" 1 \
+    'affinity\[0\] has none of actor and mark; give one' bad '{affinity: [{apart: true}]}'
+check_end
