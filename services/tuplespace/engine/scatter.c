@@ -77,14 +77,16 @@ turn_result(struct tspace_scatter *scatter, enum plex_status status, uint64_t n,
         scatter->answered++;
         scatter->got += n;
     } else if (status != PLEX_NOT_FOUND || !plan->may_miss) {
-        /* What was taken is taken: it must reach the caller. */
-        if (plan->want > 0 && scatter->got > 0)
+        if (plan->want > 0 && scatter->got > 0) /* what was read */
             end(scatter, PLEX_OK, at, true);
         else
             end(scatter, status, at, false);
         return;
     }
-    if (plan->want > 0 && (more || scatter->got >= plan->want)) {
+    /* What was taken is taken and must reach the caller, whatever would become
+     * of the next shard: so one take is one shard's. */
+    if (plan->want > 0 && (more || scatter->got >= plan->want ||
+                           (plan->take && scatter->got > 0))) {
         end(scatter, PLEX_OK, more ? at : at + 1, more || at + 1 < plan->n);
         return;
     }

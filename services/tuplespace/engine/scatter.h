@@ -10,8 +10,8 @@
  * became of them goes in.
  *
  * The shards are asked one after the other, until there are as many tuples as
- * are wanted, or all have been asked. That is not one moment: a tuple that
- * comes to a shard which has answered already is not seen.
+ * are wanted (a take: any), or all have been asked. That is not one moment: a
+ * tuple that comes to a shard which has answered already is not seen.
  *
  * When nothing was found and the request waits, all shards are asked at once
  * to wait. A take waits for a claim: of the shards that then have one, the
