@@ -74,6 +74,11 @@ bench-tuplespace: setup-test build
 	$(BUILD)/bin/bench_tuplespace_http
 .PHONY: bench-tuplespace
 
+bench-sourced: build
+	$(BUILD)/bin/bench_sourced sqlite: 50000
+	$(BUILD)/bin/bench_sourced mem: 200000
+.PHONY: bench-sourced
+
 bench-actors: build
 	@scripts/setup.sh --bench
 	tests/bench/actors/run.py $(BUILD) $(BENCH_ARGS)

@@ -2,7 +2,7 @@
 
 #include "common/mem.h"
 
-#include <check.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +22,26 @@ sourced_is(const char *scheme)
     return strncmp(dsn_wanted(), scheme, strlen(scheme)) == 0;
 }
 
+/* Also of use where no test runs. */
+static void
+succeed(enum plex_status status, const struct plex_err *err)
+{
+    if (status == PLEX_OK)
+        return;
+    (void)fprintf(stderr, "%s\n", err->text);
+    abort();
+}
+
 /* -- the journal -------------------------------------------------------------
  */
 
 static void
 shell(const char *command)
 {
-    ck_assert_msg(system(command) == 0, "%s", command);
+    if (system(command) != 0) {
+        (void)fprintf(stderr, "failed: %s\n", command);
+        abort();
+    }
 }
 
 static void
@@ -38,7 +51,7 @@ dsn_make(struct sourced *s)
     char command[1024];
 
     (void)snprintf(s->folder, sizeof s->folder, "/tmp/plex-sourced-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(s->folder));
+    assert(mkdtemp(s->folder) != NULL);
     if (sourced_is("sqlite")) {
         (void)snprintf(s->dsn, sizeof s->dsn, "sqlite:%s/j.db", s->folder);
     } else if (sourced_is("postgres")) {
@@ -63,8 +76,7 @@ store_open(struct sourced *s)
                                                 .history = "3600000"};
     struct plex_err err;
 
-    ck_assert_msg(journal_store_open(&s->store, &config, &err) == PLEX_OK, "%s",
-                  err.text);
+    succeed(journal_store_open(&s->store, &config, &err), &err);
 }
 
 void
@@ -181,9 +193,8 @@ static void
 do_run(struct sourced *s, const struct work_action *a)
 {
     struct work_action run = *a;
-    const struct work_turn turn = {.behaviour = a->run.user,
-                                   .run = &run,
-                                   .wall_ms = s->t.wall_ms};
+    const struct work_turn turn = {
+        .behaviour = a->run.user, .run = &run, .wall_ms = s->t.wall_ms};
     struct work_outcome outcome;
 
     if (a->run.how == WORK_RUN_RESTORE) {
@@ -202,7 +213,7 @@ do_answer(struct sourced *s, const struct work_action *a)
     struct work_reply reply;
     struct plex_err err;
 
-    ck_assert(!answer->given);
+    assert(!answer->given);
     answer->given = true;
     answer->status = a->answer.status;
     answer->replayed = a->answer.replayed;
@@ -210,15 +221,13 @@ do_answer(struct sourced *s, const struct work_action *a)
     if (a->answer.status != PLEX_OK)
         return;
     plex_arena_init(&arena, 1 << 20);
-    ck_assert_int_eq(work_reply_unpack(a->answer.reply, &arena, &reply, &err),
-                     PLEX_OK);
+    succeed(work_reply_unpack(a->answer.reply, &arena, &reply, &err), &err);
     answer->failed = reply.failed;
     if (reply.failed)
         (void)snprintf(answer->text, sizeof answer->text, "%s", reply.error);
-    (void)snprintf(answer->payload, sizeof answer->payload, "%.*s",
-                   (int)reply.payload.len,
-                   reply.payload.len > 0 ? (const char *)reply.payload.data
-                                         : "");
+    (void)snprintf(
+        answer->payload, sizeof answer->payload, "%.*s", (int)reply.payload.len,
+        reply.payload.len > 0 ? (const char *)reply.payload.data : "");
     plex_arena_fini(&arena);
 }
 
@@ -227,7 +236,8 @@ do_append(struct sourced *s, const struct work_action *a)
 {
     const size_t n = a->append.n;
     struct journal_result *results = plex_calloc(n, sizeof *results);
-    struct journal_result **at = plex_calloc(n, sizeof(struct journal_result *));
+    struct journal_result **at =
+        plex_calloc(n, sizeof(struct journal_result *));
     const struct journal_entry **entries =
         plex_calloc(n, sizeof(const struct journal_entry *));
     struct journal_commit commit = {.entries = entries,
@@ -243,8 +253,7 @@ do_append(struct sourced *s, const struct work_action *a)
         s->n_snapshots += entries[i]->kind == JOURNAL_SNAPSHOT;
     }
     if (!crash || s->crash_written)
-        ck_assert_int_eq(journal_store_commit(s->store, &commit, &err),
-                         PLEX_OK);
+        succeed(journal_store_commit(s->store, &commit, &err), &err);
     s->crashed = crash;
     if (!crash)
         work_core_appended(s->core, s->t, a->token, PLEX_OK, "", results, n);
@@ -345,11 +354,11 @@ sourced_call(struct sourced *s, const char *key, const char *payload,
         .chain = "",
     };
 
-    ck_assert_uint_lt(call, SOURCED_ANSWERS_MAX);
+    assert(call < SOURCED_ANSWERS_MAX);
     (void)snprintf(fresh, sizeof fresh, "m%u", (unsigned)call);
     if (id == NULL)
-        id = fresh;
-    message.keyed = true;
+        id = s->unnamed ? "" : fresh;
+    message.keyed = id[0] != '\0';
     message.id = (struct plex_bytes){(const uint8_t *)id, strlen(id)};
     context.tenant = "acme";
     context.ns = "default";
@@ -372,25 +381,22 @@ sourced_at(struct sourced *s, const char *key, uint64_t seq)
     struct journal_was was;
     struct plex_err err;
 
-    ck_assert_msg(journal_store_at(s->store, &want, &s->arena, &was, &err) ==
-                      PLEX_OK,
-                  "%s", err.text);
+    succeed(journal_store_at(s->store, &want, &s->arena, &was, &err), &err);
     return was;
 }
 
 struct journal_past
 sourced_history(struct sourced *s, const char *key, uint64_t first)
 {
-    const struct journal_history want = {.actor = {"acme", "default", "cart",
-                                                   key},
-                                         .first_seq = first,
-                                         .limit = 1000,
-                                         .with_state = true};
+    const struct journal_history want = {
+        .actor = {"acme", "default", "cart", key},
+        .first_seq = first,
+        .limit = 1000,
+        .with_state = true};
     struct journal_past past;
     struct plex_err err;
 
-    ck_assert_msg(journal_store_history(s->store, &want, &s->arena, &past,
-                                        &err) == PLEX_OK,
-                  "%s", err.text);
+    succeed(journal_store_history(s->store, &want, &s->arena, &past, &err),
+            &err);
     return past;
 }

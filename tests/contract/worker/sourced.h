@@ -28,6 +28,7 @@ struct sourced {
     uint64_t epoch;
     uint64_t calls;
     struct sourced_answer answers[SOURCED_ANSWERS_MAX];
+    bool unnamed;    /* calls without an id of theirs have none at all */
     size_t crash_at; /* counts appends down; 0: before it, 1: after it */
     bool crash_written;
     bool crashed;

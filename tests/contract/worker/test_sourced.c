@@ -25,8 +25,7 @@ cart_apply(struct plex_ctx *ctx, const struct plex_event *event)
     int64_t n;
 
     (void)plex_state_get(ctx, &cart, sizeof cart);
-    if (strcmp(event->type, "added") == 0 &&
-        plex_json_int(ctx, "n", &n) == 1) {
+    if (strcmp(event->type, "added") == 0 && plex_json_int(ctx, "n", &n) == 1) {
         cart.sum += n;
     } else if (strcmp(event->type, "told") == 0) {
         plex_cast(ctx, "cart", "other", "x", 1);
@@ -60,8 +59,7 @@ cart_call(struct plex_ctx *ctx, const struct plex_msg *msg)
         return -1;
     if (strcmp(text, "tell") == 0 && plex_persist(ctx, "told", NULL, 0) != 0)
         return -1;
-    if (strcmp(text, "bytes") == 0 &&
-        plex_persist(ctx, "\xff", NULL, 0) != 0)
+    if (strcmp(text, "bytes") == 0 && plex_persist(ctx, "\xff", NULL, 0) != 0)
         return -1;
     if (strcmp(text, "put") == 0)
         plex_state_put(ctx, &cart, sizeof cart);
@@ -275,7 +273,8 @@ START_TEST(more_records_than_a_page_are_gone_through_in_order)
 }
 END_TEST
 
-/* -- other versions of the code ---------------------------------------------- */
+/* -- other versions of the code ----------------------------------------------
+ */
 
 static int
 picky_apply(struct plex_ctx *ctx, const struct plex_event *event)
@@ -368,7 +367,8 @@ START_TEST(snapshots_are_migrated_and_older_events_known)
 }
 END_TEST
 
-/* -- state actors migrate, too ----------------------------------------------- */
+/* -- state actors migrate, too -----------------------------------------------
+ */
 
 static int
 plain_call(struct plex_ctx *ctx, const struct plex_msg *msg)
