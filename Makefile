@@ -64,14 +64,12 @@ bench-dist: build
 	$(BUILD)/bin/bench_dist
 .PHONY: bench-dist
 
-# The engine in process, over a link on every store there is, over HTTP.
+# The engine in process, over a link on every store there is, over HTTP, beside
+# Redis and Erlang. BENCH_ARGS=--long: also 10 million tuples.
 bench-tuplespace: setup-test build
-	$(BUILD)/bin/bench_tuplespace_core
-	scripts/test-redis.sh run scripts/test-postgres.sh run sh -c \
-	    '$(BUILD)/bin/bench_tuplespace_link mem: \
-	    sqlite:$(BUILD)/bench-tuplespace.db $$PLEX_TEST_PG $$PLEX_TEST_REDIS'
-	rm -f $(BUILD)/bench-tuplespace.db*
-	$(BUILD)/bin/bench_tuplespace_http
+	@scripts/setup.sh --bench
+	scripts/test-redis.sh run scripts/test-postgres.sh run \
+	    tests/bench/tuplespace/run.py $(BUILD) $(BENCH_ARGS)
 .PHONY: bench-tuplespace
 
 bench-sourced: build
