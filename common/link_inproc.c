@@ -61,16 +61,6 @@ static struct {
 
 /* Under the lock. */
 static void
-inbox_post(struct inproc_inbox *inbox)
-{
-    if (inbox->posted)
-        return;
-    inbox->posted = true;
-    plex_loop_post(inbox->loop, &inbox->task);
-}
-
-/* Under the lock. */
-static void
 outbox_post(struct inproc_outbox *outbox)
 {
     if (outbox->posted)
@@ -79,15 +69,18 @@ outbox_post(struct inproc_outbox *outbox)
     plex_loop_post(outbox->loop, &outbox->task);
 }
 
-/* Under the lock. */
-static void
+/* Under the lock; returns who is to be woken without it. */
+static struct plex_loop *
 inbox_push(struct inproc_inbox *inbox, struct plex_frame *frame)
 {
     frame->next = NULL;
     *inbox->tail = frame;
     inbox->tail = &frame->next;
     inbox->bytes += frame->len;
-    inbox_post(inbox);
+    if (inbox->posted)
+        return NULL;
+    inbox->posted = true;
+    return plex_loop_put(inbox->loop, &inbox->task);
 }
 
 static struct inproc_inbox *
@@ -336,6 +329,7 @@ inproc_outbox_send(struct plex_outbox *base, struct plex_frame *frame)
     struct inproc_outbox *outbox =
         plex_container_of(base, struct inproc_outbox, base);
     struct inproc_inbox *inbox;
+    struct plex_loop *asleep = NULL;
     bool more = false;
 
     pthread_mutex_lock(&registry.lock);
@@ -343,12 +337,13 @@ inproc_outbox_send(struct plex_outbox *base, struct plex_frame *frame)
     /* Lost and back again since the link was told: also lost to it. */
     if (inbox != NULL && !outbox->lost) {
         frame->conn = outbox->conn;
-        inbox_push(inbox, frame);
+        asleep = inbox_push(inbox, frame);
         frame = NULL;
         more = inbox->bytes < PLEX_LINK_QUEUE_MAX;
         outbox->blocked = !more;
     }
     pthread_mutex_unlock(&registry.lock);
+    plex_loop_wake(asleep);
     plex_frame_free(frame);
     return more;
 }
@@ -359,6 +354,7 @@ inproc_outbox_close(struct plex_outbox *base)
     struct inproc_outbox *outbox =
         plex_container_of(base, struct inproc_outbox, base);
     struct plex_frame *end;
+    struct plex_loop *asleep = NULL;
     bool posted;
 
     pthread_mutex_lock(&registry.lock);
@@ -366,11 +362,12 @@ inproc_outbox_close(struct plex_outbox *base)
     if (outbox->inbox != NULL) {
         end = plex_calloc(1, sizeof *end);
         end->conn = outbox->conn;
-        inbox_push(outbox->inbox, end);
+        asleep = inbox_push(outbox->inbox, end);
     }
     outbox->closed = true;
     posted = outbox->posted;
     pthread_mutex_unlock(&registry.lock);
+    plex_loop_wake(asleep);
     if (!posted) /* else the task frees it */
         outbox_free(outbox);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -31,6 +32,9 @@ struct plex_loop {
     struct task_queue posted; /* from any thread */
     struct task_queue deferred;
     atomic_bool quit;
+    /* Who is about to write to the pipe, without the lock: the loop must not
+     * be freed under them. */
+    atomic_uint waking;
 };
 
 struct plex_timer {
@@ -84,11 +88,14 @@ run_deferred(struct plex_loop *loop)
     }
 }
 
-/* A full pipe is as good as a written one. */
-static void
-wake_up(struct plex_loop *loop)
+void
+plex_loop_wake(struct plex_loop *loop)
 {
+    if (loop == NULL)
+        return;
+    /* A full pipe is as good as a written one. */
     (void)!write(loop->wake_fd[1], "", 1);
+    atomic_fetch_sub_explicit(&loop->waking, 1, memory_order_release);
 }
 
 static void
@@ -154,6 +161,8 @@ plex_loop_free(struct plex_loop *loop)
     /* Whoever posted last, or asked to quit, may still be in there. */
     pthread_mutex_lock(&loop->lock);
     pthread_mutex_unlock(&loop->lock);
+    while (atomic_load_explicit(&loop->waking, memory_order_acquire) != 0)
+        (void)sched_yield();
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->before_sleep, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* run close callbacks */
@@ -166,18 +175,25 @@ plex_loop_free(struct plex_loop *loop)
     free(loop);
 }
 
-void
-plex_loop_post(struct plex_loop *loop, struct plex_task *task)
+struct plex_loop *
+plex_loop_put(struct plex_loop *loop, struct plex_task *task)
 {
     bool was_empty;
 
     pthread_mutex_lock(&loop->lock);
     was_empty = loop->posted.head == NULL;
     queue_push(&loop->posted, task);
-    /* Under the lock: the loop may be freed once it has run the task. */
+    /* Counted under the lock: whoever runs the task sees it. */
     if (was_empty)
-        wake_up(loop);
+        atomic_fetch_add_explicit(&loop->waking, 1, memory_order_relaxed);
     pthread_mutex_unlock(&loop->lock);
+    return was_empty ? loop : NULL;
+}
+
+void
+plex_loop_post(struct plex_loop *loop, struct plex_task *task)
+{
+    plex_loop_wake(plex_loop_put(loop, task));
 }
 
 void
@@ -198,14 +214,26 @@ plex_loop_quit(struct plex_loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     atomic_store(&loop->quit, true);
-    wake_up(loop);
+    atomic_fetch_add_explicit(&loop->waking, 1, memory_order_relaxed);
     pthread_mutex_unlock(&loop->lock);
+    plex_loop_wake(loop);
+}
+
+static bool
+has_posted(struct plex_loop *loop)
+{
+    bool any;
+
+    pthread_mutex_lock(&loop->lock);
+    any = loop->posted.head != NULL;
+    pthread_mutex_unlock(&loop->lock);
+    return any;
 }
 
 void
 plex_loop_flush(struct plex_loop *loop)
 {
-    while (loop->posted.head != NULL || loop->deferred.head != NULL) {
+    while (loop->deferred.head != NULL || has_posted(loop)) {
         run_posted(loop);
         run_deferred(loop);
     }

@@ -34,6 +34,15 @@ void plex_loop_free(struct plex_loop *loop);
 /* Any thread. Cannot fail, does not allocate. Tasks run in post order. The
  * sleeping loop is woken once for many posts. */
 void plex_loop_post(struct plex_loop *loop, struct plex_task *task);
+/*
+ * The same in two steps, for who holds a lock that the task is going to want:
+ * else the loop wakes only to wait for it. plex_loop_put() returns whom to wake
+ * once the lock is free, or NULL when nobody has to; a loop that was returned
+ * stays there until plex_loop_wake(), which accepts NULL.
+ */
+PLEX_MUST_USE struct plex_loop *plex_loop_put(struct plex_loop *loop,
+                                              struct plex_task *task);
+void plex_loop_wake(struct plex_loop *loop);
 
 /* Loop thread. Run `task` at the end of this iteration, before sleeping. A
  * task that is already deferred must not be deferred again. */
@@ -43,7 +52,9 @@ void plex_loop_defer(struct plex_loop *loop, struct plex_task *task);
 void plex_loop_run(struct plex_loop *loop);
 /* Any thread. */
 void plex_loop_quit(struct plex_loop *loop);
-/* Loop thread, when every thread that posts has been stopped: run the rest. */
+/* Loop thread: run what waits, also what is posted meanwhile, until nothing
+ * does. What somebody posts later is his business: a peer in this process may
+ * still be sending. */
 void plex_loop_flush(struct plex_loop *loop);
 
 /* Monotonic nanoseconds, as of the start of the iteration: cheap, and equal

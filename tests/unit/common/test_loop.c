@@ -102,6 +102,51 @@ START_TEST(another_thread_may_post_and_nothing_is_lost)
 }
 END_TEST
 
+START_TEST(a_task_may_be_put_under_a_lock_and_its_loop_woken_without_it)
+{
+    struct step a = {{.run = run_step}, 'a', NULL, false};
+    struct step b = {{.run = run_step}, 'b', NULL, true};
+    struct plex_loop *asleep = plex_loop_put(loop, &a.task);
+
+    ck_assert_ptr_eq(asleep, loop);
+    ck_assert_ptr_null(plex_loop_put(loop, &b.task)); /* one is enough */
+    plex_loop_wake(NULL);
+    plex_loop_wake(asleep);
+    plex_loop_run(loop);
+    ck_assert_str_eq(order, "ab");
+}
+END_TEST
+
+enum { LOOPS = 200 };
+
+static void *
+put_and_wake(void *arg)
+{
+    struct step *last = arg;
+
+    plex_loop_wake(plex_loop_put(loop, &last->task));
+    return NULL;
+}
+
+/* The task is run, and the loop freed, while its poster still wakes it. */
+START_TEST(a_loop_may_be_freed_as_soon_as_the_last_task_has_run)
+{
+    for (int i = 0; i < LOOPS; i++) {
+        struct step last = {{.run = run_step}, 'z', NULL, true};
+        pthread_t thread;
+
+        plex_loop_free(loop);
+        setup();
+        ck_assert_int_eq(pthread_create(&thread, NULL, put_and_wake, &last), 0);
+        while (strlen(order) == 0)
+            plex_loop_flush(loop); /* also before it was woken */
+        plex_loop_free(loop);
+        (void)pthread_join(thread, NULL);
+        setup();
+    }
+}
+END_TEST
+
 static void
 quit_now(void *arg)
 {
@@ -163,6 +208,9 @@ main(void)
     tcase_add_test(tcase,
                    posted_tasks_run_in_order_and_deferred_ones_after_them);
     tcase_add_test(tcase, another_thread_may_post_and_nothing_is_lost);
+    tcase_add_test(
+        tcase, a_task_may_be_put_under_a_lock_and_its_loop_woken_without_it);
+    tcase_add_test(tcase, a_loop_may_be_freed_as_soon_as_the_last_task_has_run);
     tcase_add_test(tcase, a_timer_fires_once_and_not_early);
     tcase_add_test(tcase, quit_before_run_is_not_lost);
     suite_add_tcase(suite, tcase);
