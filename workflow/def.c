@@ -17,7 +17,8 @@ flow_kind_name(enum flow_kind kind)
 {
     static const char *const names[] = {"task",     "pass", "choice",  "wait",
                                         "parallel", "map",  "signal",  "child",
-                                        "approval", "http", "succeed", "fail"};
+                                        "approval", "http", "succeed", "fail",
+                                        "continue"};
 
     return names[kind];
 }

@@ -26,7 +26,8 @@ enum flow_kind {
     FLOW_APPROVAL,
     FLOW_HTTP_STEP,
     FLOW_SUCCEED,
-    FLOW_FAIL_STEP
+    FLOW_FAIL_STEP,
+    FLOW_CONTINUE_STEP /* the run begins anew */
 };
 const char *flow_kind_name(enum flow_kind kind); /* "task" */
 

@@ -12,7 +12,8 @@ local_of(const struct native_level *level, uint32_t index)
     return index - level->scope->nodes[0];
 }
 
-/* `from` -> `to`. The same edge twice is one that is live either way. */
+/* `from` -> `to`. The same edge twice is one that is live either way; but what a
+ * choice may pick runs when it is picked, also if it depends on the choice. */
 static enum plex_status
 add_edge(struct native *n, const struct flow_at *at, uint32_t from, uint32_t to,
          bool on_done)
@@ -22,7 +23,10 @@ add_edge(struct native *n, const struct flow_at *at, uint32_t from, uint32_t to,
 
     for (uint32_t i = 0; i < node->n_deps; i++) {
         if (node->deps[i].from == from) {
-            node->deps[i].on_done |= on_done;
+            if (n->def->nodes[from]->kind == FLOW_CHOICE)
+                node->deps[i].on_done &= on_done;
+            else
+                node->deps[i].on_done |= on_done;
             return PLEX_OK;
         }
     }

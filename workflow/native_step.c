@@ -37,6 +37,7 @@ static const struct {
     {FLOW_HTTP_STEP, "url", {"url", "http_method", "headers", "body"}},
     {FLOW_SUCCEED, NULL, {NULL}},
     {FLOW_FAIL_STEP, "error", {"error", "cause"}},
+    {FLOW_CONTINUE_STEP, NULL, {NULL}},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -93,8 +94,8 @@ native_kind(struct native *n, const struct flow_at *at, struct flow_node *node)
         }
         return flow_at_error(&type, n->err,
                              "should be task, pass, choice, wait, parallel, "
-                             "map, signal, child, approval, http, succeed or "
-                             "fail");
+                             "map, signal, child, approval, http, succeed, "
+                             "fail or continue");
     }
     for (size_t k = 0; k < KINDS; k++) {
         if ((kinds[k].implied_by != NULL &&
@@ -194,7 +195,7 @@ read_compensate(struct native *n, const struct native_level *level,
     if (at.value == NULL)
         return PLEX_OK;
     if (node->kind == FLOW_CHOICE || node->kind == FLOW_SUCCEED ||
-        node->kind == FLOW_FAIL_STEP)
+        node->kind == FLOW_FAIL_STEP || node->kind == FLOW_CONTINUE_STEP)
         return flow_at_error(&at, n->err, "a %s does nothing to undo",
                              flow_kind_name(node->kind));
     status = flow_at_known(&at, known, n->err);
@@ -528,6 +529,12 @@ read_kind(struct native *n, const struct native_level *level,
         return read_http(n, level, config, node);
     case FLOW_FAIL_STEP:
         return read_members(n, level, config, fail);
+    case FLOW_CONTINUE_STEP:
+        return level->up == NULL
+                   ? PLEX_OK
+                   : flow_at_error(config, n->err,
+                                   "a run begins anew from its outermost "
+                                   "level only");
     default:
         return PLEX_OK;
     }

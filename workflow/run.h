@@ -81,7 +81,8 @@ enum flow_command_kind {
     FLOW_CANCEL_ASK,   /* the approval is not needed any more */
     FLOW_COMPLETE,     /* value = output */
     FLOW_FAIL,         /* code, cause; status says FAILED, CANCELLED, ... */
-    FLOW_PARK          /* cause: tell somebody */
+    FLOW_PARK,         /* cause: tell somebody */
+    FLOW_CONTINUED     /* it has begun anew: value = its new input */
 };
 
 struct flow_command {

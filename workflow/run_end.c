@@ -230,13 +230,10 @@ flow_undo_begin(struct flow_run *run, struct act *act)
  * ---------------------------------------------------------------------------
  */
 
-void
-flow_run_finish(struct flow_run *run, enum flow_status status)
+static void
+acts_stop(struct flow_run *run)
 {
-    struct frame *frame;
     struct act *act;
-    struct out *out;
-    char what[32];
 
     while ((act = TAILQ_FIRST(&run->acts)) != NULL) {
         if (act->frame != NULL && act->frame->scope->net)
@@ -244,6 +241,47 @@ flow_run_finish(struct flow_run *run, enum flow_status status)
         flow_act_forget(run, act);
         flow_act_free(run, act);
     }
+}
+
+static void
+undos_drop(struct flow_run *run)
+{
+    while (run->n_undos > 0)
+        flow_undo_free(&run->undos[--run->n_undos]);
+}
+
+/* What names a step's execution counts on, so nothing of the round before is
+ * taken for this one's; signals that no step has asked for stay, and vars. */
+void
+flow_run_anew(struct flow_run *run, json_t *input)
+{
+    struct frame *frame;
+
+    acts_stop(run);
+    undos_drop(run);
+    while ((frame = TAILQ_LAST(&run->frames, frame_list)) != NULL)
+        flow_frame_close(run, frame);
+    json_decref(run->input);
+    run->input = input;
+    run->entered = 0;
+    run->since_ms = run->now_ms;
+    run->limit_ms = run->def->timeout_ms > 0
+                        ? flow_wake_at(run, run->now_ms + run->def->timeout_ms)
+                        : 0;
+    flow_note(run, "RUN_CONTINUED", "", 0, 0, "%s", "");
+    flow_emit(run, FLOW_CONTINUED, NULL)->command.value = json_incref(input);
+    run->estimate = flow_run_size(run);
+    flow_frame_open(run, 0, NULL, 0, run->input, NULL);
+}
+
+void
+flow_run_finish(struct flow_run *run, enum flow_status status)
+{
+    struct frame *frame;
+    struct out *out;
+    char what[32];
+
+    acts_stop(run);
     while ((frame = TAILQ_LAST(&run->frames, frame_list)) != run->root &&
            frame != NULL)
         flow_frame_close(run, frame);
@@ -268,8 +306,7 @@ flow_run_complete(struct flow_run *run, json_t *output)
 {
     json_decref(run->output);
     run->output = output;
-    while (run->n_undos > 0)
-        flow_undo_free(&run->undos[--run->n_undos]);
+    undos_drop(run);
     flow_run_finish(run, FLOW_COMPLETED);
 }
 

@@ -374,6 +374,10 @@ flow_act_settle(struct flow_run *run, struct act *act, json_t *output,
     json_decref(settled->output);
     settled->output = output;
     flow_act_free(run, act);
+    if (node->kind == FLOW_CONTINUE_STEP && state == NODE_DONE) {
+        flow_run_anew(run, json_incref(output));
+        return;
+    }
     if (last) {
         json_incref(output);
         flow_frame_stop(run, frame, false);

@@ -263,6 +263,8 @@ void flow_act_stop_frames(struct flow_run *run, struct act *act);
 void flow_frame_drained(struct flow_run *run, struct frame *frame);
 void flow_run_end(struct flow_run *run, enum flow_status ending,
                   const char *code, const char *cause);
+/* From the first step, with `input`, which is taken over: the same run. */
+void flow_run_anew(struct flow_run *run, json_t *input);
 void flow_run_finish(struct flow_run *run, enum flow_status status);
 void flow_run_complete(struct flow_run *run, json_t *output);
 void flow_undo_push(struct flow_run *run, struct act *act, json_t *result);

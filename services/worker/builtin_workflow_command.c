@@ -168,6 +168,11 @@ work_wf_obey(struct wf *wf, const struct flow_command *c)
         if (json_object_get(wf->meta, "next") == NULL)
             work_wf_tell(wf, json_object_get(wf->meta, "parent"));
         break;
+    case FLOW_CONTINUED:
+        json_object_set_new(wf->meta, "continued",
+                            json_integer(1 + json_integer_value(json_object_get(
+                                                 wf->meta, "continued"))));
+        break;
     case FLOW_CALL_CANCEL:  /* a late answer is ignored */
     case FLOW_ASK_APPROVAL: /* "why" and "steps" show it */
     case FLOW_CANCEL_ASK:

@@ -232,7 +232,8 @@ work_wf_describe(struct wf *wf)
                             json_object_get(wf->meta, "version"), "labels",
                             json_object_get(wf->meta, "labels"), "started_ms",
                             json_object_get(wf->meta, "started_ms"));
-    static const char *const more[] = {"moving", "move_error", "forked_from"};
+    static const char *const more[] = {"moving", "move_error", "forked_from",
+                                       "continued"};
     const char *code = wf->run == NULL ? work_wf_text(wf->meta, "code")
                                        : flow_run_code(wf->run);
     const char *cause = wf->run == NULL ? work_wf_text(wf->meta, "cause")
