@@ -46,6 +46,7 @@ struct work_core_config {
     /* Only for the proof that the simulator's checkers bite. */
     bool unsafe_no_dedup;
     bool unsafe_reply_before_commit;
+    bool unsafe_timer_early; /* by up to 50 ms */
 };
 extern const struct work_core_config work_core_defaults;
 
@@ -287,6 +288,13 @@ struct work_core_stats {
     uint64_t corrupt_total; /* pendings that did not decode */
 };
 void work_core_stats(const struct work_core *core, struct work_core_stats *out);
+/* Open runs of the actors in memory. One is `unexplained` when it waits for
+ * nothing that has a name, or for a time that was a minute ago. */
+struct work_core_runs {
+    size_t open, waiting, parked, unexplained;
+};
+void work_core_runs(const struct work_core *core, struct work_time t,
+                    struct work_core_runs *out);
 struct work_core_filter {
     const char *tenant;
     const char *ns;    /* "" for all */

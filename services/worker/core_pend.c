@@ -524,7 +524,8 @@ work_pends_due(struct work_core *core)
            node->key <= core->t.now_ns)
         retry_one(core, node);
     while ((node = work_heap_top(&core->due)) != NULL &&
-           node->key <= core->t.wall_ms) {
+           node->key <=
+               core->t.wall_ms + (core->config.unsafe_timer_early ? 50 : 0)) {
         work_heap_take(node);
         deliver_own(core, plex_container_of(node, struct pend, heap));
     }

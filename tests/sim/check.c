@@ -1,4 +1,7 @@
-#include "tests/sim/check.h"
+#include "tests/sim/flow.h"
+
+#include "services/worker/record.h"
+#include "services/worker/run_log.h"
 
 #include "common/mem.h"
 
@@ -18,6 +21,7 @@ struct op {
     uint32_t floor; /* count that was finished when it began */
     uint32_t place; /* 1-based in its actor's history; 0: not there */
     uint32_t sink;  /* place in the sink's history */
+    uint32_t bank;  /* place in the bank's */
 };
 struct history {
     uint32_t *numbers;
@@ -39,19 +43,30 @@ sim_behaviour_of(int key)
         return SIM_COUNTER;
     if (key < SIM_COUNTERS + SIM_VOLATILES)
         return SIM_VOLATILE;
-    return key < SIM_ACTORS - SIM_SINKS ? SIM_RELAY : SIM_SINK;
+    if (key < SIM_FIRST_FLOW)
+        return key < SIM_FIRST_SINK ? SIM_RELAY : SIM_SINK;
+    if (key < SIM_FIRST_BANK)
+        return SIM_FLOW;
+    return key < SIM_FIRST_LEDGER ? SIM_BANK : SIM_LEDGER;
 }
 
 static const char *const type_names[] = {
-    [SIM_COUNTER] = "counter",
-    [SIM_VOLATILE] = "counter-volatile",
-    [SIM_RELAY] = "relay",
-    [SIM_SINK] = "sink",
+    [SIM_COUNTER] = "counter", [SIM_VOLATILE] = "counter-volatile",
+    [SIM_RELAY] = "relay",     [SIM_SINK] = "sink",
+    [SIM_FLOW] = "flow",       [SIM_BANK] = "bank",
+    [SIM_LEDGER] = "ledger",
 };
+
+const char *
+sim_type_name(enum sim_behaviour behaviour)
+{
+    return type_names[behaviour];
+}
 
 /* A relay and its sink have the same name, so that it need not be told. */
 static const char *const key_names[SIM_ACTORS] = {
-    "hot", "warm", "c2", "c3", "v0", "v1", "r0", "r1", "r0", "r1",
+    "hot", "warm", "c2", "c3", "v0", "v1", "r0", "r1",
+    "r0",  "r1",   "f0", "f1", "f2", "b0", "l0",
 };
 
 struct plex_actor_id
@@ -189,6 +204,38 @@ sim_check_refused(struct sim *sim, uint32_t number, bool unknown)
 }
 
 void
+sim_check_failed(struct sim *sim, uint32_t number)
+{
+    struct op *op = &sim->check->ops[number];
+
+    op->acked = true;
+    sim->check->counts.acked++;
+    if (op->place != 0)
+        sim_fail(sim, op->key,
+                 "G1: run %" PRIu32 " was answered as failed but is number "
+                 "%" PRIu32 " in the journal",
+                 number, op->place);
+}
+
+bool
+sim_check_answered(const struct sim *sim, uint32_t number)
+{
+    return sim->check->ops[number].acked;
+}
+
+uint32_t
+sim_check_count(const struct sim *sim, int key)
+{
+    return sim->check->histories[key].n;
+}
+
+bool
+sim_check_booked(const struct sim *sim, uint32_t number)
+{
+    return sim->check->ops[number].bank != 0;
+}
+
+void
 sim_check_ran(struct sim *sim, int key, uint32_t number)
 {
     struct op *op = &sim->check->ops[number];
@@ -236,7 +283,9 @@ committed_op(struct sim *sim, int key, uint32_t number)
         return;
     }
     op = &check->ops[number];
-    place = sim_behaviour_of(key) == SIM_SINK ? &op->sink : &op->place;
+    place = sim_behaviour_of(key) == SIM_SINK   ? &op->sink
+            : sim_behaviour_of(key) == SIM_BANK ? &op->bank
+                                                : &op->place;
     if (*place != 0)
         sim_fail(sim, key,
                  "G1: operation %" PRIu32
@@ -285,6 +334,8 @@ committed_state(struct sim *sim, int key, struct plex_bytes state,
                  "G3: a committed state contradicts the history before it");
         return;
     }
+    if (sim_behaviour_of(key) == SIM_FLOW && n == history->n)
+        return; /* its run has failed */
     if (snapshot ? n > expect : n != expect) {
         sim_fail(sim, key,
                  "G3: a state of %" PRIu32
@@ -299,6 +350,45 @@ committed_state(struct sim *sim, int key, struct plex_bytes state,
     committed_op(sim, key, number);
     if (sim_behaviour_of(key) == SIM_SINK)
         committed_order(sim, key);
+}
+
+/* The operations in a record's events. */
+static void
+committed_events(struct sim *sim, int key, struct plex_bytes bytes)
+{
+    struct work_record record;
+    struct plex_arena arena;
+    struct plex_err err;
+    uint32_t number;
+
+    plex_arena_init(&arena, 1 << 20);
+    if (work_record_unpack(bytes, &arena, &record, &err) != PLEX_OK) {
+        sim_fail(sim, key, "G4: a record does not decode: %s", err.text);
+        record.n_events = 0;
+    }
+    for (size_t i = 0; i < record.n_events; i++) {
+        memcpy(&number, record.events[i].data.data, sizeof number);
+        history_add(&sim->check->histories[key], number);
+        committed_op(sim, key, number);
+    }
+    plex_arena_fini(&arena);
+}
+
+static void
+committed_what(struct sim *sim, int key, const struct journal_entry *entry)
+{
+    const enum sim_behaviour behaviour = sim_behaviour_of(key);
+
+    if (behaviour == SIM_FLOW) {
+        sim_flow_committed(sim, key, entry);
+        if ((entry->schema_version & WORK_SCHEMA_OPEN) != 0)
+            return; /* its state is a log */
+    }
+    if (behaviour == SIM_LEDGER && entry->rebuilds)
+        committed_events(sim, key, entry->record);
+    else if (entry->has_state || entry->kind == JOURNAL_SNAPSHOT)
+        committed_state(sim, key, entry->state,
+                        entry->kind == JOURNAL_SNAPSHOT);
 }
 
 static void
@@ -316,9 +406,7 @@ committed_entry(struct sim *sim, const struct journal_entry *entry)
     if (key < 0)
         return;
     check->counts.turns += entry->kind == JOURNAL_TURN;
-    if (entry->has_state || entry->kind == JOURNAL_SNAPSHOT)
-        committed_state(sim, key, entry->state,
-                        entry->kind == JOURNAL_SNAPSHOT);
+    committed_what(sim, key, entry);
     sim_trace(sim, key, sim->journal,
               "committed %s/%s kind %d seq %" PRIu64 " epoch %" PRIu64
               "%s, %" PRIu32 " operations",
@@ -347,6 +435,39 @@ sim_check_committed(struct sim *sim, const struct journal_commit *commit)
             committed_entry(sim, commit->entries[i]);
 }
 
+/* The list of operations: the user's state in an open run, or a snapshot and
+ * the events after it. */
+static struct plex_bytes
+loaded_list(const struct journal_loaded *loaded, struct plex_arena *arena)
+{
+    struct plex_buf list = {.max = 1 << 20};
+    struct work_record record;
+    struct plex_bytes out;
+    struct work_run run;
+    struct plex_err err;
+
+    if ((loaded->schema_version & WORK_SCHEMA_OPEN) != 0)
+        return work_run_unpack(loaded->state, arena, &run, &err) == PLEX_OK
+                   ? run.state
+                   : (struct plex_bytes){0};
+    if (loaded->n_records == 0)
+        return loaded->state;
+    memcpy(plex_buf_grow(&list, loaded->state.len), loaded->state.data,
+           loaded->state.len);
+    for (size_t i = 0; i < loaded->n_records; i++) {
+        if (work_record_unpack(loaded->records[i].bytes, arena, &record,
+                               &err) != PLEX_OK)
+            continue;
+        for (size_t k = 0; k < record.n_events; k++)
+            memcpy(plex_buf_grow(&list, sizeof(uint32_t)),
+                   record.events[k].data.data, sizeof(uint32_t));
+    }
+    out = (struct plex_bytes){plex_arena_alloc(arena, list.len + 1), list.len};
+    memcpy((void *)(uintptr_t)out.data, list.data, list.len);
+    plex_buf_free(&list);
+    return out;
+}
+
 void
 sim_check_store(struct sim *sim, struct journal_store *store)
 {
@@ -358,8 +479,13 @@ sim_check_store(struct sim *sim, struct journal_store *store)
         const struct plex_actor_id id = sim_actor(key);
         const uint32_t shard =
             plex_shard_of(plex_actor_hash(&id), PLACE_SHARD_BITS);
-        const struct journal_load load = {id, shard, sim->check->epochs[shard],
-                                          10};
+        const struct journal_load load = {.actor = id,
+                                          .shard = shard,
+                                          .epoch = sim->check->epochs[shard],
+                                          .recent_max = 10,
+                                          .records = sim_behaviour_of(key) ==
+                                                     SIM_LEDGER};
+        struct plex_bytes list;
         struct journal_loaded loaded;
         struct plex_err err = {0};
         uint64_t newest;
@@ -369,14 +495,14 @@ sim_check_store(struct sim *sim, struct journal_store *store)
                                &arena, &loaded, &newest, &err) != PLEX_OK)
             sim_fail(sim, key, "G4: %s/%s cannot be loaded: %s", id.type,
                      id.key, err.text);
-        else if (loaded.state.len != history->n * sizeof(uint32_t) ||
-                 (history->n > 0 && memcmp(loaded.state.data, history->numbers,
-                                           loaded.state.len) != 0))
+        else if (list = loaded_list(&loaded, &arena),
+                 list.len != history->n * sizeof(uint32_t) ||
+                     (history->n > 0 &&
+                      memcmp(list.data, history->numbers, list.len) != 0))
             sim_fail(sim, key,
                      "G4: %s/%s was loaded with %zu operations, %" PRIu32
                      " are committed",
-                     id.type, id.key, loaded.state.len / sizeof(uint32_t),
-                     history->n);
+                     id.type, id.key, list.len / sizeof(uint32_t), history->n);
     }
     plex_arena_fini(&arena);
 }
@@ -413,7 +539,7 @@ sim_check_quiet(const struct sim *sim)
 {
     const struct history *histories = sim->check->histories;
 
-    for (int key = SIM_ACTORS - SIM_SINKS; key < SIM_ACTORS; key++)
+    for (int key = SIM_FIRST_SINK; key < SIM_FIRST_FLOW; key++)
         if (histories[key].n != histories[key - SIM_SINKS].n)
             return false;
     return true;
@@ -429,7 +555,7 @@ sim_check_end(struct sim *sim)
             sim_fail(
                 sim, check->ops[i].key,
                 "stuck: keyed increment %" PRIu32 " was never acknowledged", i);
-    for (int key = SIM_ACTORS - SIM_SINKS; key < SIM_ACTORS; key++)
+    for (int key = SIM_FIRST_SINK; key < SIM_FIRST_FLOW; key++)
         if (check->histories[key].n != check->histories[key - SIM_SINKS].n)
             sim_fail(sim, key,
                      "G2: the sink got %" PRIu32 " of %" PRIu32 " messages",

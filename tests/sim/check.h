@@ -27,9 +27,26 @@ enum {
     SIM_VOLATILES = 2, /* 4..5, counter-volatile */
     SIM_RELAYS = 2,    /* 6..7, relay: tells each increment to its sink */
     SIM_SINKS = 2,     /* 8..9 */
-    SIM_ACTORS = SIM_COUNTERS + SIM_VOLATILES + SIM_RELAYS + SIM_SINKS,
+    SIM_FLOWS = 3,     /* 10..12, flow: runs that wait (flow.h) */
+    SIM_BANKS = 1,     /* 13, bank: what flows call */
+    SIM_LEDGERS = 1,   /* 14, ledger: event-sourced */
+    SIM_FIRST_SINK = SIM_COUNTERS + SIM_VOLATILES + SIM_RELAYS,
+    SIM_FIRST_FLOW = SIM_FIRST_SINK + SIM_SINKS,
+    SIM_FIRST_BANK = SIM_FIRST_FLOW + SIM_FLOWS,
+    SIM_FIRST_LEDGER = SIM_FIRST_BANK + SIM_BANKS,
+    SIM_ACTORS = SIM_FIRST_LEDGER + SIM_LEDGERS,
 };
-enum sim_behaviour { SIM_COUNTER, SIM_VOLATILE, SIM_RELAY, SIM_SINK };
+enum sim_behaviour {
+    SIM_COUNTER,
+    SIM_VOLATILE,
+    SIM_RELAY,
+    SIM_SINK,
+    SIM_FLOW,
+    SIM_BANK,
+    SIM_LEDGER,
+    SIM_BEHAVIOURS,
+};
+const char *sim_type_name(enum sim_behaviour behaviour);
 
 enum sim_behaviour sim_behaviour_of(int key);
 struct plex_actor_id sim_actor(int key);
@@ -59,6 +76,13 @@ void sim_check_again(struct sim *sim, uint32_t number);
 /* Its outcome at the client. `unknown`: it may have happened. */
 void sim_check_replied(struct sim *sim, uint32_t number, uint32_t count);
 void sim_check_refused(struct sim *sim, uint32_t number, bool unknown);
+/* Its run ended as failed, which is an answer. */
+void sim_check_failed(struct sim *sim, uint32_t number);
+bool sim_check_answered(const struct sim *sim, uint32_t number);
+/* How many operations of an actor are committed. */
+uint32_t sim_check_count(const struct sim *sim, int key);
+/* Has the bank booked it, durably? */
+bool sim_check_booked(const struct sim *sim, uint32_t number);
 /* A worker runs a handler of a volatile actor. */
 void sim_check_ran(struct sim *sim, int key, uint32_t number);
 /* The journal's disk has this now. */

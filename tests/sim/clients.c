@@ -1,6 +1,6 @@
 /* Clients that call actors through the gateways, and know what they may
  * believe of each outcome. */
-#include "tests/sim/check.h"
+#include "tests/sim/flow.h"
 #include "tests/sim/sim.h"
 
 #include "common/mem.h"
@@ -30,6 +30,7 @@ struct sim_clients {
 
 static void on_next(struct sim *sim, struct sim_node *node, void *arg);
 static void attempt(struct sim *sim, struct client *client);
+static void nudge_later(struct sim *sim, struct client *client);
 
 static void
 think(struct sim *sim, struct client *client, uint64_t most_ms)
@@ -82,6 +83,16 @@ request_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
     struct sim_count count;
 
     (void)node, (void)token;
+    if (reply->status == PLEX_OK && reply->reply->failed &&
+        sim_behaviour_of(client->key) == SIM_FLOW &&
+        client->what == SIM_INCREMENT) {
+        sim_trace(sim, client->key, sim->world,
+                  "client %d: run %" PRIu32 " failed", client->index,
+                  client->number);
+        sim_flow_failed(sim, client->key, client->number);
+        finish(sim, client);
+        return;
+    }
     if (reply->status != PLEX_OK || reply->reply->failed ||
         reply->reply->payload.len != sizeof count) {
         failed(sim, client, reply);
@@ -176,15 +187,103 @@ pick_key(struct sim *sim)
 {
     const uint64_t at = sim_random(sim) % 100;
 
-    if (at < 40)
+    if (at < 32)
         return 0;
-    if (at < 60)
+    if (at < 48)
         return 1;
+    if (at < 56)
+        return SIM_FIRST_FLOW + (int)(at % SIM_FLOWS);
+    if (at < 66)
+        return SIM_FIRST_LEDGER;
     if (at < 78)
-        return at < 70 ? 2 : 3;
+        return at < 72 ? 2 : 3;
     if (at < 88)
         return SIM_COUNTERS + (int)(at % SIM_VOLATILES);
     return SIM_COUNTERS + SIM_VOLATILES + (int)(at % SIM_RELAYS);
+}
+
+/* -- who keeps promises, resumes what is parked and cancels some -- */
+
+struct nudge {
+    struct client *client;
+    uint32_t number;
+};
+
+static void
+nudged(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
+       const struct sim_msg *reply)
+{
+    (void)sim, (void)node, (void)arg, (void)token, (void)reply;
+}
+
+/* To the run that is open now, whosever it is. */
+static void
+resolve_send(struct sim *sim, int key, const char *what)
+{
+    const uint64_t gateway = sim_between(sim, 0, (uint64_t)sim->n_gateways - 1);
+    struct plex_context context = plex_context_none;
+    struct sim_msg *msg = sim_msg_make();
+    struct work_message message = {
+        .to = sim_actor(key),
+        .kind = WORK_RESOLVE,
+        .method = "",
+        .path = "",
+        .subpath = "",
+        .query = "",
+        .content_type = "",
+        .payload = {(const uint8_t *)"yes", 3},
+        .sender = "",
+        .timer = what,
+    };
+    char request_id[32];
+
+    (void)snprintf(request_id, sizeof request_id, "r%" PRIu64,
+                   ++sim->clients->requests);
+    context.tenant = "default";
+    context.ns = "default";
+    context.request_id = request_id;
+    sim_put_message(msg, &message);
+    sim_put_context(msg, &context);
+    sim_trace(sim, key, sim->world, "sends %s as request %s", what, request_id);
+    (void)sim_rpc(sim, &(struct sim_request){
+                           .from = sim->world,
+                           .url = sim->gateways[gateway]->url,
+                           .method = SIM_REQUEST,
+                           .msg = msg,
+                           .timeout_ns = TIMEOUT_MS * SIM_MS,
+                           .done = nudged,
+                       });
+}
+
+static void
+on_nudge(struct sim *sim, struct sim_node *node, void *arg)
+{
+    const struct nudge nudge = *(const struct nudge *)arg;
+    struct client *client = nudge.client;
+    const char *keep;
+
+    (void)node;
+    free(arg);
+    if (client->number != nudge.number || sim_check_answered(sim, nudge.number))
+        return;
+    keep = sim_flow_to_keep(sim, client->key);
+    if (keep[0] != '\0' && sim_chance(sim, 50))
+        resolve_send(sim, client->key, keep);
+    if (nudge.number % 29 == 0 || sim_chance(sim, 5))
+        resolve_send(sim, client->key, "resume");
+    if (nudge.number % 23 == 0 && sim_chance(sim, 30))
+        resolve_send(sim, client->key, "cancel");
+    nudge_later(sim, client);
+}
+
+static void
+nudge_later(struct sim *sim, struct client *client)
+{
+    struct nudge *nudge = plex_calloc(1, sizeof *nudge);
+
+    *nudge = (struct nudge){client, client->number};
+    sim_after(sim, sim->world, sim_between(sim, 50 * SIM_MS, 400 * SIM_MS),
+              on_nudge, nudge, free);
 }
 
 static void
@@ -200,14 +299,16 @@ on_next(struct sim *sim, struct sim_node *node, void *arg)
     }
     client->key = pick_key(sim);
     client->what = increment ? SIM_INCREMENT : SIM_GET;
-    client->keyed = increment &&
-                    sim_behaviour_of(client->key) != SIM_VOLATILE &&
-                    sim_chance(sim, 60);
+    client->keyed =
+        increment && sim_behaviour_of(client->key) != SIM_VOLATILE &&
+        (sim_behaviour_of(client->key) == SIM_FLOW || sim_chance(sim, 60));
     client->again = client->unknown = false;
     client->attempts = 0;
     client->number =
         sim_check_begin(sim, client->key, client->what, client->keyed);
     attempt(sim, client);
+    if (increment && sim_behaviour_of(client->key) == SIM_FLOW)
+        nudge_later(sim, client);
 }
 
 void

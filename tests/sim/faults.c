@@ -110,7 +110,8 @@ isolate(struct sim *sim, struct sim_node *node)
 static void
 clock_jump(struct sim *sim, struct sim_node *node)
 {
-    node->wall_offset_ms = (int64_t)sim_between(sim, 0, 240000) - 120000;
+    /* Not far ahead: what is set by then is due that much later. */
+    node->wall_offset_ms = (int64_t)sim_between(sim, 0, 140000) - 120000;
     sim_trace(sim, -1, node, "has a wall clock %" PRId64 " ms off",
               node->wall_offset_ms);
 }
@@ -176,9 +177,11 @@ heal(struct sim *sim)
 {
     sim_trace(sim, -1, NULL, "faults are over");
     sim->faults_over = true;
-    for (int i = 0; i < sim->n_nodes; i++)
+    for (int i = 0; i < sim->n_nodes; i++) {
+        sim->nodes[i].wall_offset_ms = 0;
         if (!sim->nodes[i].up)
             sim_start(sim, &sim->nodes[i]);
+    }
 }
 
 static void

@@ -22,7 +22,8 @@ usage(FILE *out)
 {
     (void)fputs(
         "usage: plex-sim [--seeds A..B] [--steps N] [--seconds S] [--trace]\n"
-        "                [--unsafe no-fencing|no-dedup|reply-before-commit]\n"
+        "                [--unsafe no-fencing|no-dedup|reply-before-commit|\n"
+        "                 effects-again|timer-early|no-undo]\n"
         "       plex-sim --bite\n"
         "\n"
         "  --seeds A..B  seeds to run, or one seed (1..50)\n"
@@ -61,18 +62,30 @@ parse_seeds(struct options *options, const char *text)
            options->first <= options->last;
 }
 
+struct protection {
+    const char *name;
+    size_t at; /* in struct sim_config */
+};
+static const struct protection protections[] = {
+    {"no-fencing", offsetof(struct sim_config, unsafe_no_fencing)},
+    {"no-dedup", offsetof(struct sim_config, unsafe_no_dedup)},
+    {"reply-before-commit",
+     offsetof(struct sim_config, unsafe_reply_before_commit)},
+    {"effects-again", offsetof(struct sim_config, unsafe_effects_again)},
+    {"timer-early", offsetof(struct sim_config, unsafe_timer_early)},
+    {"no-undo", offsetof(struct sim_config, unsafe_no_undo)},
+};
+enum { PROTECTIONS = sizeof protections / sizeof protections[0] };
+
 static bool
 parse_unsafe(struct sim_config *config, const char *text)
 {
-    if (strcmp(text, "no-fencing") == 0)
-        config->unsafe_no_fencing = true;
-    else if (strcmp(text, "no-dedup") == 0)
-        config->unsafe_no_dedup = true;
-    else if (strcmp(text, "reply-before-commit") == 0)
-        config->unsafe_reply_before_commit = true;
-    else
-        return false;
-    return true;
+    for (size_t i = 0; i < PROTECTIONS; i++)
+        if (strcmp(text, protections[i].name) == 0) {
+            *(bool *)((char *)config + protections[i].at) = true;
+            return true;
+        }
+    return false;
 }
 
 static bool
@@ -117,21 +130,21 @@ clock_ms(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* The first that is switched off. */
 static const char *
 unsafe_name(const struct sim_config *config)
 {
-    if (config->unsafe_no_fencing)
-        return " --unsafe no-fencing";
-    if (config->unsafe_no_dedup)
-        return " --unsafe no-dedup";
-    return config->unsafe_reply_before_commit ? " --unsafe reply-before-commit"
-                                              : "";
+    for (size_t i = 0; i < PROTECTIONS; i++)
+        if (*(const bool *)((const char *)config + protections[i].at))
+            return protections[i].name;
+    return NULL;
 }
 
 /* The same again, now keeping what happens. */
 static void
 explain(const struct sim_config *failed, const struct sim_outcome *first)
 {
+    const char *unsafe = unsafe_name(failed);
     struct sim_config config = *failed;
     struct sim_outcome again;
 
@@ -141,8 +154,9 @@ explain(const struct sim_config *failed, const struct sim_outcome *first)
     printf("FAIL seed %" PRIu64 ": %s\n", config.seed, first->failure);
     if (again.digest != first->digest)
         printf("     the replay differs: the simulator is not deterministic\n");
-    printf("     replay: plex-sim --seeds %" PRIu64 "%s --trace\n", config.seed,
-           unsafe_name(&config));
+    printf("     replay: plex-sim --seeds %" PRIu64 "%s%s --trace\n",
+           config.seed, unsafe == NULL ? "" : " --unsafe ",
+           unsafe == NULL ? "" : unsafe);
 }
 
 static int
@@ -184,25 +198,23 @@ run_seeds(const struct options *options)
 static int
 bite(void)
 {
-    static const char *const protections[] = {"no-fencing", "no-dedup",
-                                              "reply-before-commit"};
     int result = EXIT_SUCCESS;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < PROTECTIONS; i++) {
         struct sim_config config = {0};
         struct sim_outcome outcome = {.ok = true};
 
-        (void)parse_unsafe(&config, protections[i]);
+        (void)parse_unsafe(&config, protections[i].name);
         for (config.seed = 1; config.seed <= BITE_SEEDS; config.seed++)
             if (!sim_run(&config, &outcome))
                 break;
         if (outcome.ok) {
-            printf("FAIL %s: not caught in %d seeds\n", protections[i],
+            printf("FAIL %s: not caught in %d seeds\n", protections[i].name,
                    BITE_SEEDS);
             result = EXIT_VIOLATION;
         } else {
-            printf("ok: %s is caught by seed %" PRIu64 ": %s\n", protections[i],
-                   config.seed, outcome.failure);
+            printf("ok: %s is caught by seed %" PRIu64 ": %s\n",
+                   protections[i].name, config.seed, outcome.failure);
         }
     }
     return result;

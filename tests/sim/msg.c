@@ -116,6 +116,7 @@ sim_put_entries(struct sim_msg *msg, const struct journal_entry *entries,
         entry->message_id = sim_copy_bytes(msg, entry->message_id);
         entry->reply = sim_copy_bytes(msg, entry->reply);
         entry->state = sim_copy_bytes(msg, entry->state);
+        entry->record = sim_copy_bytes(msg, entry->record);
         copy_pendings(msg, entry);
     }
 }
@@ -194,6 +195,7 @@ sim_put_message(struct sim_msg *msg, const struct work_message *message)
     m->payload = sim_copy_bytes(msg, message->payload);
     m->sender = sim_copy_text(msg, message->sender);
     m->timer = sim_copy_text(msg, message->timer);
+    m->chain = sim_copy_text(msg, message->chain);
     msg->message = m;
 }
 

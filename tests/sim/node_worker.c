@@ -1,6 +1,6 @@
 /* plex-worker: its core, the shell's loops around it, and the actors. */
 #include "services/worker/core.h"
-#include "tests/sim/check.h"
+#include "tests/sim/flow.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/watch.h"
 
@@ -21,14 +21,15 @@ enum {
 
 struct worker {
     struct work_core *core;
+    struct sim_flows *flows;
     struct sim_watch table, catalog;
     struct place_table *newest; /* NULL before the first */
     bool draining;
     bool flushing; /* an end of iteration is scheduled */
 };
 
-/* The address says which behaviour a type has. */
-static const char behaviours[4];
+/* The address says which behaviour a type has; those of newer code follow. */
+static const char behaviours[2 * SIM_BEHAVIOURS];
 
 static void pump(struct sim *sim, struct sim_node *node);
 
@@ -55,13 +56,12 @@ sim_worker_owns(const struct sim *sim, const struct sim_node *node,
 
 /* The state is the list of the numbers of what was applied. */
 static void
-handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
+list_handle(struct sim *sim, struct sim_node *node,
+            const struct work_action *run, enum sim_behaviour behaviour)
 {
     struct worker *worker = node->state;
     const struct work_message *message = run->run.message;
     const int key = sim_key_of(run->run.actor);
-    const enum sim_behaviour behaviour =
-        (enum sim_behaviour)((const char *)run->run.user - behaviours);
     const size_t old = run->run.state.len;
     uint8_t *state = plex_calloc(1, old + sizeof(uint32_t));
     struct sim_payload payload;
@@ -109,6 +109,21 @@ handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
     work_core_ran(worker->core, now(sim, node), run->token, &outcome);
     plex_buf_free(&packed);
     free(state);
+}
+
+static void
+handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
+{
+    const struct worker *worker = node->state;
+    const size_t at = (size_t)((const char *)run->run.user - behaviours);
+    const enum sim_behaviour behaviour =
+        (enum sim_behaviour)(at % SIM_BEHAVIOURS);
+
+    if (behaviour >= SIM_FLOW)
+        sim_flows_run(worker->flows, run, behaviour,
+                      (int)(at / SIM_BEHAVIOURS));
+    else
+        list_handle(sim, node, run, behaviour);
 }
 
 /* -- what the core wants --------------------------------------------------- */
@@ -284,7 +299,9 @@ actions(struct sim *sim, struct sim_node *node)
             handle(sim, node, &action);
         else if (action.kind == WORK_DO_ANSWER)
             answer(sim, node, &action);
-        else if (action.kind != WORK_DO_ABANDON) /* no handler waits here */
+        else if (action.kind == WORK_DO_ABANDON)
+            sim_flows_abandon(worker->flows, action.abandon.activation);
+        else
             ask(sim, node, &action);
     }
 }
@@ -420,12 +437,6 @@ static void
 catalog_changed(struct sim *sim, struct sim_node *node,
                 const struct sim_msg *reply)
 {
-    static const char *const names[] = {
-        [SIM_COUNTER] = "counter",
-        [SIM_VOLATILE] = "counter-volatile",
-        [SIM_RELAY] = "relay",
-        [SIM_SINK] = "sink",
-    };
     struct worker *worker = node->state;
     struct work_type types[16] = {0};
     size_t n_apps, n = 0;
@@ -434,9 +445,11 @@ catalog_changed(struct sim *sim, struct sim_node *node,
     for (size_t a = 0; a < n_apps; a++)
         for (size_t i = 0; i < apps[a].n_types && n < 16; i++) {
             const struct reg_actor_type *type = &apps[a].types[i];
+            const char digit = apps[a].version[strlen(apps[a].version) - 1];
             size_t b = 0;
 
-            while (strcmp(names[b], type->name) != 0)
+            while (strcmp(sim_type_name((enum sim_behaviour)b), type->name) !=
+                   0)
                 b++;
             types[n++] = (struct work_type){
                 .tenant = apps[a].tenant,
@@ -449,7 +462,9 @@ catalog_changed(struct sim *sim, struct sim_node *node,
                 .mailbox_max = type->mailbox_max,
                 .snapshot_every = type->snapshot_every,
                 .schema_version = 1,
-                .user = behaviours + b,
+                .sourced = sim_flow_sourced((enum sim_behaviour)b),
+                .user = behaviours + b +
+                        (b == SIM_FLOW && digit % 2 != 0 ? SIM_BEHAVIOURS : 0),
             };
         }
     work_core_types(worker->core, now(sim, node), types, n);
@@ -557,8 +572,10 @@ start(struct sim *sim, struct sim_node *node)
     config.hash_seed = sim->config.seed;
     config.unsafe_no_dedup = sim->config.unsafe_no_dedup;
     config.unsafe_reply_before_commit = sim->config.unsafe_reply_before_commit;
+    config.unsafe_timer_early = sim->config.unsafe_timer_early;
     node->state = worker;
     worker->core = work_core_create(&config);
+    worker->flows = sim_flows_create(sim, node, worker->core, pump);
     worker->table = (struct sim_watch){.node = node,
                                        .of = sim->placement,
                                        .method = SIM_TABLE,
@@ -578,6 +595,7 @@ stop(struct sim *sim, struct sim_node *node)
     struct worker *worker = node->state;
 
     (void)sim;
+    sim_flows_free(worker->flows);
     work_core_free(worker->core);
     place_table_unref(worker->newest);
     free(worker);

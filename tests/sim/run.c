@@ -1,6 +1,7 @@
 /* One seed: build the cluster, let it run, and see it come to rest. */
 #include "tests/sim/check.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/flow.h"
 #include "tests/sim/sim.h"
 
 #include <inttypes.h>
@@ -75,6 +76,7 @@ world_free(struct sim *sim)
     sim_net_fini(sim);
     sim_clients_free(sim);
     sim_check_fini(sim);
+    sim_flow_check_free(sim->flow_check);
 }
 
 bool
@@ -85,6 +87,7 @@ sim_run(const struct sim_config *config, struct sim_outcome *outcome)
 
     sim_random_seed(&sim, config->seed);
     sim_check_init(&sim);
+    sim.flow_check = sim_flow_check_create();
     sim_net_init(&sim);
     cluster_make(&sim);
     sim_clients_start(&sim);

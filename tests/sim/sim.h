@@ -218,12 +218,16 @@ struct sim_config {
     bool unsafe_no_fencing;
     bool unsafe_no_dedup;
     bool unsafe_reply_before_commit;
+    bool unsafe_effects_again; /* a replay does not look at the log */
+    bool unsafe_timer_early;
+    bool unsafe_no_undo; /* a run that was replayed forgets to undo */
 };
 
 struct sim_op;
 struct sim_check;
 struct sim_net;
 struct sim_clients;
+struct sim_flow_check;
 struct sim_heap {
     struct sim_event **at;
     size_t n, cap;
@@ -248,6 +252,7 @@ struct sim {
     int n_workers, n_gateways;
     struct sim_net *net;
     struct sim_check *check;
+    struct sim_flow_check *flow_check;
     struct sim_clients *clients;
     bool faults_over;
     bool failed;
