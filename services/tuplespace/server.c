@@ -53,6 +53,11 @@ static const struct plex_option options[] = {
         "5000", "subscriptions of one tenant; 0: no limit of its own", 0, 0),
     ROW("tenant_requests_max", PLEX_OPTION_U32, tenant_requests_max, "500000",
         "request ids remembered of one tenant; 0: no limit of its own", 0, 0),
+    ROW("tenant_remember_max_bytes", PLEX_OPTION_U64, tenant_remember_max_bytes,
+        "134217728",
+        "memory for tuples in remembered answers of one tenant; 0: no limit of "
+        "its own",
+        0, 0),
     ROW("waiters_max", PLEX_OPTION_U32, waiters_max, "200000",
         "callers that wait at once", 1, 0),
     ROW("requests_max", PLEX_OPTION_U32, requests_max, "1000000",

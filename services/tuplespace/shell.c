@@ -43,6 +43,7 @@ core_make(struct tspace_shell *shell, uint64_t epoch)
         .tenant_subscriptions_max = c->tenant_subscriptions_max,
         .tenant_requests_max = c->tenant_requests_max,
         .remember_bytes_max = c->remember_max_bytes,
+        .tenant_remember_bytes_max = c->tenant_remember_max_bytes,
         .waiters_max = c->waiters_max,
         .requests_max = c->requests_max,
         .tx_max = c->transactions_max,

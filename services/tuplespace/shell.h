@@ -37,6 +37,7 @@ struct tspace_shell_config {
     uint32_t tenant_subscriptions_max;
     uint32_t tenant_requests_max;
     uint64_t remember_max_bytes;
+    uint64_t tenant_remember_max_bytes;
     uint32_t waiters_max;
     uint32_t requests_max;
     uint32_t transactions_max;

@@ -317,8 +317,10 @@ tspace_route_id(struct tspace_asked *asked, const struct tspace_op *op,
     const uint32_t shard = shard_of_id(id);
 
     /* An id of shard 0 is none of such a space: the core says so. */
-    return partition(asked, op->where.space) != 0 && shard != 0 &&
-           send(asked, shard);
+    if (partition(asked, op->where.space) == 0 || shard == 0)
+        return false;
+    return op->tx != 0 ? refuse(asked, PLEX_UNSUPPORTED, in_transaction)
+                       : send(asked, shard);
 }
 
 bool
@@ -330,6 +332,8 @@ tspace_route_swap(struct tspace_asked *asked, const struct tspace_swap *swap)
 
     if (by == 0)
         return false;
+    if (swap->op.tx != 0)
+        return refuse(asked, PLEX_UNSUPPORTED, in_transaction);
     shard = swap->id != 0 ? shard_of_id(swap->id)
                           : tspace_part_template(&where, by, swap->template);
     if (shard == 0)

@@ -222,7 +222,8 @@ tspace_wire_swap(struct plex_bytes in, bool update, struct tspace_wire *wire,
 {
     UNPACK(swap_request, SwapRequest);
     *out = (struct tspace_swap){.id = pb->tuple_id, .ttl_ms = pb->ttl_ms};
-    if (op_in(&out->op, pb->space, pb->request_id, 0, err) != PLEX_OK)
+    if (op_in(&out->op, pb->space, pb->request_id, pb->transaction_id, err) !=
+        PLEX_OK)
         return err->status;
     if (update && pb->tuple_id == 0)
         return plex_err_set(err, PLEX_INVALID, "tuple_id is missing");
@@ -274,7 +275,8 @@ tspace_wire_lease(struct plex_bytes in, bool cancel, struct tspace_wire *wire,
     UNPACK(lease_request, LeaseRequest);
     *out = (struct tspace_lease){
         .id = pb->tuple_id, .ttl_ms = pb->ttl_ms, .cancel = cancel};
-    if (op_in(&out->op, pb->space, pb->request_id, 0, err) != PLEX_OK)
+    if (op_in(&out->op, pb->space, pb->request_id, pb->transaction_id, err) !=
+        PLEX_OK)
         return err->status;
     if (pb->tuple_id == 0)
         return plex_err_set(err, PLEX_INVALID, "tuple_id is missing");

@@ -76,6 +76,7 @@ struct tspace_config {
     uint32_t requests_max; /* answers remembered; past it the oldest goes */
     uint32_t tenant_requests_max;
     uint64_t remember_bytes_max; /* of tuples in them; 0: 256 MiB */
+    uint64_t tenant_remember_bytes_max;
     uint32_t tenant_spaces_max;
     uint32_t tenant_tx_max;
     uint32_t tenant_subscriptions_max;
@@ -181,7 +182,8 @@ void tspace_core_count(struct tspace_core *core, struct tspace_now now,
  * Replace a tuple's fields in place: id, place in the order and (ttl_ms 0)
  * lease stay. compare_and_swap: the oldest match of `template`, which is often
  * exact; update: by `id`, whose tuple must match too. Answer: the new tuple, n
- * 1; n 0 when nothing matched and nothing changed. Not within a transaction.
+ * 1; n 0 when nothing matched and nothing changed. In a transaction the old
+ * tuple is taken and the new one is written: with an id and place of its own.
  */
 struct tspace_swap {
     struct tspace_op op;
@@ -207,7 +209,9 @@ struct tspace_collect {
 void tspace_core_collect(struct tspace_core *core, struct tspace_now now,
                          const struct tspace_collect *collect);
 
-/* Renew (ttl from now; 0: for ever) or cancel (the tuple goes) a lease.
+/* Renew (ttl from now; 0: for ever) or cancel (the tuple goes) a lease. In a
+ * transaction: renew that of a tuple which it wrote (else UNSUPPORTED), or take
+ * the tuple.
  * NOT_FOUND after expiry; DENIED when the lease has an owner and it is not
  * this one. Answer: the tuple. */
 struct tspace_lease {

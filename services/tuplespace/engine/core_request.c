@@ -58,6 +58,7 @@ core_memory_free(struct tspace_core *core, struct request *request,
         TAILQ_REMOVE(&core->by_age, request, by_age);
         TAILQ_REMOVE(&request->realm->tenant->by_age, request, of_tenant);
         request->realm->tenant->requests--;
+        request->realm->tenant->remembered_bytes -= request->bytes;
         core->remembered_bytes -= request->bytes;
         core->stats.requests--;
         if (durable && request->stored)
@@ -115,6 +116,17 @@ answer_bytes(const struct answer *answer)
     return bytes;
 }
 
+static bool
+tenant_remembers_too_much(const struct tspace_config *config,
+                          const struct tenant *tenant)
+{
+    const uint64_t bytes_max = config->tenant_remember_bytes_max;
+
+    return (config->tenant_requests_max != 0 &&
+            tenant->requests > config->tenant_requests_max) ||
+           (bytes_max != 0 && tenant->remembered_bytes > bytes_max);
+}
+
 /* The oldest memories make room, those of a tenant with too many first. */
 static void
 memory_keep(struct tspace_core *core, struct request *request,
@@ -134,9 +146,9 @@ memory_keep(struct tspace_core *core, struct request *request,
     TAILQ_INSERT_TAIL(&tenant->by_age, request, of_tenant);
     core->stats.requests++;
     tenant->requests++;
+    tenant->remembered_bytes += request->bytes;
     core->remembered_bytes += request->bytes;
-    while (config->tenant_requests_max != 0 &&
-           tenant->requests > config->tenant_requests_max &&
+    while (tenant_remembers_too_much(config, tenant) &&
            TAILQ_FIRST(&tenant->by_age) != request)
         core_memory_free(core, TAILQ_FIRST(&tenant->by_age), true);
     while ((core->stats.requests > config->requests_max ||

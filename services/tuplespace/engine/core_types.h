@@ -45,6 +45,7 @@ struct tenant {
     UT_hash_handle hh;
     char *name;
     uint64_t tuples, bytes;
+    uint64_t remembered_bytes;
     uint32_t waiters;
     uint32_t realms;
     uint32_t spaces, requests, transactions, subscriptions;

@@ -173,16 +173,6 @@ tspace_core_write(struct tspace_core *core, struct tspace_now now,
 
 /* -- swap ------------------------------------------------------------------ */
 
-static bool
-no_tx(struct tspace_core *core, const struct tspace_op *op)
-{
-    if (op->tx == 0)
-        return true;
-    core_refuse(core, op->call, PLEX_UNSUPPORTED,
-                "this is not possible within a transaction");
-    return false;
-}
-
 /* The oldest that matches and may be taken. */
 static struct item *
 swap_find(struct tspace_core *core, const struct scope *scope,
@@ -192,6 +182,7 @@ swap_find(struct tspace_core *core, const struct scope *scope,
         .core = core,
         .space = scope->space,
         .template = swap->template,
+        .tx = scope->tx,
         .take = true,
     };
     struct item *item;
@@ -200,7 +191,7 @@ swap_find(struct tspace_core *core, const struct scope *scope,
     if (swap->id != 0) {
         item = core_item_find(core, swap->id);
         if (item == NULL || item->shape->space != scope->space ||
-            !item->linked || !query_visible(core, item, NULL, true) ||
+            !item->linked || !query_visible(core, item, scope->tx, true) ||
             !tspace_template_match(swap->template, item->packed, gave_up))
             return NULL;
         return item;
@@ -231,6 +222,33 @@ swap_do(struct tspace_core *core, const struct scope *scope,
     core_item_show(core, item, false);
 }
 
+/* In a transaction the old tuple is taken and another one written, as nobody
+ * may see either before the commit. */
+static void
+swap_in_tx(struct tspace_core *core, const struct scope *scope,
+           const struct tspace_swap *swap, struct item *old)
+{
+    const struct taking taking = {.tx = scope->tx, .take = true};
+    const struct lease_text text = item_text(old);
+    struct answer *answer;
+    struct item *item;
+
+    if (!core_tx_room(core, scope->tx, swap->op.call, 2) ||
+        !core_room(core, scope->space, swap->op.call, 1,
+                   item_bytes(swap->packed.len, &text)))
+        return;
+    item = item_make(core, swap->packed,
+                     swap->ttl_ms == 0 ? old->expires_ms
+                                       : expiry(core, swap->ttl_ms),
+                     &text);
+    core_obtain(core, old, scope->realm, &taking);
+    tuple_add(core, scope, scope->space, item);
+    answer = core_answer(core, 1);
+    core_answer_add(answer, item);
+    core_finish(core, scope, answer);
+    tuple_show(core, scope, item);
+}
+
 void
 tspace_core_swap(struct tspace_core *core, struct tspace_now now,
                  const struct tspace_swap *swap)
@@ -240,7 +258,7 @@ tspace_core_swap(struct tspace_core *core, struct tspace_now now,
     struct item *item = NULL;
     bool gave_up = false;
 
-    if (!core_begin(core, now, op, false, &scope) || !no_tx(core, op) ||
+    if (!core_begin(core, now, op, false, &scope) ||
         !ttl_good(core, op->call, swap->ttl_ms))
         return;
     if (scope.space != NULL)
@@ -251,6 +269,10 @@ tspace_core_swap(struct tspace_core *core, struct tspace_now now,
     }
     if (item == NULL) {
         core_finish(core, &scope, core_answer(core, 0));
+        return;
+    }
+    if (scope.tx != NULL) {
+        swap_in_tx(core, &scope, swap, item);
         return;
     }
     if (swap->packed.len > tspace_packed_length(item->packed) &&
@@ -371,7 +393,7 @@ lease_find(struct tspace_core *core, const struct scope *scope,
     struct lease_text text;
 
     if (item == NULL || item->shape->space != scope->space || !item->linked ||
-        !query_visible(core, item, NULL, false)) {
+        !query_visible(core, item, scope->tx, false)) {
         core_refuse(core, lease->op.call, PLEX_NOT_FOUND,
                     "there is no such tuple: it was taken or its lease ended");
         return NULL;
@@ -384,7 +406,14 @@ lease_find(struct tspace_core *core, const struct scope *scope,
                     "the lease belongs to another owner");
         return NULL;
     }
-    if (lease->cancel && !query_visible(core, item, NULL, true)) {
+    if (!lease->cancel && scope->tx != NULL &&
+        (item->hold == NULL || item->hold->writer != scope->tx)) {
+        core_refuse(core, lease->op.call, PLEX_UNSUPPORTED,
+                    "a transaction renews the leases of the tuples that it "
+                    "wrote; this one is seen by others");
+        return NULL;
+    }
+    if (lease->cancel && !query_visible(core, item, scope->tx, true)) {
         core_refuse(core, lease->op.call, PLEX_CONFLICT,
                     "a transaction has read the tuple");
         return NULL;
@@ -396,24 +425,30 @@ void
 tspace_core_lease(struct tspace_core *core, struct tspace_now now,
                   const struct tspace_lease *lease)
 {
+    struct taking taking = {.take = true};
     const struct tspace_op *op = &lease->op;
     struct answer *answer;
     struct scope scope;
     struct item *item;
 
-    if (!core_begin(core, now, op, false, &scope) || !no_tx(core, op) ||
+    if (!core_begin(core, now, op, false, &scope) ||
         !ttl_good(core, op->call, lease->ttl_ms))
         return;
     item = lease_find(core, &scope, lease);
-    if (item == NULL)
+    if (item == NULL ||
+        (scope.tx != NULL && !core_tx_room(core, scope.tx, op->call, 1)))
         return;
+    taking.tx = scope.tx;
     answer = core_answer(core, 1);
     core_answer_add(answer, item);
-    if (lease->cancel) {
+    if (lease->cancel && scope.tx != NULL) {
+        core_obtain(core, item, scope.realm, &taking);
+    } else if (lease->cancel) {
         core_item_end(core, item, TSPACE_TAKEN);
     } else {
         core_item_lease(core, item, expiry(core, lease->ttl_ms));
-        core_put_item(core, item);
+        if (scope.tx == NULL)
+            core_put_item(core, item);
     }
     core_finish(core, &scope, answer);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EACH = 3 }; /* of everything, per tenant */
+enum { EACH = 3, REMEMBERED = 60000 }; /* of everything, per tenant */
 
 static struct drive drive;
 
@@ -26,6 +26,7 @@ setup(void)
         .tenant_tx_max = EACH,
         .tenant_subscriptions_max = EACH,
         .tenant_requests_max = EACH,
+        .tenant_remember_bytes_max = REMEMBERED,
     };
 
     drive_open(&drive, &config);
@@ -168,6 +169,44 @@ START_TEST(remembered_answers)
 }
 END_TEST
 
+/* Answers that hold large tuples: the oldest of the same tenant go. */
+START_TEST(bytes_of_remembered_answers)
+{
+    static uint8_t large[REMEMBERED / 3];
+    const struct tspace_value values[] = {
+        {.type = TSPACE_BINARY, .bytes = {large, sizeof large}}};
+    struct plex_buf packed = {.max = 1 << 20};
+    struct tspace_write write = {.op = op_of(0, "greedy"), .n_tuples = 1};
+    struct tspace_read read = {.template = template("?"), .max_results = 1};
+    struct plex_bytes bytes;
+    struct plex_err err;
+    uint64_t ids[4], mine;
+    char id[2] = "a";
+
+    read.take = true;
+    ck_assert_int_eq(tspace_pack(values, 1, &packed, &err), PLEX_OK);
+    bytes = (struct plex_bytes){packed.data, packed.len};
+    write.tuples = &bytes;
+    mine = write_of(1, "modest", "s", "mine")->ids[0];
+    for (unsigned i = 0; i < 4; i++) {
+        ids[i] = write_with(&drive, &write)->ids[0];
+        id[0] = (char)('a' + i);
+        read.template = template("?");
+        read.op = op_of(2, "greedy");
+        read.op.request_id = (struct plex_bytes){(const uint8_t *)id, 1};
+        ck_assert_uint_eq(read_with(&drive, &read)->ids[0], ids[i]);
+    }
+    /* The last one is known still, the first one is not. */
+    read.template = template("?");
+    ck_assert_uint_eq(read_with(&drive, &read)->ids[0], ids[3]);
+    id[0] = 'a';
+    read.template = template("?");
+    ck_assert_uint_eq(read_with(&drive, &read)->n, 0);
+    ck_assert_uint_eq(write_of(3, "modest", "s", "mine")->ids[0], mine);
+    plex_buf_free(&packed);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -183,6 +222,7 @@ main(void)
     tcase_add_test(tcase, transactions);
     tcase_add_test(tcase, subscriptions);
     tcase_add_test(tcase, remembered_answers);
+    tcase_add_test(tcase, bytes_of_remembered_answers);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

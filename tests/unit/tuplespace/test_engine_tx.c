@@ -89,6 +89,84 @@ START_TEST(tuples_read_in_a_transaction_are_not_taken_by_others)
 }
 END_TEST
 
+static struct reply *
+swap_in(unsigned call, uint64_t tx, struct tspace_template *old,
+        struct plex_bytes packed)
+{
+    struct tspace_swap swap = {
+        .op = op(call), .template = old, .packed = packed};
+
+    swap.op.tx = tx;
+    drive.replies[call] = (struct reply){0};
+    tspace_core_swap(drive.core, drive.now, &swap);
+    tspace_template_unref(old);
+    drive_drain(&drive);
+    return &drive.replies[call];
+}
+
+START_TEST(a_tuple_is_swapped_in_a_transaction_when_that_is_committed)
+{
+    for (int commit = 0; commit < 2; commit++) {
+        const uint64_t tx = begin(&drive, 1, 1000);
+
+        put(&drive, 0, tuple("si", "x", 1ll));
+        swap_in(2, tx, template("si", "x", 1ll), tuple("si", "x", 2ll));
+        ck_assert_uint_eq(drive.replies[2].n, 1);
+        /* Again, what the transaction itself wrote; then what is not there. */
+        swap_in(3, tx, template("si", "x", 2ll), tuple("si", "x", 3ll));
+        ck_assert_uint_eq(drive.replies[3].n, 1);
+        swap_in(4, tx, template("si", "x", 1ll), tuple("si", "x", 9ll));
+        ck_assert_int_eq(drive.replies[4].status, PLEX_OK);
+        ck_assert_uint_eq(drive.replies[4].n, 0);
+        ck_assert_uint_eq(count(&drive, 5, template("s?", "x"))->number, 0);
+        /* Nobody else swaps what it holds. */
+        swap_in(6, 0, template("si", "x", 1ll), tuple("si", "x", 8ll));
+        ck_assert_uint_eq(drive.replies[6].n, 0);
+        end(&drive, 7, tx, commit ? TSPACE_COMMIT : TSPACE_ABORT);
+        drive_restart(&drive);
+        ck_assert_uint_eq(
+            take(&drive, 8, template("si", "x", commit ? 3ll : 1ll), 0)->n, 1);
+        ck_assert_uint_eq(count(&drive, 9, template("s?", "x"))->number, 0);
+        ck_assert_uint_eq(drive_stored(&drive, TSPACE_RECORD_TUPLE), 0);
+    }
+}
+END_TEST
+
+static struct reply *
+lease_in(unsigned call, uint64_t tx, uint64_t id, bool cancel)
+{
+    struct tspace_lease lease = {
+        .op = op(call), .id = id, .ttl_ms = 5000, .cancel = cancel};
+
+    lease.op.tx = tx;
+    drive.replies[call] = (struct reply){0};
+    tspace_core_lease(drive.core, drive.now, &lease);
+    drive_drain(&drive);
+    return &drive.replies[call];
+}
+
+START_TEST(leases_are_renewed_and_cancelled_in_a_transaction)
+{
+    const uint64_t tx = begin(&drive, 1, 1000);
+    const uint64_t old = put(&drive, 0, tuple("i", 1ll));
+    const uint64_t own = put_in(2, tx, tuple("i", 2ll));
+    const uint64_t gone = put_in(3, tx, tuple("i", 3ll));
+
+    ck_assert_int_eq(lease_in(4, tx, own, false)->status, PLEX_OK);
+    ck_assert_int_eq(lease_in(5, tx, old, false)->status, PLEX_UNSUPPORTED);
+    ck_assert_int_eq(lease_in(6, 0, own, false)->status, PLEX_NOT_FOUND);
+    ck_assert_int_eq(lease_in(7, tx, gone, true)->status, PLEX_OK);
+    ck_assert_int_eq(lease_in(8, tx, old, true)->status, PLEX_OK);
+    ck_assert_uint_eq(count(&drive, 9, template("?"))->number, 0);
+    end(&drive, 10, tx, TSPACE_COMMIT);
+    ck_assert_int_eq(read_one(&drive, 11, template("?"), 0)->first, 2);
+    drive_restart(&drive);
+    drive_pass(&drive, 5000);
+    ck_assert_uint_eq(count(&drive, 12, template("?"))->number, 0);
+    ck_assert_uint_eq(drive_stored(&drive, TSPACE_RECORD_TUPLE), 0);
+}
+END_TEST
+
 START_TEST(a_commit_happens_exactly_once_even_across_a_restart)
 {
     const uint64_t tx = begin(&drive, 1, 1000);
@@ -477,6 +555,9 @@ main(void)
     tcase_add_test(tcase, tuples_read_in_a_transaction_are_not_taken_by_others);
     tcase_add_test(tcase, a_commit_happens_exactly_once_even_across_a_restart);
     tcase_add_test(tcase, a_transaction_whose_time_runs_out_is_aborted);
+    tcase_add_test(tcase,
+                   a_tuple_is_swapped_in_a_transaction_when_that_is_committed);
+    tcase_add_test(tcase, leases_are_renewed_and_cancelled_in_a_transaction);
     tcase_add_test(
         tcase, a_prepared_transaction_survives_a_restart_and_can_then_be_ended);
     tcase_add_test(tcase,
