@@ -203,10 +203,10 @@ actor_owner(struct gate_rest *rest, struct plex_actor_id *actor)
     if (table != NULL)
         owner = place_table_owner(
             table, plex_shard_of(plex_actor_hash(actor), table->shard_bits));
-    if (owner == NULL)
+    rest->context.ns = actor->ns;
+    if (owner == NULL) /* rest is gone after this */
         gate_rest_problem(rest, 503, "NO_OWNER", "gateway",
                           "no worker owns this actor's shard at the moment");
-    rest->context.ns = actor->ns;
     return owner;
 }
 
