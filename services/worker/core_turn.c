@@ -144,7 +144,13 @@ outputs_undo(struct work_core *core, struct write *write)
         struct pend *pend = write->ended[i];
 
         pend->cancelled = false;
-        if (!pend->gone && pend->made && pend->state == PEND_IDLE)
+        if (pend->gone || !pend->made)
+            continue;
+        /* The turn may have been written after all. The journal is asked
+         * before the actor goes on, and says whether it is still there. */
+        if (write->actor->suspect)
+            work_pend_forget(core, pend);
+        else if (pend->state == PEND_IDLE)
             work_pend_arm(core, pend);
     }
 }

@@ -110,6 +110,7 @@ isolate(struct sim *sim, struct sim_node *node)
 static void
 clock_jump(struct sim *sim, struct sim_node *node)
 {
+    node->wall_before_ms = sim_wall(sim, node);
     /* Not far ahead: what is set by then is due that much later. */
     node->wall_offset_ms = (int64_t)sim_between(sim, 0, 140000) - 120000;
     sim_trace(sim, -1, node, "has a wall clock %" PRId64 " ms off",

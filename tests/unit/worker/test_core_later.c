@@ -93,6 +93,26 @@ START_TEST(a_cancellation_that_is_not_written_leaves_the_timer_alone)
 }
 END_TEST
 
+/* The store did it and its answer was lost: the timer is not there any more. */
+START_TEST(a_cancellation_that_was_written_after_all_holds)
+{
+    struct world *world = started();
+
+    (void)tell(world, NULL, "a", "timer 1000");
+    world->hold_appends = true;
+    (void)world_call(world,
+                     (struct world_send){.key = "a", .payload = "cancel"});
+    ck_assert_uint_eq(world_pending(world), 1);
+    for (size_t i = 0; i < 256; i++)
+        world->pendings[i].used = false;
+    world->hold_appends = false;
+    world_fail_append(world, 0, PLEX_UNKNOWN);
+    world_wait(world, 2000);
+    ck_assert_int_eq(world_stored(world, "a"), 0);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(timers_survive_in_the_journal_for_the_next_owner)
 {
     struct world *world = started();
@@ -340,6 +360,7 @@ core_later_tests(void)
     tcase_add_test(tests, a_timer_wakes_a_passivated_actor);
     tcase_add_test(tests,
                    a_cancellation_that_is_not_written_leaves_the_timer_alone);
+    tcase_add_test(tests, a_cancellation_that_was_written_after_all_holds);
     tcase_add_test(tests, timers_survive_in_the_journal_for_the_next_owner);
     tcase_add_test(tests,
                    a_timer_of_an_actor_that_is_not_durable_fires_and_keeps_it);
