@@ -27,6 +27,7 @@ enum {
     PAUSE_MAX_MS = 30000,
     TARGET_POOLS_MAX = 64,
     CHANNEL_BYTES_MAX = 5 << 20,
+    UNKNOWN_MAX = 100, /* pauses until an event to unknown workers fails */
 };
 
 struct pushed {
@@ -53,7 +54,8 @@ struct tspace_target {
     uint64_t done;   /* the highest that arrived */
     bool missed;     /* refused some, which the core has */
     bool failing;
-    bool paused; /* until the timer */
+    bool paused;      /* until the timer */
+    unsigned unknown; /* pauses because the workers were not known yet */
     uint64_t pause_ms;
     struct job *job;
     struct plex_timer *timer;
@@ -319,6 +321,29 @@ worker_url(struct tspace_server *server, const struct plex_actor_id *id,
     return owner == NULL ? NULL : owner->url;
 }
 
+/* Which workers a pool has is asked for by the first event that goes there: it
+ * waits for the answer, as do those behind it. */
+static bool
+wait_for_workers(struct tspace_target *target)
+{
+    struct tspace_server *server = target->shell->server;
+    const struct reg_catalog *catalog = reg_client_catalog(server->registry);
+    const struct reg_actor_type *type =
+        target->address.kind != TSPACE_TARGET_ACTOR || catalog == NULL
+            ? NULL
+            : reg_catalog_type(catalog, target->tenant, target->ns,
+                               target->address.type, NULL);
+
+    if (type == NULL || pool_table(server, type->pool) != NULL ||
+        target->unknown >= UNKNOWN_MAX) {
+        target->unknown = 0;
+        return false;
+    }
+    target->unknown++;
+    pause_begin(target, PAUSE_MIN_MS);
+    return true;
+}
+
 /* The same event again has the same id: it is done once. */
 static void
 id_make(const struct tspace_target *target, const struct pushed *event,
@@ -435,6 +460,8 @@ send_next(struct tspace_target *target)
             pause_begin(target, 0);
         return;
     }
+    if (wait_for_workers(target))
+        return;
     job = plex_calloc(1, sizeof *job);
     job->target = target;
     job->event = queue_take(target);

@@ -223,7 +223,8 @@ START_TEST(a_dead_endpoint_does_not_hold_up_another)
 }
 END_TEST
 
-START_TEST(a_channel_gets_the_events)
+static void
+news_arrive(void)
 {
     Plexspaces__Channel__V1__ReceiveRequest receive =
         PLEXSPACES__CHANNEL__V1__RECEIVE_REQUEST__INIT;
@@ -231,9 +232,6 @@ START_TEST(a_channel_gets_the_events)
     ProtobufCMessage *message = NULL;
     char name[] = "news";
 
-    broker = start(&broker_service, broker_settings);
-    ck_assert_int_eq(subscribe("channel:news", true), PLEX_OK);
-    write_one(7);
     receive.channel = name;
     receive.timeout_ms = WAIT_MS;
     ck_assert_int_eq(
@@ -247,6 +245,14 @@ START_TEST(a_channel_gets_the_events)
                                  reply->messages[0]->payload.len,
                                  "\"fields\":[7]", 12));
     protobuf_c_message_free_unpacked(message, NULL);
+}
+
+START_TEST(a_channel_gets_the_events)
+{
+    broker = start(&broker_service, broker_settings);
+    ck_assert_int_eq(subscribe("channel:news", true), PLEX_OK);
+    write_one(7);
+    news_arrive();
 }
 END_TEST
 
@@ -274,6 +280,26 @@ START_TEST(webhooks_may_be_forbidden)
 }
 END_TEST
 
+START_TEST(webhooks_may_be_for_public_addresses_only)
+{
+    struct pollfd ready = {.fd = server, .events = POLLIN};
+    char by_name[96];
+
+    plex_instance_stop(tuplespace);
+    settings[6].value = "public";
+    tuplespace = start(&tspace_service, settings);
+    (void)snprintf(by_name, sizeof by_name, "http://localhost%s",
+                   strrchr(target, ':'));
+    broker = start(&broker_service, broker_settings);
+    ck_assert_int_eq(subscribe(target, true), PLEX_OK);
+    ck_assert_int_eq(subscribe(by_name, true), PLEX_OK);
+    ck_assert_int_eq(subscribe("channel:news", true), PLEX_OK);
+    write_one(7);
+    news_arrive();
+    ck_assert_int_eq(poll(&ready, 1, 300), 0); /* one would have come by now */
+}
+END_TEST
+
 int
 main(void)
 {
@@ -290,6 +316,7 @@ main(void)
     tcase_add_test(tcase, a_channel_gets_the_events);
     tcase_add_test(tcase, targets_that_are_none_are_refused);
     tcase_add_test(tcase, webhooks_may_be_forbidden);
+    tcase_add_test(tcase, webhooks_may_be_for_public_addresses_only);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
