@@ -1,4 +1,5 @@
 /* The table of commands, and the shell completion made from it. */
+#include "cli/capacity.h"
 #include "cli/cli.h"
 #include "cli/group.h"
 #include "cli/past.h"
@@ -23,6 +24,7 @@ const struct cli_command cli_commands[] = {
     {"node", "list", "", 0, 0, "the daemons of the suite",
      cli_node_list_options, cli_node_list},
     {"node", "status", "NODE", 1, 1, "one daemon", NULL, cli_node_status},
+    CLI_CAPACITY_COMMANDS,
     {"actor", "list", "", 0, 0, "actors in memory", cli_actor_list_options,
      cli_actor_list},
     {"actor", "status", "ACTOR", 1, 1,

@@ -461,9 +461,20 @@ place_core_leave(struct place_core *core, void *call, const char *node_id,
     place_push(core, PLACE_ACTION_LEFT, call);
 }
 
+/* Nobody else could own what it owns. */
+static bool
+is_alone(const struct place_core *core, const struct place_node *node)
+{
+    for (uint32_t i = 0; i < core->config.workers_max; i++)
+        if (&core->nodes[i] != node &&
+            place_node_active(&core->nodes[i], node->pool))
+            return false;
+    return place_node_active(node, node->pool);
+}
+
 void
 place_core_drain(struct place_core *core, void *call, const char *node_id,
-                 uint64_t now_ns, uint64_t wall_ms)
+                 bool force, uint64_t now_ns, uint64_t wall_ms)
 {
     struct place_node *node;
     struct plex_err err;
@@ -478,6 +489,17 @@ place_core_drain(struct place_core *core, void *call, const char *node_id,
         (void)plex_err_set(&err, PLEX_NOT_FOUND,
                            "no worker \"%.64s\" is known to placement",
                            node_id);
+        push_fail(core, call, &err);
+        settle(core, now_ns, wall_ms);
+        return;
+    }
+    if (!force && is_alone(core, node)) {
+        (void)plex_err_set(&err, PLEX_CONFLICT,
+                           "worker \"%.64s\" is the only one of pool %s: its "
+                           "%" PRIu32 " shards would have no owner, and calls "
+                           "would be refused; start another one first, or "
+                           "drain it by force",
+                           node_id, node->pool->name, node->owned);
         push_fail(core, call, &err);
         settle(core, now_ns, wall_ms);
         return;

@@ -116,9 +116,10 @@ void place_core_watch(struct place_core *core, void *call, const char *pool,
                       uint64_t now_ns);
 /* Everybody who watches is told UNAVAILABLE, with `why`: we stop. */
 void place_core_dismiss(struct place_core *core, const char *why);
-/* Lasts until the node restarts. NOT_FOUND for a node never seen. */
+/* Lasts until the node restarts. NOT_FOUND for a node never seen; CONFLICT for
+ * the only one of its pool that could own shards, unless by force. */
 void place_core_drain(struct place_core *core, void *call, const char *node_id,
-                      uint64_t now_ns, uint64_t wall_ms);
+                      bool force, uint64_t now_ns, uint64_t wall_ms);
 void place_core_tick(struct place_core *core, uint64_t now_ns,
                      uint64_t wall_ms);
 

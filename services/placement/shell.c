@@ -393,8 +393,8 @@ on_drain_node(void *arg, struct plex_call *call)
 
     if (!decode(state, call, PLACE_METHOD_DRAIN_NODE, &request))
         return;
-    place_core_drain(state->core, call, request.node_id, plex_now(),
-                     plex_wall_ms());
+    place_core_drain(state->core, call, request.node_id, request.force,
+                     plex_now(), plex_wall_ms());
     place_pump(state);
 }
 

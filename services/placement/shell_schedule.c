@@ -142,6 +142,7 @@ on_started(void *arg, const struct plex_link_result *result)
                                       true, process, &out, &err);
     /* Where the outcome is unknown the worker holds it, or it runs out. */
     else if (!result->outcome_unknown && status != PLEX_CANCELLED &&
+             status != PLEX_IN_FLIGHT &&
              place_core_release(state->core, starting->scoped, plex_now(), &was,
                                 &ignored) != PLEX_OK)
         was = false;

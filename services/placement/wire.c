@@ -129,6 +129,7 @@ drain_in(const Plexspaces__Node__V1__DrainNodeRequest *in,
          struct place_request *out, struct plex_err *err)
 {
     out->node_id = in->node_id;
+    out->force = in->force;
     return plex_name_plain("node_id", in->node_id, strlen(in->node_id), err);
 }
 

@@ -24,6 +24,7 @@ struct place_request {
     enum place_method method;
     struct place_heartbeat heartbeat; /* HEARTBEAT */
     const char *node_id;              /* LEAVE, DRAIN_NODE */
+    bool force;                       /* DRAIN_NODE */
     uint64_t incarnation;             /* LEAVE */
     const char *pool;                 /* WATCH */
     uint64_t have_version;            /* WATCH */

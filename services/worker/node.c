@@ -102,6 +102,8 @@ on_notes(struct plex_task *task)
             node_place_noted(node, note);
         else if (note->kind == NOTE_ENDED)
             node_hold_noted(node, note);
+        else if (note->kind == NOTE_SCHEDULED)
+            node_schedule_noted(node, note);
         else
             node_console_noted(node, note);
     }
@@ -436,6 +438,7 @@ METHOD(signals)
 METHOD(attach)
 METHOD(events)
 METHOD(reconnect)
+METHOD(start_placed)
 METHOD(list)
 METHOD(get)
 METHOD(exit)

@@ -79,6 +79,7 @@ void work_node_on_signals(void *state, struct plex_call *call);
 void work_node_on_attach(void *state, struct plex_call *call);
 void work_node_on_events(void *state, struct plex_call *call);
 void work_node_on_reconnect(void *state, struct plex_call *call);
+void work_node_on_start_placed(void *state, struct plex_call *call);
 void work_node_on_list(void *state, struct plex_call *call);
 void work_node_on_get(void *state, struct plex_call *call);
 void work_node_on_exit(void *state, struct plex_call *call);
@@ -93,6 +94,7 @@ void work_node_on_delete(void *state, struct plex_call *call);
         {621, "worker.attach", work_node_on_attach},             \
         {622, "worker.events", work_node_on_events},             \
         {623, "worker.reconnect", work_node_on_reconnect},       \
+        {627, "worker.start-placed", work_node_on_start_placed}, \
         {710, "worker.list-processes", work_node_on_list},       \
         {711, "worker.get-process", work_node_on_get},           \
         {712, "worker.exit-process", work_node_on_exit},         \

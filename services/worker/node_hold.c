@@ -180,6 +180,38 @@ hold_end(struct work_node *node, struct holding *one)
 }
 
 void
+node_hold_add(struct work_node *node, const char *request_id,
+              struct plex_bytes held, struct plex_ref process)
+{
+    struct holding *one = plex_calloc(1, sizeof *one);
+
+    one->id = plex_strdup(request_id);
+    one->held = plex_calloc(held.len + 1, 1);
+    if (held.len > 0)
+        memcpy(one->held, held.data, held.len);
+    one->len = held.len;
+    one->process = process;
+    HASH_ADD(hh, node->holds->all, process, sizeof one->process, one);
+    hold_send(node);
+}
+
+bool
+node_hold_find(const struct work_node *node, const char *request_id,
+               struct plex_ref *process)
+{
+    struct rt_info info;
+
+    for (const struct holding *one = node->holds->all; one != NULL;
+         one = one->hh.next)
+        if (strcmp(one->id, request_id) == 0 &&
+            rt_inspect(node->rt, one->process, &info) == 0) {
+            *process = one->process;
+            return true;
+        }
+    return false;
+}
+
+void
 node_spawn(struct work_node *node, const struct rt_signal *signal)
 {
     struct holding *one =

@@ -22,6 +22,7 @@ enum node_note_kind {
     NOTE_ERRAND,    /* node_invoke.c: a call from outside is done */
     NOTE_PLACE,     /* node_place.c: a start that asks for a worker */
     NOTE_ENDED,     /* node_hold.c: a process that may hold something */
+    NOTE_SCHEDULED, /* node_schedule.c: a process that people asked for runs */
 };
 struct node_note {
     struct work_link link;
@@ -119,6 +120,7 @@ struct work_node {
     _Atomic uint32_t n_asks;
     uint64_t ask_ids;
     struct node_holds *holds; /* node_hold.c */
+    struct start *starts;     /* node_schedule.c */
 };
 
 /* Any thread. */
@@ -186,12 +188,22 @@ void node_hold_noted(struct work_node *node, struct node_note *note);
 void node_hold_drop(struct node_note *note);
 /* `asked`: placement wants to know what is held. */
 void node_hold_tick(struct work_node *node, bool asked);
+/* A process that is not a child holds something; the one of a request. */
+void node_hold_add(struct work_node *node, const char *request_id,
+                   struct plex_bytes held, struct plex_ref process);
+bool node_hold_find(const struct work_node *node, const char *request_id,
+                    struct plex_ref *process);
 size_t node_hold_count(const struct work_node *node);
 /* A child of a supervisor here, "APP/CHILD", was sent to that worker. */
 void node_moves_note(struct work_node *node, const struct rt_signal *signal,
                      const char *path, const char *node_id);
 /* Such children on that worker are to go elsewhere. */
 void node_moves_drained(struct work_node *node, const char *node_id);
+
+/* node_schedule.c */
+void node_on_start_placed(struct work_node *node, struct plex_call *call);
+void node_schedule_noted(struct work_node *node, struct node_note *note);
+void node_schedule_drop(struct node_note *note);
 
 /* node_event.c */
 void node_event_take(void *arg, const struct rt_event *event); /* any thread */

@@ -32,8 +32,8 @@ import json, sys
 print(json.load(sys.stdin)["node"].get(sys.argv[1], 0))' "$2"
 }
 is() { [ "$(node "$1" "$2")" = "$3" ]; }
-drain() { curl -sS -X POST "$suite_url/api/v1/nodes/$1:drain"; }
-drained() { [ "$(drain "$1")" = '{"shardsLeft":0}' ]; }
+drain() { curl -sS -X POST "$suite_url/api/v1/nodes/$1:drain${2:-}"; }
+drained() { [ "$(drain "$1" "${2:-}")" = '{"shardsLeft":0}' ]; }
 counter() # KEY ACTION: the body, then the status
 {
     curl -sS -m 5 -w '\n%{http_code}\n' -H 'X-Request-Deadline-Ms: 1000' \
@@ -79,7 +79,15 @@ check "there were calls" 0 '^many$' \
 
 # -- the only worker -------------------------------------------------------------
 check "an actor counts" 0 '^200$' counter kept increment
-until_true "the worker that is left can be drained, too" drained worker-2
+check "the worker that is left is not drained without force" 0 \
+    '"status":409.*only one of pool default: its 4096 shards would have no' \
+    drain worker-2
+check "nor by the command" 1 'only one of pool default' \
+    "$plex" node drain worker-2
+check "and goes on" 0 '"count": *1' counter kept get
+until_true "by force it is" drained worker-2 '?force=true'
+check "the command says so" 0 'worker-2 has 0 shards left' \
+    "$plex" node drain worker-2 --force
 check "then a call is refused: nobody owns its shard" 0 '"NO_OWNER"' \
     counter kept get
 check "and said not to have been carried out" 0 \

@@ -122,7 +122,8 @@ import json, sys
 print([c.get("restarts", 0) for c in json.load(sys.stdin) if c["id"] == "hungry"])'
 }
 before=$(restarts)
-curl -sS -X POST "$suite_url/api/v1/nodes/y-large:drain" >/dev/null
+check "a worker is drained" 0 'y-large has 0 shards left' \
+    "$plex" node drain y-large
 until_true "the children of a draining worker move" runs_on hungry z-third
 until_true "all that fit" runs_on labelled z-third
 until_true "it has nothing left" has_reserved y-large 0
@@ -137,6 +138,46 @@ said() { grep -q 'no worker for .*farm/hungry.*asked for 64000000 thousandths of
 until_true "and the log says what was asked and what is left" said
 check "undeploying" 0 '' "$plex" application undeploy farm
 until_true "gives everything back" has_reserved z-third 0
+
+# -- one process, by request --------------------------------------------------------------------
+schedule() # ID REQUIREMENTS
+{
+    curl -sS -H 'Content-Type: application/json' --data "{\"requestId\":\"$1\",
+        \"module\":\"chat_room\", \"behaviour\":\"guest\", \"name\":\"$1\",
+        \"args\":\"{\\\"nick\\\":\\\"$1\\\"}\", \"requirements\":$2}" \
+        "$suite_url/api/v1/scheduling/actors"
+}
+status_of() { curl -sS "$suite_url/api/v1/scheduling/requests/$1"; }
+check "a process is started where there is room" 0 \
+    'SCHEDULING_STATE_SCHEDULED.*"nodeId":"z-third","process":"<' \
+    schedule job-1 '{"cpuCores":1.5,"labels":{"zone":"b"}}'
+first=$(schedule job-1 '{"cpuCores":1.5,"labels":{"zone":"b"}}')
+check "the same request again finds it" 0 "^same$" \
+    echo "$([ "$(schedule job-1 '{"cpuCores":1.5,"labels":{"zone":"b"}}')" = "$first" ] &&
+        echo same)"
+check "the same request for something else is refused" 0 '"status":422' \
+    schedule job-1 '{"cpuCores":2,"labels":{"zone":"b"}}'
+scheduled() { status_of job-1 | grep -q SCHEDULING_STATE_SCHEDULED; }
+until_true "its status can be asked for" scheduled
+until_true "it has reserved what it asked for" has_reserved z-third 1500
+check "one for which there is no room is refused with reasons" 0 \
+    '"status":503.*with too little cpu left; asked for 3000' \
+    schedule job-2 '{"cpuCores":3,"labels":{"zone":"b"}}'
+check "a module that is not there is named" 0 'no module|nothere' \
+    curl -sS -H 'Content-Type: application/json' \
+    --data '{"requestId":"j","module":"nothere"}' "$suite_url/api/v1/scheduling/actors"
+check "it ends" 0 '' "$plex" actor exit job-1 --reason crash
+until_true "and gives back what it had" has_reserved z-third 0
+check "a request that has ended is not found" 0 '"status":404' status_of job-1
+
+# -- looking -----------------------------------------------------------------------------------
+check "the command shows what workers have" 0 'z-third .*4\.0.*zone=b' \
+    "$plex" node capacity
+check "of those with a label" 0 '^0$' bash -c \
+    "'$plex' node capacity --labels zone=b | grep -c worker-1; true"
+check "of one" 0 'cpu *0 of 4000' "$plex" node capacity z-third
+check "a worker that is not there is named" 1 'no worker "nobody" offers' \
+    "$plex" node capacity nobody
 
 # -- what may not be deployed -----------------------------------------------------------------
 bad() # LINE: of a placement

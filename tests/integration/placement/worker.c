@@ -260,6 +260,7 @@ drain_send(struct plex_task *task)
     struct plex_err err;
 
     request.node_id = (char *)(uintptr_t)call->node;
+    request.force = true;
     if (plex_wire_pack(&request.base, &out, &err) != PLEX_OK)
         abort();
     (void)plex_link_call(call->worker->host->link,

@@ -191,7 +191,7 @@ cluster_leave(struct cluster *c, const char *node_id, uint64_t incarnation)
 struct cluster_answer
 cluster_drain(struct cluster *c, const char *node_id)
 {
-    place_core_drain(c->core, (void *)1, node_id, c->now, c->wall);
+    place_core_drain(c->core, (void *)1, node_id, true, c->now, c->wall);
     return answer_take(c);
 }
 

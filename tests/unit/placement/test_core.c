@@ -246,9 +246,19 @@ START_TEST(a_worker_drains_itself_by_its_heartbeat)
 }
 END_TEST
 
-START_TEST(the_only_worker_can_drain_too)
+START_TEST(the_only_worker_drains_by_force)
 {
+    struct place_action action;
+
     (void)cluster_beat(&c, "w1", 1, 0);
+    place_core_drain(c.core, (void *)1, "w1", false, c.now, c.wall);
+    ck_assert(place_core_next(c.core, &action));
+    ck_assert_int_eq(action.status, PLEX_CONFLICT);
+    ck_assert_str_eq(action.text,
+                     "worker \"w1\" is the only one of pool default: its 4096 "
+                     "shards would have no owner, and calls would be refused; "
+                     "start another one first, or drain it by force");
+    ck_assert_uint_eq(cluster_owned(&c, "w1"), 4096);
     ck_assert_uint_eq(cluster_drain(&c, "w1").shards_left, 4096);
     (void)cluster_beat(&c, "w1", 1, cluster_version(&c));
     ck_assert_uint_eq(cluster_drain(&c, "w1").shards_left, 0);
@@ -487,7 +497,7 @@ main(void)
     tcase_add_test(tc, leaving_gives_the_shards_away_at_once);
     tcase_add_test(tc, a_drained_worker_loses_its_shards_until_it_restarts);
     tcase_add_test(tc, a_worker_drains_itself_by_its_heartbeat);
-    tcase_add_test(tc, the_only_worker_can_drain_too);
+    tcase_add_test(tc, the_only_worker_drains_by_force);
     tcase_add_test(tc, minimal_movement_when_a_third_joins_and_one_leaves);
     tcase_add_test(tc, nothing_is_published_before_it_is_saved);
     tcase_add_test(tc, a_failed_save_resigns_and_fails_who_waits);
