@@ -36,8 +36,9 @@ extern const struct plex_option cli_workflow_retention_options[];
 /* Rows of the table of commands. */
 // clang-format off
 #define CLI_RUN_COMMANDS \
-    {"", "why", "ACTOR", 1, 1, \
-     "what an actor waits for, since when, and what would help", NULL, \
+    {"", "why", "ID", 1, 1, \
+     "what an actor, a run, a message, a promise, a workflow or a schedule " \
+     "waits for, since when, and which command would help", NULL, \
      cli_why}, \
     {"run", "signal", "ACTOR NAME [JSON]", 2, 3, "to a run that waits", NULL, \
      cli_run_signal}, \

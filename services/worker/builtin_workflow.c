@@ -6,6 +6,7 @@
 #include "services/worker/builtin_workflow.h"
 
 #include "workflow/value.h"
+#include "workflow/when.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -233,12 +234,36 @@ start_or_signal(struct wf *wf, const json_t *request)
     return take_event(wf, &event);
 }
 
+/* Of a run that has not begun, or ended before it could. */
+static json_t *
+why_early(const struct wf *wf)
+{
+    char since[FLOW_TIME_TEXT];
+    json_t *out = json_pack("{s:O, s:s, s:[]}", "status",
+                            json_object_get(wf->meta, "status"), "reason",
+                            work_wf_text(wf->meta, "cause"), "steps");
+
+    flow_time_format(
+        json_integer_value(json_object_get(wf->meta, "started_ms")), since);
+    if (!work_wf_ended(wf))
+        json_array_append_new(
+            json_object_get(out, "steps"),
+            json_pack("{s:s, s:s, s:s, s:s, s:s}", "step", "", "state",
+                      "WAITING_DEFINITION", "since", since, "waits_for",
+                      "its definition, from workflow-catalog/definitions",
+                      "remedy", "nothing: it goes on by itself"));
+    return out;
+}
+
 static int
 query(struct wf *wf, const char *name)
 {
     struct plex_err err;
     json_t *value;
 
+    if (wf->run == NULL && strcmp(name, "why") == 0)
+        return work_builtin_reply(wf->ctx, 200,
+                                  json_pack("{s:o}", "result", why_early(wf)));
     if (wf->run == NULL)
         return work_builtin_reply(
             wf->ctx, 200,

@@ -195,6 +195,7 @@ enum work_action_kind {
     WORK_DO_PENDINGS = 6,
     WORK_DO_SEND = 7,
     WORK_DO_ABANDON = 8,
+    WORK_DO_REVOKE = 9,
 };
 /* What a RUN asks the handler for. */
 enum work_run_how {
@@ -261,6 +262,11 @@ struct work_action {
         struct {
             uint64_t activation;
         } abandon;
+        /* The same, while a RUN is out: it is to be answered, and begins no
+         * effect from now on. There is no answer to this. */
+        struct {
+            uint64_t activation;
+        } revoke;
     };
 };
 /* False when there is nothing to do. */

@@ -2,7 +2,11 @@
 #include "services/worker/core_private.h"
 #include "services/worker/run_log.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { OVERDUE_MS = 60000 };
 
 static enum work_actor_state
 state_of(const struct actor *actor)
@@ -137,4 +141,37 @@ work_core_inspect(const struct work_core *core, struct work_time t,
 
     return actor != NULL && actor->state != ACTOR_COLD &&
            describe(core, t, actor, arena, out);
+}
+
+/* "sleep until 1700000000000 ms" */
+static bool
+is_overdue(const char *waits_for, uint64_t wall_ms)
+{
+    const char *until = strstr(waits_for, " until ");
+    uint64_t due_ms;
+
+    return until != NULL &&
+           sscanf(until, " until %" SCNu64 " ms", &due_ms) == 1 &&
+           due_ms + OVERDUE_MS < wall_ms;
+}
+
+void
+work_core_runs(const struct work_core *core, struct work_time t,
+               struct work_core_runs *out)
+{
+    *out = (struct work_core_runs){0};
+    for (uint32_t i = 0; i < core->n_slots; i++) {
+        const struct actor *actor = core->slots[i];
+        const char *waits_for;
+
+        if (actor == NULL || actor->open == NULL)
+            continue;
+        waits_for = actor->waits_for == NULL ? "" : actor->waits_for;
+        out->open++;
+        out->parked += actor->phase == OPEN_PARKED;
+        out->waiting += actor->phase == OPEN_WAITING;
+        if (actor->phase == OPEN_PARKED || actor->phase == OPEN_WAITING)
+            out->unexplained +=
+                waits_for[0] == '\0' || is_overdue(waits_for, t.wall_ms);
+    }
 }

@@ -272,6 +272,20 @@ READ(activated, stats.activated_total)
 READ(passivated, stats.passivated_total)
 #undef READ
 
+#define READ(name)                                      \
+    static uint64_t read_runs_##name(void *arg)         \
+    {                                                   \
+        const struct work_state *state = arg;           \
+        struct work_core_runs runs;                     \
+                                                        \
+        work_core_runs(state->core, work_now(), &runs); \
+        return runs.name;                               \
+    }
+READ(open)
+READ(parked)
+READ(unexplained)
+#undef READ
+
 static void
 metrics_make(struct work_state *state)
 {
@@ -297,6 +311,13 @@ metrics_make(struct work_state *state)
          "Entries refused because of a newer epoch.", read_fenced},
         {"plexspaces_worker_dropped_total",
          "Activations thrown away to be rebuilt.", read_dropped},
+        {"plexspaces_worker_runs_open", "Runs in memory that are not over.",
+         read_runs_open},
+        {"plexspaces_worker_runs_parked",
+         "Of those, runs that wait to be resumed.", read_runs_parked},
+        {"plexspaces_worker_runs_unexplained",
+         "Of those, runs that nobody could say why they wait: must be 0.",
+         read_runs_unexplained},
         {"plexspaces_worker_activated_total", "Actors brought into memory.",
          read_activated},
         {"plexspaces_worker_passivated_total", "Idle actors put out of memory.",

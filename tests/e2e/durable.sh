@@ -83,10 +83,16 @@ check "an expense waits for a person" 0 'accepted' \
 until_true "and says for which promise" \
     why_is expense/e1 waitsFor '^promise default/default/expense/e1~'
 id=$(why expense/e1 waitsFor | cut -d' ' -f2)
+check "why: the promise waits to be kept" 0 'not kept yet' \
+    "$plex" why "$id"
+check "why: the command that keeps it" 0 "plexspaces promise resolve '$id'" \
+    "$plex" why expense/e1
 kill_worker
 until_true "which is kept, also after kill -9" \
     "$plex" promise resolve "$id" '{"by":"me"}'
 until_true "so the run ends" why_is expense/e1 is idle
+check "why: nobody waits for that promise any more" 0 'it was kept, or' \
+    "$plex" why "$id"
 check "a promise is kept once" 1 'nothing of this actor waits' \
     "$plex" promise resolve "$id" '{}'
 check "that is no promise" 1 'not the id of a promise' \
@@ -94,6 +100,8 @@ check "that is no promise" 1 'not the id of a promise' \
 
 "$plex" actor cast signals/s '{}' >/dev/null
 until_true "a run waits for a signal" why_is signals/s waitsFor '^signal go'
+check "why: the command that sends it" 0 \
+    'plexspaces run signal default/default/signals/s go' "$plex" why signals/s
 check "the first comes" 0 accepted "$plex" run signal signals/s go 1
 check "another one is kept until it is asked for" 0 accepted \
     "$plex" run signal signals/s go 2
@@ -104,6 +112,8 @@ check "a finished run takes none" 1 'nothing of this actor waits' \
 "$plex" actor cast twice/p "{\"file\":\"$work/no/notes\"}" >/dev/null
 until_true "an effect that goes on failing parks its run" \
     why_is twice/p is parked
+check "why: the command that resumes it" 0 \
+    'plexspaces run resume default/default/twice/p' "$plex" why twice/p
 check "with the reason" 0 'effect "first" failed for good: code 7: the file' \
     "$plex" why twice/p
 mkdir "$work/no"
@@ -111,10 +121,20 @@ check "once it is mended the run is resumed" 0 accepted \
     "$plex" run resume twice/p
 until_true "and goes on" lines "$work/no/notes" "a b "
 
-"$plex" actor cast twice/c "{\"file\":\"$work/c\",\"ms\":60000}" >/dev/null
+message=$("$plex" actor cast twice/c "{\"file\":\"$work/c\",\"ms\":60000}" |
+    grep -oE '[0-9A-Z]{26}')
 until_true "a run that sleeps long" why_is twice/c waitsFor '^sleep'
+check "why: the message waits for its run" 0 'run of default/default/twice/c' \
+    "$plex" why "$message"
+check "no run in memory waits without a reason" 0 '^0$' bash -c "
+    for daemon in \$('$plex' node list | tail -n +2 | cut -d' ' -f1); do
+        '$plex' metrics \$daemon; done 2>/dev/null |
+        awk '/^plexspaces_worker_runs_unexplained/ {n++; sum += \$NF}
+            END {print n == 2 ? sum : \"no worker said so\"}'"
 check "can be cancelled" 0 accepted "$plex" run cancel twice/c
 until_true "and ends" why_is twice/c is idle
+check "why: the message is answered" 0 'it is answered' "$plex" why "$message"
+check "why: an id that nothing has" 1 'an actor is TYPE/KEY' "$plex" why nobody
 check "without the rest" 0 '^a$' cat "$work/c"
 
 "$plex" actor call epochs/e "{\"file\":\"$work/e\",\"left\":3}" \

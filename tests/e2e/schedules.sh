@@ -103,6 +103,10 @@ runs()
 check "five and the one by hand" 0 '^6$' runs
 
 check "one that is paused" 0 '"paused": true' schedule pause report holidays
+check "why: it is paused, and the command that resumes it" 0 \
+    'plexspaces schedule resume report' "$plex" why report
+check "why: with the reason" 0 holidays \
+    "$plex" why schedule/report
 check "says why" 0 'holidays' schedule get report
 check "is not due" 0 '"upcoming": \[\]' schedule get report
 check "it is resumed" 0 '"paused": false' schedule resume report

@@ -95,6 +95,8 @@ until_true "and the stock is given back" \
     says '"left": ?94' "$plex" actor call stock/tea '{"action":"get"}'
 start o5 order '{"sku":"tea","count":20,"card":"c2"}' >/dev/null
 until_true "a large order asks a person" says 'check' flow why o5
+check "why: the command that decides" 0 'plexspaces workflow approve o5 check' \
+    "$plex" why workflow/o5
 kill_workers
 until_true "which survives kill -9 of all workers" says 'check' flow why o5
 check "who may say yes" 0 '' flow approve o5 check
@@ -126,16 +128,21 @@ done
 # -- while it runs
 start w1 wait '{}' >/dev/null
 until_true "a run waits for a signal" says 'go' flow why w1
+check "why: by its id alone, and the command that sends the signal" 0 \
+    'plexspaces workflow signal w1 go' "$plex" why w1
 check "a query of its definition answers" 0 '3' flow query w1 limit
 check "an update that its rule refuses changes nothing" 1 '' \
     flow update w1 raise '{"limit":2}'
 check "one that it allows does" 0 '' flow update w1 raise '{"limit":7}'
 check "which the query sees" 0 '7' flow query w1 limit
 check "it is paused" 0 'PAUSED' flow pause w1
+check "why: a paused run is resumed" 0 'plexspaces workflow resume w1' \
+    "$plex" why w1
 check "a signal is taken in" 0 '' flow signal w1 go 5
 check "and nothing more is done" 0 'PAUSED' flow status w1
 check "it is resumed" 0 '' flow resume w1
 ended "and ends" w1 0 'COMPLETED 12'
+check "why: it has ended" 0 'it has ended' "$plex" why w1
 check "a signal to a run that has ended is refused" 1 'has ended' \
     flow signal w1 go 1
 check "a signal with a start begins a run" 0 '^w2$' \
