@@ -12,8 +12,9 @@ local_of(const struct native_level *level, uint32_t index)
     return index - level->scope->nodes[0];
 }
 
-/* `from` -> `to`. The same edge twice is one that is live either way; but what a
- * choice may pick runs when it is picked, also if it depends on the choice. */
+/* `from` -> `to`. The same edge twice is one that is live either way; but what
+ * a choice may pick runs when it is picked, also if it depends on the choice.
+ */
 static enum plex_status
 add_edge(struct native *n, const struct flow_at *at, uint32_t from, uint32_t to,
          bool on_done)
