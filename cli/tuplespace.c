@@ -9,14 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BASE "/api/v1/tuplespace"
-enum { POLL_MS = 20000 };
+enum { POLL_MS = 20000, EVAL_POLL_MS = 50 };
 
 struct tuple_config {
     const char *ns;
     const char *order, *events, *key, *tx;
-    uint64_t ttl_ms, timeout_ms;
+    uint64_t ttl_ms, timeout_ms, reply_ms;
     uint32_t max, order_field, count;
 };
 #define ROW(name, type, field, def, help, min, max)                           \
@@ -65,6 +66,19 @@ const struct plex_option cli_tuple_tx_options[] = {
     NAMESPACE,
     ROW("lasts_ms", PLEX_OPTION_U64, timeout_ms, "60000",
         "begin: when it is aborted", 1, 3600000),
+    {0},
+};
+
+const struct plex_option cli_tuple_eval_options[] = {
+    NAMESPACE,
+    ROW("request_id", PLEX_OPTION_STRING, key, "",
+        "the eval's id: the same again changes nothing", 0, 0),
+    ROW("ttl_ms", PLEX_OPTION_U64, ttl_ms, "0",
+        "how long the tuple lives; 0: the space's default", 0, 2592000000),
+    ROW("reply_ms", PLEX_OPTION_U64, reply_ms, "60000",
+        "how long the actor may take", 1, 3600000),
+    ROW("wait_ms", PLEX_OPTION_U64, timeout_ms, "0",
+        "how long to wait for the tuple to be written", 0, 3600000),
     {0},
 };
 
@@ -456,4 +470,101 @@ cli_tuple_tx(const struct cli *cli, const struct cli_args *args,
     c.timeout_ms = 0;
     answer = ask(cli, "POST", path.text, body, &c, &code);
     return say(cli, answer, "transaction_id", code);
+}
+
+/* -- eval ------------------------------------------------------------------ */
+
+int
+cli_tuple_enable(const struct cli *cli, const struct cli_args *args,
+                 const void *config)
+{
+    const struct tuple_config *c = config;
+    int code = 0;
+    json_t *answer =
+        ask(cli, "POST", "/api/v1/applications",
+            json_pack("{s:{s:s, s:s, s:s, s:s, s:[{s:s, s:s, s:s, s:b, s:b}]}}",
+                      "application", "name", "plexspaces-eval", "version",
+                      "1.0.0", "namespace", c->ns, "description",
+                      "Replies of actors that become tuples", "actorTypes",
+                      "name", "tuple-eval", "module", "builtin", "behaviour",
+                      "tuple-eval", "virtual", 1, "durable", 1),
+            c, &code);
+
+    (void)args;
+    return say(cli, answer, "", code);
+}
+
+static json_t *
+eval_body(const struct tuple_config *c, const struct cli_args *args, int *code)
+{
+    const char *actor = args->values[1], *slash = strchr(actor, '/');
+    json_t *body = json_pack(
+        "{s:s, s:s, s:s%, s:I, s:I}", "namespace", c->ns, "space",
+        args->values[0], "actor_type", actor,
+        slash == NULL ? strlen(actor) : (size_t)(slash - actor), "ttl_ms",
+        (json_int_t)c->ttl_ms, "timeout_ms", (json_int_t)c->reply_ms);
+    json_error_t error;
+    json_t *message;
+
+    if (slash != NULL)
+        (void)json_object_set_new(body, "actor_key", json_string(slash + 1));
+    if (c->key != NULL && c->key[0] != '\0')
+        (void)json_object_set_new(body, "eval_id", json_string(c->key));
+    if (args->count < 3)
+        return body;
+    message = json_loads(args->values[2], JSON_DECODE_ANY, &error);
+    if (message == NULL) {
+        (void)fprintf(stderr, "error: %.60s is no JSON: column %d: %s\n",
+                      args->values[2], error.column, error.text);
+        *code = CLI_EXIT_USAGE;
+        json_decref(body);
+        return NULL;
+    }
+    (void)json_object_set_new(body, "message", message);
+    return body;
+}
+
+static bool
+eval_runs(const json_t *answer)
+{
+    const char *state = json_string_value(json_object_get(answer, "state"));
+
+    return state != NULL && strcmp(state, "running") == 0;
+}
+
+int
+cli_tuple_eval(const struct cli *cli, const struct cli_args *args,
+               const void *config)
+{
+    const struct timespec pause = {0, EVAL_POLL_MS * 1000000};
+    struct tuple_config c = *(const struct tuple_config *)config;
+    uint64_t left_ms = c.timeout_ms;
+    struct rest_path path = {0};
+    int code = 0;
+    json_t *body = eval_body(&c, args, &code), *answer;
+    const char *reason;
+
+    if (body == NULL)
+        return code;
+    c.timeout_ms = 0;
+    c.key = ""; /* it is the eval's id */
+    answer = ask(cli, "POST", BASE "/eval", body, &c, &code);
+    rest_path_add(&path, BASE "/eval/");
+    if (answer != NULL)
+        rest_path_segment(
+            &path, json_string_value(json_object_get(answer, "eval_id")));
+    rest_path_param(&path, "namespace", c.ns);
+    while (answer != NULL && eval_runs(answer) && left_ms > 0) {
+        json_decref(answer);
+        (void)nanosleep(&pause, NULL);
+        left_ms -= left_ms < EVAL_POLL_MS ? left_ms : EVAL_POLL_MS;
+        answer = ask(cli, "GET", path.text, NULL, &c, &code);
+    }
+    reason = json_string_value(json_object_get(answer, "reason"));
+    if (reason != NULL && reason[0] != '\0') {
+        (void)fprintf(stderr, "error: %s\n", reason);
+        code = CLI_EXIT_REFUSED;
+    }
+    (void)say(cli, answer, "eval_id", code);
+    return code;
 }

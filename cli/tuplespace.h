@@ -24,11 +24,17 @@ int cli_tuple_watch(const struct cli *cli, const struct cli_args *args,
 int cli_tuple_tx(const struct cli *cli, const struct cli_args *args,
                  const void *config);
 
+int cli_tuple_eval(const struct cli *cli, const struct cli_args *args,
+                   const void *config);
+int cli_tuple_enable(const struct cli *cli, const struct cli_args *args,
+                     const void *config);
+
 extern const struct plex_option cli_tuple_options[];
 extern const struct plex_option cli_tuple_write_options[];
 extern const struct plex_option cli_tuple_read_options[];
 extern const struct plex_option cli_tuple_watch_options[];
 extern const struct plex_option cli_tuple_tx_options[];
+extern const struct plex_option cli_tuple_eval_options[];
 
 #define CLI_TUPLESPACE_COMMANDS                                 \
     {"tuplespace",                                              \
@@ -95,6 +101,22 @@ extern const struct plex_option cli_tuple_tx_options[];
          "wait for events and print them",                      \
          cli_tuple_watch_options,                               \
          cli_tuple_watch},                                      \
+        {"tuplespace",                                          \
+         "eval",                                                \
+         "SPACE TYPE[/KEY] [JSON]",                             \
+         2,                                                     \
+         3,                                                     \
+         "let an actor's reply become a tuple",                 \
+         cli_tuple_eval_options,                                \
+         cli_tuple_eval},                                       \
+        {"tuplespace",                                          \
+         "enable",                                              \
+         "",                                                    \
+         0,                                                     \
+         0,                                                     \
+         "let a namespace have eval",                           \
+         cli_tuple_options,                                     \
+         cli_tuple_enable},                                     \
     {                                                           \
         "tuplespace", "tx", "begin|commit|abort [ID]", 1, 2,    \
             "begin a transaction and print its id, or end one", \

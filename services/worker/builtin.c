@@ -94,5 +94,9 @@ const struct plex_behaviour work_builtin_behaviours[] = {
     {.name = "actor-group-call",
      .schema_version = 1,
      .handle_call = work_group_request_call},
+    {.name = "tuple-eval",
+     .schema_version = 1,
+     .handle_call = work_eval_call,
+     .handle_reply = work_eval_reply},
     {0},
 };

@@ -14,6 +14,7 @@
  *   actor-group...    groups of actors: builtin_group.h
  *   schedule          something that is done again and again; key: its id
  *   schedule-index    the schedules of a namespace; key "schedules"
+ *   tuple-eval        an actor's reply that becomes a tuple; key: the eval's id
  *
  * Messages are JSON with an "action"; docs/workflows.md
  * and docs/schedules.md list them.

@@ -53,4 +53,10 @@ int work_schedule_timer(struct plex_ctx *ctx, const char *timer,
                         const void *payload, size_t len);
 int work_schedule_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 
+/* builtin_eval.c: proto/public/plexspaces/tuplespace/v1/eval.proto */
+int work_eval_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+int work_eval_reply(struct plex_ctx *ctx, uint64_t tag,
+                    enum plex_result_status outcome, const void *payload,
+                    size_t len);
+
 #endif

@@ -137,7 +137,8 @@ plex_tuple_effect(struct plex_ctx *ctx, void *arg)
     if (status == 0)
         plex_effect_result(ctx, answer.data, answer.len);
     else
-        plex_effect_error(ctx, "the tuple space refused it");
+        plex_effect_error(ctx, answer.len > 0 ? (const char *)answer.data
+                                              : "the tuple space refused it");
     return status;
 }
 /*
@@ -165,7 +166,9 @@ plex_tuple_once(struct plex_ctx *ctx, const char *name,
 /*
  * eval: actor `key` of `type` is called, and its reply, which must be a JSON
  * list, becomes a tuple of `space`. Waits for both. Not atomic: when this
- * actor's worker dies in between, the actor ran and there is no tuple.
+ * actor's worker dies in between, the actor ran and there is no tuple. An
+ * actor tuple-eval/ID (plexspaces tuplespace enable) does it whoever dies: send
+ * it {"action":"eval","space":...,"actor_type":...,"message":...}.
  */
 static inline int
 plex_tuple_eval(struct plex_ctx *ctx, const char *space, const char *type,
