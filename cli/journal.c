@@ -58,6 +58,7 @@ static const struct print_column history_columns[] = {
     {"TURN", "sequence", PRINT_TEXT, NULL},
     {"TIME", "time", PRINT_TEXT, NULL},
     {"MESSAGE", "message", PRINT_TEXT, NULL},
+    {"INPUT", "input", PRINT_TEXT, NULL},
     {"REPLY", "reply", PRINT_TEXT, NULL},
     {"EVENTS", "events", PRINT_TEXT, NULL},
     {"STATE", "state", PRINT_TEXT, NULL},
@@ -110,6 +111,24 @@ events_shorten(json_t *view)
     json_object_set_new(view, "events", json_string(text));
 }
 
+/* What came: a timer by its name, a message by its payload. */
+static void
+input_shorten(json_t *view)
+{
+    json_t *input = json_object_get(view, "input");
+    json_t *what = json_object_get(input, "payload");
+
+    if (json_is_string(input))
+        return;
+    if (what == NULL)
+        what = json_object_get(input, "timer");
+    if (what == NULL)
+        what = json_object_get(input, "what");
+    json_object_set_new(view, "input",
+                        what == NULL ? json_string("") : json_incref(what));
+    shorten(view, "input");
+}
+
 static enum plex_status
 history_views(const json_t *reply, json_t *views, struct plex_err *err)
 {
@@ -148,6 +167,7 @@ history_print(const struct cli *cli, json_t *views, const json_t *reply)
         shorten(view, "reply");
         shorten(view, "state");
         shorten(view, "message");
+        input_shorten(view);
     }
     print_table(history_columns, views);
     if (oldest > 1)

@@ -310,6 +310,7 @@ past_view_turn(const struct journal_past_turn *turn)
     json_object_set_new(view, "sequence", json_integer((json_int_t)turn->seq));
     json_object_set_new(view, "time", past_view_time(turn->at_ms));
     json_object_set_new(view, "message", message_view(turn->message_id));
+    past_view_record(turn->record, view);
     json_object_set_new(view, "reply", reply_view(turn->reply));
     if (turn->has_state)
         json_object_set_new(

@@ -101,10 +101,12 @@ json_t *past_view_events(struct plex_bytes record);
 
 /* JSON as it is, text as a string, other bytes as {"base64": ...}. */
 json_t *past_view_bytes(struct plex_bytes bytes);
+/* "input" and "commands" from the record of a turn, into its view. */
+void past_view_record(struct plex_bytes record, json_t *view);
 /* Null without one; an open run as {"run": {...steps...}}. */
 json_t *past_view_state(bool has_state, struct plex_bytes state,
                         uint32_t schema_version);
-/* sequence, time, message, reply and, when it changed, state. */
+/* sequence, time, message, input, reply and, when it changed, state. */
 json_t *past_view_turn(const struct journal_past_turn *turn);
 json_t *past_view_time(uint64_t ms); /* "2026-01-02T03:04:05.678Z" */
 

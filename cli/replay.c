@@ -1,10 +1,12 @@
 /* The journal of one actor as a file: written, and gone through. */
 #include "cli/past.h"
 #include "cli/print.h"
+#include "cli/replay_module.h"
 #include "cli/rest.h"
 #include "common/arena.h"
 #include "common/loop.h"
 #include "services/journal/export.h"
+#include "services/worker/run_log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -152,13 +154,65 @@ cli_actor_export(const struct cli *cli, const struct cli_args *args,
 
 struct replay_config {
     bool step;
+    struct replay_code code;
 };
 const struct plex_option cli_replay_options[] = {
     {"step", PLEX_OPTION_BOOL, offsetof(struct replay_config, step), "false",
      "one turn at a time: n forwards, p backwards, a number goes there, q ends",
      0, 0},
+    {"module", PLEX_OPTION_STRING, offsetof(struct replay_config, code.module),
+     "", "file of the code to run each turn with, to compare what it does", 0,
+     0},
+    {"behaviour", PLEX_OPTION_STRING,
+     offsetof(struct replay_config, code.behaviour), "",
+     "in that file; empty: called like the type", 0, 0},
     {0},
 };
+
+/* The log of an open run grows by what the records of its turns add. */
+struct run_log {
+    bool open;
+    struct plex_buf packed;
+};
+
+static void
+run_log_take(struct run_log *log, struct plex_bytes packed)
+{
+    struct plex_buf next = {.max = JOURNAL_STATE_MAX};
+    uint8_t *at = packed.len == 0 ? NULL : plex_buf_grow(&next, packed.len);
+
+    if (at != NULL)
+        memcpy(at, packed.data, packed.len);
+    plex_buf_free(&log->packed);
+    log->packed = next;
+}
+
+/* The state after a turn that only says what it added; NULL: it is another. */
+static json_t *
+run_log_add(struct run_log *log, const struct journal_past_turn *turn)
+{
+    struct plex_buf next = {.max = JOURNAL_STATE_MAX};
+    struct plex_err err;
+
+    if (turn->has_state) {
+        log->open = (turn->schema_version & WORK_SCHEMA_OPEN) != 0;
+        if (log->open)
+            run_log_take(log, turn->state);
+        return NULL;
+    }
+    if (!log->open || !turn->rebuilds)
+        return NULL;
+    if (work_run_fold((struct plex_bytes){log->packed.data, log->packed.len},
+                      &turn->record, 1, &next, &err) != PLEX_OK) {
+        plex_buf_free(&next);
+        log->open = false;
+        return NULL;
+    }
+    plex_buf_free(&log->packed);
+    log->packed = next;
+    return past_view_state(true, (struct plex_bytes){next.data, next.len},
+                           turn->schema_version);
+}
 
 /* Every turn with the state after it, also where it did not change. */
 static enum plex_status
@@ -171,15 +225,25 @@ turns_read(struct journal_export_file *file,
                                          head->base.schema_version)
                        : json_null();
     struct journal_past_turn turn;
+    struct run_log log = {0};
     enum plex_status status;
     bool end;
 
+    if (head->has_base && head->base.has_state &&
+        (head->base.schema_version & WORK_SCHEMA_OPEN) != 0) {
+        log.open = true;
+        run_log_take(&log, head->base.state);
+    }
     while ((status = journal_export_next(file, &end, &turn, err)) == PLEX_OK &&
            !end) {
         json_t *view = past_view_turn(&turn);
+        json_t *grown = run_log_add(&log, &turn);
 
-        json_object_set_new(view, "changed", json_boolean(turn.has_state));
-        if (turn.has_state) {
+        json_object_set_new(view, "changed",
+                            json_boolean(turn.has_state || grown != NULL));
+        if (grown != NULL)
+            json_object_set_new(view, "state", grown);
+        if (turn.has_state || grown != NULL) {
             json_decref(state);
             state = json_incref(json_object_get(view, "state"));
         } else {
@@ -188,6 +252,7 @@ turns_read(struct journal_export_file *file,
         json_array_append_new(turns, view);
     }
     json_decref(state);
+    plex_buf_free(&log.packed);
     return status;
 }
 
@@ -206,13 +271,22 @@ turn_print(const json_t *turn, size_t n)
     const char *time = json_string_value(json_object_get(turn, "time"));
     const char *title =
         json_is_true(json_object_get(turn, "changed")) ? "state" : "state =";
+    const char *verdict = json_string_value(json_object_get(turn, "verdict"));
+    const char *why = json_string_value(json_object_get(turn, "why"));
 
     (void)printf("turn %" JSON_INTEGER_FORMAT " of %zu  %s\n",
                  json_integer_value(json_object_get(turn, "sequence")), n,
                  time == NULL ? "" : time);
     value_print("message", json_object_get(turn, "message"));
+    if (json_object_get(turn, "input") != NULL)
+        value_print("input", json_object_get(turn, "input"));
+    if (json_object_get(turn, "commands") != NULL)
+        value_print("asks", json_object_get(turn, "commands"));
     value_print("reply", json_object_get(turn, "reply"));
     value_print(title, json_object_get(turn, "state"));
+    if (verdict != NULL)
+        (void)printf("  %-8s %s%s%s\n", "run", verdict,
+                     why[0] == '\0' ? "" : ": ", why);
 }
 
 /* Where a line of input leads; false: to the end. */
@@ -270,11 +344,33 @@ replay_print(const struct cli *cli, const struct journal_export_head *head,
     while (step_read(turns, &at));
 }
 
+/* How many turns do something else now. */
+static size_t
+replay_differs(const struct cli *cli, const json_t *turns)
+{
+    size_t n = json_array_size(turns), same = 0, skipped = 0, i;
+    const json_t *turn;
+
+    json_array_foreach(turns, i, turn)
+    {
+        const char *verdict =
+            json_string_value(json_object_get(turn, "verdict"));
+
+        same += verdict != NULL && strcmp(verdict, "same") == 0;
+        skipped += verdict != NULL && strcmp(verdict, "skipped") == 0;
+    }
+    if (!cli->json)
+        (void)printf("%zu turns: %zu do the same, %zu differ, %zu skipped\n", n,
+                     same, n - same - skipped, skipped);
+    return n - same - skipped;
+}
+
 int
 cli_replay(const struct cli *cli, const struct cli_args *args,
            const void *config)
 {
     const struct replay_config *replay = config;
+    const bool runs = replay->code.module[0] != '\0';
     struct journal_export_file *file = NULL;
     FILE *in = fopen(args->values[0], "rb");
     struct journal_export_head head;
@@ -286,10 +382,14 @@ cli_replay(const struct cli *cli, const struct cli_args *args,
         (void)plex_err_set(&err, PLEX_INVALID, "file %.120s: %s",
                            args->values[0], strerror(errno));
     if (in == NULL || journal_export_open(&file, in, &head, &err) != PLEX_OK ||
-        turns_read(file, &head, turns, &err) != PLEX_OK)
+        turns_read(file, &head, turns, &err) != PLEX_OK ||
+        (runs &&
+         replay_module(&replay->code, args->values[0], turns, &err) != PLEX_OK))
         code = cli_fail(&err);
     else
         replay_print(cli, &head, turns, replay->step);
+    if (code == 0 && runs && replay_differs(cli, turns) > 0)
+        code = CLI_EXIT_REFUSED;
     journal_export_close(file);
     json_decref(turns);
     return code;

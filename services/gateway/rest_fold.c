@@ -3,7 +3,7 @@
 #include "services/gateway/rest_fold.h"
 
 #include "common/mem.h"
-#include "services/worker/run_log.h"
+#include "services/worker/client.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -105,6 +105,18 @@ uint64_t work_client_invoke(struct plex_link *link, const char *url,
                             const struct work_message *message,
                             work_invoke_fn done, void *arg);
 
+/* -- open runs in the journal ---------------------------------------------- */
+
+/* In the schema version of a state: it is the log of an open run (run_log.h),
+ * to which the records of the turns after it add. */
+#define WORK_SCHEMA_OPEN 0x80000000u
+/* The packed log after the records of the turns that followed (each of them
+ * work_record_pack()ed; those without a delta are passed over). */
+PLEX_MUST_USE enum plex_status work_run_fold(struct plex_bytes packed,
+                                             const struct plex_bytes *records,
+                                             size_t n, struct plex_buf *out,
+                                             struct plex_err *err);
+
 /* -- looking at actors ----------------------------------------------------- */
 
 enum work_actor_state { /* numbers of actor.v1 ActorState */

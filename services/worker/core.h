@@ -5,6 +5,7 @@
 #include "services/journal/client.h"
 #include "services/placement/client.h"
 #include "services/worker/client.h"
+#include "services/worker/core_stats.h" // IWYU pragma: export
 
 /*
  * The worker's core: which actors are in memory, what each does next, and what
@@ -276,23 +277,6 @@ void work_core_flush(struct work_core *core);
 
 /* -- looking -------------------------------------------------------------- */
 
-struct work_core_stats {
-    size_t activations; /* in memory, loading or active */
-    size_t messages;    /* waiting, running or not released */
-    uint64_t bytes;
-    size_t appends;         /* batches in flight */
-    size_t pendings;        /* timers, delayed casts, messages under way */
-    uint32_t shards;        /* served */
-    uint32_t shards_taking; /* owned, being taken over */
-    uint64_t turns_total;
-    uint64_t replays_total; /* answered from the record */
-    uint64_t fenced_total;  /* entries refused by a newer epoch */
-    uint64_t dropped_total; /* activations thrown away to be rebuilt */
-    uint64_t activated_total;
-    uint64_t passivated_total;
-    uint64_t evicted_total; /* of those, to make room */
-    uint64_t corrupt_total; /* pendings that did not decode */
-};
 void work_core_stats(const struct work_core *core, struct work_core_stats *out);
 /* Open runs of the actors in memory. One is `unexplained` when it waits for
  * nothing that has a name, or for a time that was a minute ago. */

@@ -10,7 +10,6 @@
  * message that is being handled, and everything the handler has asked for with
  * the results that have come. A handler that was lost is run again over it.
  */
-#define WORK_SCHEMA_OPEN 0x80000000u
 #define WORK_SCHEMA_NONE 0x40000000u /* the user has no state */
 #define WORK_SCHEMA_MASK 0x3fffffffu
 
@@ -85,13 +84,6 @@ struct work_run_delta {
 PLEX_MUST_USE enum plex_status work_run_apply(
     struct work_run *run, const struct work_run_delta *const *deltas, size_t n,
     struct plex_arena *arena, struct plex_err *err);
-/* The packed log after the records of the turns that followed (each of them
- * work_record_pack()ed; those without a delta are passed over). */
-PLEX_MUST_USE enum plex_status work_run_fold(struct plex_bytes packed,
-                                             const struct plex_bytes *records,
-                                             size_t n, struct plex_buf *out,
-                                             struct plex_err *err);
-
 /* Is it too large to be packed? TOO_LARGE. */
 PLEX_MUST_USE enum plex_status work_run_check(const struct work_run *run,
                                               struct plex_err *err);
