@@ -11,7 +11,7 @@
  * it: shared by the model (tree_model.c) and the runtime under test
  * (tree_world.c), who know nothing of each other. */
 
-enum { TREE_MAX = 48, TREE_KIDS = 5, TREE_EXTRA = 8 };
+enum { TREE_MAX = 48, TREE_KIDS = 5, TREE_EXTRA = 8, TREE_ROUNDS_MAX = 1000 };
 
 enum leaf_kind {
     LEAF_PLAIN, /* ends at the signal */
@@ -100,6 +100,10 @@ void model_free(struct model *model);
 void model_step(struct model *model, const struct step *step, uint64_t now_ms,
                 struct tree_log *log);
 bool model_alive(const struct model *model, int node);
+/* A supervisor restarts a child that cannot start, and its siblings take so
+ * long to stop each time that it never gives up: rightly so, but nobody waits
+ * for the end of it. */
+bool model_endless(const struct model *model);
 /* Start the root. */
 void model_begin(struct model *model, struct tree_log *log);
 
@@ -124,6 +128,7 @@ void world_begin(struct world *world, struct tree_log *log);
 void world_step(struct world *world, const struct step *step, uint64_t now_ms,
                 struct tree_log *log);
 bool world_alive(const struct world *world, int node);
+bool world_endless(const struct world *world); /* as the model's */
 uint64_t world_now_ms(const struct world *world);
 /* Several things at once; nobody foretells what comes of it, but these must
  * hold afterwards: NULL, or what does not. */

@@ -6,7 +6,7 @@
 
 /*
  * plex-sim-actors --seeds A..B [--steps N] [--bite NAME] [--storm | --dump]
- * [--verbose]
+ * [--hours H] [--verbose]
  *
  * For each seed a random tree of supervision and a random life for it, once by
  * the runtime and once by the model; whatever they see differently is printed
@@ -16,6 +16,9 @@
  * With --dump nothing is run: trees, steps and what the model expects are
  * printed as Erlang terms, for otp_compare.erl to play on OTP's own
  * supervisor. There are no other nodes then, and restarts are never forgotten.
+ *
+ * With --hours the seeds go on until lives of so many hours, by the clock that
+ * the runtime and the model are given, have been led.
  *
  * With --storm several things happen at once. What comes of that depends on
  * their order, so only what must hold in any case is checked.
@@ -31,6 +34,7 @@ struct run {
     enum tree_bite bite;
     bool verbose, storm, dump;
     uint64_t happened, lines;
+    uint64_t lived_ms, until_ms, endless;
 };
 
 static int
@@ -96,6 +100,10 @@ seed_run(struct run *run, unsigned long seed)
             tree_step_print(&step);
         now = world_now_ms(world) + 1 + step.gap_ms;
         model_step(model, &step, now, &logs[0]);
+        if (model_endless(model)) {
+            run->endless++;
+            break;
+        }
         world_step(world, &step, now, &logs[1]);
         same = compare(run, &tree, model, world, logs);
         run->happened++;
@@ -104,6 +112,7 @@ seed_run(struct run *run, unsigned long seed)
         if (!same && run->bite == BITE_NONE)
             tree_step_print(&step);
     }
+    run->lived_ms += world_now_ms(world);
     world_free(world);
     model_free(model);
     tree_log_free(&logs[0]);
@@ -138,6 +147,10 @@ storm_run(struct run *run, unsigned long seed)
         }
         world_storm(world, steps, n, world_now_ms(world) + 1 + steps[0].gap_ms,
                     &log);
+        if (world_endless(world)) {
+            run->endless++;
+            break;
+        }
         wrong = world_sound(world, &log);
         run->happened += (uint64_t)n;
     }
@@ -146,6 +159,7 @@ storm_run(struct run *run, unsigned long seed)
         (void)printf("seed %lu: %s\n", seed, wrong);
     if (wrong != NULL && run->verbose)
         tree_log_print("world", &log);
+    run->lived_ms += world_now_ms(world);
     world_free(world);
     tree_log_free(&log);
     return wrong == NULL;
@@ -255,12 +269,15 @@ parse(struct run *run, int argc, char **argv)
             i++;
         else if (i + 1 < argc && strcmp(argv[i], "--steps") == 0)
             run->steps = atoi(argv[++i]);
+        else if (i + 1 < argc && strcmp(argv[i], "--hours") == 0)
+            run->until_ms = strtoul(argv[++i], NULL, 10) * 3600000;
         else if (i + 1 < argc && strcmp(argv[i], "--bite") == 0)
             run->bite = bite_named(argv[++i]);
         else {
             (void)fprintf(stderr,
                           "usage: %s --seeds A..B [--steps N] "
-                          "[--bite NAME] [--storm | --dump] [--verbose]\n",
+                          "[--bite NAME] [--storm | --dump] [--hours H] "
+                          "[--verbose]\n",
                           argv[0]);
             exit(2);
         }
@@ -278,15 +295,18 @@ main(int argc, char **argv)
         (void)seed_dump(&run, seed);
     if (run.dump)
         return EXIT_SUCCESS;
-    for (seed = run.first; seed <= run.last && bad < 10; seed++)
+    for (seed = run.first;
+         (seed <= run.last || run.lived_ms < run.until_ms) && bad < 10; seed++)
         bad += !(run.storm ? storm_run(&run, seed) : seed_run(&run, seed));
     if (run.bite != BITE_NONE) {
         (void)printf("%s: %s within %lu seeds\n", bites[run.bite],
                      bad > 0 ? "found" : "NOT FOUND", seed - run.first);
         return bad > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    (void)printf("%lu seeds, %lu steps, %lu lines: %lu differ\n",
-                 run.last - run.first + 1, (unsigned long)run.happened,
-                 (unsigned long)run.lines, bad);
+    (void)printf("%lu seeds, %lu steps, %lu lines, %.1f h, %lu endless: %lu "
+                 "differ\n",
+                 seed - run.first, (unsigned long)run.happened,
+                 (unsigned long)run.lines, (double)run.lived_ms / 3600000,
+                 (unsigned long)run.endless, bad);
     return bad == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

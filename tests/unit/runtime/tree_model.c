@@ -29,6 +29,8 @@ struct model {
     struct state states[TREE_MAX];
     uint64_t now;
     bool other_up;
+    int rounds; /* of restarts in this step */
+    bool endless;
     struct tree_log *log;
 };
 
@@ -227,6 +229,10 @@ restart(struct model *m, int s, int c)
     enum plex_strategy strategy = node(m, s)->strategy;
 
     for (;;) {
+        if (m->endless || ++m->rounds > TREE_ROUNDS_MAX) {
+            m->endless = true;
+            return;
+        }
         if (too_many(m, s)) {
             note(m, s, '!', c, "");
             end(m, s);
@@ -358,6 +364,7 @@ model_step(struct model *m, const struct step *step, uint64_t now_ms,
 
     m->log = log;
     m->now = now_ms;
+    m->rounds = 0;
     switch (step->kind) {
     case STEP_EXIT:
         if (alive) {
@@ -397,6 +404,12 @@ model_begin(struct model *m, struct tree_log *log)
 {
     m->log = log;
     (void)start(m, 0);
+}
+
+bool
+model_endless(const struct model *m)
+{
+    return m->endless;
 }
 
 bool

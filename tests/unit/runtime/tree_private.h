@@ -39,6 +39,7 @@ struct world {
     struct plex_ref client;
     int asking;
     bool asked[TREE_MAX]; /* to be terminated, by request */
+    bool endless;
 };
 
 #endif

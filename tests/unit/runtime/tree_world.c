@@ -136,7 +136,10 @@ life_of(struct world *w, struct plex_ref ref, int sup)
         if (plex_ref_is(w->lives[i].ref, ref))
             return w->lives[i].life;
     }
-    assert(w->n_lives < REFS_MAX);
+    if (w->n_lives == REFS_MAX) {
+        w->endless = true; /* settle() ends it */
+        return 0;
+    }
     w->lives[w->n_lives] = (struct life){ref, sup, ++w->said[sup]};
     return w->lives[w->n_lives++].life;
 }
@@ -307,9 +310,14 @@ static void
 settle(struct world *w)
 {
     uint64_t due;
+    int rounds = 0;
 
     run(w);
     while ((due = rt_due_ns(w->here)) <= w->now_ns + 100000000) {
+        if (w->endless || ++rounds > 10 * TREE_ROUNDS_MAX) {
+            w->endless = true;
+            return;
+        }
         w->now_ns = due > w->now_ns ? due : w->now_ns + 1;
         run(w);
     }
@@ -401,6 +409,12 @@ world_alive(const struct world *w, int i)
         (w->refs[i].node != HERE && w->refs[i].node != w->there_node))
         return false;
     return rt_inspect(rt, w->refs[i], &info) == 0;
+}
+
+bool
+world_endless(const struct world *w)
+{
+    return w->endless;
 }
 
 uint64_t
