@@ -130,6 +130,19 @@ until_true "it has nothing left" has_reserved y-large 0
 check "a move is no restart" 0 "^same$" \
     echo "$([ "$(restarts)" = "$before" ] && echo same || restarts)"
 
+# -- a worker stops -----------------------------------------------------------------------
+worker w-fourth --labels zone=b --cpu-cores 4
+until_true "another worker comes" has_reserved w-fourth 0
+kill -TERM "${workers[z-third]}"
+wait "${workers[z-third]}"
+check "a worker that stops does so in good time" 0 '^0$' echo $?
+check "the children of a worker that stops have moved before" 0 'w-fourth' of hungry
+check "all of them" 0 'w-fourth' of labelled
+check "that is no restart, either" 0 "^same$" \
+    echo "$([ "$(restarts)" = "$before" ] && echo same || restarts)"
+worker z-third --labels zone=b --cpu-cores 4
+until_true "it comes back" has_reserved z-third 0
+
 # -- nothing fits --------------------------------------------------------------------------
 sed -i 's/cpu_cores: 1.5/cpu_cores: 64000/' "$work/app.yaml"
 check "more than any worker has is deployed" 0 '' deploy
@@ -137,7 +150,9 @@ said() { grep -q 'no worker for .*farm/hungry.*asked for 64000000 thousandths of
     "$suite_data"/dev.log "$suite_data"/*/*.log "$work"/*.log; }
 until_true "and the log says what was asked and what is left" said
 check "undeploying" 0 '' "$plex" application undeploy farm
-until_true "gives everything back" has_reserved z-third 0
+until_true "gives everything back" has_reserved w-fourth 0
+kill -TERM "${workers[w-fourth]}"
+wait "${workers[w-fourth]}"
 
 # -- one process, by request --------------------------------------------------------------------
 schedule() # ID REQUIREMENTS
