@@ -296,6 +296,11 @@ todo_action(struct work_core *core, const struct todo *todo,
         out->token = 0;
         out->abandon.activation = todo->token;
         return true;
+    case TODO_REVOKE:
+        out->kind = WORK_DO_REVOKE;
+        out->token = 0;
+        out->revoke.activation = todo->token;
+        return true;
     case TODO_SEND:
         break;
     }

@@ -573,6 +573,8 @@ work_actor_drop(struct work_core *core, struct actor *actor, bool requeue,
     if (!again) {
         core->stats.dropped_total++;
         unwritten_undo(core, actor);
+        if (actor->running != NULL && actor->hosted)
+            work_todo_push(core, TODO_REVOKE, actor->activation, NULL);
     }
     if (!actor->drop_requeues)
         mailbox_refuse(core, actor);

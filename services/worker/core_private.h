@@ -37,7 +37,8 @@ enum todo_kind {
     TODO_BATCH,
     TODO_TAKE,
     TODO_SEND,
-    TODO_ABANDON
+    TODO_ABANDON,
+    TODO_REVOKE
 };
 struct todo {
     enum todo_kind kind;

@@ -29,6 +29,9 @@ void work_handler_free(struct work_handler *handler); /* accepts NULL */
  * activation (RESULT or CONTINUE) and its time. Need not return at all.
  */
 typedef const struct work_action *(*work_wait_fn)(void *arg, uint64_t *wall_ms);
+/* May an effect begin now? Not without a lease by a clock read at that moment,
+ * nor once the core has dropped the activation. Any thread. */
+typedef bool (*work_may_fn)(void *arg);
 
 /* The facets of a type, and where what they do to the outside goes. */
 struct work_facet_setup {
@@ -50,6 +53,7 @@ struct work_turn {
     uint64_t wall_ms;
     const struct plex_ctx *process; /* of the process it runs on; NULL */
     work_wait_fn wait;              /* NULL: callbacks cannot wait */
+    work_may_fn may;                /* with wait_arg; NULL: always */
     void *wait_arg;
     const struct work_facet_setup *facets; /* NULL: the type has none */
     const struct work_again *again;        /* NULL: it is a new one */

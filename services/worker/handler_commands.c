@@ -89,6 +89,19 @@ attempt(struct work_handler *h, plex_effect_fn fn, void *arg)
     return code;
 }
 
+/* An effect may begin: another worker may have the actor otherwise, and carry
+ * it out as well, or have its result. 0, or the run has failed. */
+static int
+permit_await(struct work_handler *h)
+{
+    int status = 0;
+
+    while (status == 0 && h->turn->may != NULL &&
+           !h->turn->may(h->turn->wait_arg))
+        status = work_run_stretch(h, WORK_COMMITS, "the worker's lease");
+    return status;
+}
+
 /* All attempts. 0: its result is in open.effect; PLEX_E_FAILED: fatal;
  * 1: used up. `text` says why. */
 static int
@@ -98,7 +111,8 @@ attempts(struct work_handler *h, const struct plex_retry *retry,
     const uint32_t max = or_default(retry->attempts, RETRY_ATTEMPTS);
 
     for (uint32_t n = 1;; n++) {
-        const int code = attempt(h, fn, arg);
+        const int code =
+            permit_await(h) == 0 ? attempt(h, fn, arg) : PLEX_E_FAILED;
 
         if (h->failed)
             return PLEX_E_FAILED;

@@ -31,6 +31,7 @@ struct job {
     struct rt_facets *chain; /* the activation's, while the job is its */
     bool over;
     bool out; /* the executor has it */
+    _Atomic bool revoked;
 };
 /* An activation with a process. */
 struct hosted {
@@ -59,6 +60,7 @@ struct work_host {
     struct work_queue gone;
     struct plex_task task;
     _Atomic bool posted;
+    _Atomic uint64_t lease_until;
     bool draining; /* work_host_run() inside ran(): the outer loop goes on */
 };
 
@@ -104,6 +106,15 @@ job_wait(void *arg, uint64_t *wall_ms)
     job->began_ns = plex_now();
     *wall_ms = plex_wall_ms();
     return &job->run;
+}
+
+static bool
+job_may(void *arg)
+{
+    struct job *job = arg;
+
+    return !atomic_load(&job->revoked) &&
+           plex_now() < atomic_load(&job->host->lease_until);
 }
 
 /* Of a process whose actor has facets: "type/key", by which it writes to the
@@ -155,6 +166,7 @@ turn(struct plex_ctx *ctx, const struct plex_msg *msg)
         .wall_ms = plex_wall_ms(),
         .process = ctx,
         .wait = job_wait,
+        .may = job_may,
         .wait_arg = job,
         .facets = job->facets,
         .chain = &job->chain,
@@ -460,6 +472,7 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
         hosted->job->chain = hosted->chain;
         hosted->chain = NULL;
         hosted->job->activation = run->run.activation;
+        atomic_store(&hosted->job->revoked, false);
     }
     assert(hosted->job != NULL);
     hosted->job->run = *run;
@@ -470,6 +483,21 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
         job_fails(host, hosted);
     if (host->config.stepped)
         step(host);
+}
+
+void
+work_host_revoke(struct work_host *host, uint64_t activation)
+{
+    const struct hosted *hosted = find(host, activation);
+
+    if (hosted != NULL && hosted->job != NULL)
+        atomic_store(&hosted->job->revoked, true);
+}
+
+void
+work_host_lease(struct work_host *host, uint64_t until_ns)
+{
+    atomic_store(&host->lease_until, until_ns);
 }
 
 void
@@ -500,6 +528,7 @@ work_host_create(const struct work_host_config *config)
     struct work_host *host = plex_calloc(1, sizeof *host);
 
     host->config = *config;
+    atomic_store(&host->lease_until, UINT64_MAX);
     host->task.run = on_done;
     return host;
 }

@@ -42,6 +42,10 @@ void work_host_run(struct work_host *host,
                    const struct plex_behaviour *behaviour,
                    const struct work_facet_setup *facets,
                    const struct work_action *run);
+/* The worker's lease: no effect begins later. Without one: they all may. */
+void work_host_lease(struct work_host *host, uint64_t until_ns);
+/* WORK_DO_REVOKE. */
+void work_host_revoke(struct work_host *host, uint64_t activation);
 /* WORK_DO_ABANDON. */
 void work_host_abandon(struct work_host *host, uint64_t activation);
 

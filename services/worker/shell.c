@@ -185,6 +185,9 @@ actions(struct work_state *state)
         case WORK_DO_ABANDON:
             work_host_abandon(state->turns, action.abandon.activation);
             break;
+        case WORK_DO_REVOKE:
+            work_host_revoke(state->turns, action.revoke.activation);
+            break;
         case WORK_DO_LOAD:
         case WORK_DO_APPEND:
         case WORK_DO_FENCE:

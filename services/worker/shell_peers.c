@@ -237,11 +237,14 @@ on_heartbeat(void *arg, enum plex_status status, const char *text,
     }
     state->refused_logged = false;
     state->granted = true;
-    if (lease->lease_ms > WORK_LEASE_MARGIN_MS)
-        work_core_lease(state->core, work_now(),
-                        lease->sent + (lease->lease_ms - WORK_LEASE_MARGIN_MS) *
-                                          UINT64_C(1000000),
-                        lease->version);
+    if (lease->lease_ms > WORK_LEASE_MARGIN_MS) {
+        const uint64_t until =
+            lease->sent +
+            (lease->lease_ms - WORK_LEASE_MARGIN_MS) * UINT64_C(1000000);
+
+        work_host_lease(state->turns, until);
+        work_core_lease(state->core, work_now(), until, lease->version);
+    }
     if (lease->version > work_core_applied_version(state->core))
         place_watch_hint(state->watch, lease->version);
     work_node_leased(state->node, lease->hold);

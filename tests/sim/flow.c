@@ -35,6 +35,7 @@ struct live {
     int version;
     uint32_t number;
     bool replayed;
+    bool revoked;
 };
 TAILQ_HEAD(lives, live);
 struct sim_flows {
@@ -265,6 +266,17 @@ live_wait(void *arg, uint64_t *wall_ms)
     return &live->run;
 }
 
+static bool
+live_may(void *arg)
+{
+    const struct live *live = arg;
+    const struct sim_flows *flows = live->flows;
+
+    return !live->revoked &&
+           work_core_lease_holds(flows->core,
+                                 sim_mono(flows->sim, flows->node));
+}
+
 static struct live *
 live_take(struct sim_flows *flows)
 {
@@ -282,6 +294,7 @@ live_take(struct sim_flows *flows)
         plex_arena_init(&live->arena, 8 << 20);
     }
     live->born = ++flows->births;
+    live->revoked = false;
     TAILQ_INSERT_TAIL(&flows->living, live, next);
     return live;
 }
@@ -442,8 +455,18 @@ sim_flows_run(struct sim_flows *flows, const struct work_action *run,
         .process = &live->process,
         .wait = behaviour == SIM_FLOW ? live_wait : NULL,
         .wait_arg = live,
+        .may = live_may,
     };
     live_go(live);
+}
+
+void
+sim_flows_revoke(struct sim_flows *flows, uint64_t activation)
+{
+    struct live *live = live_find(flows, activation);
+
+    if (live != NULL)
+        live->revoked = true;
 }
 
 void

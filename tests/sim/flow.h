@@ -44,6 +44,7 @@ void sim_flows_free(struct sim_flows *flows);
 /* Any RUN of the three; `version` is of the flow's code. */
 void sim_flows_run(struct sim_flows *flows, const struct work_action *run,
                    enum sim_behaviour behaviour, int version);
+void sim_flows_revoke(struct sim_flows *flows, uint64_t activation);
 void sim_flows_abandon(struct sim_flows *flows, uint64_t activation);
 /* For the registration of types. */
 bool sim_flow_sourced(enum sim_behaviour behaviour);

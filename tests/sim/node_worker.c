@@ -299,6 +299,8 @@ actions(struct sim *sim, struct sim_node *node)
             handle(sim, node, &action);
         else if (action.kind == WORK_DO_ANSWER)
             answer(sim, node, &action);
+        else if (action.kind == WORK_DO_REVOKE)
+            sim_flows_revoke(worker->flows, action.revoke.activation);
         else if (action.kind == WORK_DO_ABANDON)
             sim_flows_abandon(worker->flows, action.abandon.activation);
         else

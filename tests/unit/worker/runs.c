@@ -611,6 +611,8 @@ do_action(struct runs *runs, const struct work_action *a)
         break;
     case WORK_DO_SEND:
         abort(); /* everything is here */
+    case WORK_DO_REVOKE:
+        break; /* effects take no time here */
     case WORK_DO_ABANDON:
         runs->abandoned++;
         for (size_t i = 0; i < RUNS_ACTORS_MAX; i++)

@@ -413,6 +413,7 @@ do_action(struct world *world, const struct work_action *a)
             work_core_sent(world->core, world->t, a->token, PLEX_UNAVAILABLE,
                            NULL);
         break;
+    case WORK_DO_REVOKE:
     case WORK_DO_ABANDON: /* its handlers never wait */
         break;
     }
