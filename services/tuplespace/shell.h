@@ -119,8 +119,9 @@ struct tspace_shell {
     struct tspace_store *store;
     bool transient;
     struct plex_timer *timer;
-    struct plex_task commit;
-    bool committing; /* `commit` is deferred */
+    bool committing; /* at the end of the iteration */
+    uint64_t sent;   /* when; 0: nothing is on its way to the store */
+    bool stores;     /* what is: changes */
     struct tspace_wire wire;
     struct tspace_request *requests; /* pooled */
     struct plex_buf out;
@@ -138,6 +139,8 @@ struct tspace_server {
     struct reg_client *registry;
     bool shared; /* the store; shells come and go with the catalogue */
     bool draining;
+    struct plex_task commit;   /* of all shells */
+    bool committing;           /* it is deferred */
     struct plex_post *post;    /* NULL: webhooks are not allowed */
     struct tspace_pool *pools; /* of workers */
     struct plex_arena arena;   /* of a request from another tuple space */

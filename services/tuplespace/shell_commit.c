@@ -268,20 +268,42 @@ outgoing_fail(struct tspace_shell *shell, const struct plex_err *err)
 /* -- the commit --------------------------------------------------------------
  */
 
+/* Send what is to be stored; when that is nothing and there are answers, what
+ * they stand on is asked for. */
+static enum plex_status
+store_send(struct tspace_shell *shell, struct plex_err *err)
+{
+    const bool changes = tspace_store_waiting(shell->store) > 0;
+
+    if (!changes && shell->n_outgoing == 0)
+        return PLEX_OK;
+    shell->sent = plex_now();
+    shell->stores = changes;
+    return tspace_store_send(shell->store, err);
+}
+
+static enum plex_status
+store_finish(struct tspace_shell *shell, struct plex_err *err)
+{
+    enum plex_status status;
+
+    if (shell->sent == 0)
+        return PLEX_OK;
+    status = tspace_store_finish(shell->store, err);
+    if (shell->stores) {
+        shell->counters->commits->value++;
+        plex_histogram_record(shell->counters->commit_time,
+                              (plex_now() - shell->sent) / 1000);
+    }
+    shell->sent = 0;
+    return status;
+}
+
 static enum plex_status
 store_commit(struct tspace_shell *shell, struct plex_err *err)
 {
-    const uint64_t began = plex_now();
-    enum plex_status status;
-
-    if (tspace_store_waiting(shell->store) == 0)
-        return shell->n_outgoing > 0 ? tspace_store_verify(shell->store, err)
-                                     : PLEX_OK;
-    status = tspace_store_commit(shell->store, err);
-    shell->counters->commits->value++;
-    plex_histogram_record(shell->counters->commit_time,
-                          (plex_now() - began) / 1000);
-    return status;
+    return store_send(shell, err) == PLEX_OK ? store_finish(shell, err)
+                                             : err->status;
 }
 
 static enum plex_status
@@ -320,7 +342,7 @@ actions_apply(struct tspace_shell *shell, struct plex_err *err)
 
     while (status == PLEX_OK && tspace_core_next(shell->core, &action))
         status = action_apply(shell, &action, err);
-    return status == PLEX_OK ? store_commit(shell, err) : status;
+    return status == PLEX_OK ? store_send(shell, err) : status;
 }
 
 /* The core's last words: answers only. */
@@ -329,6 +351,7 @@ abandon(struct tspace_shell *shell, struct plex_err *err)
 {
     struct tspace_action action;
 
+    shell->sent = 0;
     tspace_store_rollback(shell->store);
     tspace_core_fail_waiters(shell->core, err->text);
     while (tspace_core_next(shell->core, &action))
@@ -338,43 +361,76 @@ abandon(struct tspace_shell *shell, struct plex_err *err)
     tspace_shell_lost(shell, err);
 }
 
-void
-tspace_shell_commit(struct tspace_shell *shell)
+static void
+send(struct tspace_shell *shell)
 {
     struct plex_err err = {0};
 
-    if (shell->core == NULL)
-        return;
-    if (actions_apply(shell, &err) == PLEX_OK)
-        outgoing_send(shell);
-    else
+    if (actions_apply(shell, &err) != PLEX_OK)
         abandon(shell, &err);
-    tspace_shell_arm(shell);
 }
 
 static void
+finish(struct tspace_shell *shell)
+{
+    struct plex_err err = {0};
+
+    if (shell->core != NULL) {
+        if (store_finish(shell, &err) == PLEX_OK)
+            outgoing_send(shell);
+        else
+            abandon(shell, &err);
+    }
+    tspace_shell_arm(shell);
+}
+
+void
+tspace_shell_commit(struct tspace_shell *shell)
+{
+    if (shell->core == NULL)
+        return;
+    send(shell);
+    finish(shell);
+}
+
+/* All shards' stores work at the same time. */
+static void
 commit_run(struct plex_task *task)
 {
-    struct tspace_shell *shell =
-        plex_container_of(task, struct tspace_shell, commit);
+    struct tspace_server *server =
+        plex_container_of(task, struct tspace_server, commit);
+    bool sent[TSPACE_PARTS + 1] = {false};
 
-    shell->committing = false;
-    tspace_shell_commit(shell);
+    server->committing = false;
+    for (uint32_t i = 0; i < server->n_shells; i++) {
+        struct tspace_shell *shell = &server->shells[i];
+
+        sent[i] = shell->committing && shell->core != NULL;
+        shell->committing = false;
+        if (sent[i])
+            send(shell);
+    }
+    for (uint32_t i = 0; i < server->n_shells; i++)
+        if (sent[i])
+            finish(&server->shells[i]);
 }
 
 void
 tspace_shell_commit_later(struct tspace_shell *shell)
 {
-    if (shell->committing)
-        return;
+    struct tspace_server *server = shell->server;
+
     shell->committing = true;
-    plex_loop_defer(shell->host->loop, &shell->commit);
+    if (server->committing)
+        return;
+    server->committing = true;
+    server->commit.run = commit_run;
+    plex_loop_defer(shell->host->loop, &server->commit);
 }
 
 void
 tspace_shell_commit_init(struct tspace_shell *shell)
 {
-    shell->commit.run = commit_run;
     shell->out.max = OUT_MAX;
 }
 

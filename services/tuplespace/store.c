@@ -89,12 +89,6 @@ tspace_store_is_shared(const char *dsn)
                                            strcmp(rest, "shared") == 0));
 }
 
-enum plex_status
-tspace_store_verify(struct tspace_store *store, struct plex_err *err)
-{
-    return store->ops->verify(store, err);
-}
-
 struct tspace_place *
 tspace_store_place(struct tspace_store *store, const struct tspace_where *where)
 {
@@ -117,21 +111,73 @@ tspace_store_waiting(const struct tspace_store *store)
     return tspace_batch_bytes(store->batch);
 }
 
+static enum plex_status
+failed(const struct tspace_store *store, struct plex_err *err)
+{
+    /* Nothing was to be changed: nothing is unknown. */
+    if (store->verifying && err->status == PLEX_UNKNOWN)
+        err->status = PLEX_UNAVAILABLE;
+    if (!store->verifying)
+        (void)plex_err_wrap(err, "could not commit");
+    return err->status;
+}
+
+static enum plex_status
+verify_send(struct tspace_store *store, struct plex_err *err)
+{
+    store->verifying = true;
+    if (store->ops->verify(store, err) != PLEX_OK)
+        return failed(store, err);
+    store->sent = store->ops->finish != NULL;
+    return PLEX_OK;
+}
+
 enum plex_status
-tspace_store_commit(struct tspace_store *store, struct plex_err *err)
+tspace_store_send(struct tspace_store *store, struct plex_err *err)
 {
     const struct tspace_change *changes;
     enum plex_status status;
     size_t n;
 
+    assert(!store->sent);
     changes = tspace_batch_changes(store->batch, &n);
     if (n == 0)
-        return PLEX_OK;
+        return verify_send(store, err);
+    store->verifying = false;
     status = store->ops->commit(store, changes, n, err);
-    if (status != PLEX_OK)
-        (void)plex_err_wrap(err, "could not commit");
+    if (status == PLEX_OK)
+        store->sent = store->ops->finish != NULL;
+    else
+        status = failed(store, err);
     tspace_batch_clear(store->batch);
     return status;
+}
+
+enum plex_status
+tspace_store_finish(struct tspace_store *store, struct plex_err *err)
+{
+    if (!store->sent)
+        return PLEX_OK;
+    store->sent = false;
+    return store->ops->finish(store, err) == PLEX_OK ? PLEX_OK
+                                                     : failed(store, err);
+}
+
+enum plex_status
+tspace_store_verify(struct tspace_store *store, struct plex_err *err)
+{
+    return verify_send(store, err) == PLEX_OK ? tspace_store_finish(store, err)
+                                              : err->status;
+}
+
+enum plex_status
+tspace_store_commit(struct tspace_store *store, struct plex_err *err)
+{
+    if (tspace_store_waiting(store) == 0)
+        return PLEX_OK;
+    return tspace_store_send(store, err) == PLEX_OK
+               ? tspace_store_finish(store, err)
+               : err->status;
 }
 
 void

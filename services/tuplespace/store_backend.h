@@ -26,7 +26,8 @@ typedef enum plex_status (*tspace_load_fn)(
     void *arg, const struct tspace_where *where, enum tspace_record record,
     struct plex_bytes key, struct plex_bytes body, struct plex_err *err);
 
-/* One back end. All calls are required; engine/store.h says what they do. */
+/* One back end. All calls but `finish` are required; engine/store.h says what
+ * they do. */
 struct tspace_store_ops {
     const char *scheme; /* "sqlite" */
     enum plex_status (*check)(const char *rest, struct plex_err *err);
@@ -40,6 +41,10 @@ struct tspace_store_ops {
     enum plex_status (*verify)(struct tspace_store *store,
                                struct plex_err *err);
     bool shared; /* several services over one database, by shards */
+    /* Wait for what the database says to the last verify or commit, which then
+     * have only sent it. NULL: they have done it. */
+    enum plex_status (*finish)(struct tspace_store *store,
+                               struct plex_err *err);
     /* All of it or nothing, durably; PLEX_UNKNOWN: one of the two. */
     enum plex_status (*commit)(struct tspace_store *store,
                                const struct tspace_change *changes, size_t n,
@@ -53,6 +58,8 @@ struct tspace_batch;
 struct tspace_store {
     const struct tspace_store_ops *ops;
     struct tspace_batch *batch;
+    bool sent;      /* and not finished */
+    bool verifying; /* it was a verify */
 };
 
 /* The place of these names, made when there is none. */

@@ -19,6 +19,16 @@ bool tspace_store_is_shared(const char *dsn);
  * over. */
 PLEX_MUST_USE enum plex_status tspace_store_verify(struct tspace_store *store,
                                                    struct plex_err *err);
+/*
+ * tspace_store_commit() in two halves, so that the databases of several shards
+ * work at the same time: send what is to be committed (or, when that is
+ * nothing, ask what tspace_store_verify() asks), then wait. After a failure of
+ * the first there is nothing to wait for.
+ */
+PLEX_MUST_USE enum plex_status tspace_store_send(struct tspace_store *store,
+                                                 struct plex_err *err);
+PLEX_MUST_USE enum plex_status tspace_store_finish(struct tspace_store *store,
+                                                   struct plex_err *err);
 /* Bytes of the open transaction, about. */
 size_t tspace_store_waiting(const struct tspace_store *store);
 

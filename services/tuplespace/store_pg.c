@@ -1,8 +1,8 @@
 /*
  * Postgres over libpq. What an iteration changed goes out as one statement,
  * which is one transaction and one round trip; the epoch's row is locked and
- * looked at in it. A connection that was lost ends the store: the service
- * opens a new one, which raises the epoch.
+ * looked at in it. It is sent and waited for apart. A connection that was lost
+ * ends the store: the service opens a new one, which raises the epoch.
  */
 #include "common/mem.h"
 #include "common/pg_db.h"
@@ -45,6 +45,9 @@ static const char prepare_sql[] =
     "  ON CONFLICT (shard, key, record, place)"
     "  DO UPDATE SET body = excluded.body)"
     " SELECT count(*) FROM fence";
+static const char verify_sql[] =
+    "PREPARE tspace_verify (int, bigint) AS SELECT count(*) FROM tspace_epoch"
+    " WHERE shard = $1 AND epoch = $2";
 /* Plans are made once, when the tables may still be empty. */
 static const char settings_sql[] =
     "SET enable_seqscan = off; SET enable_hashjoin = off;"
@@ -137,6 +140,7 @@ pg_open(struct tspace_store **out, const char *dsn, uint32_t shard,
     if (plex_pg_open(&store->pg, &config, err) != PLEX_OK ||
         plex_pg_run(&store->pg, settings_sql, err) != PLEX_OK ||
         plex_pg_run(&store->pg, prepare_sql, err) != PLEX_OK ||
+        plex_pg_run(&store->pg, verify_sql, err) != PLEX_OK ||
         epoch_raise(store, err) != PLEX_OK) {
         pg_close(&store->base);
         return err->status;
@@ -291,32 +295,46 @@ fenced(const struct pg_store *store, struct plex_err *err)
                         store->shard, store->epoch);
 }
 
+/* Sends one of the two statements, with the arrays or without. */
 static enum plex_status
-execute(struct pg_store *store, struct plex_err *err)
+execute(struct pg_store *store, const char *name, int n, struct plex_err *err)
 {
     const char *values[N_ARRAYS + 2];
     int lengths[N_ARRAYS + 2] = {0}, formats[N_ARRAYS + 2] = {0};
     char shard[16], epoch[24];
-    enum plex_status status = PLEX_OK;
-    PGresult *result;
 
     (void)snprintf(shard, sizeof shard, "%" PRIu32, store->shard);
     (void)snprintf(epoch, sizeof epoch, "%" PRIu64, store->epoch);
     values[0] = shard;
     values[1] = epoch;
-    for (int i = 0; i < N_ARRAYS; i++) {
+    for (int i = 0; i < n; i++) {
         array_end(store, i);
         values[i + 2] = (const char *)store->arrays[i].data;
         lengths[i + 2] = (int)store->arrays[i].len;
         formats[i + 2] = 1;
     }
-    result = PQexecPrepared(store->pg.conn, "tspace_commit", N_ARRAYS + 2,
-                            values, lengths, formats, 0);
+    if (PQsendQueryPrepared(store->pg.conn, name, n + 2, values, lengths,
+                            formats, 0) == 1)
+        return PLEX_OK;
+    return failed(store, NULL, err);
+}
+
+/* Both statements say how many epochs are the one that is ours. */
+static enum plex_status
+pg_finish(struct tspace_store *base, struct plex_err *err)
+{
+    struct pg_store *store = (struct pg_store *)base;
+    enum plex_status status = PLEX_OK;
+    PGresult *result = PQgetResult(store->pg.conn);
+
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         status = failed(store, result, err);
     else if (strcmp(PQgetvalue(result, 0, 0), "1") != 0)
         status = fenced(store, err);
-    PQclear(result);
+    while (result != NULL) {
+        PQclear(result);
+        result = PQgetResult(store->pg.conn);
+    }
     return status;
 }
 
@@ -339,23 +357,14 @@ pg_commit(struct tspace_store *base, const struct tspace_change *changes,
                     ? add_item(store, change, err)
                     : add_record(store, change, err);
     }
-    return status == PLEX_OK ? execute(store, err) : status;
+    return status == PLEX_OK ? execute(store, "tspace_commit", N_ARRAYS, err)
+                             : status;
 }
 
 static enum plex_status
 pg_verify(struct tspace_store *base, struct plex_err *err)
 {
-    struct pg_store *store = (struct pg_store *)base;
-    struct plex_pg_params params = {0};
-    uint64_t rows, epoch = 0;
-
-    plex_pg_add_u64(&params, store->shard);
-    if (plex_pg_execute(&store->pg,
-                        "SELECT epoch FROM tspace_epoch"
-                        " WHERE shard = $1::int",
-                        &params, &rows, &epoch, err) != PLEX_OK)
-        return err->status;
-    return epoch == store->epoch ? PLEX_OK : fenced(store, err);
+    return execute((struct pg_store *)base, "tspace_verify", 0, err);
 }
 
 /* -- load --------------------------------------------------------------------
@@ -480,5 +489,6 @@ const struct tspace_store_ops tspace_store_pg = {
     .verify = pg_verify,
     .shared = true,
     .commit = pg_commit,
+    .finish = pg_finish,
     .load = pg_load,
 };

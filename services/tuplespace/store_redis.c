@@ -368,12 +368,33 @@ fenced(const struct redis_store *store, struct plex_err *err)
 }
 
 static enum plex_status
+lost(const struct redis_store *store, struct plex_err *err)
+{
+    (void)tspace_redis_lost(store, err);
+    err->status = PLEX_UNKNOWN;
+    return PLEX_UNKNOWN;
+}
+
+/* Only into hiredis' buffer; then as much as the socket takes at once. */
+static enum plex_status
+execute(struct redis_store *store, size_t argc, struct plex_err *err)
+{
+    int done = 0;
+
+    if (redisAppendCommandArgv(store->redis, (int)argc, store->argv,
+                               store->lengths) != REDIS_OK)
+        return lost(store, err);
+    while (done == 0)
+        if (redisBufferWrite(store->redis, &done) != REDIS_OK)
+            return lost(store, err);
+    return PLEX_OK;
+}
+
+static enum plex_status
 redis_commit(struct tspace_store *base, const struct tspace_change *changes,
              size_t n, struct plex_err *err)
 {
     struct redis_store *store = (struct redis_store *)base;
-    enum plex_status status = PLEX_OK;
-    redisReply *r;
     size_t argc;
 
     if (n > REDIS_CHANGES_MAX)
@@ -383,35 +404,38 @@ redis_commit(struct tspace_store *base, const struct tspace_change *changes,
                             n, REDIS_CHANGES_MAX);
     if (arguments(store, changes, n, &argc, err) != PLEX_OK)
         return err->status;
-    r = redisCommandArgv(store->redis, (int)argc, store->argv, store->lengths);
-    if (r == NULL) {
-        (void)tspace_redis_lost(store, err);
-        err->status = PLEX_UNKNOWN;
-        return PLEX_UNKNOWN;
-    }
+    return execute(store, argc, err);
+}
+
+/* The script again, which then looks at the epoch and changes nothing. */
+static enum plex_status
+redis_verify(struct tspace_store *base, struct plex_err *err)
+{
+    struct redis_store *store = (struct redis_store *)base;
+    size_t argc;
+
+    if (arguments(store, NULL, 0, &argc, err) != PLEX_OK)
+        return err->status;
+    return execute(store, argc, err);
+}
+
+static enum plex_status
+redis_finish(struct tspace_store *base, struct plex_err *err)
+{
+    struct redis_store *store = (struct redis_store *)base;
+    enum plex_status status = PLEX_OK;
+    void *reply = NULL;
+    redisReply *r;
+
+    if (redisGetReply(store->redis, &reply) != REDIS_OK || reply == NULL)
+        return lost(store, err);
+    r = reply;
     if (r->type != REDIS_REPLY_INTEGER)
         status = plex_err_set(
             err, PLEX_UNAVAILABLE, "Redis: %.200s",
             r->type == REDIS_REPLY_ERROR ? r->str : "unexpected reply");
     else if (r->integer != 1)
         status = fenced(store, err);
-    freeReplyObject(r);
-    return status;
-}
-
-static enum plex_status
-redis_verify(struct tspace_store *base, struct plex_err *err)
-{
-    struct redis_store *store = (struct redis_store *)base;
-    redisReply *r = tspace_redis_reply(
-        store, redisCommand(store->redis, "GET %s", store->epoch_key),
-        REDIS_REPLY_STRING, err);
-    enum plex_status status;
-
-    if (r == NULL)
-        return err->status;
-    status =
-        strcmp(r->str, store->epoch_text) == 0 ? PLEX_OK : fenced(store, err);
     freeReplyObject(r);
     return status;
 }
@@ -424,5 +448,6 @@ const struct tspace_store_ops tspace_store_redis = {
     .verify = redis_verify,
     .shared = true,
     .commit = redis_commit,
+    .finish = redis_finish,
     .load = tspace_redis_load,
 };

@@ -3,7 +3,7 @@
  * in flight, for each store; and how long a blocked take needs to be woken.
  * Registry, tuple space and client are threads of this process.
  *
- *   bench_tuplespace_link [--seconds S] [--tuples N] [DSN...]
+ *   bench_tuplespace_link [--seconds S] [--tuples N] [--namespaces N] [DSN...]
  */
 #include "common/link.h"
 #include "common/mem.h"
@@ -33,6 +33,7 @@ struct client {
     uint32_t *samples; /* ns */
     size_t n_samples;
     uint64_t next_key, to_fill;
+    uint64_t of; /* the key of the next call: it chooses the namespace */
 };
 
 struct slot {
@@ -43,6 +44,7 @@ struct slot {
 };
 
 static char base[64];
+static uint64_t namespaces = 1;
 
 /* -- requests ----------------------------------------------------------------
  */
@@ -119,6 +121,7 @@ call(struct client *client, uint32_t method, const uint8_t *payload, size_t len,
      plex_link_fn done, void *arg)
 {
     struct plex_context context = plex_context_none;
+    char ns[24];
     const struct plex_link_request request = {
         .peer = client->peer,
         .method = method,
@@ -129,7 +132,9 @@ call(struct client *client, uint32_t method, const uint8_t *payload, size_t len,
     };
 
     context.tenant = "default";
-    context.ns = "default";
+    (void)snprintf(ns, sizeof ns, "n%llu",
+                   (unsigned long long)(client->of % namespaces));
+    context.ns = ns;
     client->pending++;
     (void)plex_link_call(client->link, &request);
 }
@@ -148,6 +153,7 @@ next(struct slot *slot)
     slot->started = plex_now();
     if (!slot->taking)
         slot->key = slot->client->next_key++;
+    slot->client->of = slot->key;
     len = slot->taking ? pack_take(slot->key, 0, packed)
                        : pack_write(slot->key, packed);
     call(slot->client, slot->taking ? TAKE : WRITE, packed, len, answered,
@@ -394,6 +400,7 @@ run(const char *dsn, uint64_t tuples, double seconds)
     must(plex_instance_start(&registry, &reg_service, reg, &err), &err);
     must(plex_instance_start(&tuplespace, &tspace_service, given, &err), &err);
     (void)plex_instance_wait_ready(tuplespace, 10000);
+    (void)usleep(500000); /* until the registry says which shards are here */
     (void)snprintf(client.peer, sizeof client.peer, "%s", url);
     client.next_key = 1;
     /* A loop that was ended does not run again: one for each phase. */
@@ -429,7 +436,11 @@ main(int argc, char **argv)
             seconds = atof(argv[i + 1]);
         else if (strcmp(argv[i], "--tuples") == 0)
             tuples = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--namespaces") == 0)
+            namespaces = strtoull(argv[i + 1], NULL, 10);
     }
+    if (namespaces == 0)
+        namespaces = 1;
     printf("%-9s %-12s %9s %10s %11s %9s %9s %7s\n", "store", "what",
            "in flight", "ops/s", "us CPU/op", "p50 us", "p99 us", "wrong");
     for (int first = i; i < argc || i == first; i++) {
