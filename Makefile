@@ -22,6 +22,7 @@ help:
 	@echo "make sim SEEDS=1000   simulated clusters under faults"
 	@echo "make sim-actors SEEDS=1000 random trees of supervision"
 	@echo "make chaos SECONDS=60 real daemons, killed and stopped under load"
+	@echo "make bench-journal-big N=5000000  one actor and the next timer among N turns"
 	@echo "make chaos-runs      10,000 transfers under kill -9: nothing lost, nothing twice"
 	@echo "make chaos-linda SECONDS=60  the tuple space under kill -9 is linearizable"
 	@echo "make fuzz SECONDS=60  each fuzz target for so long (clang)"
@@ -58,6 +59,12 @@ bench: setup-test build
 bench-durable: setup-test build
 	scripts/test-postgres.sh run tests/bench/durable.sh $(BUILD)
 .PHONY: bench-durable
+
+# Reading one actor and the next due timer, at a million turns and at N.
+N ?= 5000000
+bench-journal-big: setup-test build
+	scripts/test-postgres.sh run tests/bench/journal_big.sh $(BUILD) $(N)
+.PHONY: bench-journal-big
 
 # Calls between processes of two workers.
 bench-dist: build

@@ -7,6 +7,9 @@
 #   scripts/test-postgres.sh stop              stops PLEX_TEST_PG_DIR's server
 #   scripts/test-postgres.sh pause | resume    stops it, starts it again with
 #                                              the same data and port
+#   scripts/test-postgres.sh crash             kill -9 of every process of it;
+#                                              resume starts it again
+#   scripts/test-postgres.sh freeze | thaw     it answers nothing until thawed
 #   scripts/test-postgres.sh run COMMAND...    all of it around one command
 #
 # Where no Postgres is installed, `run` runs the command without PLEX_TEST_PG:
@@ -95,6 +98,39 @@ resume()
         restart >&2 2>/dev/null
 }
 
+# The postmaster first: it must not notice that a child died and restart it.
+crash()
+{
+    local main children
+    main=$(head -n 1 "${PLEX_TEST_PG_DIR:?set by start}/data/postmaster.pid") ||
+        fail "Postgres does not run"
+    children=$(cat "/proc/$main/task/$main/children" 2>/dev/null)
+    # shellcheck disable=SC2086
+    kill -9 "$main" $children 2>/dev/null
+    while kill -0 "$main" 2>/dev/null; do
+        sleep 0.01
+    done
+}
+
+# Its connections hang, as those of a store that is overloaded do.
+children()
+{
+    local main
+    main=$(head -n 1 "${PLEX_TEST_PG_DIR:?set by start}/data/postmaster.pid") ||
+        fail "Postgres does not run"
+    cat "/proc/$main/task/$main/children"
+}
+freeze()
+{
+    # shellcheck disable=SC2046
+    kill -STOP $(children)
+}
+thaw()
+{
+    # shellcheck disable=SC2046
+    kill -CONT $(children)
+}
+
 newdb()
 {
     local base=${PLEX_TEST_PG:?set by start}
@@ -134,7 +170,10 @@ start) start ;;
 stop) stop ;;
 pause) pause ;;
 resume) resume ;;
+crash) crash ;;
+freeze) freeze ;;
+thaw) thaw ;;
 newdb) newdb "${1:?name of the database}" ;;
 run) run "$@" ;;
-*) fail "usage: start | stop | pause | resume | newdb NAME | run COMMAND..." ;;
+*) fail "usage: start | stop | pause | resume | crash | freeze | thaw | newdb NAME | run COMMAND..." ;;
 esac

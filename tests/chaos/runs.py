@@ -6,13 +6,15 @@ Money moves between accounts by transfers (examples/bank), and a server of our
 own counts what actors ask of it (behaviour workflow-http). At the end the
 money is what it was, each transfer was answered once, and no effect was
 carried out after its result had been recorded. Exit code 0, or 1 with what
-was found."""
+was found. With PLEX_CHAOS_PG set the private Postgres of
+scripts/test-postgres.sh is killed and started again, too."""
 import http.client
 import http.server
 import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -102,12 +104,30 @@ def pid_of(name):
 
 
 kills = 0
+crashes = 0  # of the database
+
+
+def database_crash():
+    global crashes
+    subprocess.run(["scripts/test-postgres.sh", "crash"], check=False)
+    crashes += 1
+    stop.wait(rand.uniform(0, 1))
+    if subprocess.run(["scripts/test-postgres.sh", "resume"],
+                      check=False).returncode != 0:
+        problems.append("Postgres does not start again")
 
 
 def killer():
     global kills
+    if os.environ.get("PLEX_CHAOS_PG"):
+        VICTIMS.extend(["postgres"] * 3)
+        database_crash()  # once for sure
     while not stop.wait(rand.uniform(0.3, 1.5)):
-        pid = pid_of(rand.choice(VICTIMS))
+        victim = rand.choice(VICTIMS)
+        if victim == "postgres":
+            database_crash()
+            continue
+        pid = pid_of(victim)
         if pid:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -163,12 +183,14 @@ for i in range(ACCOUNTS):
         sys.exit("an account could not be opened: %d %s" % (status, text))
 began = time.monotonic()
 workers = [threading.Thread(target=work) for _ in range(16)]
-threading.Thread(target=killer, daemon=True).start()
+killing = threading.Thread(target=killer, daemon=True)
+killing.start()
 for w in workers:
     w.start()
 for w in workers:
     w.join()
 stop.set()
+killing.join()  # the database may have to come up first
 seconds = time.monotonic() - began
 # Every effect whose result is recorded was seen; more calls after that one
 # would be executions of a recorded effect.
@@ -186,9 +208,9 @@ for i in range(ACCOUNTS):
 if total != ACCOUNTS * START:
     problems.append("the accounts hold %d, put in were %d" %
                     (total, ACCOUNTS * START))
-print("runs: %d transfers, %d effects, %d kills, %.1f s; %d effects ran again "
-      "before they were recorded; total %d" %
-      (transfers, effects, kills, seconds, again, total))
+print("runs: %d transfers, %d effects, %d kills, %d crashes of the database, "
+      "%.1f s; %d effects ran again before they were recorded; total %d" %
+      (transfers, effects, kills, crashes, seconds, again, total))
 for p in problems[:20]:
     print("runs: " + p)
 sys.exit(1 if problems else 0)

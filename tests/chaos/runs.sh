@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs that wait, on real daemons that are killed with -9 meanwhile:
-# tests/chaos/runs.py on SQLite and, where PLEX_TEST_PG names one, Postgres.
+# tests/chaos/runs.py on SQLite and, where PLEX_TEST_PG names one, Postgres,
+# which is killed as well.
 #
 #   runs.sh BUILD TRANSFERS EFFECTS [SEED]
 set -u
@@ -31,10 +32,10 @@ once() # NAME [dev options...]
     suite_stop
 }
 
-once sqlite
+[ -n "${RUNS_ONLY_PG:-}" ] || once sqlite
 if [ -n "${PLEX_TEST_PG:-}" ]; then
     dsn=$(scripts/test-postgres.sh newdb "runs_$$") || exit 1
-    once postgres --store "$dsn"
+    PLEX_CHAOS_PG=${PLEX_TEST_PG_DIR:+1} once postgres --store "$dsn"
 else
     echo "SKIP: Postgres: PLEX_TEST_PG is not set"
 fi

@@ -96,6 +96,10 @@ check "an actor nobody has called is refused as unavailable" 0 \
     '"status":50[34]' bash -c "$(declare -f call); suite_url=$suite_url call b"
 scripts/test-postgres.sh resume || not_ok "Postgres is started again"
 until_call "it goes on when Postgres is back" '"count":[0-9]+. 200'
+scripts/test-postgres.sh freeze || not_ok "Postgres hangs"
+until_call "a store that answers nothing keeps no caller waiting" ' 50[34]$'
+scripts/test-postgres.sh thaw || not_ok "Postgres goes on"
+until_call "it goes on when the store answers again" '"count":[0-9]+. 200'
 if wait $load; then
     ok "every acknowledged call is there exactly once"
 else
