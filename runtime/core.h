@@ -119,6 +119,11 @@ bool rt_mail_admit(struct rt_turn *turn, struct rt_exec *exec,
 
 void rt_signal_apply(struct rt_exec *exec, struct rt_proc *proc,
                      struct rt_msg *msg);
+/* hosted.c: FOUND; and whom a link to an alias is with by now. */
+void rt_found_apply(struct rt_exec *exec, struct rt_proc *proc,
+                    const struct rt_msg *msg);
+struct plex_ref rt_link_behind(const struct rt_proc *proc,
+                               struct plex_ref alias);
 void rt_link(struct rt_exec *exec, struct rt_proc *proc, struct plex_ref other);
 void rt_unlink(struct rt_exec *exec, struct rt_proc *proc,
                struct plex_ref other);

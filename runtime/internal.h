@@ -42,13 +42,15 @@ enum rt_kind {
     RT_KIND_SPACE,     /* from wants to send to a full mailbox; number */
     RT_KIND_NODE_DOWN, /* number: the node */
     RT_KIND_HURRY,     /* look at the flags */
+    RT_KIND_FOUND,     /* hosted.h; from; number; payload: the alias */
 };
 enum rt_msg_flag {
-    RT_MSG_OWNED = 1,   /* payload: out of line, to be released */
-    RT_MSG_EXTRA = 2,   /* extra.* is in use, inline payload 40 bytes */
-    RT_MSG_LINKED = 4,  /* SIG_EXIT: through a link */
-    RT_MSG_COUNTED = 8, /* in the receiver's bounded mailbox */
-    RT_MSG_SPAWNED = 16 /* ANSWER: to a start */
+    RT_MSG_OWNED = 1,    /* payload: out of line, to be released */
+    RT_MSG_EXTRA = 2,    /* extra.* is in use, inline payload 40 bytes */
+    RT_MSG_LINKED = 4,   /* SIG_EXIT: through a link */
+    RT_MSG_COUNTED = 8,  /* in the receiver's bounded mailbox */
+    RT_MSG_SPAWNED = 16, /* ANSWER: to a start */
+    RT_MSG_FINAL = 32    /* SIG_EXIT: cannot be trapped, whatever the reason */
 };
 enum { RT_INLINE_MAX = 64, RT_INLINE_EXTRA = 40 };
 

@@ -52,7 +52,9 @@ rt_exit_signal(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
         }
         rt_link_remove(exec, proc, msg->from);
     }
-    if (!linked && strcmp(reason, "kill") == 0) {
+    if ((msg->flags & RT_MSG_FINAL) != 0) {
+        rt_die(exec, proc, reason, RT_PROC_KILLED);
+    } else if (!linked && strcmp(reason, "kill") == 0) {
         rt_die(exec, proc, "killed", RT_PROC_KILLED);
     } else if ((proc->flags & RT_PROC_TRAP) != 0) {
         to_mailbox(exec, proc, msg, PLEX_MSG_EXIT);
@@ -119,6 +121,7 @@ rt_unlink(struct rt_exec *exec, struct rt_proc *proc, struct plex_ref other)
 
     if (ext == NULL)
         return;
+    other = rt_link_behind(proc, other);
     rt_mail_purge(exec, proc, is_linked_exit, &other);
     if (rt_rel_find(&ext->rels, RT_REL_LINK, other, 0) == NULL)
         return;
@@ -419,6 +422,9 @@ rt_signal_apply(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
         row = rt_rel_find(rels, RT_REL_WATCHED, msg->from, msg->number);
         if (row != NULL)
             rt_rel_remove(rels, row);
+        break;
+    case RT_KIND_FOUND:
+        rt_found_apply(exec, proc, msg);
         break;
     default:
         break;

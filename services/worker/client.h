@@ -26,6 +26,8 @@ enum work_kind {
     WORK_GUARD = 6,      /* a run is open: seen by the core only */
     WORK_ACTIVATE = 7,   /* come into memory; no callback handles it */
     WORK_DEACTIVATE = 8, /* leave it once there is nothing to do */
+    WORK_INFO = 9,       /* of a process; `process_kind` says what */
+    WORK_FIND = 10,      /* ACTIVATE, and which process is it? Shell only */
 };
 
 struct work_header {
@@ -56,6 +58,8 @@ struct work_message {
     const char *timer;             /* WORK_TIMER: its name */
     /* Runs that wait for this, and each other; made by the core. NULL: none. */
     const char *chain;
+    uint32_t process_kind;       /* enum plex_msg_kind; 0: not of a process */
+    uint64_t from_node, from_id; /* of that process; 0: none */
 };
 
 struct work_reply {

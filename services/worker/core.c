@@ -295,6 +295,7 @@ todo_action(struct work_core *core, const struct todo *todo,
         out->kind = WORK_DO_ABANDON;
         out->token = 0;
         out->abandon.activation = todo->token;
+        out->abandon.reason = todo->what;
         return true;
     case TODO_REVOKE:
         out->kind = WORK_DO_REVOKE;

@@ -150,6 +150,9 @@ struct work_outcome {
     /* The state after the turn is made by going through the record again:
      * nothing of it is written (record.h); `state`, when changed, is it. */
     bool rebuilds;
+    /* Something must find the activation as it is (links, monitors): it is
+     * not passivated for being idle until a turn says otherwise. */
+    bool holds;
 };
 /* Answer to RUN. */
 void work_core_ran(struct work_core *core, struct work_time t, uint64_t run,
@@ -262,6 +265,7 @@ struct work_action {
          * on. There is no answer. */
         struct {
             uint64_t activation;
+            const char *reason; /* static: "normal", "moved", "dropped" */
         } abandon;
         /* The same, while a RUN is out: it is to be answered, and begins no
          * effect from now on. There is no answer to this. */
@@ -300,6 +304,10 @@ size_t work_core_list(const struct work_core *core, struct work_time t,
 bool work_core_inspect(const struct work_core *core, struct work_time t,
                        const struct plex_actor_id *actor,
                        struct plex_arena *arena, struct work_actor *out);
+/* The activation of an actor that is in memory: what ABANDON will name. 0: it
+ * is not. */
+uint64_t work_core_activation(struct work_core *core,
+                              const struct plex_actor_id *actor);
 /* Who owns it: NULL when nobody, "" for ourselves. Epoch in *epoch. */
 const char *work_core_owner(const struct work_core *core,
                             const struct plex_actor_id *actor, uint32_t *shard,

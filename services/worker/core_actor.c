@@ -269,6 +269,7 @@ actor_activated(struct work_core *core, struct actor *actor)
     if (actor->activation == 0) /* else it was restored under that number */
         actor->activation = ++core->tokens;
     actor->messages = 0;
+    actor->held = false;
     core->stats.activated_total++;
     if ((actor->schema_version & WORK_SCHEMA_OPEN) != 0) {
         if (!work_open_restore(core, actor))
@@ -475,7 +476,7 @@ work_actor_settle_down(struct work_core *core, struct actor *actor)
         work_actor_leave(core, actor);
         return;
     }
-    if (actor->pinned) {
+    if (actor->pinned || actor->held) {
         idle_leave(actor);
         return;
     }

@@ -175,3 +175,14 @@ work_core_runs(const struct work_core *core, struct work_time t,
                 waits_for[0] == '\0' || is_overdue(waits_for, t.wall_ms);
     }
 }
+
+uint64_t
+work_core_activation(struct work_core *core, const struct plex_actor_id *id)
+{
+    struct actor *actor = work_actor_find(core, id, plex_actor_hash(id));
+
+    if (actor == NULL || actor->state != ACTOR_ACTIVE)
+        return 0;
+    actor->hosted = true;
+    return actor->activation;
+}

@@ -449,13 +449,23 @@ work_open_how(const struct actor *actor)
 
 /* -- life ------------------------------------------------------------------ */
 
+/* What those hear who are linked to it. */
+static const char *
+gone_why(const struct actor *actor)
+{
+    if (actor->state != ACTOR_DROPPED)
+        return "normal";
+    return actor->drop_status == PLEX_NOT_OWNER ? "moved" : "dropped";
+}
+
 void
 work_open_abandon(struct work_core *core, struct actor *actor)
 {
     if (!actor->hosted)
         return;
     actor->hosted = false;
-    work_todo_push(core, TODO_ABANDON, actor->activation, NULL);
+    work_todo_push(core, TODO_ABANDON, actor->activation,
+                   (void *)(uintptr_t)gone_why(actor));
 }
 
 bool

@@ -461,6 +461,7 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
         return;
     item = actor->running;
     actor->running = NULL;
+    actor->held = outcome->holds;
     core->stats.turns_total++;
     if (actor->state == ACTOR_DROPPED) {
         if (item->step)

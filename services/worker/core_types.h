@@ -191,6 +191,7 @@ struct actor {
     bool dirty;  /* persist: the state is newer than what is stored */
     bool leaves; /* passivated as soon as it is idle */
     bool pinned; /* never passivated unasked */
+    bool held;   /* nor now: work_outcome.holds */
     struct item_list mailbox;
     size_t mailbox_n;
     struct item_list unreleased; /* turns, oldest first */

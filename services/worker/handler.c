@@ -478,7 +478,8 @@ turn_start(struct work_handler *h, const struct work_turn *turn)
     h->durable = turn->run->run.durable && m != NULL;
     h->wait = turn->wait;
     h->wait_arg = turn->wait_arg;
-    h->ctx.process = turn->process == NULL ? NULL : turn->process->process;
+    h->ctx.process = work_process_ops(
+        h, turn->process == NULL ? NULL : turn->process->process);
     /* The runtime finds its turn by `of`, or else by the context itself. */
     h->ctx.of = turn->process == NULL       ? NULL
                 : turn->process->of != NULL ? turn->process->of
@@ -514,11 +515,28 @@ work_handler_deliver(struct work_handler *h,
                      const struct plex_behaviour *behaviour,
                      const struct plex_msg *msg)
 {
+    if (msg->kind >= PLEX_MSG_INFO && behaviour->handle_info != NULL)
+        return behaviour->handle_info(&h->ctx, msg);
+    if (msg->kind > PLEX_MSG_INFO)
+        return 0; /* EXIT, DOWN and the like are nobody's cast */
     if (msg->is_cast && behaviour->handle_cast != NULL)
         return behaviour->handle_cast(&h->ctx, msg);
     if (behaviour->handle_call != NULL)
         return behaviour->handle_call(&h->ctx, msg);
     return work_handler_fail(&h->ctx, "the behaviour answers no calls");
+}
+
+/* Of EXIT and DOWN the payload is the reason. */
+static const char *
+reason_of(struct work_handler *h, const struct work_message *m)
+{
+    struct plex_bytes text;
+
+    if (m->kind != WORK_INFO ||
+        (m->process_kind != PLEX_MSG_EXIT && m->process_kind != PLEX_MSG_DOWN))
+        return "";
+    text = work_handler_copy(h, m->payload.data, m->payload.len);
+    return text.data == NULL ? "" : (const char *)text.data;
 }
 
 static int
@@ -537,7 +555,13 @@ call_message(struct work_handler *h, const struct plex_behaviour *behaviour,
         .content_type = m->content_type,
         .payload = m->payload.data,
         .len = m->payload.len,
-        .is_cast = m->kind == WORK_CAST,
+        .is_cast = m->kind != WORK_CALL,
+        .kind = m->kind == WORK_INFO   ? m->process_kind
+                : m->kind == WORK_CALL ? PLEX_MSG_CALL
+                                       : PLEX_MSG_CAST,
+        .tag = m->tag,
+        .from = {m->from_node, m->from_id},
+        .reason = reason_of(h, m),
     };
     bool printable = true;
 
@@ -603,6 +627,7 @@ turn_end(struct work_handler *h, struct work_outcome *out)
         .phase = h->open.is_open ? WORK_CLOSED : WORK_ENDED,
         .has_state = changed || h->has_base,
         .failed = h->failed,
+        .holds = h->holds,
         .state_changed = changed,
         .state = changed ? (struct plex_bytes){h->state.data, h->state.len}
                  : h->open.is_open ? h->base

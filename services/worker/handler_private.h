@@ -85,6 +85,9 @@ struct work_handler {
     work_wait_fn wait;        /* NULL: cannot */
     void *wait_arg;
     struct work_outcome *outcome; /* to be filled before waiting */
+    const struct plex_process_ops *process_base; /* the runtime's */
+    struct plex_process_ops process;             /* what callbacks get */
+    bool holds; /* the activation has links or monitors */
 };
 
 static inline struct work_handler *
@@ -152,6 +155,10 @@ void work_record_header(struct work_handler *h, size_t index);
 bool work_record_put(struct work_handler *h, const struct work_run_delta *delta,
                      struct work_outcome *out);
 void work_record_fini(struct work_handler *h);
+
+/* handler_process.c: what the turn's callbacks get; accepts NULL. */
+const struct plex_process_ops *work_process_ops(
+    struct work_handler *h, const struct plex_process_ops *base);
 
 /* handler_facets.c */
 #define WORK_FACETS_TIMER "$facets"

@@ -394,6 +394,7 @@ work_run_stretch(struct work_handler *h, enum work_phase phase,
     *out = (struct work_outcome){
         .phase = phase,
         .waits_for = open->waits_for,
+        .holds = h->holds,
         .outputs = h->outputs,
         .n_outputs = h->n_outputs,
     };

@@ -1,209 +1,14 @@
-#include "services/worker/host.h"
+#include "services/worker/host_private.h"
 
 #include "common/log.h"
 #include "common/mem.h"
-#include "common/name.h"
+#include "runtime/hosted.h"
 #include "sdk/c/include/plexspaces/process.h"
-#include "services/worker/node_queue.h"
-#include "services/worker/tables.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { TAG_TURN = 1, TAG_RESUME = 2, SPARE_MAX = 64 };
-
-/* One turn, from RUN to its end; between waits too. The executor that runs it
- * owns it from the message until job_done(), then the loop does. */
-struct job {
-    struct work_link link;
-    struct job *next; /* spare */
-    struct work_host *host;
-    struct work_handler *handler;
-    const struct plex_behaviour *behaviour;
-    struct plex_ctx *ctx; /* of the process, while it runs */
-    struct work_action run;
-    struct work_outcome outcome;
-    uint64_t sent_ns, began_ns, ended_ns;
-    uint64_t activation;
-    const struct work_facet_setup *facets;
-    struct rt_facets *chain; /* the activation's, while the job is its */
-    bool over;
-    bool out; /* the executor has it */
-    _Atomic bool revoked;
-};
-/* An activation with a process. */
-struct hosted {
-    struct hnode node;
-    struct hnode ref_node;
-    uint64_t activation;
-    struct plex_ref ref;
-    struct job *job; /* NULL: between turns */
-    const struct work_facet_setup *facets;
-    struct rt_facets *chain; /* NULL: none yet, or the job has it */
-};
-/* A process of ours has gone, or does not come to an end. */
-struct gone {
-    struct work_link link;
-    struct plex_ref ref;
-    uint64_t stuck_ns; /* 0: gone */
-};
-
-struct work_host {
-    struct work_host_config config;
-    struct htab by_activation;
-    struct htab by_ref; /* the same, by ref.id */
-    struct job *spare;
-    size_t n_spare, n_running;
-    struct work_queue done;
-    struct work_queue gone;
-    struct plex_task task;
-    _Atomic bool posted;
-    _Atomic uint64_t lease_until;
-    bool draining; /* work_host_run() inside ran(): the outer loop goes on */
-};
-
-/* Once until the loop has looked. */
-static void
-wake(struct work_host *host)
-{
-    if (!host->config.stepped && !atomic_exchange(&host->posted, true))
-        plex_loop_post(host->config.loop, &host->task);
-}
-
-/* -- on an executor ----------------------------------------------------------
- */
-
-static void
-job_done(struct job *job)
-{
-    struct work_host *host = job->host;
-
-    job->ended_ns = plex_now();
-    (void)work_queue_push(&host->done, &job->link);
-    wake(host);
-}
-
-static bool
-is_resume(void *arg, const struct plex_msg *msg)
-{
-    (void)arg;
-    return msg->kind == PLEX_MSG_CAST && msg->tag == TAG_RESUME &&
-           plex_ref_none(msg->from);
-}
-
-static const struct work_action *
-job_wait(void *arg, uint64_t *wall_ms)
-{
-    struct job *job = arg;
-    struct plex_ctx *ctx = job->ctx;
-    struct plex_msg msg;
-
-    job->over = false;
-    job_done(job);
-    (void)plex_receive(ctx, is_resume, NULL, UINT64_MAX, &msg);
-    job->began_ns = plex_now();
-    *wall_ms = plex_wall_ms();
-    return &job->run;
-}
-
-static bool
-job_may(void *arg)
-{
-    struct job *job = arg;
-
-    return !atomic_load(&job->revoked) &&
-           plex_now() < atomic_load(&job->host->lease_until);
-}
-
-/* Of a process whose actor has facets: "type/key", by which it writes to the
- * actor itself. */
-struct named {
-    char name[PLEX_TYPE_MAX + PLEX_KEY_MAX + 2];
-};
-
-static void
-name_set(struct plex_ctx *ctx, const struct job *job)
-{
-    const struct plex_actor_id *actor = job->run.run.actor;
-    struct named *named = job->facets == NULL ? NULL : plex_data(ctx);
-
-    if (named != NULL && named->name[0] == '\0')
-        (void)snprintf(named->name, sizeof named->name, "%s/%s", actor->type,
-                       actor->key);
-}
-
-/* What comes to a process group that a facet has joined becomes a cast. */
-static int
-event(struct plex_ctx *ctx, const struct plex_msg *msg)
-{
-    const struct named *named = plex_data(ctx);
-
-    if (named->name[0] != '\0' &&
-        (msg->kind == PLEX_MSG_INFO || msg->kind == PLEX_MSG_CAST))
-        plex_cast_ref(ctx, plex_whereis(ctx, named->name), msg->tag,
-                      msg->payload, msg->len);
-    return 0;
-}
-
-static int
-turn(struct plex_ctx *ctx, const struct plex_msg *msg)
-{
-    struct job *job;
-    struct work_turn how;
-
-    if (msg->tag != TAG_TURN || !plex_ref_none(msg->from) ||
-        msg->len != sizeof job)
-        return 0; /* of another process: docs/actors.md */
-    memcpy(&job, msg->payload, sizeof job);
-    name_set(ctx, job);
-    job->ctx = ctx;
-    job->began_ns = plex_now();
-    how = (struct work_turn){
-        .behaviour = job->behaviour,
-        .run = &job->run,
-        .wall_ms = plex_wall_ms(),
-        .process = ctx,
-        .wait = job_wait,
-        .may = job_may,
-        .wait_arg = job,
-        .facets = job->facets,
-        .chain = &job->chain,
-    };
-    work_handler_run(job->handler, &how, &job->outcome);
-    job->over = true;
-    job_done(job);
-    return 0;
-}
-
-static int
-turn_or_event(struct plex_ctx *ctx, const struct plex_msg *msg)
-{
-    return plex_ref_none(msg->from) ? turn(ctx, msg) : event(ctx, msg);
-}
-
-static const struct plex_behaviour turns = {
-    .name = "virtual-actor",
-    .handle_cast = turn,
-    .trap_exit = true,
-};
-static const struct plex_behaviour turns_with_facets = {
-    .name = "virtual-actor",
-    .handle_cast = turn_or_event,
-    .handle_info = event,
-    .data_size = sizeof(struct named),
-    .trap_exit = true,
-};
-
-bool
-work_host_owns(const struct plex_behaviour *behaviour)
-{
-    return behaviour == &turns || behaviour == &turns_with_facets;
-}
-
-/* -- on the loop
- * --------------------------------------------------------------- */
 
 static struct hosted *
 find(const struct work_host *host, uint64_t activation)
@@ -214,6 +19,21 @@ find(const struct work_host *host, uint64_t activation)
         struct hosted *hosted = plex_container_of(node, struct hosted, node);
 
         if (hosted->activation == activation)
+            return hosted;
+    }
+    return NULL;
+}
+
+static struct hosted *
+find_ref(const struct work_host *host, struct plex_ref ref)
+{
+    struct hnode *node = work_htab_first(&host->by_ref, ref.id);
+
+    for (; node != NULL; node = work_htab_next(node)) {
+        struct hosted *hosted =
+            plex_container_of(node, struct hosted, ref_node);
+
+        if (plex_ref_is(hosted->ref, ref))
             return hosted;
     }
     return NULL;
@@ -262,12 +82,10 @@ job_give(struct work_host *host, struct job *job)
 }
 
 static bool
-process_start(struct work_host *host, struct hosted *hosted,
-              const struct plex_actor_id *actor)
+process_start(struct work_host *host, struct hosted *hosted)
 {
-    const struct plex_spawn how = {
-        .behaviour = hosted->facets == NULL ? &turns : &turns_with_facets};
-    const struct rt_where where = {actor->tenant, actor->ns};
+    const struct plex_spawn how = {.behaviour = &host->turns};
+    const struct rt_where where = {hosted->actor.tenant, hosted->actor.ns};
 
     if (rt_spawn(host->config.rt, where, &how, NULL, NULL, &hosted->ref) != 0)
         return false;
@@ -330,6 +148,19 @@ job_fails(struct work_host *host, struct hosted *hosted)
     job_give(host, job);
 }
 
+/* Does it have links or monitors? Those that never made any are not asked. */
+static bool
+holds(struct work_host *host, struct hosted *hosted, const struct job *job)
+{
+    struct rt_info info;
+
+    hosted->holds = hosted->holds || job->outcome.holds;
+    if (hosted->holds)
+        hosted->holds = rt_inspect(host->config.rt, hosted->ref, &info) == 0 &&
+                        info.links + info.monitors > 0;
+    return hosted->holds;
+}
+
 static void
 job_came(struct work_host *host, struct job *job)
 {
@@ -346,6 +177,7 @@ job_came(struct work_host *host, struct job *job)
         hosted->job = NULL;
         chain_return(job, hosted);
     }
+    job->outcome.holds = holds(host, hosted, job);
     report(host, job);
     if (job->over)
         job_give(host, job);
@@ -355,31 +187,29 @@ job_came(struct work_host *host, struct job *job)
 static void
 process_gone(struct work_host *host, struct plex_ref ref)
 {
-    struct hnode *node = work_htab_first(&host->by_ref, ref.id);
-    struct hosted *hosted;
+    struct hosted *hosted = find_ref(host, ref);
 
-    if (node == NULL)
+    if (hosted == NULL)
         return;
-    hosted = plex_container_of(node, struct hosted, ref_node);
     process_forget(host, hosted);
     if (hosted->job != NULL && hosted->job->out)
         job_fails(host, hosted);
+    if (host->config.inbound != NULL)
+        host->config.inbound(host->config.arg,
+                             &(struct work_inbound){.kind = WORK_IN_ENDED,
+                                                    .actor = hosted->actor});
 }
 
 /* The turn still runs, so what its RUN points to is there. */
 static void
 process_stuck(struct work_host *host, const struct gone *was)
 {
-    struct hnode *node = work_htab_first(&host->by_ref, was->ref.id);
-    const struct hosted *hosted;
+    const struct hosted *hosted = find_ref(host, was->ref);
     const struct plex_actor_id *actor;
 
-    if (node == NULL)
+    if (hosted == NULL || hosted->job == NULL || !hosted->job->out)
         return;
-    hosted = plex_container_of(node, struct hosted, ref_node);
-    if (hosted->job == NULL || !hosted->job->out)
-        return;
-    actor = hosted->job->run.run.actor;
+    actor = &hosted->actor;
     plex_log(PLEX_LOG_WARN, "worker.stuck",
              "a turn of %s/%s/%s/%s has run for %llu ms", actor->tenant,
              actor->ns, actor->type, actor->key,
@@ -387,8 +217,60 @@ process_stuck(struct work_host *host, const struct gone *was)
 }
 
 static void
+answer_nobody(struct work_host *host, const struct inbound *inbound)
+{
+    const struct rt_signal answer = {
+        .kind = RT_ANSWER,
+        .to = inbound->in.from,
+        .where = {"", ""},
+        .name = "",
+        .text = "",
+        .reason = "noproc",
+        .call = inbound->in.call,
+        .status = -PLEX_NOT_FOUND,
+    };
+
+    if (inbound->in.call != 0)
+        host->config.answer(host->config.arg, &answer);
+}
+
+/* An exit that the behaviour does not trap ends the activation's process, and
+ * those hear of it who are linked to that. */
+static bool
+exit_ends(struct work_host *host, struct hosted *hosted,
+          const struct inbound *inbound)
+{
+    char reason[256];
+
+    if (inbound->in.kind != WORK_IN_MESSAGE ||
+        inbound->in.post.kind != PLEX_MSG_EXIT ||
+        (hosted->behaviour != NULL && hosted->behaviour->trap_exit))
+        return false;
+    (void)snprintf(reason, sizeof reason, "%s", inbound->bytes);
+    if (strcmp(reason, "normal") != 0)
+        rt_end(host->config.rt, hosted->ref, reason);
+    return true;
+}
+
+static void
+inbound_came(struct work_host *host, struct inbound *inbound)
+{
+    struct hosted *hosted = find_ref(host, inbound->self);
+
+    atomic_fetch_sub(&host->n_inbound, 1);
+    if (hosted == NULL || host->config.inbound == NULL) {
+        answer_nobody(host, inbound);
+    } else if (!exit_ends(host, hosted, inbound)) {
+        inbound->in.actor = hosted->actor;
+        host->config.inbound(host->config.arg, &inbound->in);
+    }
+    free(inbound);
+}
+
+static void
 drain(struct work_host *host)
 {
+    struct work_link *inbound = work_queue_take(&host->inbound);
     /* Taken first: what a process did before it went is in `done`. */
     struct work_link *gone = work_queue_take(&host->gone);
     struct work_link *link = work_queue_take(&host->done);
@@ -398,6 +280,12 @@ drain(struct work_host *host)
 
         job_came(host, plex_container_of(link, struct job, link));
         link = next;
+    }
+    while (inbound != NULL) {
+        struct work_link *next = inbound->next;
+
+        inbound_came(host, plex_container_of(inbound, struct inbound, link));
+        inbound = next;
     }
     while (gone != NULL) {
         struct work_link *next = gone->next;
@@ -418,14 +306,14 @@ work_host_on_event(struct work_host *host, const struct rt_event *event)
     struct gone *gone;
 
     if ((event->kind != RT_STOPPED && event->kind != RT_STUCK) ||
-        strcmp(event->behaviour, turns.name) != 0)
+        strcmp(event->behaviour, work_host_turns.name) != 0)
         return;
     gone = plex_calloc(1, sizeof *gone);
     gone->ref = event->process;
     if (event->kind == RT_STUCK)
         gone->stuck_ns = event->ns > 0 ? event->ns : 1;
     (void)work_queue_push(&host->gone, &gone->link);
-    wake(host);
+    work_host_wake(host);
 }
 
 static void
@@ -451,6 +339,52 @@ step(struct work_host *host)
     host->draining = false;
 }
 
+static struct hosted *
+hosted_make(struct work_host *host, uint64_t activation,
+            const struct plex_actor_id *actor)
+{
+    const char *const from[] = {actor->tenant, actor->ns, actor->type,
+                                actor->key};
+    struct hosted *hosted;
+    const char *part[4];
+    size_t size = 0;
+    char *at;
+
+    for (int i = 0; i < 4; i++)
+        size += strlen(from[i]) + 1;
+    hosted = plex_calloc(1, sizeof *hosted + size);
+    at = hosted->names;
+    for (int i = 0; i < 4; i++) {
+        part[i] = at;
+        at = stpcpy(at, from[i]) + 1;
+    }
+    hosted->actor = (struct plex_actor_id){part[0], part[1], part[2], part[3]};
+    hosted->activation = activation;
+    work_htab_put(&host->by_activation, &hosted->node, activation);
+    return hosted;
+}
+
+struct plex_ref
+work_host_process(struct work_host *host, uint64_t activation,
+                  const struct plex_actor_id *actor)
+{
+    struct hosted *hosted = find(host, activation);
+
+    if (hosted == NULL)
+        hosted = hosted_make(host, activation, actor);
+    if (hosted->ref.id == 0)
+        (void)process_start(host, hosted);
+    return hosted->ref;
+}
+
+const struct plex_actor_id *
+work_host_actor(const struct work_host *host, struct plex_ref ref)
+{
+    const struct hosted *hosted = find_ref(host, ref);
+
+    return hosted == NULL ? NULL : &hosted->actor;
+}
+
 void
 work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
               const struct work_facet_setup *facets,
@@ -460,12 +394,10 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
         run->run.how != WORK_RUN_RESULT && run->run.how != WORK_RUN_CONTINUE;
     struct hosted *hosted = find(host, run->run.activation);
 
-    if (hosted == NULL) {
-        hosted = plex_calloc(1, sizeof *hosted);
-        hosted->activation = run->run.activation;
-        work_htab_put(&host->by_activation, &hosted->node, hosted->activation);
-    }
+    if (hosted == NULL)
+        hosted = hosted_make(host, run->run.activation, run->run.actor);
     if (begins) {
+        hosted->behaviour = behaviour;
         hosted->job = job_take(host);
         hosted->job->behaviour = behaviour;
         hosted->job->facets = hosted->facets = facets;
@@ -476,8 +408,7 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
     }
     assert(hosted->job != NULL);
     hosted->job->run = *run;
-    if (hosted->ref.id == 0 &&
-        (!begins || !process_start(host, hosted, run->run.actor)))
+    if (hosted->ref.id == 0 && (!begins || !process_start(host, hosted)))
         job_fails(host, hosted);
     else if (!job_send(host, hosted, begins ? TAG_TURN : TAG_RESUME))
         job_fails(host, hosted);
@@ -501,7 +432,8 @@ work_host_lease(struct work_host *host, uint64_t until_ns)
 }
 
 void
-work_host_abandon(struct work_host *host, uint64_t activation)
+work_host_abandon(struct work_host *host, uint64_t activation,
+                  const char *reason)
 {
     struct hosted *hosted = find(host, activation);
     struct job *job;
@@ -511,7 +443,7 @@ work_host_abandon(struct work_host *host, uint64_t activation)
     job = hosted->job;
     /* A handler that waits is never resumed: nobody looks at its job again. */
     if (hosted->ref.id != 0)
-        rt_exit(host->config.rt, hosted->ref, "kill");
+        rt_end(host->config.rt, hosted->ref, reason);
     process_forget(host, hosted);
     if (job != NULL && !job->out) {
         chain_return(job, NULL);
@@ -528,6 +460,7 @@ work_host_create(const struct work_host_config *config)
     struct work_host *host = plex_calloc(1, sizeof *host);
 
     host->config = *config;
+    host->turns = work_host_turns;
     atomic_store(&host->lease_until, UINT64_MAX);
     host->task.run = on_done;
     return host;
@@ -537,7 +470,14 @@ static void
 drain_rest(struct work_host *host)
 {
     struct work_link *gone = work_queue_take(&host->gone);
+    struct work_link *inbound = work_queue_take(&host->inbound);
 
+    while (inbound != NULL) {
+        struct work_link *next = inbound->next;
+
+        free(plex_container_of(inbound, struct inbound, link));
+        inbound = next;
+    }
     while (gone != NULL) {
         struct work_link *next = gone->next;
 

@@ -21,6 +21,21 @@ struct work_host_ran {
     const struct work_outcome *outcome; /* borrowed for the call */
     uint64_t wait_ns, run_ns;           /* before and in the callback */
 };
+/* A message to the process of an activation from another process: the
+ * actor's inbox is the core's. */
+enum work_inbound_kind {
+    WORK_IN_MESSAGE = 1, /* post; call: somebody waits for the answer */
+    WORK_IN_REPLY,       /* the outcome of a call of ours: post.tag; status */
+    WORK_IN_ENDED,       /* the process has ended: so has the activation */
+};
+struct work_inbound {
+    enum work_inbound_kind kind;
+    struct plex_actor_id actor; /* borrowed for the call */
+    struct plex_ref from;
+    uint64_t call;
+    int status;
+    struct plex_post post; /* EXIT, DOWN: the payload is the reason */
+};
 struct work_host_config {
     struct plex_loop *loop;
     struct rt *rt;
@@ -29,6 +44,10 @@ struct work_host_config {
     void (*ran)(void *arg, const struct work_host_ran *ran);
     /* Several of them have been handed over: time to look at the core. */
     void (*pump)(void *arg);
+    /* Borrowed for the call. */
+    void (*inbound)(void *arg, const struct work_inbound *in);
+    /* To a process anywhere. */
+    void (*answer)(void *arg, const struct rt_signal *signal);
     void *arg;
 };
 struct work_host *work_host_create(const struct work_host_config *config);
@@ -46,16 +65,22 @@ void work_host_run(struct work_host *host,
 void work_host_lease(struct work_host *host, uint64_t until_ns);
 /* WORK_DO_REVOKE. */
 void work_host_revoke(struct work_host *host, uint64_t activation);
-/* WORK_DO_ABANDON. */
-void work_host_abandon(struct work_host *host, uint64_t activation);
+/* WORK_DO_ABANDON; those who are linked to it or monitor it hear `reason`. */
+void work_host_abandon(struct work_host *host, uint64_t activation,
+                       const char *reason);
+/* The process of an activation, made if it has none; none when there cannot
+ * be one more. */
+struct plex_ref work_host_process(struct work_host *host, uint64_t activation,
+                                  const struct plex_actor_id *actor);
+/* Whose process is it? NULL: not one of ours. Borrowed until the next call. */
+const struct plex_actor_id *work_host_actor(const struct work_host *host,
+                                            struct plex_ref ref);
+enum { WORK_INBOUND_MAX = 65536 }; /* on their way from processes */
 
 /* Any thread: a process has stopped, or is stuck (rt_config.on_event). One of
  * ours that was killed in its turn fails it; a turn that is stuck is logged
  * with its actor. */
 void work_host_on_event(struct work_host *host, const struct rt_event *event);
-/* Is this one of ours? Any thread. */
-bool work_host_owns(const struct plex_behaviour *behaviour);
-
 struct work_host_stats {
     size_t activations; /* with a process */
     size_t running;     /* turns that are out, or wait */

@@ -29,6 +29,15 @@ on_remote(void *arg, const struct rt_signal *signal)
     return work_dist_push(node->dist, signal);
 }
 
+void
+work_node_signal(struct work_node *node, const struct rt_signal *signal)
+{
+    if (signal->to.node == node->config.host->incarnation)
+        rt_deliver(node->rt, signal);
+    else
+        (void)work_dist_push(node->dist, signal);
+}
+
 static void
 on_event(void *arg, const struct rt_event *event)
 {
@@ -157,6 +166,15 @@ work_node_catalog(struct work_node *node, struct reg_catalog *catalog)
     }
     node_trees_look(node);
     node_timer_arm(node);
+}
+
+bool
+work_node_type_known(const struct work_node *node,
+                     const struct plex_actor_id *actor)
+{
+    return node->catalog != NULL &&
+           reg_catalog_type(node->catalog, actor->tenant, actor->ns,
+                            actor->type, NULL) != NULL;
 }
 
 void

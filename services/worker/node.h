@@ -55,6 +55,11 @@ void work_node_catalog(struct work_node *node, struct reg_catalog *catalog);
 void work_node_tick(struct work_node *node, uint64_t lease_end);
 /* Trees that run or are being stopped, borrowed until the next call. */
 size_t work_node_claims(struct work_node *node, const struct reg_claim **out);
+/* Is there such a type, as far as this worker knows? */
+bool work_node_type_known(const struct work_node *node,
+                          const struct plex_actor_id *actor);
+/* To a process here or elsewhere. */
+void work_node_signal(struct work_node *node, const struct rt_signal *signal);
 /* A message from outside to a type that is not virtual: true, and the call is
  * or will be answered. */
 struct work_message;

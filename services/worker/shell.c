@@ -183,7 +183,8 @@ actions(struct work_state *state)
             send(state, &action);
             break;
         case WORK_DO_ABANDON:
-            work_host_abandon(state->turns, action.abandon.activation);
+            work_host_abandon(state->turns, action.abandon.activation,
+                              action.abandon.reason);
             break;
         case WORK_DO_REVOKE:
             work_host_revoke(state->turns, action.revoke.activation);
@@ -370,12 +371,20 @@ work_shell_event(void *arg, const struct rt_event *event)
     return strcmp(event->behaviour, "virtual-actor") == 0;
 }
 
+static void
+on_process_answer(void *arg, const struct rt_signal *signal)
+{
+    work_node_signal(((struct work_state *)arg)->node, signal);
+}
+
 static enum plex_status
 turns_start(struct work_state *state, struct plex_err *err)
 {
     struct work_host_config host = {.loop = state->host->loop,
                                     .ran = on_ran,
                                     .pump = on_ran_all,
+                                    .inbound = work_mail_inbound,
+                                    .answer = on_process_answer,
                                     .arg = state};
     struct rt_config rt = {.executors =
                                state->config.executors == 0

@@ -95,7 +95,7 @@ struct work_state {
     bool catalogued; /* the first catalogue has come */
     enum reg_node_status status;
     char reason[128];
-    struct mail *mails; /* shell_node.c: from processes to virtual actors */
+    struct mail *mails; /* shell_mail.c: from processes to virtual actors */
     size_t n_mails;
     uint64_t mail_ids;
 };
@@ -124,6 +124,27 @@ void work_facets_free(struct work_facet_setup *setup); /* accepts NULL */
 /* shell_methods.c */
 extern const struct plex_method work_methods[];
 void work_answer(struct work_state *state, const struct work_action *action);
+
+/* shell_mail.c: messages between processes and virtual actors. */
+/* Who is answered by the core and is no caller on the link: the token given to
+ * work_core_deliver() is its address, with this bit set. */
+#define WORK_ERRAND UINT64_C(1)
+struct work_errand {
+    /* `reply` is not NULL; borrowed for the call. */
+    void (*answered)(struct work_errand *errand, enum plex_status status,
+                     const char *text, const struct work_reply *reply);
+};
+void work_errand_answer(struct work_state *state,
+                        const struct work_action *action);
+/* To the name of a virtual actor; and to the process of an activation here. */
+void work_mail_to_actor(void *arg, const struct rt_signal *signal);
+void work_mail_inbound(void *arg, const struct work_inbound *in);
+/* WORK_FIND; the call is or will be answered. */
+void work_mail_find(struct work_state *state, struct plex_call *call,
+                    const struct work_message *message);
+void work_found_reply(struct work_state *state, struct plex_call *call,
+                      struct plex_ref ref);
+void work_mails_free(struct work_state *state);
 
 /* shell_node.c */
 void work_shell_node_create(struct work_state *state);

@@ -25,7 +25,8 @@ on_invoke(void *arg, struct plex_call *call)
     }
     if (message.kind != WORK_CALL && message.kind != WORK_CAST &&
         message.kind != WORK_RESOLVE && message.kind != WORK_ACTIVATE &&
-        message.kind != WORK_DEACTIVATE) {
+        message.kind != WORK_DEACTIVATE && message.kind != WORK_INFO &&
+        message.kind != WORK_FIND) {
         plex_call_fail(call, PLEX_INVALID,
                        "timers and replies come from the actor's own worker",
                        (struct plex_bytes){0});
@@ -33,8 +34,11 @@ on_invoke(void *arg, struct plex_call *call)
     }
     if (work_node_invoke(state->node, call, &message))
         return;
-    work_core_deliver(state->core, work_now(), (uint64_t)(uintptr_t)call,
-                      plex_call_context(call), &message);
+    if (message.kind == WORK_FIND)
+        work_mail_find(state, call, &message);
+    else
+        work_core_deliver(state->core, work_now(), (uint64_t)(uintptr_t)call,
+                          plex_call_context(call), &message);
     work_pump(state);
 }
 
@@ -66,6 +70,10 @@ work_answer(struct work_state *state, const struct work_action *action)
     uint8_t *out;
     size_t n;
 
+    if ((action->token & WORK_ERRAND) != 0) {
+        work_errand_answer(state, action);
+        return;
+    }
     if (action->answer.status == PLEX_NOT_OWNER) {
         answer_not_owner(state, call, action);
         return;

@@ -86,15 +86,18 @@ work_message_pack(const struct work_message *m, struct plex_buf *out,
     pb.reply_status = m->reply_status;
     pb.timer = plex_wire_text(m->timer);
     pb.chain = plex_wire_text(m->chain == NULL ? "" : m->chain);
+    pb.process_kind = m->process_kind;
+    pb.from_node = m->from_node;
+    pb.from_id = m->from_id;
     return plex_wire_pack(&pb.base, out, err);
 }
 
 static enum plex_status
 message_check(const pb_request *pb, struct plex_err *err)
 {
-    if ((int)pb->kind < WORK_CALL || (int)pb->kind > WORK_DEACTIVATE)
+    if ((int)pb->kind < WORK_CALL || (int)pb->kind > WORK_FIND)
         return plex_err_set(err, PLEX_INVALID,
-                            "message kind %d is unknown: 1 to 8 are",
+                            "message kind %d is unknown: 1 to 10 are",
                             (int)pb->kind);
     if (pb->message_id.len > JOURNAL_ID_MAX)
         return plex_err_set(err, PLEX_INVALID,
@@ -144,6 +147,9 @@ message_in(struct plex_bytes in, struct plex_arena *arena,
         .reply_status = plex_status_from_wire(pb->reply_status),
         .timer = pb->timer,
         .chain = pb->chain[0] == '\0' ? NULL : pb->chain,
+        .process_kind = pb->process_kind,
+        .from_node = pb->from_node,
+        .from_id = pb->from_id,
     };
     if (message_check(pb, err) != PLEX_OK)
         return err->status;

@@ -49,6 +49,26 @@ suite_stop()
     return $status
 }
 
+# Until the shards are spread: the first worker gets all of them, and those who
+# come later their share about 2 s after (placement's settle_ms). Actors that
+# are not durable go when their shard moves.
+suite_spread()
+{
+    local waited=0
+    while ! curl -fsS "$suite_url/api/v1/nodes" | python3 -c '
+import json, sys
+shares = [int(n.get("shards", 0)) for n in json.load(sys.stdin)["nodes"]
+          if n["kind"] == "worker"]
+sys.exit(max(shares) - min(shares) > 1)'; do
+        if [ $waited -gt 200 ]; then
+            echo "the shards are not spread after 20 s" >&2
+            return 1
+        fi
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+}
+
 suite_deploy()
 {
     "$bin/plexspaces" application deploy "$1" --server "$suite_url" >/dev/null

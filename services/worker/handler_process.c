@@ -1,0 +1,173 @@
+/* What a turn asks of the process that it runs on (process.h). */
+#include "services/worker/handler_private.h"
+
+#include "sdk/c/include/plexspaces/kv.h"
+#include "sdk/c/include/plexspaces/process.h"
+
+static bool
+is_replayed(const struct work_handler *h)
+{
+    return h->durable && h->open.cursor < h->open.log.n_steps;
+}
+
+/* A replay would see another answer. */
+static bool
+refused(struct work_handler *h, const char *what, const char *instead)
+{
+    char text[256];
+
+    if (!h->durable || h->open.in_effect)
+        return false;
+    (void)snprintf(text, sizeof text,
+                   "%s in a turn of a durable actor: what it gives is not "
+                   "recorded, so a replay would go another way; use %s, or do "
+                   "it inside plex_run() (durable.h)",
+                   what, instead);
+    h->ctx.ops->log(&h->ctx, 1, text);
+    return true;
+}
+
+static int
+process_ask(struct plex_ctx *ctx, struct plex_ref to,
+            const struct plex_post *post, uint64_t timeout_ms,
+            struct plex_msg *answer)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    if (to.node != PLEX_SERVICE_NODE &&
+        refused(h, "plex_ask()", "plex_call_wait()"))
+        return PLEX_E_UNSUPPORTED;
+    return h->process_base->ask(ctx, to, post, timeout_ms, answer);
+}
+
+static int
+process_receive(struct plex_ctx *ctx, plex_match_fn match, void *arg,
+                uint64_t timeout_ms, struct plex_msg *out)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    const bool is_sleep = match == NULL && out == NULL;
+
+    if (!is_sleep && refused(h, "plex_receive()", "plex_wait_signal()"))
+        return PLEX_E_UNSUPPORTED;
+    return h->process_base->receive(ctx, match, arg, timeout_ms, out);
+}
+
+/* -- what takes effect at once: not again when a run is replayed ----------- */
+
+static int
+process_send(struct plex_ctx *ctx, struct plex_ref to,
+             const struct plex_post *post)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    if (!is_replayed(h))
+        return h->process_base->send(ctx, to, post);
+    if (post->release != NULL)
+        post->release((void *)(uintptr_t)post->payload, post->len);
+    return 0;
+}
+
+static void
+process_call(struct plex_ctx *ctx, struct plex_ref to,
+             const struct plex_post *post, uint64_t timeout_ms)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    if (!is_replayed(h))
+        h->process_base->call(ctx, to, post, timeout_ms);
+    else if (post->release != NULL)
+        post->release((void *)(uintptr_t)post->payload, post->len);
+}
+
+static void
+process_exit(struct plex_ctx *ctx, struct plex_ref whom, const char *reason)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    if (!is_replayed(h))
+        h->process_base->exit(ctx, whom, reason);
+}
+
+/* -- what must find the activation ------------------------------------------
+ */
+
+static void
+process_link(struct plex_ctx *ctx, struct plex_ref other)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    h->holds = true;
+    h->process_base->link(ctx, other);
+}
+
+static uint64_t
+process_monitor(struct plex_ctx *ctx, struct plex_ref other)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    h->holds = true;
+    return h->process_base->monitor(ctx, other);
+}
+
+static int
+process_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
+              struct plex_ref *out)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    h->holds = h->holds || how->link || how->monitor;
+    return h->process_base->spawn(ctx, how, out);
+}
+
+/* -- not of an activation ----------------------------------------------------
+ */
+
+/* The process is the worker's: what comes to it is turned into turns. */
+static int
+process_become(struct plex_ctx *ctx, const struct plex_behaviour *next)
+{
+    (void)ctx;
+    (void)next;
+    return PLEX_E_UNSUPPORTED;
+}
+
+/* Whoever waits is answered when the turn takes effect. */
+static struct plex_from
+process_reply_later(struct plex_ctx *ctx)
+{
+    (void)ctx;
+    return (struct plex_from){{0, 0}, 0};
+}
+
+static int
+process_forward(struct plex_ctx *ctx, struct plex_ref to)
+{
+    (void)ctx;
+    (void)to;
+    return PLEX_E_UNSUPPORTED;
+}
+
+const struct plex_process_ops *
+work_process_ops(struct work_handler *h, const struct plex_process_ops *base)
+{
+    h->holds = false;
+    if (base == NULL)
+        return NULL;
+    if (h->process_base != base) {
+        h->process_base = base;
+        h->process = *base;
+        h->process.ask = process_ask;
+        h->process.receive = process_receive;
+        h->process.send = process_send;
+        h->process.call = process_call;
+        h->process.exit = process_exit;
+        h->process.link = process_link;
+        h->process.monitor = process_monitor;
+        h->process.spawn = process_spawn;
+        h->process.become = process_become;
+        h->process.reply_later = process_reply_later;
+        h->process.forward = process_forward;
+    }
+    return &h->process;
+}

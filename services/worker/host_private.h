@@ -1,0 +1,80 @@
+#ifndef SERVICES_WORKER_HOST_PRIVATE_H
+#define SERVICES_WORKER_HOST_PRIVATE_H
+
+#include "services/worker/host.h"
+#include "services/worker/node_queue.h"
+#include "services/worker/tables.h"
+
+/* What host.c (the loop's side) and host_process.c (the executors') share. */
+enum { TAG_TURN = 1, TAG_RESUME = 2, SPARE_MAX = 64 };
+
+/* One turn, from RUN to its end; between waits too. The executor that runs it
+ * owns it from the message until job_done(), then the loop does. */
+struct job {
+    struct work_link link;
+    struct job *next; /* spare */
+    struct work_host *host;
+    struct work_handler *handler;
+    const struct plex_behaviour *behaviour;
+    struct plex_ctx *ctx; /* of the process, while it runs */
+    struct work_action run;
+    struct work_outcome outcome;
+    uint64_t sent_ns, began_ns, ended_ns;
+    uint64_t activation;
+    const struct work_facet_setup *facets;
+    struct rt_facets *chain; /* the activation's, while the job is its */
+    bool over;
+    bool out; /* the executor has it */
+    _Atomic bool revoked;
+};
+/* An activation with a process. */
+struct hosted {
+    struct hnode node;
+    struct hnode ref_node;
+    uint64_t activation;
+    struct plex_ref ref;
+    struct job *job;                        /* NULL: between turns */
+    const struct plex_behaviour *behaviour; /* NULL: no turn yet */
+    const struct work_facet_setup *facets;
+    struct rt_facets *chain; /* NULL: none yet, or the job has it */
+    bool holds;              /* a turn has made links or monitors */
+    struct plex_actor_id actor;
+    char names[];
+};
+/* On its way to the loop. */
+struct inbound {
+    struct work_link link;
+    struct plex_ref self;
+    struct work_inbound in;
+    char bytes[];
+};
+/* A process of ours has gone, or does not come to an end. */
+struct gone {
+    struct work_link link;
+    struct plex_ref ref;
+    uint64_t stuck_ns; /* 0: gone */
+};
+
+struct work_host {
+    struct plex_behaviour turns; /* of its processes */
+    struct work_host_config config;
+    struct htab by_activation;
+    struct htab by_ref; /* the same, by ref.id */
+    struct job *spare;
+    size_t n_spare, n_running;
+    struct work_queue done;
+    struct work_queue gone;
+    struct work_queue inbound;
+    _Atomic uint32_t n_inbound;
+    struct plex_task task;
+    _Atomic bool posted;
+    _Atomic uint64_t lease_until;
+    bool draining; /* work_host_run() inside ran(): the outer loop goes on */
+};
+
+/* Any thread: the loop looks at the queues. */
+void work_host_wake(struct work_host *host);
+/* Of the processes; `turns` of each host is a copy. */
+extern const struct plex_behaviour work_host_turns;
+
+#endif
