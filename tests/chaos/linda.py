@@ -4,7 +4,8 @@
     linda.py --bite
 
 Clients write, read, take, swap and count over HTTP, many at once in one small
-space after the other, and repeat what was not answered under its key; daemons
+space after the other (with its namespace, apart from it, or spread by a
+field), and repeat what was not answered under its key; daemons
 are killed with -9 meanwhile (two of them, and stopped and resumed as well,
 when the store can be shared). Each space's history is then searched for an
 order of its calls that the model of a space explains (Wing and Gong). At the
@@ -38,6 +39,10 @@ def model(state, call):
     if kind == "write":
         return state + ((key, call["n"]),)
     if kind == "all":
+        if "apart" in call:  # in order of age for each key only
+            state_now = sorted(state, key=lambda t: t[0])
+            answer = sorted(answer, key=lambda t: t[0])
+            return state if state_now == answer else None
         return state if [n for _, n in state] == answer else None
     at = [i for i, t in enumerate(state) if t[0] == key and
           call.get("old") in (None, t[1])]
@@ -224,6 +229,17 @@ class Run:
         self.kills = self.repeats = 0
         self.name = "l%d" % (time.time_ns() // 1000000)
         self.over = threading.Event()
+        self.making, self.made = threading.Lock(), set()
+
+    def make(self, conn, space):
+        """A third of the spaces is placed apart from the others, another third
+        by the value of the field that each call names."""
+        options = ({}, {"own_shard": True}, {"partition_field": 1})[space % 3]
+        with self.making:
+            if space not in self.made:
+                self.ask(conn, "/spaces",
+                         {**self.place(space), "options": options}, None)
+                self.made.add(space)
 
     def ask(self, conn, path, body, key, patience=PATIENCE):
         """(begin of the last attempt, answer); None when none came."""
@@ -320,6 +336,7 @@ class Run:
             with self.guard:
                 number = self.number
                 self.number += 1
+            self.make(conn, number // CALLS)
             self.record(conn, rand, number // CALLS, number)
 
     def killer(self):
@@ -346,10 +363,14 @@ class Run:
             if answer is None:
                 self.wrong.append("space %d cannot be read at the end" % space)
                 return
-            history.append({
-                "kind": "all", "key": None, "begin": begin,
-                "end": time.monotonic_ns(),
-                "answer": [t["fields"][2] for t in answer["tuples"]]})
+            last = {"kind": "all", "key": None, "begin": begin,
+                    "end": time.monotonic_ns(),
+                    "answer": [t["fields"][2] for t in answer["tuples"]]}
+            if space % 3 == 2:
+                last["apart"] = True
+                last["answer"] = [(t["fields"][1], t["fields"][2])
+                                  for t in answer["tuples"]]
+            history.append(last)
 
     def go(self):
         conn = self.connect()
