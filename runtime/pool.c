@@ -6,16 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Messages and slots. An executor takes from and gives to a list of its own;
- * what one frees more than it allocates travels to the others in batches, so
- * the lock is taken once for many of them.
- */
-
-/* The batch in use is full: another one is begun. Half of too many full ones
- * goes to the others: those that were put aside first. */
-static void
-cache_put(struct rt_cache *cache, struct rt_depot *depot)
+/* Half of too many full ones goes to the others: those that were put aside
+ * first. */
+void
+rt_cache_put(struct rt_cache *cache, struct rt_depot *depot)
 {
     size_t give = cache->keep / 2;
 
@@ -39,9 +33,8 @@ cache_put(struct rt_cache *cache, struct rt_depot *depot)
     cache->count = 0;
 }
 
-/* The batch in use is empty. False: so is everything else. */
-static bool
-cache_take(struct rt_cache *cache, struct rt_depot *depot)
+bool
+rt_cache_take(struct rt_cache *cache, struct rt_depot *depot)
 {
     if (cache->full_count == 0) {
         size_t take = cache->keep / 4;
@@ -71,7 +64,7 @@ rt_msg_refill(struct rt_exec *exec)
     struct rt_msg *batch;
     void *memory;
 
-    if (cache_take(&exec->msgs, &rt->msgs))
+    if (rt_cache_take(&exec->msgs, &rt->msgs))
         return;
     if (posix_memalign(&memory, 64, RT_BATCH * sizeof *batch) != 0)
         memory = plex_calloc(RT_BATCH, SIZE_MAX / RT_BATCH); /* exits */
@@ -93,7 +86,7 @@ rt_msg_refill(struct rt_exec *exec)
 void
 rt_msg_surplus(struct rt_exec *exec)
 {
-    cache_put(&exec->msgs, &exec->rt->msgs);
+    rt_cache_put(&exec->msgs, &exec->rt->msgs);
 }
 
 void
@@ -152,7 +145,7 @@ rt_slot_new(struct rt_exec *exec)
     struct rt_proc *proc;
 
     if (exec->slots.first == NULL &&
-        !cache_take(&exec->slots, &exec->rt->slots)) {
+        !rt_cache_take(&exec->slots, &exec->rt->slots)) {
         slots_carve(exec);
         if (exec->slots.first == NULL)
             return NULL;
@@ -168,7 +161,7 @@ void
 rt_slot_free(struct rt_exec *exec, struct rt_proc *proc)
 {
     if (exec->slots.count == RT_BATCH)
-        cache_put(&exec->slots, &exec->rt->slots);
+        rt_cache_put(&exec->slots, &exec->rt->slots);
     proc->next = exec->slots.first;
     exec->slots.first = proc;
     exec->slots.count++;
@@ -188,6 +181,7 @@ rt_pool_init_exec(struct rt_exec *exec)
 {
     exec->msgs.keep = RT_KEEP_MSGS;
     exec->slots.keep = RT_KEEP_SLOTS;
+    exec->timers.free.keep = RT_KEEP_TIMERS;
 }
 
 static size_t

@@ -16,9 +16,6 @@
 enum {
     RT_CHUNK_BITS = 12,
     RT_CHUNK = 1 << RT_CHUNK_BITS, /* processes */
-    RT_BATCH = 64,                 /* messages or slots moved at once */
-    RT_KEEP_MSGS = 32,             /* batches that an executor keeps, */
-    RT_KEEP_SLOTS = 4,             /* before others may have them */
     RT_RING = 256,                 /* runnable processes of one executor */
     RT_BUDGET_MOST = 4096,
     RT_LIFO_MAX = 16, /* in a row, before the ring has its turn */
@@ -33,21 +30,6 @@ enum {
 enum {
     RT_PARK_ASLEEP = 1,
     RT_PARK_SEARCH, /* woken, and counted in rt->searching */
-};
-
-/* Where executors leave what they have too much of, in whole batches. */
-struct rt_depot {
-    pthread_mutex_t lock;
-    void **batches; /* each the first of RT_BATCH linked things */
-    size_t count, max;
-};
-/* An executor's own: a batch in use, and full ones. A burst of some thousand
- * messages goes round in here, and stays in this core's cache. */
-struct rt_cache {
-    void *first;  /* linked */
-    size_t count; /* at most RT_BATCH */
-    size_t full_count, keep;
-    void *full[RT_KEEP_MSGS];
 };
 
 struct rt_exec {

@@ -25,8 +25,8 @@ struct rt_timer {
     struct rt_timer_set set;
 };
 struct rt_timer_table {
-    pthread_mutex_t lock;
-    size_t count;
+    struct rt_depot depot;
+    size_t made; /* under its lock */
     _Atomic(struct rt_timer *) chunks[CHUNKS_MAX];
 };
 
@@ -35,7 +35,7 @@ rt_timer_table_create(void)
 {
     struct rt_timer_table *table = plex_calloc(1, sizeof *table);
 
-    (void)pthread_mutex_init(&table->lock, NULL);
+    (void)pthread_mutex_init(&table->depot.lock, NULL);
     return table;
 }
 
@@ -44,9 +44,10 @@ rt_timer_table_free(struct rt_timer_table *table)
 {
     if (table == NULL)
         return;
-    for (size_t i = 0; i < table->count; i++)
+    for (size_t i = 0; i * CHUNK < table->made; i++)
         free(atomic_load(&table->chunks[i]));
-    (void)pthread_mutex_destroy(&table->lock);
+    free(table->depot.batches);
+    (void)pthread_mutex_destroy(&table->depot.lock);
     free(table);
 }
 
@@ -56,33 +57,53 @@ rt_timers_fini(struct rt_timers *timers)
     free(timers->heap);
 }
 
+/* A batch that nobody has had before; false: too many. */
+static bool
+timers_carve(struct rt_exec *exec)
+{
+    struct rt_timer_table *table = exec->rt->timers;
+    struct rt_timer *chunk;
+    size_t first;
+
+    pthread_mutex_lock(&table->depot.lock);
+    first = table->made;
+    if (first == (size_t)CHUNKS_MAX * CHUNK) {
+        pthread_mutex_unlock(&table->depot.lock);
+        return false;
+    }
+    chunk = atomic_load_explicit(&table->chunks[first / CHUNK],
+                                 memory_order_relaxed);
+    if (chunk == NULL) {
+        chunk = plex_calloc(CHUNK, sizeof *chunk);
+        for (uint32_t i = 0; i < CHUNK; i++) {
+            chunk[i].index = (uint32_t)first + i;
+            atomic_init(&chunk[i].word, (uint64_t)1 << STATE_BITS);
+        }
+        atomic_store_explicit(&table->chunks[first / CHUNK], chunk,
+                              memory_order_release);
+    }
+    table->made += RT_BATCH;
+    pthread_mutex_unlock(&table->depot.lock);
+    chunk += first % CHUNK;
+    for (int i = 0; i < RT_BATCH; i++)
+        chunk[i].next = i + 1 < RT_BATCH ? &chunk[i + 1] : NULL;
+    exec->timers.free.first = chunk;
+    exec->timers.free.count = RT_BATCH;
+    return true;
+}
+
 static struct rt_timer *
 timer_new(struct rt_exec *exec)
 {
-    struct rt_timer_table *table = exec->rt->timers;
-    struct rt_timer *timer = exec->timers.free, *chunk;
-    size_t index;
+    struct rt_cache *cache = &exec->timers.free;
+    struct rt_timer *timer;
 
-    if (timer == NULL) {
-        pthread_mutex_lock(&table->lock);
-        index = table->count;
-        if (index == CHUNKS_MAX) {
-            pthread_mutex_unlock(&table->lock);
-            return NULL;
-        }
-        chunk = plex_calloc(CHUNK, sizeof *chunk);
-        for (uint32_t i = 0; i < CHUNK; i++) {
-            chunk[i].index = (uint32_t)index * CHUNK + i;
-            chunk[i].next = i + 1 < CHUNK ? &chunk[i + 1] : NULL;
-            atomic_init(&chunk[i].word, (uint64_t)1 << STATE_BITS);
-        }
-        table->count++;
-        atomic_store_explicit(&table->chunks[index], chunk,
-                              memory_order_release);
-        pthread_mutex_unlock(&table->lock);
-        timer = chunk;
-    }
-    exec->timers.free = timer->next;
+    if (cache->first == NULL &&
+        !rt_cache_take(cache, &exec->rt->timers->depot) && !timers_carve(exec))
+        return NULL;
+    timer = cache->first;
+    cache->first = timer->next;
+    cache->count--;
     return timer;
 }
 
@@ -119,8 +140,13 @@ freed(uint64_t word)
 static void
 timer_give(struct rt_exec *exec, struct rt_timer *timer)
 {
-    timer->next = exec->timers.free;
-    exec->timers.free = timer;
+    struct rt_cache *cache = &exec->timers.free;
+
+    if (cache->count == RT_BATCH)
+        rt_cache_put(cache, &exec->rt->timers->depot);
+    timer->next = cache->first;
+    cache->first = timer;
+    cache->count++;
 }
 
 static bool
@@ -205,6 +231,42 @@ heap_remove(struct rt_timers *timers, size_t at)
         heap_down(timers, at, last);
 }
 
+/* -- timers of the dead -- */
+
+static bool
+receiver_is_gone(struct rt_exec *exec, const struct rt_timer *timer)
+{
+    struct plex_ref to = timer->set.to;
+    struct rt_proc *proc =
+        rt_is_local(exec->rt, to) ? rt_slot(exec->rt, to.id) : NULL;
+
+    return proc != NULL &&
+           atomic_load_explicit(&proc->generation, memory_order_relaxed) !=
+               (uint32_t)(to.id >> 32);
+}
+
+/* For each that is set two are looked at, wherever they are in the heap: so at
+ * most about half of it is waste. */
+static void
+bury_some(struct rt_exec *exec)
+{
+    struct rt_timers *timers = &exec->timers;
+
+    for (int i = 0; i < 2 && timers->count > 0; i++) {
+        size_t at = timers->look++ % timers->count;
+        struct rt_timer *timer = timers->heap[at].timer;
+        uint64_t word =
+            atomic_load_explicit(&timer->word, memory_order_relaxed);
+
+        if ((word & ((1 << STATE_BITS) - 1)) != ARMED ||
+            !receiver_is_gone(exec, timer) ||
+            !timer_move(timer, word, freed(word)))
+            continue;
+        heap_remove(timers, at);
+        timer_give(exec, timer);
+    }
+}
+
 /* -- what processes do -- */
 
 uint64_t
@@ -221,6 +283,7 @@ rt_timer_set(struct rt_exec *exec, const struct rt_timer_set *set)
     word = atomic_load_explicit(&timer->word, memory_order_relaxed);
     atomic_store_explicit(&timer->word, word | ARMED, memory_order_release);
     heap_add(&exec->timers, timer);
+    bury_some(exec);
     return timer_number(timer, word);
 }
 

@@ -2,12 +2,15 @@
 #define RUNTIME_TIMER_H
 
 #include "runtime/internal.h"
+#include "runtime/pool.h"
 
 /*
  * Timers: a heap per executor, ordered by deadline and then by age. The
  * executor that set a timer fires it; anybody may cancel it. A timer's state
  * and generation are one word, so that exactly one of firing, delivering and
  * cancelling gets it; its message is delivered only if the word still says so.
+ * Timers of processes that have ended are found one by one while others are
+ * set, so they are never more than those that live.
  */
 struct rt_exec;
 struct rt_timer;
@@ -22,7 +25,8 @@ struct rt_timers { /* of one executor */
     struct rt_timer_entry *heap;
     size_t count, max;
     uint64_t age;
-    struct rt_timer *free;
+    size_t look; /* for timers of the dead */
+    struct rt_cache free;
     _Atomic uint64_t live; /* armed */
 };
 
