@@ -192,7 +192,9 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
     out->token = token;
     out->run.how = work_open_how(actor);
     out->run.activation = actor->activation;
-    out->run.settled = actor->unreleased_n == 0;
+    /* An effect that comes first then waits for what the journal says. */
+    out->run.settled = actor->unreleased_n == 0 &&
+                       !work_lookup_wanted(core, actor, actor->running);
     out->run.durable = actor->durable;
     out->run.actor = &actor->id;
     out->run.user = actor->type->info.user;
@@ -302,6 +304,8 @@ todo_action(struct work_core *core, const struct todo *todo,
         out->token = 0;
         out->revoke.activation = todo->token;
         return true;
+    case TODO_LOOKUP:
+        return work_lookup_action(core, todo->token, out);
     case TODO_SEND:
         break;
     }

@@ -19,12 +19,13 @@
  * until they are answered (appended, ran).
  *
  * Answers may come in any order, late, or for things dropped meanwhile: the
- * core sorts that out. Each LOAD, FENCE, PENDINGS, APPEND, SEND and RUN must
- * be answered exactly once.
+ * core sorts that out. Each LOAD, FENCE, PENDINGS, APPEND, SEND, LOOKUP and RUN
+ * must be answered exactly once.
  *
  * A handler of a durable actor may wait in the middle of its turn (run_log.h):
  * it then answers RUN with the phase WAITS or COMMITS, what it did so far is
- * written as a turn of its own, and it is asked to go on by another RUN.
+ * written as a turn of its own, and it is asked to go on by another RUN. What
+ * such an outcome points to stays valid until then, or until ABANDON.
  */
 struct work_core;
 
@@ -170,6 +171,10 @@ void work_core_pendings(struct work_core *core, struct work_time t,
                         uint64_t pendings, enum plex_status status,
                         const struct journal_pending_item *items, size_t n,
                         struct plex_bytes next);
+/* NOT_FOUND: no such id is recorded. */
+void work_core_looked_up(struct work_core *core, struct work_time t,
+                         uint64_t lookup, enum plex_status status,
+                         const char *text, const struct journal_lookup *found);
 /* `results` has one per entry of the batch when status is PLEX_OK. UNKNOWN,
  * TIMEOUT and CANCELLED mean that it may have been written. */
 void work_core_appended(struct work_core *core, struct work_time t,
@@ -200,6 +205,7 @@ enum work_action_kind {
     WORK_DO_SEND = 7,
     WORK_DO_ABANDON = 8,
     WORK_DO_REVOKE = 9,
+    WORK_DO_LOOKUP = 10,
 };
 /* What a RUN asks the handler for. */
 enum work_run_how {
@@ -272,6 +278,10 @@ struct work_action {
         struct {
             uint64_t activation;
         } revoke;
+        struct {
+            const char *tenant;
+            struct plex_bytes message_id;
+        } lookup;
     };
 };
 /* False when there is nothing to do. */

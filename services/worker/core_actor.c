@@ -117,6 +117,7 @@ work_actor_destroy(struct work_core *core, struct actor *actor)
     core->free_slots[core->n_free_slots++] = actor->slot;
     work_restore_free(core, actor);
     work_fold_free(actor);
+    free(actor->first);
     free(actor->data);
     free(actor->drop_text);
     free(actor->waits_for);
@@ -146,6 +147,8 @@ state_clear(struct work_core *core, struct actor *actor)
 {
     work_restore_free(core, actor);
     work_fold_free(actor);
+    free(actor->first);
+    actor->first = NULL;
     free(actor->data);
     actor->type->bytes -= actor->data_len;
     actor->data = NULL;

@@ -279,6 +279,12 @@ work_open_ran(struct work_core *core, struct actor *actor, struct item *item,
         actor->open = item;
     }
     actor->open->state = ITEM_OPEN;
+    if (item == actor->open && outcome->phase != WORK_ENDED &&
+        outcome->phase != WORK_CLOSED &&
+        work_lookup_wanted(core, actor, item)) {
+        work_lookup_begin(core, actor, outcome);
+        return;
+    }
     if (outcome->phase == WORK_CLOSED || outcome->phase == WORK_ENDED) {
         run_close(core, actor, item, outcome);
         return;
@@ -432,6 +438,7 @@ work_open_next(struct work_core *core, struct actor *actor)
         return mailbox_next(core, actor);
     case OPEN_RUNNING:
     case OPEN_COMMITTING:
+    case OPEN_LOOKUP:
         break;
     }
     return NULL;

@@ -38,7 +38,8 @@ enum todo_kind {
     TODO_TAKE,
     TODO_SEND,
     TODO_ABANDON,
-    TODO_REVOKE
+    TODO_REVOKE,
+    TODO_LOOKUP
 };
 struct todo {
     enum todo_kind kind;
@@ -176,6 +177,16 @@ bool work_fold_begin(struct work_core *core, struct actor *actor,
 void work_fold_page(struct work_core *core, struct actor *actor,
                     const struct journal_loaded *loaded);
 void work_fold_free(struct actor *actor);
+
+/* core_lookup.c: was a run's message perhaps answered long ago? */
+/* Its id may be known to the journal and not to us. */
+bool work_lookup_wanted(const struct work_core *core, const struct actor *actor,
+                        const struct item *item);
+/* The first stretch waits for the answer. */
+void work_lookup_begin(struct work_core *core, struct actor *actor,
+                       const struct work_outcome *first);
+bool work_lookup_action(const struct work_core *core, uint64_t token,
+                        struct work_action *out);
 
 /* core_open.c: runs, that is, turns whose handler waits */
 void work_open_ran(struct work_core *core, struct actor *actor,

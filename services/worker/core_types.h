@@ -85,6 +85,7 @@ struct item {
     bool opened;     /* its run is in the journal */
     bool reopened;   /* of a run found open: who asks again may have it */
     bool maybe_done; /* nobody may be told that it was not */
+    bool looked;     /* the journal has no answer to its id */
     uint8_t attempts;
     uint64_t deadline; /* ns; 0: none */
     uint64_t arrived;
@@ -157,6 +158,7 @@ enum open_phase {
     OPEN_CONTINUES,  /* they are released */
     OPEN_REPLAYS,    /* to be run over its log */
     OPEN_PARKED,
+    OPEN_LOOKUP, /* perhaps it was done before: the journal is asked */
 };
 enum actor_state {
     ACTOR_COLD,    /* nothing in memory but its pends */
@@ -203,6 +205,7 @@ struct actor {
     uint32_t since_snapshot;       /* turns that changed the state */
     uint64_t bytes_since_snapshot; /* of their records */
     uint64_t snapshot_ms;          /* wall clock of the last one */
+    struct work_outcome *first;    /* OPEN_LOOKUP: its first stretch */
     struct restore *restore;       /* LOADING: the state is being made */
     struct fold *fold;             /* LOADING: the log of an open run is */
     uint64_t delta_bytes;          /* of the records that were part of it */

@@ -192,6 +192,7 @@ actions(struct work_state *state)
         case WORK_DO_LOAD:
         case WORK_DO_APPEND:
         case WORK_DO_FENCE:
+        case WORK_DO_LOOKUP:
         case WORK_DO_PENDINGS:
             work_journal(state, &action);
             break;

@@ -83,6 +83,19 @@ on_appended(void *arg, enum plex_status status, const char *text,
     work_pump(state);
 }
 
+static void
+on_looked_up(void *arg, enum plex_status status, const char *text,
+             const struct journal_lookup *found)
+{
+    struct asking *asking = arg;
+    struct work_state *state = asking->state;
+
+    work_core_looked_up(state->core, work_now(), asking->token, status, text,
+                        found);
+    free(asking);
+    work_pump(state);
+}
+
 /* Answered at once: the core says UNAVAILABLE or tries again later. */
 static void
 refuse(struct work_state *state, const struct work_action *a)
@@ -100,6 +113,10 @@ refuse(struct work_state *state, const struct work_action *a)
         break;
     case WORK_DO_FENCE:
         work_core_fenced(state->core, t, a->token, PLEX_UNAVAILABLE, 0);
+        break;
+    case WORK_DO_LOOKUP:
+        work_core_looked_up(state->core, t, a->token, PLEX_UNAVAILABLE,
+                            no_journal, NULL);
         break;
     default:
         work_core_pendings(state->core, t, a->token, PLEX_UNAVAILABLE, NULL, 0,
@@ -136,6 +153,10 @@ work_journal(struct work_state *state, const struct work_action *a)
         asking->n = a->append.n;
         journal_client_append(&client, &context, a->append.entries, a->append.n,
                               on_appended, asking);
+        break;
+    case WORK_DO_LOOKUP:
+        journal_client_lookup(&client, &context, a->lookup.tenant,
+                              a->lookup.message_id, on_looked_up, asking);
         break;
     case WORK_DO_FENCE:
         journal_client_fence(&client, &context, a->fence.ranges, a->fence.n,

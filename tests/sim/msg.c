@@ -18,7 +18,8 @@ sim_method_name(enum sim_method method)
         [SIM_TABLE] = "table",       [SIM_LEAVE] = "leave",
         [SIM_APPEND] = "append",     [SIM_LOAD] = "load",
         [SIM_FENCE] = "fence",       [SIM_PENDINGS] = "pendings",
-        [SIM_INVOKE] = "invoke",     [SIM_REQUEST] = "request",
+        [SIM_LOOKUP] = "lookup",     [SIM_INVOKE] = "invoke",
+        [SIM_REQUEST] = "request",
     };
 
     return names[method];

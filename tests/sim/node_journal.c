@@ -76,6 +76,7 @@ read_store(struct sim *sim, struct sim_node *node,
            struct plex_err *err)
 {
     struct journal_loaded loaded;
+    struct journal_lookup found = {0};
     struct journal_paged paged;
     enum plex_status status;
 
@@ -85,6 +86,13 @@ read_store(struct sim *sim, struct sim_node *node,
                                &reply->arena, &loaded, &reply->epoch, err);
         if (status == PLEX_OK)
             sim_put_loaded(reply, &loaded);
+        return status;
+    }
+    if (request->kind == JOURNAL_LOOKUP) {
+        status = journal_store_lookup(node->disk, "default",
+                                      request->message_id, sim_wall(sim, node),
+                                      &reply->arena, &found, err);
+        reply->found = sim_copy(reply, &found, sizeof found);
         return status;
     }
     status = journal_store_pending(node->disk, &request->page, &reply->arena,
@@ -185,6 +193,11 @@ request_fill(struct journal_request *pub, const struct sim_call *call)
     case SIM_LOAD:
         pub->kind = JOURNAL_LOAD;
         pub->load = msg->load;
+        break;
+    case SIM_LOOKUP:
+        pub->kind = JOURNAL_LOOKUP;
+        pub->tenant = "default";
+        pub->message_id = msg->message_id;
         break;
     default:
         assert(call->method == SIM_PENDINGS);

@@ -212,6 +212,19 @@ pendings_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
 }
 
 static void
+lookup_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
+            const struct sim_msg *reply)
+{
+    struct worker *worker = node->state;
+
+    (void)arg;
+    sim_trace(sim, -1, node, "looked up: %s", plex_status_name(reply->status));
+    work_core_looked_up(worker->core, now(sim, node), token, reply->status,
+                        reply->text, reply->found);
+    pump(sim, node);
+}
+
+static void
 send_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
           const struct sim_msg *reply)
 {
@@ -258,6 +271,11 @@ ask(struct sim *sim, struct sim_node *node, const struct work_action *action)
         msg->ranges = sim_copy(msg, action->fence.ranges,
                                action->fence.n * sizeof *msg->ranges);
         msg->n = action->fence.n;
+        break;
+    case WORK_DO_LOOKUP:
+        request.method = SIM_LOOKUP;
+        request.done = lookup_done;
+        msg->message_id = sim_copy_bytes(msg, action->lookup.message_id);
         break;
     case WORK_DO_PENDINGS:
         request.method = SIM_PENDINGS;

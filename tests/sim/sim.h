@@ -101,6 +101,7 @@ enum sim_method {
     SIM_LOAD,
     SIM_FENCE,
     SIM_PENDINGS,
+    SIM_LOOKUP,
     SIM_INVOKE,
     SIM_REQUEST, /* a client's, to a gateway */
 };
@@ -125,6 +126,8 @@ struct sim_msg {
     struct journal_load load;
     struct journal_loaded *loaded;
     struct journal_fence *ranges;
+    struct journal_lookup *found;
+    struct plex_bytes message_id; /* lookup */
     uint64_t epoch;
     uint32_t first, last, limit;
     struct plex_bytes after; /* page token, both ways */

@@ -71,6 +71,8 @@ worker_start(struct runs *runs)
 
     config.node_id = "worker-1";
     config.incarnation = 7;
+    if (runs->recent_max > 0)
+        config.recent_max = runs->recent_max;
     runs->core = work_core_create(&config);
     work_core_types(runs->core, runs->t, &type, 1);
     work_core_table(runs->core, runs->t, &table);
@@ -124,6 +126,8 @@ runs_free(struct runs *runs)
     }
     for (size_t i = 0; i < RUNS_PENDINGS_MAX; i++)
         free(runs->pendings[i].message.data);
+    for (size_t i = 0; i < runs->n_ids; i++)
+        free(runs->ids[i].reply.data);
     free(runs);
 }
 
@@ -155,6 +159,19 @@ pending_add(struct runs *runs, const char *key, const struct journal_pending *p)
     snprintf(runs->pendings[i].id, 320, "%.*s", (int)p->id.len, p->id.data);
     runs->pendings[i].due_ms = p->due_ms;
     blob_set(&runs->pendings[i].message, p->message);
+}
+
+static void
+id_keep(struct runs *runs, const struct runs_actor *actor)
+{
+    struct runs_id *id = &runs->ids[runs->n_ids];
+
+    if (runs->n_ids == RUNS_IDS_MAX)
+        return;
+    runs->n_ids++;
+    memcpy(id->key, actor->key, sizeof id->key);
+    memcpy(id->id, actor->id, sizeof id->id);
+    blob_set(&id->reply, blob_get(&actor->reply));
 }
 
 static struct journal_result
@@ -189,6 +206,7 @@ entry_write(struct runs *runs, const struct journal_entry *e)
                      (int)e->message_id.len, e->message_id.data);
             actor->hash = e->request_hash;
             blob_set(&actor->reply, e->reply);
+            id_keep(runs, actor);
         }
         for (size_t i = 0; i < e->n_pending; i++)
             pending_add(runs, actor->key, &e->pending[i]);
@@ -214,6 +232,28 @@ do_append(struct runs *runs, const struct work_action *a)
     work_core_appended(runs->core, runs->t, a->token, PLEX_OK, "", results,
                        a->append.n);
     free(results);
+}
+
+static void
+do_lookup(struct runs *runs, const struct work_action *a)
+{
+    const struct plex_bytes want = a->lookup.message_id;
+
+    runs->lookups++;
+    for (size_t i = 0; i < runs->n_ids; i++) {
+        const struct runs_id *id = &runs->ids[i];
+        const struct journal_lookup found = {
+            .actor = {"acme", "default", "flow", id->key},
+            .reply = blob_get(&id->reply)};
+
+        if (strlen(id->id) != want.len ||
+            memcmp(id->id, want.data, want.len) != 0)
+            continue;
+        work_core_looked_up(runs->core, runs->t, a->token, PLEX_OK, "", &found);
+        return;
+    }
+    work_core_looked_up(runs->core, runs->t, a->token, PLEX_NOT_FOUND,
+                        "no such id", NULL);
 }
 
 static void
@@ -611,6 +651,9 @@ do_action(struct runs *runs, const struct work_action *a)
         break;
     case WORK_DO_SEND:
         abort(); /* everything is here */
+    case WORK_DO_LOOKUP:
+        do_lookup(runs, a);
+        break;
     case WORK_DO_REVOKE:
         break; /* effects take no time here */
     case WORK_DO_ABANDON:

@@ -17,6 +17,7 @@
 enum {
     RUNS_EFFECTS_MAX = 64,
     RUNS_ACTORS_MAX = 8,
+    RUNS_IDS_MAX = 64,
     RUNS_PENDINGS_MAX = 64,
     RUNS_RECORDS_MAX = 64,
 };
@@ -59,8 +60,17 @@ struct runs_live { /* a handler in memory */
     uint64_t nonce;
 };
 
+struct runs_id { /* recorded for ever */
+    char key[32];
+    char id[64];
+    struct runs_blob reply;
+};
+
 struct runs {
     struct work_core *core;
+    uint32_t recent_max; /* 0: the default; from the next worker on */
+    struct runs_id ids[RUNS_IDS_MAX];
+    size_t n_ids, lookups;
     struct work_time t;
     uint64_t epoch;
     struct runs_actor actors[RUNS_ACTORS_MAX];

@@ -32,6 +32,41 @@ START_TEST(a_run_of_one_effect_writes_one_turn)
 }
 END_TEST
 
+/* The worker remembers one answer, the journal all of them. */
+START_TEST(a_run_that_was_answered_long_ago_is_not_carried_out_again)
+{
+    struct runs *runs = runs_create();
+    uint64_t first, again, other;
+    int effects;
+
+    runs->recent_max = 1;
+    runs_crash(runs);
+    runs_go(runs);
+    first = runs_post(runs, "a", "e cb e i", "m1");
+    runs_go(runs);
+    ck_assert_str_eq(runs->reply[first], "1");
+    (void)runs_post(runs, "a", "i", "m2");
+    runs_go(runs);
+    effects = runs->effects[0];
+    again = runs_post(runs, "a", "e cb e i", "m1");
+    runs_go(runs);
+    ck_assert(runs->answered[again]);
+    ck_assert_str_eq(runs->reply[again], "1");
+    ck_assert_int_eq(runs->effects[0], effects);
+    ck_assert_int_eq(runs_state(runs, "b"), 1);
+    ck_assert_uint_eq(runs->lookups, 1);
+    ck_assert_uint_eq(runs->abandoned, 1);
+    other = runs_post(runs, "a", "e e i", "m3");
+    runs_go(runs);
+    ck_assert_str_eq(runs->reply[other], "3");
+    ck_assert_uint_eq(runs->lookups, 2);
+    again = runs_post(runs, "a", "s50 i", "m2");
+    runs_go(runs); /* it never slept the first time */
+    ck_assert_str_eq(runs->reply[again], "2");
+    runs_free(runs);
+}
+END_TEST
+
 START_TEST(each_effect_waits_until_the_one_before_it_is_durable)
 {
     struct runs *runs = runs_create();
@@ -328,6 +363,8 @@ main(void)
     tcase_add_test(tests, each_effect_waits_until_the_one_before_it_is_durable);
     tcase_add_test(tests,
                    sleeps_calls_and_promises_go_on_when_their_result_comes);
+    tcase_add_test(tests,
+                   a_run_that_was_answered_long_ago_is_not_carried_out_again);
     tcase_add_test(tests, other_messages_wait_until_the_run_is_closed);
     tcase_add_test(tests, calls_in_a_circle_fail_at_once_and_name_it);
     tcase_add_test(tests, a_call_to_itself_is_a_circle);

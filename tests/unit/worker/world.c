@@ -414,6 +414,7 @@ do_action(struct world *world, const struct work_action *a)
                            NULL);
         break;
     case WORK_DO_REVOKE:
+    case WORK_DO_LOOKUP:  /* its handlers never wait */
     case WORK_DO_ABANDON: /* its handlers never wait */
         break;
     }
