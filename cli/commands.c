@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/group.h"
 #include "cli/past.h"
+#include "cli/pool.h"
 #include "cli/process.h"
 #include "cli/run.h"
 #include "cli/tuplespace.h"
@@ -46,6 +47,7 @@ const struct cli_command cli_commands[] = {
     CLI_RUN_COMMANDS,
     CLI_PAST_COMMANDS,
     CLI_GROUP_COMMANDS,
+    CLI_POOL_COMMANDS,
     {"application", "deploy", "FILE", 1, 1,
      "deploy the application of a YAML manifest", NULL, cli_application_deploy},
     {"application", "list", "", 0, 0, "what is deployed",

@@ -1,4 +1,5 @@
 #include "services/worker/builtin_group.h"
+#include "services/worker/builtin_pool.h"
 #include "services/worker/builtin_private.h"
 
 #include <stdlib.h>
@@ -94,6 +95,13 @@ const struct plex_behaviour work_builtin_behaviours[] = {
     {.name = "actor-group-call",
      .schema_version = 1,
      .handle_call = work_group_request_call},
+    {.name = "pool",
+     .schema_version = 1,
+     .handle_call = work_pool_call,
+     .handle_timer = work_pool_timer},
+    {.name = "pool-checkout",
+     .schema_version = 1,
+     .handle_call = work_pool_checkout_call},
     {.name = "tuple-eval",
      .schema_version = 1,
      .handle_call = work_eval_call,

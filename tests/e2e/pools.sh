@@ -1,0 +1,99 @@
+#!/bin/bash
+# Elastic pools on real daemons, one of which is killed: pools.sh BUILD
+set -u
+cd "$(dirname "$0")/../.."
+build=${1:?build folder}
+bin=$(cd "$build/bin" && pwd) || exit 1
+. tests/lib/suite.sh
+. tests/lib/check.sh
+work=$(mktemp -d "${TMPDIR:-/tmp}/plex-pool.XXXXXX") || exit 1
+trap 'suite_stop; rm -rf "$work"' EXIT
+plex=$bin/plexspaces
+
+pool() { "$plex" pool "$@"; }
+tight() # COMMAND...: its output on one line without blanks
+{
+    local status
+    "$@" >"$work/out" 2>&1
+    status=$?
+    tr -d ' \n' <"$work/out"
+    return $status
+}
+field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+stat() # FIELD
+{
+    pool stats scales | python3 -c '
+import json, sys
+print(json.load(sys.stdin)["pool"].get(sys.argv[1], 0))' "$1"
+}
+has() { [ "$(stat "$1")" = "$2" ]; }
+until_true() # SENTENCE COMMAND...: within 20 s
+{
+    local sentence=$1 try
+    shift
+    for try in $(seq 1 100); do
+        if "$@" >/dev/null 2>&1; then
+            ok "$sentence"
+            return
+        fi
+        sleep 0.1
+    done
+    not_ok "$sentence" "$*" "$("$@" 2>&1)"
+}
+suite_start "$work/data" --processes --workers 2 --modules "$build/modules" ||
+    exit 1
+export PLEXSPACES_SERVER=$suite_url
+check "a namespace gets pools" 0 'plexspaces-pools' pool enable
+suite_deploy examples/counter/app.yaml || exit 1
+
+# -- lending
+check "a pool is made" 0 '"workers":1,"idle":1' tight \
+    pool create scales counter --max 3 --check-ms 500 --lease-ms 4000
+check "its name is taken then" 1 'pool "scales" exists' \
+    pool create scales counter
+check "what makes no pool is refused" 1 'max must be 5 to 1000' \
+    pool create bad counter --min 5 --max 4
+first=$(pool checkout scales)
+check "a member is lent" 0 '^scales~1$' field actor_key <<<"$first"
+check "it is an actor" 0 '"count": *1' "$plex" actor call \
+    "counter/$(field actor_key <<<"$first")" '{"action":"increment"}'
+second=$(pool checkout scales)
+check "the pool grows for the next one" 0 '^scales~2$' field actor_key <<<"$second"
+third=$(pool checkout scales)
+check "up to what it may have" 1 'all 3 members of the pool are lent' \
+    pool checkout scales
+(pool checkout scales --wait-ms 15000 >"$work/waited" 2>&1) &
+waiter=$!
+until_true "who may wait has a place in the queue" has waiting 1
+check "a member is given back" 0 '' pool checkin scales "$(field checkout_id <<<"$second")"
+wait "$waiter"
+check "and lent to the one who waited" 0 '^scales~2$' field actor_key <"$work/waited"
+check "who waits in vain is told so" 1 'members of the pool are lent' \
+    pool checkout scales --wait-ms 300
+check "what was given back cannot be given back again" 1 'not any more' \
+    pool checkin scales "$(field checkout_id <<<"$second")"
+
+# -- leases, and the death of workers
+check "a lease can be renewed" 0 'until_ms' pool renew scales \
+    "$(field checkout_id <<<"$first")"
+kill -KILL "$(suite_daemon worker-1)"
+until_true "what borrowers do not give back is replaced, whoever dies" \
+    has expired 3
+until_true "and the pool shrinks again" has workers 1
+check "nothing is lent any more" 0 '^0$' stat out
+
+# -- by hand
+check "it does not scale by itself during a pause" 0 '"paused":true' \
+    tight pool pause scales
+check "but by hand" 0 '"workers":3' tight pool scale scales 3
+check "also by steps" 0 '"workers":2' tight pool scale scales -1
+check "within its limits" 0 '"workers":3' tight pool scale scales +9
+check "a pause ends" 0 '"paused":false|"pool":\{' tight pool resume scales
+last=$(pool checkout scales)
+check "it drains" 0 '"state":"draining"' tight pool drain scales
+check "and lends nothing then" 1 'the pool drains' pool checkout scales
+check "until the last one is back" 0 '"state":"drained"' tight \
+    pool checkin scales "$(field checkout_id <<<"$last")" --unhealthy
+check "it is deleted" 0 '' pool delete scales
+check "and not found any more" 1 'does not exist' pool stats scales
+check_end
