@@ -93,6 +93,24 @@ key_check(const struct facet_rule *rule, const struct reg_pair *pair,
                         rule->type, used == 0 ? "no configuration" : known);
 }
 
+/* What the runtime knows and workers do not do yet. */
+static enum plex_status
+done_check(const struct reg_facet *facet, struct plex_err *err)
+{
+    if (strcmp(facet->type, "virtual_actor") != 0)
+        return PLEX_OK;
+    for (size_t i = 0; i < facet->n_config; i++)
+        if (strcmp(facet->config[i].key, "reentrancy") == 0 &&
+            strcmp(facet->config[i].value, "none") != 0)
+            return plex_err_set(
+                err, PLEX_INVALID,
+                "config.reentrancy: \"%.32s\" is not there yet, only \"none\" "
+                "is: a call that comes back to who waits for it fails at once "
+                "and names the circle",
+                facet->config[i].value);
+    return PLEX_OK;
+}
+
 /* A facet of a chain: the runtime knows it, or a module of the workers will. */
 static enum plex_status
 chain_check(const struct reg_facet *facet, struct plex_err *err)
@@ -103,7 +121,9 @@ chain_check(const struct reg_facet *facet, struct plex_err *err)
     for (size_t i = 0; i < facet->n_config; i++)
         pairs[i] = (struct plex_facet_pair){facet->config[i].key,
                                             facet->config[i].value};
-    return rt_facet_check(NULL, &spec, true, err);
+    if (rt_facet_check(NULL, &spec, true, err) != PLEX_OK)
+        return err->status;
+    return done_check(facet, err);
 }
 
 enum plex_status

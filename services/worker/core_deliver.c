@@ -1,4 +1,5 @@
 /* From outside into a mailbox. */
+#include "services/worker/chain.h"
 #include "services/worker/core_private.h"
 
 #include "common/mem.h"
@@ -105,17 +106,44 @@ accept_id(struct item *item)
 }
 
 /* -- chains of calls --------------------------------------------------------
- *
- * One line for each run that waits: the number of the run, a space, type/key.
  */
 
 enum { CHAIN_LINE_MAX = PLEX_TYPE_MAX + PLEX_KEY_MAX + 16 };
 
 static void
-chain_line(const struct actor *actor, uint32_t run, char out[CHAIN_LINE_MAX])
+chain_line(const struct plex_actor_id *actor, uint32_t run,
+           char out[CHAIN_LINE_MAX])
 {
-    (void)snprintf(out, CHAIN_LINE_MAX, "%08" PRIx32 " %s/%s", run,
-                   actor->id.type, actor->id.key);
+    (void)snprintf(out, CHAIN_LINE_MAX, "%08" PRIx32 " %s/%s", run, actor->type,
+                   actor->key);
+}
+
+static uint32_t
+chain_number(struct plex_bytes id)
+{
+    return (uint32_t)XXH3_64bits(id.data, id.len) & 0x7fffffffu;
+}
+
+/* So deep that it does not fit: only the outer ones are seen. */
+static void
+chain_add(const char *before, const char *line, char *out)
+{
+    const int len =
+        snprintf(out, WORK_CHAIN_MAX, "%s%s%s", before == NULL ? "" : before,
+                 before == NULL ? "" : "\n", line);
+
+    if (len >= WORK_CHAIN_MAX)
+        (void)snprintf(out, WORK_CHAIN_MAX, "%s", before);
+}
+
+void
+work_chain_of(const struct plex_actor_id *actor,
+              const struct work_message *handled, char *out)
+{
+    char line[CHAIN_LINE_MAX];
+
+    chain_line(actor, chain_number(handled->id), line);
+    chain_add(handled->chain, line, out);
 }
 
 bool
@@ -123,31 +151,31 @@ work_chain_extend(const struct actor *actor, const struct item *item,
                   uint64_t tag, char *out)
 {
     const struct item *run = actor->open != NULL ? actor->open : item;
-    const char *before = run->message.chain;
     char line[CHAIN_LINE_MAX];
-    int len;
 
     if ((tag & WORK_TAG_RUN) == 0)
         return false;
-    chain_line(actor, (uint32_t)(tag >> 32) & 0x7fffffffu, line);
-    len = snprintf(out, WORK_CHAIN_MAX, "%s%s%s", before == NULL ? "" : before,
-                   before == NULL ? "" : "\n", line);
-    if (len >= WORK_CHAIN_MAX) /* so deep that only the outer ones are seen */
-        (void)snprintf(out, WORK_CHAIN_MAX, "%s", before);
+    chain_line(&actor->id, (uint32_t)(tag >> 32) & 0x7fffffffu, line);
+    chain_add(run->message.chain, line, out);
     return true;
 }
 
-/* Where the line begins that names the open run of the actor. */
+/* Whose handler waits, or may. */
+static const struct item *
+chain_waiter(const struct actor *actor)
+{
+    return actor->open != NULL ? actor->open : actor->running;
+}
+
+/* Where the line begins that names what the actor is at. */
 static const char *
 chain_find(const struct actor *actor, const char *chain)
 {
-    const struct plex_bytes id = actor->open->message.id;
     char line[CHAIN_LINE_MAX];
     const char *at = chain;
     size_t len;
 
-    chain_line(actor, (uint32_t)XXH3_64bits(id.data, id.len) & 0x7fffffffu,
-               line);
+    chain_line(&actor->id, chain_number(chain_waiter(actor)->message.id), line);
     len = strlen(line);
     while (at != NULL) {
         if (strncmp(at, line, len) == 0 && (at[len] == '\n' || at[len] == 0))
@@ -161,7 +189,7 @@ chain_find(const struct actor *actor, const char *chain)
 bool
 work_chain_circle(const struct actor *actor, const struct item *item)
 {
-    return item->message.chain != NULL && actor->open != NULL &&
+    return item->message.chain != NULL && chain_waiter(actor) != NULL &&
            chain_find(actor, item->message.chain) != NULL;
 }
 
@@ -259,6 +287,11 @@ actor_deliver(struct work_core *core, struct actor *actor, struct item *item)
     item->actor = actor;
     if (work_item_replays(core, actor, item)) {
         work_actor_settle_down(core, actor);
+        return;
+    }
+    /* An open run looks itself, once it waits. */
+    if (actor->open == NULL && work_chain_circle(actor, item)) {
+        work_chain_refuse(core, actor, item);
         return;
     }
     status = work_actor_wake(core, actor);

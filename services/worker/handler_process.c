@@ -1,8 +1,11 @@
 /* What a turn asks of the process that it runs on (process.h). */
+#include "services/worker/chain.h"
 #include "services/worker/handler_private.h"
 
 #include "sdk/c/include/plexspaces/kv.h"
 #include "sdk/c/include/plexspaces/process.h"
+
+#define NAMES (UINT64_C(1) << 63) /* of ref.id: not a process but a name */
 
 static bool
 is_replayed(const struct work_handler *h)
@@ -27,17 +30,32 @@ refused(struct work_handler *h, const char *what, const char *instead)
     return true;
 }
 
+/* Calls of actors that wait for each other are found by their names. */
+static bool
+names_actor(struct work_handler *h, struct plex_ref to)
+{
+    char name[PLEX_TYPE_MAX + PLEX_KEY_MAX + 64];
+
+    if ((to.id & NAMES) == 0)
+        return false;
+    (void)h->process_base->ref_text(&h->ctx, to, name, sizeof name);
+    return strchr(name, '/') != NULL && strchr(name, '@') == NULL;
+}
+
 static int
 process_ask(struct plex_ctx *ctx, struct plex_ref to,
             const struct plex_post *post, uint64_t timeout_ms,
             struct plex_msg *answer)
 {
     struct work_handler *h = work_handler_of(ctx);
+    struct plex_post marked = *post;
 
     if (to.node != PLEX_SERVICE_NODE &&
         refused(h, "plex_ask()", "plex_call_wait()"))
         return PLEX_E_UNSUPPORTED;
-    return h->process_base->ask(ctx, to, post, timeout_ms, answer);
+    if (post->id == 0 && names_actor(h, to))
+        marked.id = WORK_ASK_ID;
+    return h->process_base->ask(ctx, to, &marked, timeout_ms, answer);
 }
 
 static int

@@ -1,3 +1,4 @@
+#include "services/worker/chain.h"
 #include "services/worker/host_private.h"
 
 #include "common/log.h"
@@ -383,6 +384,19 @@ work_host_actor(const struct work_host *host, struct plex_ref ref)
     const struct hosted *hosted = find_ref(host, ref);
 
     return hosted == NULL ? NULL : &hosted->actor;
+}
+
+bool
+work_host_chain(const struct work_host *host, struct plex_ref from, char *out)
+{
+    const struct hosted *hosted = find_ref(host, from);
+    const struct job *job = hosted == NULL ? NULL : hosted->job;
+
+    /* While it is out, what its RUN points to is there. */
+    if (job == NULL || !job->out || job->run.run.message == NULL)
+        return false;
+    work_chain_of(&hosted->actor, job->run.run.message, out);
+    return true;
 }
 
 void

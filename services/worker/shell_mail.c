@@ -7,6 +7,7 @@
 
 #include "common/mem.h"
 #include "runtime/hosted.h"
+#include "services/worker/chain.h"
 #include "services/worker/node.h"
 #include "services/worker/run_log.h"
 
@@ -31,6 +32,7 @@ struct mail {
     int status; /* WORK_REPLY */
     char *tenant, *ns, *type, *key;
     char *name, *reason;
+    char *chain; /* NULL: none */
     char sender[PLEX_ACTOR_NAME_MAX + 1];
     char id[40];
     uint64_t deadline;
@@ -52,6 +54,7 @@ mail_free(struct mail *mail)
     free(mail->key);
     free(mail->name);
     free(mail->reason);
+    free(mail->chain);
     free(mail);
 }
 
@@ -227,6 +230,8 @@ message_of(const struct mail *mail)
         .from_id = mail->signal.from.id,
     };
 
+    if (mail->kind == WORK_CALL)
+        m.chain = mail->chain;
     if (mail->kind == WORK_FIND)
         m.tag = mail->signal.kind == RT_EXIT ? FIND_ACTIVE : 0;
     if (mail->kind == WORK_REPLY) {
@@ -356,6 +361,17 @@ refuse(struct work_state *state, const struct rt_signal *signal)
     work_node_signal(state->node, &answer);
 }
 
+/* A turn that waits for the answer: calls in a circle are to be found. */
+static void
+chain_set(struct mail *mail)
+{
+    char chain[WORK_CHAIN_MAX];
+
+    if (mail->signal.post.id == WORK_ASK_ID &&
+        work_host_chain(mail->state->turns, mail->signal.from, chain))
+        mail->chain = plex_strdup(chain);
+}
+
 void
 work_mail_to_actor(void *arg, const struct rt_signal *signal)
 {
@@ -379,6 +395,7 @@ work_mail_to_actor(void *arg, const struct rt_signal *signal)
         return;
     }
     mail->kind = kind_of(signal);
+    chain_set(mail);
     mail_send(mail);
 }
 

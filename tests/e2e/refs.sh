@@ -85,6 +85,18 @@ check "plex_ask in a durable turn is refused" 0 '"status":-19' \
 until_true "and the log says what to use" \
     grep -rqE 'not recorded, so a replay .* use plex_call_wait' "$work/data"
 
+# Calls in a circle, by plex_ask. The one that closes it fails, at once.
+check "of two" 0 'calls in a circle: box/u -> box/v -> box/u, which waits' \
+    timeout 3 curl -sS -H 'Content-Type: application/json' \
+    --data '{"do":"circle","next":"box/v","then":"box/u"}' \
+    "$suite_url/api/v1/actors/default/default/box/u?invocation=call"
+check "of one" 0 'calls in a circle: box/w -> box/w, which waits' \
+    timeout 3 curl -sS -H 'Content-Type: application/json' \
+    --data '{"do":"circle","next":"box/w"}' \
+    "$suite_url/api/v1/actors/default/default/box/w?invocation=call"
+check "a chain that is none goes through" 0 '"end":true' \
+    tell box/u '{"do":"circle","next":"box/v","then":"box/w"}'
+
 # Monitors and links.
 for key in m n; do
     tell one '{"do":"monitor","whom":"box/'$key'"}' >/dev/null

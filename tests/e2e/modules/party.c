@@ -50,6 +50,29 @@ ask(struct plex_ctx *ctx)
     return 0;
 }
 
+/* Asks `next` to ask on, which asks `then` to ask `whom`. */
+static int
+circle(struct plex_ctx *ctx)
+{
+    const char *next = field(ctx, "next"), *then = field(ctx, "then");
+    struct plex_msg answer = {.payload = "", .reason = ""};
+    char text[300];
+    int status;
+
+    if (next[0] == '\0') {
+        plex_reply_json(ctx, "{\"end\":true}");
+        return 0;
+    }
+    (void)snprintf(text, sizeof text, "{\"do\":\"circle\",\"next\":\"%s\"}",
+                   then);
+    status = plex_ask(ctx, plex_whereis(ctx, next), 0, text, strlen(text), 5000,
+                      &answer);
+    if (status != 0)
+        return plex_fail(ctx, answer.reason);
+    plex_reply(ctx, "application/json", answer.payload, answer.len);
+    return 0;
+}
+
 static int
 command(struct plex_ctx *ctx, const char *what)
 {
@@ -64,6 +87,8 @@ command(struct plex_ctx *ctx, const char *what)
     }
     if (strcmp(what, "ask") == 0)
         return ask(ctx);
+    if (strcmp(what, "circle") == 0)
+        return circle(ctx);
     if (strcmp(what, "send") == 0)
         plex_send(ctx, whom(ctx), 5, text, strlen(text));
     else if (strcmp(what, "cast") == 0)

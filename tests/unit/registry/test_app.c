@@ -357,6 +357,7 @@ START_TEST(bad_facets_list_what_is_known)
     static const struct reg_pair wrong_key[] = {{"idle", "5m"}};
     static const struct reg_pair wrong_value[] = {{"idle_timeout", "soon"}};
     static const struct reg_pair eager[] = {{"activation_strategy", "eager"}};
+    static const struct reg_pair again[] = {{"reentrancy", "call_chain"}};
     static const struct {
         struct reg_facet facet;
         const char *text;
@@ -370,6 +371,9 @@ START_TEST(bad_facets_list_what_is_known)
          "config.idle_timeout: \"soon\" is not a duration"},
         {{.type = "virtual_actor", .config = eager, .n_config = 1},
          "prewarm_keys is missing"},
+        {{.type = "virtual_actor", .config = again, .n_config = 1},
+         "config.reentrancy: \"call_chain\" is not there yet, only \"none\" "
+         "is"},
         {{.type = "timer", .config = eager, .n_config = 1},
          "config.activation_strategy is unknown to timer"},
         {{.type = "timer", .priority = 10001}, "priority"},
