@@ -1,10 +1,7 @@
 /* Spaces that are placed apart from their namespace, over HTTP: two tuple
  * spaces that share the shards, so that some are here and some are there. */
 #include "common/loop.h"
-#include "services/gateway/service.h"
-#include "services/registry/service.h"
-#include "services/tuplespace/service.h"
-#include "tests/integration/gateway/http_client.h"
+#include "tests/integration/tuplespace/two_spaces.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -16,133 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BASE "/api/v1/tuplespace"
-#define GATEWAY_ADDR "127.0.0.1:18487"
-enum { WAIT_MS = 10000, KEYS = 40, TAKERS = 8, GATEWAY_PORT = 18487 };
-
-static struct plex_instance *registry, *spaces[2], *gateway;
-static struct http_answer answer;
-static const char registry_url[] = "inproc://tspace-shards-registry";
-
-static void
-instance_start(struct plex_instance **out, const struct plex_service *service,
-               const struct plex_setting *settings)
-{
-    struct plex_err err = {0};
-
-    ck_assert_msg(plex_instance_start(out, service, settings, &err) == PLEX_OK,
-                  "%s", err.text);
-}
-
-static void
-ask(const char *method, const char *target, const char *body)
-{
-    http_do(GATEWAY_ADDR, method, target,
-            body != NULL ? "Content-Type: application/json\r\n" : "", body,
-            &answer);
-}
-
-static void
-post(const char *target, const char *body)
-{
-    ask("POST", target, body);
-}
-
-static void
-post_keyed(const char *target, const char *key, const char *body)
-{
-    char headers[256];
-
-    (void)snprintf(headers, sizeof headers,
-                   "Content-Type: application/json\r\n"
-                   "Idempotency-Key: \"%s\"\r\n",
-                   key);
-    http_do(GATEWAY_ADDR, "POST", target, headers, body, &answer);
-}
-
-static void
-is(int status, const char *words)
-{
-    ck_assert_msg(answer.status == status, "%s%s", answer.head, answer.body);
-    ck_assert_msg(strstr(answer.body, words) != NULL, "\"%s\" is not in %s",
-                  words, answer.body);
-}
-
-static uint64_t
-number(const char *name)
-{
-    json_t *json = json_loads(answer.body, 0, NULL);
-    json_t *value = json_object_get(json, name);
-    uint64_t out;
-
-    ck_assert_msg(value != NULL, "no %s in %s", name, answer.body);
-    out = json_is_string(value) ? strtoull(json_string_value(value), NULL, 10)
-                                : (uint64_t)json_integer_value(value);
-    json_decref(json);
-    return out;
-}
-
-static void
-setup(void)
-{
-    static const struct plex_setting registry_settings[] = {
-        {"listen_url", registry_url},
-        {"admin_addr", ""},
-        {"store_dsn", "mem:"},
-        {"log_level", "error"},
-        {0},
-    };
-    static const struct plex_setting settings[] = {
-        {"http_addr", GATEWAY_ADDR},
-        {"listen_url", "inproc://tspace-shards-gateway"},
-        {"registry_url", registry_url},
-        {"admin_addr", ""},
-        {"log_level", "error"},
-        {0},
-    };
-    static const char *const nodes[] = {"shards-0", "shards-1"};
-    static const char *const urls[] = {"inproc://tspace-shards-0",
-                                       "inproc://tspace-shards-1"};
-    const uint64_t end = plex_now() + (uint64_t)WAIT_MS * 1000000;
-    uint64_t tuples = 0;
-
-    instance_start(&registry, &reg_service, registry_settings);
-    for (int i = 0; i < 2; i++) {
-        const struct plex_setting of[] = {
-            {"node", nodes[i]},
-            {"listen_url", urls[i]},
-            {"registry_url", registry_url},
-            {"admin_addr", ""},
-            {"store_dsn", "mem:shared"},
-            {"log_level", "error"},
-            {0},
-        };
-
-        instance_start(&spaces[i], &tspace_service, of);
-        ck_assert(plex_instance_wait_ready(spaces[i], WAIT_MS));
-    }
-    instance_start(&gateway, &gate_service, settings);
-    /* Until every shard has its owner, and everybody knows it. */
-    do {
-        tuples = 0;
-        post(BASE "/spaces", "{\"space\":\"first\",\"options\":{"
-                             "\"partition_field\":0}}");
-        ck_assert_msg(plex_now() < end, "%s", answer.body);
-        if (answer.status != 200)
-            continue;
-        post(BASE "/count", "{\"space\":\"first\",\"template\":[]}");
-        tuples = answer.status == 200;
-    } while (tuples == 0);
-}
-
-static void
-teardown(void)
-{
-    plex_instance_stop(gateway);
-    for (int i = 0; i < 2; i++)
-        plex_instance_stop(spaces[i]);
-    plex_instance_stop(registry);
-}
+enum { WAIT_MS = 10000, KEYS = 40, TAKERS = 8 };
 
 /* "parts" is partitioned by its second field, "own" as a whole. */
 static void
@@ -262,7 +133,7 @@ static void
 taker_start(struct taker *taker, const char *body)
 {
     const struct sockaddr_in at = {.sin_family = AF_INET,
-                                   .sin_port = htons(GATEWAY_PORT),
+                                   .sin_port = htons(TWO_SPACES_PORT),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char request[512];
     int n;
@@ -524,7 +395,7 @@ main(void)
     int failed;
 
     tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, two_spaces_start, two_spaces_stop);
     tcase_add_test(tcase, a_partitioned_space_is_one_space);
     tcase_add_test(tcase, its_tuples_are_spread_and_paged_through);
     tcase_add_test(tcase, takers_that_wait_at_all_shards_get_one_tuple_each);
