@@ -208,7 +208,7 @@ def idle(options):
     found = summary(lines)
     said = "met" if found["bytes"] <= IDLE_BYTES else "missed"
     print(f"{options.idle} idle processes: {found['bytes']:.0f} bytes each, "
-          f"aimed at {IDLE_BYTES}: {said}")
+          f"aimed at {IDLE_BYTES}: {said}; {human(found['rate'])}/s made")
     return found
 
 
