@@ -83,6 +83,11 @@ check "the other one, restarted, gets the sum" 0 \
 check "and so does the first" 0 '^{"status":0,"sum":15,"round":2' \
     ask party/y '{"do":"again","rank":1,"n":99}'
 
+"$plex" tuplespace write coord '["n", 0]' >/dev/null
+each 5 '{"do":"mutex"}'
+check "five parties exclude each other" 0 '' all 5 '^{"status":0}$'
+check "and nothing is lost" 0 '^\["n", 50\]$' "$plex" tuplespace read coord \
+    '["n", ?]'
 suite_deploy tests/e2e/modules/shop.yaml
 check "docs/coordination.md shows what happens" 0 '^' \
     env PATH="$bin:$PATH" tests/lib/doc_commands.py docs/coordination.md
@@ -129,5 +134,56 @@ check "the next one leads, with a greater term" 0 \
     '^{"status":0,"number":2,"ms":[0-9]{1,4}}$' next seat 20000
 check "the item comes back, and says that it is the second time" 0 \
     '^{"status":0,"number":2,"ms":[0-9]{1,4}}$' next work 20000
+
+# -- workers die again and again --------------------------------------------------
+until_answered() # N JSON PATTERN: each of party/0.. is asked until it says so
+{
+    local i try
+    rm -f "$work"/answer.*
+    for ((i = 0; i < $1; i++)); do
+        (
+            for try in $(seq 1 20); do
+                { ask "party/$i" "${2//RANK/$i}"; echo; } >"$work/answer.$i" 2>&1
+                grep -qE "$3" "$work/answer.$i" && break
+                sleep 0.2
+            done
+        ) &
+        parties+=($!)
+    done
+}
+kill_workers()
+{
+    local worker
+    for worker in worker-1 worker-2 worker-3; do
+        kill -9 "$(suite_daemon $worker)"
+        sleep 0.3
+    done
+}
+parties=()
+until_answered 4 '{"do":"rank","rank":"RANK","n":4,"group":"k","pause_ms":500}' \
+    '"round":45'
+"$plex" tuplespace read coord '["rank", "k", >=15, ?, ?, ?, ?]' --wait-ms 20000 \
+    >/dev/null # the first part is done, the second is not
+kill_workers
+wait "${parties[@]}"
+check "ranks whose workers died catch up, and all get the same" 0 '' \
+    all 4 '^{"line":0,"round":45,"check":3}$'
+parties=()
+items=()
+for n in $(seq 1 40); do
+    items+=("[\"work\", \"stress\", 0, \"i$n\", $n]" "[\"tries\", \"stress\", \"i$n\", 0]")
+done
+"$plex" tuplespace write coord "${items[@]}" >/dev/null
+until_answered 4 '{"do":"hand"}' '"status":-8'
+"$plex" tuplespace read coord '["did", ?, ?]' --wait-ms 20000 >/dev/null
+kill_workers
+wait "${parties[@]}"
+did() { "$plex" tuplespace read coord '["did", ?, ?]' --max 1000 |
+    awk '{ print $2 }' | sort -u | wc -l; }
+check "all the work is done although all workers died" 0 '^40$' did
+check "nothing is left of it" 0 '^0$' "$plex" tuplespace count coord \
+    '["work", "stress", ?, ?, ?]'
+check "and nothing was given up" 0 '^0$' "$plex" tuplespace count coord \
+    '["dead", "stress", ?, ?, ?, ?]'
 suite_stop || exit 1
 check_end

@@ -323,17 +323,24 @@ static int
 party_rank(struct plex_ctx *ctx, int64_t rank, int64_t n)
 {
     struct plex_ranks r;
-    const char *group = "g";
+    const char *text = "g";
+    char group[64];
+    int64_t pause_ms = 0;
     double check = 0;
     int line = 0;
 
-    (void)plex_json_text(ctx, "group", &group);
+    (void)plex_json_text(ctx, "group", &text);
+    (void)snprintf(group, sizeof group, "%s", text);
     if (n > 8 ||
         plex_ranks_open(ctx, &r, S, group, (uint32_t)rank, (uint32_t)n) != 0)
         return plex_fail(ctx, "rank < n <= 8");
     r.timeout_ms = 20000;
-    for (int i = 0; i < 3 && line == 0; i++)
+    (void)plex_json_int(ctx, "pause_ms", &pause_ms);
+    for (int i = 0; i < 3 && line == 0; i++) {
         line = rank_all(ctx, &r, &check);
+        if (pause_ms > 0)
+            plex_sleep(ctx, (uint64_t)pause_ms);
+    }
     plex_reply_json(ctx, "{\"line\":%d,\"round\":%llu,\"check\":%.17g}", line,
                     (unsigned long long)r.round, check);
     return 0;
@@ -451,6 +458,55 @@ party_next(struct plex_ctx *ctx, const char *what, int64_t wait_ms)
     return 0;
 }
 
+/* Ten times: take a number and put it back, one greater, while nobody else
+ * may: in three steps, which two at once would disturb. */
+static int
+party_mutex(struct plex_ctx *ctx)
+{
+    struct plex_semaphore s;
+    struct plex_value fields;
+    char tuple[64];
+    int64_t n;
+    int status = plex_semaphore_open(ctx, &s, S, "mutex", NULL, 1);
+
+    for (int i = 0; i < 10 && status == 0; i++) {
+        status = plex_semaphore_acquire(ctx, &s, 20000, 20000);
+        if (status == 0)
+            status = plex_tuple_rdp(ctx, S, "[\"n\",{\"any\":true}]", &fields);
+        if (status != 0 || !plex_tuple_number(&fields, 1, &n))
+            break;
+        (void)snprintf(tuple, sizeof tuple, "[\"n\",%lld]", (long long)n + 1);
+        status = plex_tuple_inp(ctx, S, "[\"n\",{\"any\":true}]", &fields);
+        if (status == 0)
+            status = plex_tuple_out(ctx, S, tuple, 0);
+        if (status == 0)
+            status = plex_semaphore_release(ctx, &s);
+    }
+    plex_reply_json(ctx, "{\"status\":%d}", status);
+    return 0;
+}
+
+/* Does what is in the queue until there is nothing for longer than a lease. */
+static int
+party_hand(struct plex_ctx *ctx)
+{
+    struct plex_work_queue q;
+    struct plex_work w;
+    char tuple[64];
+    int status = plex_work_open(ctx, &q, S, "stress", 1000, 10), done = 0;
+
+    while (status == 0 && (status = plex_work_get(ctx, &q, 2500, &w)) == 0) {
+        plex_sleep(ctx, 40);
+        (void)snprintf(tuple, sizeof tuple, "[\"did\",%.16s,%d]", w.payload,
+                       (int)w.tries);
+        status = plex_tuple_out(ctx, S, tuple, 0);
+        if (plex_work_ack(ctx, &q, &w) == 0)
+            done++;
+    }
+    plex_reply_json(ctx, "{\"status\":%d,\"done\":%d}", status, done);
+    return 0;
+}
+
 static int
 party(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
@@ -474,6 +530,10 @@ party(struct plex_ctx *ctx, const struct plex_msg *msg)
         return party_hold(ctx, what);
     if (strcmp(name, "next") == 0)
         return party_next(ctx, what, rank);
+    if (strcmp(name, "mutex") == 0)
+        return party_mutex(ctx);
+    if (strcmp(name, "hand") == 0)
+        return party_hand(ctx);
     return plex_fail(ctx, "do what?");
 }
 
