@@ -259,6 +259,14 @@ work_handler_output(struct work_handler *h)
     return &h->outputs[h->n_outputs++];
 }
 
+/* The callback runs again, and this message or timer has left already, with a
+ * stretch of a run that was lost. */
+static bool
+was_told(struct work_handler *h)
+{
+    return h->open.issued++ < h->open.log.told;
+}
+
 static void
 ctx_send(struct plex_ctx *ctx, bool is_call, uint64_t tag, uint64_t timeout_ms,
          const char *type, const char *key, const void *payload, size_t len)
@@ -284,6 +292,9 @@ ctx_send(struct plex_ctx *ctx, bool is_call, uint64_t tag, uint64_t timeout_ms,
                                 "the timeout of a call must be 1 ms to 1 h");
         return;
     }
+    /* Calls of the run itself are steps: they know whether they are new. */
+    if (!(is_call && (tag & WORK_TAG_RUN) != 0) && was_told(h))
+        return;
     out = work_handler_output(h);
     if (out == NULL)
         return;
@@ -306,6 +317,8 @@ timer_output(struct work_handler *h, const char *name)
             &h->ctx, "a timer's name must be 1 to 128 bytes of text");
         return NULL;
     }
+    if (was_told(h))
+        return NULL;
     out = work_handler_output(h);
     if (out != NULL)
         out->timer = work_handler_text(h, name);

@@ -33,9 +33,10 @@ struct work_handler_run {
     struct plex_buf opened;  /* the packed log */
     struct plex_bytes effect;
     size_t saved_steps, saved_signals; /* that the journal knows of */
-    size_t whole_bytes;       /* of the log as it was written last as a whole */
-    size_t delta_bytes;       /* of what was written of it since */
-    bool continues;           /* once the callback has returned; with: */
+    size_t whole_bytes; /* of the log as it was written last as a whole */
+    size_t delta_bytes; /* of what was written of it since */
+    uint64_t issued;    /* messages and timers that the callback asked for */
+    bool continues;     /* once the callback has returned; with: */
     struct plex_bytes next;   /* payload */
     const char *effect_error; /* in the arena; NULL */
     bool in_effect;

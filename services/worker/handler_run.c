@@ -297,6 +297,7 @@ delta_of(struct work_handler *h, struct work_run_delta *out, size_t *bytes)
         .parked = log->parked,
         .cancelled = log->cancelled,
         .order = log->order,
+        .told = log->told,
     };
     return true;
 }
@@ -391,6 +392,10 @@ work_run_stretch(struct work_handler *h, enum work_phase phase,
         return PLEX_E_FAILED;
     }
     (void)snprintf(open->waits_for, sizeof open->waits_for, "%s", waits_for);
+    if (open->issued > open->log.told) {
+        open->log.told = open->issued;
+        open->dirty = true;
+    }
     *out = (struct work_outcome){
         .phase = phase,
         .waits_for = open->waits_for,

@@ -52,6 +52,8 @@ apply_one(struct work_run *run, const struct work_run_delta *delta,
     }
     run->parked = delta->parked;
     run->cancelled = delta->cancelled;
+    if (delta->told > run->told) /* records of older workers have none */
+        run->told = delta->told;
     run->order = delta->order;
     return PLEX_OK;
 }

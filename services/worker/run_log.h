@@ -57,6 +57,7 @@ struct work_run {
     uint64_t cancelled; /* order; 0: not */
     uint64_t order;     /* newest given out */
     uint32_t continued; /* how often it has begun anew */
+    uint64_t told;      /* messages and timers that have left, beside steps */
 };
 
 /*
@@ -77,7 +78,7 @@ struct work_run_delta {
     const uint32_t *used; /* numbers of signals that were handed out */
     size_t n_used;
     const char *parked;
-    uint64_t cancelled, order;
+    uint64_t cancelled, order, told;
 };
 /* The log after the deltas, oldest first; space is taken from `arena`, texts
  * and bytes stay where they are. CORRUPT: one does not continue the log. */

@@ -22,6 +22,7 @@ work_wire_delta_out(const struct work_run_delta *delta,
     pb->used = (uint32_t *)(uintptr_t)delta->used;
     pb->parked = plex_wire_text(delta->parked);
     pb->cancelled = delta->cancelled;
+    pb->told = delta->told;
     pb->order = delta->order;
     return work_wire_steps_out(delta->steps, delta->n_steps, arena,
                                &pb->steps) &&
@@ -50,6 +51,7 @@ work_wire_delta_in(const pb_delta *pb, struct plex_arena *arena,
         .n_used = pb->n_used,
         .parked = pb->parked,
         .cancelled = pb->cancelled,
+        .told = pb->told,
         .order = pb->order,
     };
     if (work_wire_steps_in(pb->steps, pb->n_steps, arena, &out->steps, err) !=

@@ -110,6 +110,7 @@ work_run_pack(const struct work_run *run, struct plex_buf *out,
     pb.n_signals = run->n_signals;
     pb.parked = plex_wire_text(run->parked);
     pb.cancelled = run->cancelled;
+    pb.told = run->told;
     pb.order = run->order;
     pb.continued = run->continued;
     if (!work_wire_steps_out(run->steps, run->n_steps, &arena, &pb.steps) ||
@@ -144,6 +145,7 @@ work_run_unpack(struct plex_bytes in, struct plex_arena *arena,
         .n_signals = pb->n_signals,
         .parked = pb->parked,
         .cancelled = pb->cancelled,
+        .told = pb->told,
         .order = pb->order,
     };
     if (work_wire_steps_in(pb->steps, pb->n_steps, arena, &steps, err) !=

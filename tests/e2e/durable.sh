@@ -121,6 +121,19 @@ check "once it is mended the run is resumed" 0 accepted \
     "$plex" run resume twice/p
 until_true "and goes on" lines "$work/no/notes" "a b "
 
+"$plex" actor cast tells/t "{\"file\":\"$work/t\"}" >/dev/null
+until_true "a run sends a message and waits" lines "$work/t.1" "a b "
+kill_worker
+until_true "after kill -9 it waits as before" why_is tells/t waitsFor '^signal go'
+check "its signal comes" 0 accepted "$plex" run signal tells/t go 1
+until_true "it sends another one" lines "$work/t.2" "a b "
+until_true "and has an effect" lines "$work/t" "told "
+kill_worker
+until_true "after kill -9 it waits again" why_is tells/t waitsFor '^signal go'
+check "the signal comes" 0 accepted "$plex" run signal tells/t go 1
+until_true "and it ends" why_is tells/t is idle
+check "each message was sent once, the effect had once" 0 '^a b a b told $' \
+    bash -c "sleep 0.3; cat '$work/t.1' '$work/t.2' '$work/t' | tr '\n' ' '"
 message=$("$plex" actor cast twice/c "{\"file\":\"$work/c\",\"ms\":60000}" |
     grep -oE '[0-9A-Z]{26}')
 until_true "a run that sleeps long" why_is twice/c waitsFor '^sleep'

@@ -108,10 +108,38 @@ epochs_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     return plex_continue_as_new(ctx, next, (size_t)len);
 }
 
+/* {"file":F}: casts to twice/KEY-1, waits for "go", casts to twice/KEY-2, has
+ * an effect, waits for "go" again: each of the two notes once. */
+static int
+tells_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    struct plex_value value;
+    struct note note = {.line = "told"};
+    char text[700], key[100];
+    int len;
+
+    (void)msg;
+    if (plex_json_text(ctx, "file", &note.file) != 1)
+        return plex_fail(ctx, "file is missing");
+    for (int i = 1; i <= 2; i++) {
+        len = snprintf(text, sizeof text, "{\"file\":\"%s.%d\",\"ms\":1}",
+                       note.file, i);
+        (void)snprintf(key, sizeof key, "%s-%d",
+                       plex_self(ctx, NULL, NULL, NULL), i);
+        plex_cast(ctx, "twice", key, text, (size_t)len);
+        if ((i == 2 &&
+             plex_run(ctx, "note", note_effect, &note, NULL, NULL) != 0) ||
+            plex_wait_signal(ctx, "go", 0, &value) != 0)
+            return plex_fail(ctx, "cancelled");
+    }
+    return 0;
+}
+
 static const struct plex_behaviour behaviours[] = {
     {.name = "twice", .handle_call = twice_handle},
     {.name = "signals", .handle_call = signals_handle},
     {.name = "epochs", .handle_call = epochs_handle},
+    {.name = "tells", .handle_call = tells_handle},
     {0},
 };
 PLEX_MODULE(behaviours);
