@@ -35,23 +35,6 @@ struct work_time {
     uint64_t wall_ms;
 };
 
-struct work_core_config {
-    const char *node_id;
-    uint64_t incarnation;
-    uint64_t hash_seed;       /* random in a daemon */
-    uint32_t activations_max; /* actors in memory; idle ones make room */
-    uint32_t messages_max;    /* waiting, running or not released, in all */
-    uint64_t bytes_max;       /* of those messages and their turns */
-    uint32_t unreleased_max;  /* turns of one actor that run ahead of disk */
-    uint32_t recent_max;      /* recorded answers kept per activation */
-    uint32_t appends_max;     /* append batches in flight */
-    /* Only for the proof that the simulator's checkers bite. */
-    bool unsafe_no_dedup;
-    bool unsafe_reply_before_commit;
-    bool unsafe_timer_early; /* by up to 50 ms */
-};
-extern const struct work_core_config work_core_defaults;
-
 struct work_core *work_core_create(const struct work_core_config *config);
 void work_core_free(struct work_core *core); /* accepts NULL */
 
@@ -294,17 +277,8 @@ void work_core_flush(struct work_core *core);
 void work_core_stats(const struct work_core *core, struct work_core_stats *out);
 /* Open runs of the actors in memory. One is `unexplained` when it waits for
  * nothing that has a name, or for a time that was a minute ago. */
-struct work_core_runs {
-    size_t open, waiting, parked, unexplained;
-};
 void work_core_runs(const struct work_core *core, struct work_time t,
                     struct work_core_runs *out);
-struct work_core_filter {
-    const char *tenant;
-    const char *ns;    /* "" for all */
-    const char *type;  /* "" for all */
-    const char *after; /* actor id, "" from the start */
-};
 /* At most `limit` activations by id into `out`. Their strings are in `arena`
  * (fewer when it is full). Returns their number. */
 size_t work_core_list(const struct work_core *core, struct work_time t,

@@ -1,10 +1,29 @@
 #ifndef SERVICES_WORKER_CORE_STATS_H
 #define SERVICES_WORKER_CORE_STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a worker's core counts. */
+/* What a worker's core is told at first, what it counts, and by what its
+ * actors are listed. */
+struct work_core_config {
+    const char *node_id;
+    uint64_t incarnation;
+    uint64_t hash_seed;       /* random in a daemon */
+    uint32_t activations_max; /* actors in memory; idle ones make room */
+    uint32_t messages_max;    /* waiting, running or not released, in all */
+    uint64_t bytes_max;       /* of those messages and their turns */
+    uint32_t unreleased_max;  /* turns of one actor that run ahead of disk */
+    uint32_t recent_max;      /* recorded answers kept per activation */
+    uint32_t appends_max;     /* append batches in flight */
+    /* Only for the proof that the simulator's checkers bite. */
+    bool unsafe_no_dedup;
+    bool unsafe_reply_before_commit;
+    bool unsafe_timer_early; /* by up to 50 ms */
+};
+extern const struct work_core_config work_core_defaults;
+
 struct work_core_stats {
     size_t activations; /* in memory, loading or active */
     size_t messages;    /* waiting, running or not released */
@@ -21,6 +40,16 @@ struct work_core_stats {
     uint64_t passivated_total;
     uint64_t evicted_total; /* of those, to make room */
     uint64_t corrupt_total; /* pendings that did not decode */
+};
+
+struct work_core_filter {
+    const char *tenant;
+    const char *ns;    /* "" for all */
+    const char *type;  /* "" for all */
+    const char *after; /* actor id, "" from the start */
+};
+struct work_core_runs {
+    size_t open, waiting, parked, unexplained;
 };
 
 #endif

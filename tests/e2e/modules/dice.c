@@ -53,7 +53,8 @@ roll(struct plex_ctx *ctx, struct table *table)
 #ifdef EAGER
     plex_timer_set(ctx, "more", 1000, "m", 1);
 #endif
-    plex_reply_json(ctx, "{\"who\":\"%s\",\"dice\":[%d,%d],\"sum\":%" PRId64 "}",
+    plex_reply_json(ctx,
+                    "{\"who\":\"%s\",\"dice\":[%d,%d],\"sum\":%" PRId64 "}",
                     who == NULL ? "" : who, first, second, table->sum);
     return 0;
 }

@@ -1,4 +1,4 @@
-#include "tests/unit/worker/runs.h"
+#include "tests/unit/worker/runs_private.h"
 
 #include "services/worker/record.h"
 
@@ -12,35 +12,6 @@
 #include <xxhash.h>
 
 static const char behaviour[] = "waits";
-
-static void
-blob_set(struct runs_blob *blob, struct plex_bytes bytes)
-{
-    uint8_t *data = plex_reallocarray(NULL, 1, bytes.len + 1);
-
-    if (bytes.len > 0)
-        memcpy(data, bytes.data, bytes.len);
-    free(blob->data);
-    *blob = (struct runs_blob){data, bytes.len};
-}
-
-static struct plex_bytes
-blob_get(const struct runs_blob *blob)
-{
-    return (struct plex_bytes){blob->data, blob->len};
-}
-
-static struct runs_actor *
-actor_of(struct runs *runs, const char *key)
-{
-    for (size_t i = 0; i < RUNS_ACTORS_MAX; i++) {
-        if (runs->actors[i].key[0] == '\0')
-            snprintf(runs->actors[i].key, 32, "%s", key);
-        if (strcmp(runs->actors[i].key, key) == 0)
-            return &runs->actors[i];
-    }
-    abort();
-}
 
 /* -- a worker ----------------------------------------------------------------
  */
@@ -131,6 +102,7 @@ runs_free(struct runs *runs)
     free(runs);
 }
 
+<<<<<<< Updated upstream
 /* -- the journal --------------------------------------------------------------
  */
 
@@ -316,6 +288,8 @@ do_pendings(struct runs *runs, const struct work_action *a)
                        (struct plex_bytes){0});
 }
 
+=======
+>>>>>>> Stashed changes
 /* -- a handler ---------------------------------------------------------------
  */
 
@@ -358,7 +332,7 @@ live_begin(struct runs_live *live, const struct work_action *a)
              (const char *)a->run.message->payload.data);
     if (work_message_pack(a->run.message, &packed, &err) != PLEX_OK)
         abort();
-    blob_set(&live->packed, (struct plex_bytes){packed.data, packed.len});
+    runs_blob_set(&live->packed, (struct plex_bytes){packed.data, packed.len});
     plex_buf_free(&packed);
 }
 
@@ -378,7 +352,7 @@ live_replay(struct runs *runs, struct runs_live *live,
         memcpy(&live->start, run.state.data, sizeof live->start);
     snprintf(live->script, sizeof live->script, "%s",
              (const char *)a->run.message->payload.data);
-    blob_set(&live->packed, run.message);
+    runs_blob_set(&live->packed, run.message);
     live->written = true;
     live->n_written = run.n_steps;
     for (size_t i = 0; i < run.n_steps; i++) {
@@ -538,7 +512,7 @@ log_put(const struct runs *runs, struct runs_live *live, struct plex_buf *buf,
         live->run.has_state = live->had_state;
         live->run.state = (struct plex_bytes){(const uint8_t *)&live->start,
                                               sizeof live->start};
-        live->run.message = blob_get(&live->packed);
+        live->run.message = runs_blob_get(&live->packed);
         live->run.parked = "";
         if (work_run_pack(&live->run, buf, &err) != PLEX_OK)
             abort();
@@ -638,16 +612,16 @@ do_action(struct runs *runs, const struct work_action *a)
         do_answer(runs, a);
         break;
     case WORK_DO_LOAD:
-        do_load(runs, a);
+        runs_do_load(runs, a);
         break;
     case WORK_DO_APPEND:
-        do_append(runs, a);
+        runs_do_append(runs, a);
         break;
     case WORK_DO_FENCE:
         work_core_fenced(runs->core, runs->t, a->token, PLEX_OK, 0);
         break;
     case WORK_DO_PENDINGS:
-        do_pendings(runs, a);
+        runs_do_pendings(runs, a);
         break;
     case WORK_DO_SEND:
         abort(); /* everything is here */
