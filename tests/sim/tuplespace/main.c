@@ -23,6 +23,7 @@ enum {
     MESSAGES = 4096,
     CALLS = 8192,
     RETRY_MS = 60,
+    BITE_SEEDS = 5000,
     NO_FENCING = 1 << 16, /* besides enum tspace_unsafe */
 };
 
@@ -34,7 +35,9 @@ struct record {
 struct node {
     struct tspace_core *core;
     uint64_t epoch, stopped_until, knows_at;
-    bool owns; /* it believes */
+    uint64_t unheard_until;   /* cut off from the clients */
+    uint64_t storeless_until; /* cut off from the store */
+    bool owns;                /* it believes */
 };
 struct message {
     uint64_t at;
@@ -62,7 +65,7 @@ struct world {
     struct history history;
     bool answered[HISTORY_MAX];
     uint64_t wait_ms[HISTORY_MAX], ttl_ms[HISTORY_MAX];
-    unsigned crashes, moves, fenced, repeats;
+    unsigned crashes, moves, fenced, repeats, partitions;
 };
 
 static const struct tspace_where here = {"acme", "default", "s"};
@@ -254,6 +257,8 @@ node_commit(struct world *w, struct node *node)
         }
     }
     w->crashes += !good;
+    if (node->storeless_until > w->now && (n > 0 || n_answers > 0))
+        good = false; /* it asks for its store until it is there again */
     if (good && (n > 0 || n_answers > 0) && node->epoch != w->epoch &&
         (w->unsafe & NO_FENCING) == 0) {
         w->fenced++;
@@ -269,7 +274,7 @@ node_commit(struct world *w, struct node *node)
         w->crashes++;
         good = false;
     }
-    for (int i = 0; good && i < n_answers; i++)
+    for (int i = 0; good && i < n_answers && node->unheard_until <= w->now; i++)
         send(w, answers[i]);
     if (!good)
         node_close(node);
@@ -370,6 +375,11 @@ node_step(struct world *w, int i)
     }
     if (faulty(w, 3)) /* as by SIGSTOP */
         node->stopped_until = w->now + 5 + pick(w, 200);
+    if (faulty(w, 3)) {
+        *(pick(w, 2) == 0 ? &node->unheard_until : &node->storeless_until) =
+            w->now + 5 + pick(w, 200);
+        w->partitions++;
+    }
     if (node->stopped_until > w->now)
         return;
     if (w->now >= node->knows_at)
@@ -382,7 +392,8 @@ node_step(struct world *w, int i)
         node_close(node);
         return;
     }
-    if (node->core == NULL && pick(w, 10) == 0)
+    if (node->core == NULL && node->storeless_until <= w->now &&
+        pick(w, 10) == 0)
         node_open(w, node);
     if (node->core != NULL && tspace_core_wait_ms(node->core, now_of(w)) == 0 &&
         pick(w, 4) == 0) {
@@ -415,8 +426,8 @@ client_begin(struct world *w, struct client *client)
 
     step->key = (int)pick(w, 2);
     step->n = at + 1;
-    if (step->kind == STEP_TAKE && pick(w, 2) == 0)
-        w->wait_ms[at] = 10 + pick(w, 80);
+    if (step->kind == STEP_TAKE && pick(w, 4) > 0)
+        w->wait_ms[at] = 10 + pick(w, 150);
     if (step->kind == STEP_CLAIM)
         w->ttl_ms[at] = 20 + pick(w, 60);
     if (step->kind == STEP_WRITE && pick(w, 4) == 0)
@@ -475,6 +486,8 @@ static void
 deliver(struct world *w, const struct message *m)
 {
     if (m->node >= 0) {
+        if (w->nodes[m->node].unheard_until > w->now)
+            return;
         if (w->nodes[m->node].stopped_until > w->now) { /* it waits for it */
             if (w->n_messages < MESSAGES) {
                 w->messages[w->n_messages] = *m;
@@ -590,7 +603,7 @@ print(const struct world *w)
 static int
 seeds(struct world *w, uint64_t from, uint64_t to)
 {
-    unsigned crashes = 0, moves = 0, fenced = 0, repeats = 0;
+    unsigned crashes = 0, moves = 0, fenced = 0, repeats = 0, partitions = 0;
 
     for (uint64_t seed = from; seed <= to; seed++) {
         const char *wrong = run(w, seed, 0);
@@ -599,6 +612,7 @@ seeds(struct world *w, uint64_t from, uint64_t to)
         moves += w->moves;
         fenced += w->fenced;
         repeats += w->repeats;
+        partitions += w->partitions;
         if (wrong == NULL)
             continue;
         printf("VIOLATION: %s (--seeds %llu..%llu)\n", wrong,
@@ -606,10 +620,10 @@ seeds(struct world *w, uint64_t from, uint64_t to)
         print(w);
         return EXIT_FAILURE;
     }
-    printf("%llu histories: %u crashes, %u moves, %u commits fenced, %u "
-           "requests repeated\n",
-           (unsigned long long)(to - from + 1), crashes, moves, fenced,
-           repeats);
+    printf("%llu histories: %u crashes, %u moves, %u partitions, %u commits "
+           "fenced, %u requests repeated\n",
+           (unsigned long long)(to - from + 1), crashes, moves, partitions,
+           fenced, repeats);
     return EXIT_SUCCESS;
 }
 
@@ -632,14 +646,14 @@ bite(struct world *w)
     for (size_t i = 0; i < sizeof bugs / sizeof bugs[0]; i++) {
         uint64_t seed = 1;
 
-        while (seed <= 500 && run(w, seed, bugs[i].unsafe) == NULL)
+        while (seed <= BITE_SEEDS && run(w, seed, bugs[i].unsafe) == NULL)
             seed++;
-        if (seed <= 500) {
+        if (seed <= BITE_SEEDS) {
             printf("%s: found with seed %llu\n", bugs[i].name,
                    (unsigned long long)seed);
             continue;
         }
-        printf("FAIL %s: not found in 500 seeds\n", bugs[i].name);
+        printf("FAIL %s: not found in %d seeds\n", bugs[i].name, BITE_SEEDS);
         status = EXIT_FAILURE;
     }
     return status;
