@@ -67,6 +67,19 @@ pending_add(struct runs *runs, const char *key, const struct journal_pending *p)
     runs_blob_set(&runs->pendings[i].message, p->message);
 }
 
+static void
+id_keep(struct runs *runs, const struct runs_actor *actor)
+{
+    struct runs_id *id = &runs->ids[runs->n_ids];
+
+    if (runs->n_ids == RUNS_IDS_MAX)
+        return;
+    runs->n_ids++;
+    memcpy(id->key, actor->key, sizeof id->key);
+    memcpy(id->id, actor->id, sizeof id->id);
+    runs_blob_set(&id->reply, runs_blob_get(&actor->reply));
+}
+
 static struct journal_result
 entry_write(struct runs *runs, const struct journal_entry *e)
 {
@@ -100,6 +113,7 @@ entry_write(struct runs *runs, const struct journal_entry *e)
                      (int)e->message_id.len, e->message_id.data);
             actor->hash = e->request_hash;
             runs_blob_set(&actor->reply, e->reply);
+            id_keep(runs, actor);
         }
         for (size_t i = 0; i < e->n_pending; i++)
             pending_add(runs, actor->key, &e->pending[i]);
@@ -125,6 +139,28 @@ runs_do_append(struct runs *runs, const struct work_action *a)
     work_core_appended(runs->core, runs->t, a->token, PLEX_OK, "", results,
                        a->append.n);
     free(results);
+}
+
+void
+runs_do_lookup(struct runs *runs, const struct work_action *a)
+{
+    const struct plex_bytes want = a->lookup.message_id;
+
+    runs->lookups++;
+    for (size_t i = 0; i < runs->n_ids; i++) {
+        const struct runs_id *id = &runs->ids[i];
+        const struct journal_lookup found = {
+            .actor = {"acme", "default", "flow", id->key},
+            .reply = runs_blob_get(&id->reply)};
+
+        if (strlen(id->id) != want.len ||
+            memcmp(id->id, want.data, want.len) != 0)
+            continue;
+        work_core_looked_up(runs->core, runs->t, a->token, PLEX_OK, "", &found);
+        return;
+    }
+    work_core_looked_up(runs->core, runs->t, a->token, PLEX_NOT_FOUND,
+                        "no such id", NULL);
 }
 
 void
