@@ -138,6 +138,9 @@ enum rt_event_kind {
     RT_GAVE_UP,   /* a supervisor: intensity exceeded */
     RT_STUCK,     /* ns: for how long */
     RT_RESUMED,   /* it was stuck */
+    /* Told by the host, of what its processes stand for; reason: */
+    RT_ACTIVATED,
+    RT_DEACTIVATED,
 };
 /* Per supervisor in the order in which things happened. Strings are borrowed
  * for the call. */

@@ -91,6 +91,10 @@ process_start(struct work_host *host, struct hosted *hosted)
     if (rt_spawn(host->config.rt, where, &how, NULL, NULL, &hosted->ref) != 0)
         return false;
     work_htab_put(&host->by_ref, &hosted->ref_node, hosted->ref.id);
+    if (!hosted->told && host->config.lived != NULL)
+        host->config.lived(host->config.arg, RT_ACTIVATED, &hosted->actor,
+                           hosted->ref, "");
+    hosted->told = true;
     return true;
 }
 
@@ -458,6 +462,9 @@ work_host_abandon(struct work_host *host, uint64_t activation,
     /* A handler that waits is never resumed: nobody looks at its job again. */
     if (hosted->ref.id != 0)
         rt_end(host->config.rt, hosted->ref, reason);
+    if (hosted->told && host->config.lived != NULL)
+        host->config.lived(host->config.arg, RT_DEACTIVATED, &hosted->actor,
+                           hosted->ref, reason);
     process_forget(host, hosted);
     if (job != NULL && !job->out) {
         chain_return(job, NULL);

@@ -46,6 +46,10 @@ struct work_host_config {
     void (*pump)(void *arg);
     /* Borrowed for the call. */
     void (*inbound)(void *arg, const struct work_inbound *in);
+    /* RT_ACTIVATED: an activation has its process; RT_DEACTIVATED. */
+    void (*lived)(void *arg, enum rt_event_kind kind,
+                  const struct plex_actor_id *actor, struct plex_ref process,
+                  const char *reason);
     /* To a process anywhere. */
     void (*answer)(void *arg, const struct rt_signal *signal);
     void *arg;

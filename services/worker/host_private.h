@@ -37,6 +37,7 @@ struct hosted {
     const struct plex_behaviour *behaviour; /* NULL: no turn yet */
     const struct work_facet_setup *facets;
     struct rt_facets *chain; /* NULL: none yet, or the job has it */
+    bool told;               /* that it was activated */
     bool holds;              /* a turn has made links or monitors */
     struct plex_actor_id actor;
     char names[];

@@ -31,6 +31,7 @@ struct work_node_config {
 enum {
     WORK_EVENTS_MAX = 65536,     /* kept */
     WORK_EVENTS_WAITING = 65536, /* on their way from the executors */
+    WORK_EVENTS_ACTORS = 1000,   /* of virtual actors, a second */
     WORK_CONSOLES_MAX = 256,     /* requests to supervisors under way */
     /* So long after the registry's lease has run out trees go on: it gives
      * them to another worker only later (reg_core_config.hold_ms). */
@@ -58,6 +59,10 @@ size_t work_node_claims(struct work_node *node, const struct reg_claim **out);
 /* Is there such a type, as far as this worker knows? */
 bool work_node_type_known(const struct work_node *node,
                           const struct plex_actor_id *actor);
+/* RT_ACTIVATED or RT_DEACTIVATED. */
+void work_node_actor_event(struct work_node *node, enum rt_event_kind kind,
+                           const struct plex_actor_id *actor,
+                           struct plex_ref process, const char *reason);
 /* To a process here or elsewhere. */
 void work_node_signal(struct work_node *node, const struct rt_signal *signal);
 /* A message from outside to a type that is not virtual: true, and the call is

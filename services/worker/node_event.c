@@ -80,6 +80,47 @@ node_event_take(void *arg, const struct rt_event *event)
     node_note_push(node, &copy->note);
 }
 
+/* Actors may come and go by the hundred thousand a second: of those some, so
+ * that what happens to processes stays in the ring. */
+static bool
+actor_has_room(struct work_node *node)
+{
+    const uint64_t now = plex_now();
+
+    if (now - node->actors_since >= UINT64_C(1000000000)) {
+        node->actors_since = now;
+        node->actors_told = 0;
+    }
+    if (node->actors_told < WORK_EVENTS_ACTORS) {
+        node->actors_told++;
+        return true;
+    }
+    atomic_fetch_add(&node->events_lost, 1);
+    return false;
+}
+
+void
+work_node_actor_event(struct work_node *node, enum rt_event_kind kind,
+                      const struct plex_actor_id *actor,
+                      struct plex_ref process, const char *reason)
+{
+    char name[PLEX_TYPE_MAX + PLEX_KEY_MAX + 2];
+    const struct rt_event event = {
+        .kind = kind,
+        .wall_ms = plex_wall_ms(),
+        .process = process,
+        .where = {actor->tenant, actor->ns},
+        .name = name,
+        .child = "",
+        .behaviour = actor->type,
+        .reason = reason,
+    };
+
+    (void)snprintf(name, sizeof name, "%s/%s", actor->type, actor->key);
+    if (actor_has_room(node))
+        node_event_take(node, &event);
+}
+
 enum { NODE_PATH_DEPTH = 4 };
 
 /* -- the ring -------------------------------------------------------------- */
@@ -132,7 +173,7 @@ supervisor_name(struct work_node *node, struct node_event *event)
 /* One set of series for each behaviour, as long as there are few. */
 struct node_series {
     struct node_series *next;
-    struct plex_counter *counters[RT_RESUMED + 1];
+    struct plex_counter *counters[RT_DEACTIVATED + 1];
     char behaviour[];
 };
 enum { SERIES_MAX = 100 };

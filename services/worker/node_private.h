@@ -95,6 +95,8 @@ struct work_node {
     struct plex_task task;
     _Atomic uint32_t events_waiting;
     _Atomic uint64_t events_lost;
+    uint64_t actors_since; /* the second in which */
+    uint32_t actors_told;  /* so many events were of virtual actors */
     struct work_tree *trees;
     struct reg_claim *claims;
     size_t claims_cap;

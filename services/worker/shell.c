@@ -373,6 +373,15 @@ work_shell_event(void *arg, const struct rt_event *event)
 }
 
 static void
+on_actor_lived(void *arg, enum rt_event_kind kind,
+               const struct plex_actor_id *actor, struct plex_ref process,
+               const char *reason)
+{
+    work_node_actor_event(((struct work_state *)arg)->node, kind, actor,
+                          process, reason);
+}
+
+static void
 on_process_answer(void *arg, const struct rt_signal *signal)
 {
     work_node_signal(((struct work_state *)arg)->node, signal);
@@ -386,6 +395,7 @@ turns_start(struct work_state *state, struct plex_err *err)
                                     .pump = on_ran_all,
                                     .inbound = work_mail_inbound,
                                     .answer = on_process_answer,
+                                    .lived = on_actor_lived,
                                     .arg = state};
     struct rt_config rt = {.executors =
                                state->config.executors == 0

@@ -130,4 +130,12 @@ wrote "an exit signal ends an activation that does not trap it; who is linked he
 until_true "it leaves memory" asleep frailbox/x
 tell two '{"do":"exit","whom":"box/a","text":"please"}' >/dev/null
 wrote "one that traps it gets a message" box/a '^exit please'
+
+# What happened, as events.
+"$plex" events --type activated,deactivated --name-pattern 'box/m' \
+    --output json >"$work/events"
+check "the stream tells of activations" 0 '"type": *"activated"' \
+    cat "$work/events"
+check "and of their ends, with the reason" 0 '"reason": *"normal"' \
+    grep '"deactivated"' "$work/events"
 check_end
