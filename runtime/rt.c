@@ -172,6 +172,7 @@ kill_all(struct rt *rt)
     struct rt_exec *exec = &rt->execs[0];
 
     exec->host.exec = exec;
+    rt_fiber_host(&exec->host); /* it was the executor's thread */
     for (size_t c = 0; c < rt->chunk_count; c++) {
         struct rt_proc *chunk = atomic_load(&rt->chunks[c]);
 
