@@ -661,7 +661,8 @@ run_behaviour(struct work_handler *h, const struct plex_behaviour *behaviour)
         if (call_behaviour(h, behaviour, h->message) != 0)
             (void)work_handler_fail(&h->ctx,
                                     "the behaviour failed without saying why");
-    } while (!h->failed && h->open.continues && work_run_continue(h));
+    } while (work_run_left_out(h) ||
+             (!h->failed && h->open.continues && work_run_continue(h)));
 }
 
 void

@@ -128,7 +128,10 @@ int work_run_continue_as_new(struct plex_ctx *ctx, const void *payload,
 /* The callback has returned and wants it. True: it is to be called again, over
  * a new log that is durable. */
 bool work_run_continue(struct work_handler *h);
-/* handler_run.c: one that came before it was waited for. */
+/* handler_run.c: the callback has returned although more is recorded: the run
+ * was parked, and the callback is to be called again. */
+bool work_run_left_out(struct work_handler *h);
+/* The same: one that came before it was waited for. */
 void work_run_signal_add(struct work_handler *h, const char *name,
                          struct plex_bytes value);
 

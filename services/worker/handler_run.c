@@ -493,6 +493,34 @@ work_run_command(struct work_handler *h, enum work_step_kind kind,
     return 0;
 }
 
+bool
+work_run_left_out(struct work_handler *h)
+{
+    struct work_handler_run *open = &h->open;
+    const struct work_step *recorded;
+    char text[700];
+
+    if (h->failed || open->cursor >= open->log.n_steps)
+        return false;
+    recorded = &open->log.steps[open->cursor];
+    (void)snprintf(text, sizeof text,
+                   "the code has changed: step %zu is recorded as %s \"%s\", "
+                   "and now the code returns",
+                   open->cursor, work_step_kind_name(recorded->kind),
+                   recorded->name);
+    /* What it did instead of the recorded steps is not done. */
+    work_handler_reset(h);
+    open->issued = open->random = 0;
+    open->continues = false;
+    if (work_run_park(h, text) != 0) {
+        (void)work_handler_fail(&h->ctx, text);
+        return false;
+    }
+    open->cursor = 0;
+    open->now_ms = open->log.started_ms;
+    return true;
+}
+
 const struct work_step *
 work_run_again(struct work_handler *h, enum work_step_kind kind,
                const char *name)

@@ -180,4 +180,15 @@ check "and both sides are named" 0 \
     'step 1 is recorded as sleep "sleep", and now the code asks for effect "between"' \
     "$plex" why twice/d
 check "nothing was carried out" 0 '^a$' cat "$work/d"
+cc -shared -fPIC -DSHORTER -I sdk/c/include -o "$work/modules/flows.so" \
+    tests/e2e/modules/flows.c
+kill_worker
+until_true "code that leaves out what is recorded parks it, too" bash -c "
+    '$plex' why twice/d | grep -q 'and now the code returns'"
+cc -shared -fPIC -I sdk/c/include -o "$work/modules/flows.so" \
+    tests/e2e/modules/flows.c
+kill_worker
+until_true "with the old code it is parked still" why_is twice/d is parked
+until_true "until it is resumed" "$plex" run resume twice/d
+until_true "then it goes on where it was" lines "$work/d" "a b "
 check_end

@@ -118,6 +118,10 @@ check "code that asks for something else first does not" 1 \
 build_new 's/promise = plex_start/__builtin_trap(); promise = plex_start/'
 check "nor does code that crashes" 1 'diverges .*the new code crashes' \
     "$plex" upgrade check --module "$work/new/approval.so"
+build_new 's/promise = plex_start/if (msg != NULL) return 0; promise = plex_start/'
+check "nor does code that leaves out what is recorded" 1 \
+    'diverges .*step 0 is recorded as promise .* and now the code returns' \
+    "$plex" upgrade check --module "$work/new/approval.so"
 check "a module that has no runs" 0 '^0 runs, 0 would diverge' \
     "$plex" upgrade check --module "$work/modules/bank.so"
 check "no such module" 100 'No such file' \

@@ -47,6 +47,9 @@ twice_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     if (plex_run(ctx, "between", note_effect, &note, &retry, NULL) != 0)
         return plex_fail(ctx, "cancelled in between");
 #endif
+#ifdef SHORTER
+    return 0;
+#endif
     if (plex_durable_sleep(ctx, (uint64_t)ms) == PLEX_E_CANCELLED) {
         plex_reply_json(ctx, "{\"status\":\"cancelled\"}");
         return 0;
