@@ -129,9 +129,7 @@ hold_send(struct work_node *node)
 static int
 digit(char c)
 {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
+    return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
 /* "worker-2?ID?HEX" */
@@ -143,7 +141,8 @@ holding_parse(const char *address)
     struct holding *one;
     size_t len;
 
-    if (hex == NULL || strlen(hex + 1) % 2 != 0)
+    if (hex == NULL || strlen(hex + 1) % 2 != 0 ||
+        strspn(hex + 1, "0123456789abcdef") != strlen(hex + 1))
         return NULL;
     len = strlen(hex + 1) / 2;
     one = plex_calloc(1, sizeof *one);

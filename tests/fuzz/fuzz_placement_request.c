@@ -2,6 +2,7 @@
  * chooses what the rest is. */
 #include "services/placement/core.h"
 #include "services/placement/wire.h"
+#include "services/placement/wire_schedule.h"
 
 #include <assert.h>
 #include <string.h>
@@ -57,11 +58,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     in = (struct plex_bytes){data + 1, size - 1};
     plex_arena_init(&arena, 8 << 20);
-    if (data[0] % 7 == 4) {
+    if (data[0] % 11 == 4) {
         table_in(in, &arena);
+    } else if (data[0] % 11 > 6) {
+        struct place_schedule schedule;
+
+        status = place_wire_schedule(PLACE_METHOD_SCHEDULE + data[0] % 11U - 7U,
+                                     "tenant", in, &arena, &schedule, &err);
+        assert(status == PLEX_OK || err.text[0] != '\0');
     } else {
         status = place_wire_request(
-            methods[data[0] % 7 < 4 ? data[0] % 7 : data[0] % 7 - 1], in,
+            methods[data[0] % 11 < 4 ? data[0] % 11 : data[0] % 11 - 1], in,
             &arena, &request, &err);
         assert(status == PLEX_OK || err.text[0] != '\0');
     }

@@ -1,5 +1,6 @@
 /* Requests about processes and events, as they arrive on a link: the first
  * byte chooses which. */
+#include "services/worker/wire_place.h"
 #include "services/worker/wire_process.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct plex_arena arena;
     struct work_process_request request;
     struct work_events_request events;
+    struct work_start start;
     struct plex_ref ref;
     struct plex_bytes in;
     struct plex_err err;
@@ -35,6 +37,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         (void)node_ref_parse(request.process, &ref);
     }
+    if (work_start_unpack(in, &arena, &start, &err) == PLEX_OK &&
+        start.request_id[0] == '\0')
+        abort();
     if (work_events_request_unpack(in, &arena, &events, &err) == PLEX_OK &&
         (events.limit == 0 || events.limit > WORK_EVENTS_PAGE))
         abort();
