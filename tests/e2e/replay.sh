@@ -69,6 +69,13 @@ check "the past has what the turns got" 0 '"action": "poker"' \
     "$plex" actor history dice/t --output json
 check "but nobody's credentials" 1 '' \
     grep -q secret <("$plex" actor history dice/t --output json)
+logs() # how many turns have the whole log of a run
+{
+    "$plex" actor history dice/t --output json | python3 -c 'import json, sys
+print(sum("run" in t["state"] for t in json.load(sys.stdin)
+          if isinstance(t.get("state"), dict)))'
+}
+check "only the first stretch of a run writes its whole log" 0 '^1$' logs
 check "the journal is exported" 0 '^9 turns' \
     "$plex" actor export dice/t "$work/t.bin"
 suite_stop
