@@ -218,6 +218,7 @@ work_node_drain(struct work_node *node)
     node->draining = true;
     node_events_drain(node);
     work_dist_drain(node->dist);
+    node_hold_drain(node);
     node_trees_look(node);
 }
 

@@ -24,6 +24,7 @@ struct holding {
     uint8_t *held;
     size_t len;
     bool told;
+    bool own; /* nobody's child */
 };
 struct ended {
     struct ended *next;
@@ -189,9 +190,19 @@ node_hold_add(struct work_node *node, const char *request_id,
     if (held.len > 0)
         memcpy(one->held, held.data, held.len);
     one->len = held.len;
+    one->own = true;
     one->process = process;
     HASH_ADD(hh, node->holds->all, process, sizeof one->process, one);
     hold_send(node);
+}
+
+void
+node_hold_drain(struct work_node *node)
+{
+    for (const struct holding *one = node->holds->all; one != NULL;
+         one = one->hh.next)
+        if (one->own)
+            rt_exit(node->rt, one->process, "shutdown");
 }
 
 bool

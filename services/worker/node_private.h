@@ -195,6 +195,8 @@ void node_hold_add(struct work_node *node, const char *request_id,
                    struct plex_bytes held, struct plex_ref process);
 bool node_hold_find(const struct work_node *node, const char *request_id,
                     struct plex_ref *process);
+/* Those that are nobody's children end. */
+void node_hold_drain(struct work_node *node);
 size_t node_hold_count(const struct work_node *node);
 /* A child of a supervisor here, "APP/CHILD", was sent to that worker. */
 void node_moves_note(struct work_node *node, const struct rt_signal *signal,

@@ -212,4 +212,12 @@ check "an unknown strategy is refused" 1 \
     'strategy is "best", it must be one of best_fit' bad '{strategy: best}'
 check "affinity to nothing is refused" 1 \
     'affinity\[0\] has none of actor and mark; give one' bad '{affinity: [{apart: true}]}'
+
+# -- the end ------------------------------------------------------------------------------------
+check "a process by request" 0 'SCHEDULED' schedule job-3 '{"labels":{"zone":"b"}}'
+before=$SECONDS
+kill -TERM "${workers[z-third]}"
+wait "${workers[z-third]}"
+check "does not keep its worker from stopping" 0 '^yes$' \
+    echo "$([ $((SECONDS - before)) -lt 8 ] && echo yes || echo no)"
 check_end
