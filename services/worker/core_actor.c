@@ -568,6 +568,8 @@ work_actor_drop(struct work_core *core, struct actor *actor, bool requeue,
 
     if (actor->state == ACTOR_COLD)
         return;
+    if (again && requeue && !actor->drop_requeues)
+        return; /* it goes for another reason, which its callers are told */
     free(actor->drop_text);
     actor->drop_text = plex_strdup(text == NULL ? "" : text);
     actor->drop_status = status;

@@ -155,39 +155,6 @@ void work_actor_restored(struct work_core *core, struct actor *actor);
 /* For RUN and LOAD: what answers to older ones carry is not it any more. */
 uint64_t work_actor_token_new(struct work_core *core, struct actor *actor);
 
-/* core_restore.c: states that are made by the behaviour before the first turn
- */
-/* What was loaded needs that: it has been taken, and the rest follows. */
-bool work_restore_begin(struct work_core *core, struct actor *actor,
-                        const struct journal_loaded *loaded);
-/* One more page. */
-void work_restore_page(struct work_core *core, struct actor *actor,
-                       const struct journal_loaded *loaded);
-bool work_restore_action(struct work_core *core, struct actor *actor,
-                         uint64_t token, struct work_action *out);
-void work_restore_ran(struct work_core *core, struct actor *actor,
-                      const struct work_outcome *outcome);
-void work_restore_free(struct work_core *core, struct actor *actor);
-
-/* core_fold.c */
-/* What was loaded is an open run with records to be added to its log: they
- * have been taken or asked for, and the rest follows. */
-bool work_fold_begin(struct work_core *core, struct actor *actor,
-                     const struct journal_loaded *loaded);
-void work_fold_page(struct work_core *core, struct actor *actor,
-                    const struct journal_loaded *loaded);
-void work_fold_free(struct actor *actor);
-
-/* core_lookup.c: was a run's message perhaps answered long ago? */
-/* Its id may be known to the journal and not to us. */
-bool work_lookup_wanted(const struct work_core *core, const struct actor *actor,
-                        const struct item *item);
-/* The first stretch waits for the answer. */
-void work_lookup_begin(struct work_core *core, struct actor *actor,
-                       const struct work_outcome *first);
-bool work_lookup_action(const struct work_core *core, uint64_t token,
-                        struct work_action *out);
-
 /* core_open.c: runs, that is, turns whose handler waits */
 void work_open_ran(struct work_core *core, struct actor *actor,
                    struct item *item, const struct work_outcome *outcome);
@@ -304,5 +271,7 @@ void work_item_activated(struct work_core *core, struct actor *actor,
 /* Into the mailbox, or finished with the reason. */
 void work_item_deliver(struct work_core *core, struct item *item,
                        const struct plex_actor_id *to);
+
+#include "services/worker/core_wake.h" // IWYU pragma: export
 
 #endif

@@ -179,6 +179,8 @@ heal(struct sim *sim)
     sim_trace(sim, -1, NULL, "faults are over");
     sim->faults_over = true;
     for (int i = 0; i < sim->n_nodes; i++) {
+        if (sim->nodes[i].wall_offset_ms > 0)
+            sim->nodes[i].wall_before_ms = sim_wall(sim, &sim->nodes[i]);
         sim->nodes[i].wall_offset_ms = 0;
         if (!sim->nodes[i].up)
             sim_start(sim, &sim->nodes[i]);

@@ -17,9 +17,7 @@
  * reads a clock or the kernel's randomness, so a seed replays exactly.
  */
 enum {
-    SIM_KEYS_MAX = 16,
     SIM_NODES_MAX = 12,
-    SIM_CLIENTS_MAX = 16,
     SIM_TEXT_MAX = 400,
     SIM_TRACE_MAX = 200000, /* lines kept of a run that is traced */
 };

@@ -159,6 +159,30 @@ START_TEST(lost_shards_take_their_actors_and_waiting_calls_along)
 }
 END_TEST
 
+/* Whoever asked must not be told that it was done. */
+START_TEST(an_upgrade_does_not_change_why_an_actor_that_is_lost_goes)
+{
+    static const char other[] = "other";
+    struct world *world = started();
+    struct work_outcome outcome = {0};
+
+    world->hold_runs = true;
+    (void)world_call(world, inc_a);
+    ck_assert_uint_eq(world->n_held, 1);
+    world->table.version = 2;
+    world->ranges[0] = (struct place_range){0, 4095, 2, 1};
+    work_core_table(world->core, world->t, &world->table);
+    world_types(world, WORK_TYPE_RUNNING, other);
+    world_go(world);
+    ck_assert(!world->answers[1].given);
+    work_core_ran(world->core, world->t, world->held[0].action.token, &outcome);
+    world_go(world);
+    ck_assert(world->answers[1].given);
+    ck_assert_int_eq(world->answers[1].status, PLEX_NOT_OWNER);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(a_shard_is_served_only_when_it_is_fenced_and_its_pendings_are_here)
 {
     struct world *world = world_create(NULL);
@@ -336,6 +360,8 @@ core_fault_tests(void)
     tcase_add_test(tests, a_fenced_append_gives_the_shard_up);
     tcase_add_test(tests,
                    lost_shards_take_their_actors_and_waiting_calls_along);
+    tcase_add_test(tests,
+                   an_upgrade_does_not_change_why_an_actor_that_is_lost_goes);
     tcase_add_test(
         tests,
         a_shard_is_served_only_when_it_is_fenced_and_its_pendings_are_here);

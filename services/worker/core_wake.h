@@ -1,0 +1,40 @@
+#ifndef SERVICES_WORKER_CORE_WAKE_H
+#define SERVICES_WORKER_CORE_WAKE_H
+
+/* A part of core_private.h, which includes it: between loading an actor and
+ * its first turn. */
+
+/* core_restore.c: states that are made by the behaviour before the first turn
+ */
+/* What was loaded needs that: it has been taken, and the rest follows. */
+bool work_restore_begin(struct work_core *core, struct actor *actor,
+                        const struct journal_loaded *loaded);
+/* One more page. */
+void work_restore_page(struct work_core *core, struct actor *actor,
+                       const struct journal_loaded *loaded);
+bool work_restore_action(struct work_core *core, struct actor *actor,
+                         uint64_t token, struct work_action *out);
+void work_restore_ran(struct work_core *core, struct actor *actor,
+                      const struct work_outcome *outcome);
+void work_restore_free(struct work_core *core, struct actor *actor);
+
+/* core_fold.c */
+/* What was loaded is an open run with records to be added to its log: they
+ * have been taken or asked for, and the rest follows. */
+bool work_fold_begin(struct work_core *core, struct actor *actor,
+                     const struct journal_loaded *loaded);
+void work_fold_page(struct work_core *core, struct actor *actor,
+                    const struct journal_loaded *loaded);
+void work_fold_free(struct actor *actor);
+
+/* core_lookup.c: was a run's message perhaps answered long ago? */
+/* Its id may be known to the journal and not to us. */
+bool work_lookup_wanted(const struct work_core *core, const struct actor *actor,
+                        const struct item *item);
+/* The first stretch waits for the answer. */
+void work_lookup_begin(struct work_core *core, struct actor *actor,
+                       const struct work_outcome *first);
+bool work_lookup_action(const struct work_core *core, uint64_t token,
+                        struct work_action *out);
+
+#endif
