@@ -110,11 +110,13 @@ END_TEST
 
 START_TEST(what_is_not_given_back_in_time_is_replaced)
 {
+    json_t *out = NULL;
+
     make("{\"actor_type\":\"t\",\"min\":1,\"max\":1,\"lease_ms\":1000}");
     ck_assert_str_eq(key_of("a"), "p~1");
     pass(900);
-    ck_assert_int_eq(work_pool_renew(pool, "a", now, &(json_t *){NULL}, &err),
-                     PLEX_OK);
+    ck_assert_int_eq(work_pool_renew(pool, "a", now, &out, &err), PLEX_OK);
+    json_decref(out);
     pass(900);
     ck_assert_int_eq(stat_of("out"), 1);
     pass(200);
