@@ -162,6 +162,11 @@ check "a run that is not there is not found" 1 'does not exist' flow status no
 start n1 none '{}' >/dev/null
 ended "one without a definition fails" n1 1 'NOT_FOUND'
 
+start r1 rounds '{"left":100,"sum":0}' >/dev/null
+kill_workers
+ended "a run that begins anew again and again ends" r1 0 'COMPLETED 5050'
+check "and says how often" 0 '"continued": ?100' flow status r1
+
 # -- back, and beside
 start s1 steps '{"fast":true}' >/dev/null
 ended "a run ends" s1 0 COMPLETED
