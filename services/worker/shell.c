@@ -377,14 +377,19 @@ on_actor_lived(void *arg, enum rt_event_kind kind,
                const struct plex_actor_id *actor, struct plex_ref process,
                const char *reason)
 {
-    work_node_actor_event(((struct work_state *)arg)->node, kind, actor,
-                          process, reason);
+    struct work_state *state = arg;
+
+    if (state->core != NULL) /* NULL: stopped meanwhile */
+        work_node_actor_event(state->node, kind, actor, process, reason);
 }
 
 static void
 on_process_answer(void *arg, const struct rt_signal *signal)
 {
-    work_node_signal(((struct work_state *)arg)->node, signal);
+    struct work_state *state = arg;
+
+    if (state->core != NULL) /* NULL: stopped meanwhile */
+        work_node_signal(state->node, signal);
 }
 
 static enum plex_status

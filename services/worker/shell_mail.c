@@ -413,8 +413,11 @@ work_mail_inbound(void *arg, const struct work_inbound *in)
         .call = in->call,
         .post = in->post,
     };
-    struct mail *mail = mail_make(state, &signal, &in->actor);
+    struct mail *mail;
 
+    if (state->core == NULL)
+        return; /* stopped meanwhile */
+    mail = mail_make(state, &signal, &in->actor);
     if (mail == NULL) {
         refuse(state, &signal);
         return;
