@@ -120,7 +120,7 @@ def database_crash():
 def killer():
     global kills
     if os.environ.get("PLEX_CHAOS_PG"):
-        VICTIMS.extend(["postgres"] * 3)
+        VICTIMS.append("postgres")
         database_crash()  # once for sure
     while not stop.wait(rand.uniform(0.3, 1.5)):
         victim = rand.choice(VICTIMS)
