@@ -1,6 +1,6 @@
 #!/bin/bash
 # Coordination over the tuple space, on three workers that are killed:
-# coordination.sh BUILD
+# coordination.sh BUILD [spread]; spread: the space lies in all shards
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
@@ -57,6 +57,9 @@ suite_start "$work/data" --processes --workers 3 --modules "$work/modules" ||
     exit 1
 export PLEXSPACES_SERVER=$suite_url
 suite_deploy tests/e2e/modules/coordination.yaml
+[ "${2:-}" != spread ] || curl -sS -o /dev/null --json \
+    '{"space":"coord", "options":{"partition_field":1}}' \
+    "$suite_url/api/v1/tuplespace/spaces"
 for try in $(seq 1 200); do settled && break; sleep 0.05; done
 settled || not_ok "every worker has shards"
 for test in semaphores barriers elections duties queues; do
