@@ -79,6 +79,12 @@ bench-tuplespace: setup-test build
 	    tests/bench/tuplespace/run.py $(BUILD) $(BENCH_ARGS)
 .PHONY: bench-tuplespace
 
+# A crash at each operation of the journal's files, each with so many disks.
+journal-crashes: build
+	CK_FORK=no CK_DEFAULT_TIMEOUT=3600 TEST_SEEDS=$(or $(DISKS),20) \
+	    $(BUILD)/test/test_journal_faults
+.PHONY: journal-crashes
+
 bench-sourced: build
 	$(BUILD)/bin/bench_sourced sqlite: 50000
 	$(BUILD)/bin/bench_sourced mem: 200000
