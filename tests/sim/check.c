@@ -452,8 +452,9 @@ loaded_list(const struct journal_loaded *loaded, struct plex_arena *arena)
                    : (struct plex_bytes){0};
     if (loaded->n_records == 0)
         return loaded->state;
-    memcpy(plex_buf_grow(&list, loaded->state.len), loaded->state.data,
-           loaded->state.len);
+    if (loaded->state.len > 0)
+        memcpy(plex_buf_grow(&list, loaded->state.len), loaded->state.data,
+               loaded->state.len);
     for (size_t i = 0; i < loaded->n_records; i++) {
         if (work_record_unpack(loaded->records[i].bytes, arena, &record,
                                &err) != PLEX_OK)
