@@ -57,7 +57,7 @@ check "errors are JSON with --output json" 0 '^111 service unavailable$' \
     python3 -c 'import json, sys
 error = json.load(sys.stdin)[\"error\"]
 print(error[\"exit\"], error[\"status\"])'"
-check "the completion works in bash" 0 '^list status$' bash -c \
+check "the completion works in bash" 0 '^list status capacity drain$' bash -c \
     "source <('$plex' completion bash) && COMP_WORDS=(plexspaces node '') &&
     COMP_CWORD=2 && _plexspaces && echo \${COMPREPLY[@]}"
 
