@@ -26,6 +26,7 @@ struct gate_work {
     struct gate_call call;
     struct gate_attempt *attempt; /* the newest, while it is open */
     unsigned attempts;            /* open ones */
+    bool sent;                    /* once, at least */
     bool answered;
     uint64_t started;
     size_t n_headers;
@@ -382,14 +383,17 @@ work_invoke(struct gate_work *work, const struct gate_action *action)
 {
     struct gate *gate = work->gate;
     struct gate_attempt *attempt = attempt_take(gate);
+    struct work_message message = *work->call.message;
 
     attempt->work = work;
     attempt->number = action->attempt;
     work->attempt = attempt;
     work->attempts++;
+    message.fresh = !message.keyed && !work->sent;
+    work->sent = true;
     attempt->link_id =
         work_client_invoke(gate->host->link, action->url, work->call.context,
-                           work->call.message, attempt_done, attempt);
+                           &message, attempt_done, attempt);
 }
 
 static void
@@ -604,6 +608,7 @@ gate_call_begin(struct gate *gate, struct plex_http_exchange *ex,
     struct gate_work *work = work_take(gate);
     const char *url;
 
+    work->sent = false;
     work->ex = ex;
     work->started = plex_loop_now(gate->host->loop);
     if (!work_parse(work, ex, route, vars)) {

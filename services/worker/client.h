@@ -41,6 +41,7 @@ struct work_message {
     enum work_kind kind;
     struct plex_bytes id; /* deduplicated by it */
     bool keyed;
+    bool fresh; /* sent for the first time: no record can know the id */
     uint64_t request_hash;
     uint64_t ttl_ms;
     uint64_t delay_ms;

@@ -2,7 +2,9 @@
  * An activation remembers the newest answers only, and the journal looks at a
  * message's id when its turn is written. For a run that would be too late: its
  * effects have been carried out by then. So when an older answer may exist, the
- * first stretch waits until the journal has said that there is none.
+ * first stretch waits until the journal has said that there is none. Of a
+ * message that is sent for the first time, under an id that was made for it,
+ * there is none.
  */
 #include "services/worker/core_private.h"
 #include "services/worker/run_log.h"
@@ -15,7 +17,8 @@ bool
 work_lookup_wanted(const struct work_core *core, const struct actor *actor,
                    const struct item *item)
 {
-    return actor->durable && item->message.id.len > 0 && !item->reopened &&
+    return actor->durable && item->message.id.len > 0 &&
+           (!item->message.fresh || item->maybe_done) && !item->reopened &&
            !item->opened && !item->looked && !item->step &&
            (actor->open == NULL || actor->open == item) &&
            core->config.recent_max > 0 && !core->config.unsafe_no_dedup &&

@@ -49,6 +49,7 @@ work_pend_make(struct work_core *core, struct actor *owner,
     pend->due_ms = due_ms;
     pend->message = work_message_copy(message);
     pend->message->id = (struct plex_bytes){0};
+    pend->message->fresh = false; /* it may be sent again and again */
     pend->heap.kind = NODE_PEND;
     pend->id_copy = plex_reallocarray(NULL, 1, id.len + 1);
     if (id.len > 0)

@@ -70,6 +70,7 @@ work_message_pack(const struct work_message *m, struct plex_buf *out,
     pb.kind = (Plexspaces__Worker__V1__MessageKind)m->kind;
     pb.message_id = plex_wire_bytes(m->id);
     pb.keyed = m->keyed;
+    pb.fresh = m->fresh;
     pb.request_hash = m->request_hash;
     pb.ttl_ms = m->ttl_ms;
     pb.delay_ms = m->delay_ms;
@@ -132,6 +133,7 @@ message_in(struct plex_bytes in, struct plex_arena *arena,
         .kind = (enum work_kind)pb->kind,
         .id = plex_wire_bytes_in(pb->message_id),
         .keyed = pb->keyed,
+        .fresh = pb->fresh,
         .request_hash = pb->request_hash,
         .ttl_ms = pb->ttl_ms,
         .delay_ms = pb->delay_ms,

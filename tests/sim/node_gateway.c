@@ -24,6 +24,7 @@ struct request {
     uint8_t id[16];
     uint64_t rpc; /* of the newest attempt; 0 none */
     uint32_t attempt;
+    bool own_id; /* made here */
 };
 struct gateway {
     struct gate_core *core;
@@ -71,6 +72,7 @@ invoke(struct sim *sim, struct sim_node *node, const struct gate_action *action)
     const uint64_t mono = sim_mono(sim, node);
     struct sim_msg *msg = sim_msg_make();
 
+    request->message.fresh = request->own_id && request->attempt == 0;
     sim_put_message(msg, &request->message);
     sim_put_context(msg, &request->context);
     sim_trace(sim, sim_key_of(&request->message.to), node,
@@ -179,6 +181,7 @@ serve(struct sim *sim, struct sim_node *node, struct sim_call *call)
         request->message.id =
             (struct plex_bytes){request->id, sizeof request->id};
         request->message.ttl_ms = 600000;
+        request->own_id = true;
     }
     request->call.context = &request->context;
     request->call.message = &request->message;

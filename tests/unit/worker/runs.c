@@ -518,6 +518,7 @@ runs_post(struct runs *runs, const char *key, const char *script,
 {
     const struct work_message m = {.kind = WORK_CALL,
                                    .id = {(const uint8_t *)id, strlen(id)},
+                                   .fresh = runs->fresh,
                                    .request_hash = 5,
                                    .timer = ""};
 

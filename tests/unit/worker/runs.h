@@ -69,6 +69,7 @@ struct runs_id { /* recorded for ever */
 struct runs {
     struct work_core *core;
     uint32_t recent_max; /* 0: the default; from the next worker on */
+    bool fresh;          /* what is posted is sent for the first time */
     struct runs_id ids[RUNS_IDS_MAX];
     size_t n_ids, lookups;
     struct work_time t;

@@ -60,6 +60,12 @@ START_TEST(a_run_that_was_answered_long_ago_is_not_carried_out_again)
     runs_go(runs);
     ck_assert_str_eq(runs->reply[other], "3");
     ck_assert_uint_eq(runs->lookups, 2);
+    runs->fresh = true; /* nobody has to ask for a new id */
+    other = runs_post(runs, "a", "e i", "m4");
+    runs_go(runs);
+    ck_assert_str_eq(runs->reply[other], "4");
+    ck_assert_uint_eq(runs->lookups, 2);
+    runs->fresh = false;
     again = runs_post(runs, "a", "s50 i", "m2");
     runs_go(runs); /* it never slept the first time */
     ck_assert_str_eq(runs->reply[again], "2");
