@@ -383,17 +383,16 @@ work_invoke(struct gate_work *work, const struct gate_action *action)
 {
     struct gate *gate = work->gate;
     struct gate_attempt *attempt = attempt_take(gate);
-    struct work_message message = *work->call.message;
 
     attempt->work = work;
     attempt->number = action->attempt;
     work->attempt = attempt;
     work->attempts++;
-    message.fresh = !message.keyed && !work->sent;
+    work->request.message.fresh = !work->request.message.keyed && !work->sent;
     work->sent = true;
     attempt->link_id =
         work_client_invoke(gate->host->link, action->url, work->call.context,
-                           &message, attempt_done, attempt);
+                           work->call.message, attempt_done, attempt);
 }
 
 static void
