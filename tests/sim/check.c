@@ -22,6 +22,8 @@ struct op {
     uint32_t place; /* 1-based in its actor's history; 0: not there */
     uint32_t sink;  /* place in the sink's history */
     uint32_t bank;  /* place in the bank's */
+    uint32_t tally[SIM_TALLIES];
+    bool owed; /* the tallies are to have it */
 };
 struct history {
     uint32_t *numbers;
@@ -33,6 +35,7 @@ struct sim_check {
     uint32_t n_ops, cap_ops;
     struct history histories[SIM_ACTORS];
     uint64_t epochs[SHARDS];
+    uint32_t owed; /* messages that tallies do not have yet */
     struct sim_check_counts counts;
 };
 
@@ -47,6 +50,8 @@ sim_behaviour_of(int key)
         return key < SIM_FIRST_SINK ? SIM_RELAY : SIM_SINK;
     if (key < SIM_FIRST_BANK)
         return SIM_FLOW;
+    if (key >= SIM_FIRST_TALLY)
+        return SIM_TALLY;
     return key < SIM_FIRST_LEDGER ? SIM_BANK : SIM_LEDGER;
 }
 
@@ -54,7 +59,7 @@ static const char *const type_names[] = {
     [SIM_COUNTER] = "counter", [SIM_VOLATILE] = "counter-volatile",
     [SIM_RELAY] = "relay",     [SIM_SINK] = "sink",
     [SIM_FLOW] = "flow",       [SIM_BANK] = "bank",
-    [SIM_LEDGER] = "ledger",
+    [SIM_LEDGER] = "ledger",   [SIM_TALLY] = "tally",
 };
 
 const char *
@@ -65,8 +70,8 @@ sim_type_name(enum sim_behaviour behaviour)
 
 /* A relay and its sink have the same name, so that it need not be told. */
 static const char *const key_names[SIM_ACTORS] = {
-    "hot", "warm", "c2", "c3", "v0", "v1", "r0", "r1",
-    "r0",  "r1",   "f0", "f1", "f2", "b0", "l0",
+    "hot", "warm", "c2", "c3", "v0", "v1", "r0", "r1", "r0",
+    "r1",  "f0",   "f1", "f2", "b0", "l0", "t0", "t1",
 };
 
 struct plex_actor_id
@@ -236,6 +241,16 @@ sim_check_booked(const struct sim *sim, uint32_t number)
 }
 
 void
+sim_check_owe(struct sim *sim, uint32_t number)
+{
+    struct op *op = &sim->check->ops[number];
+
+    op->owed = true;
+    for (int i = 0; i < SIM_TALLIES; i++)
+        sim->check->owed += op->tally[i] == 0;
+}
+
+void
 sim_check_ran(struct sim *sim, int key, uint32_t number)
 {
     struct op *op = &sim->check->ops[number];
@@ -266,6 +281,22 @@ history_add(struct history *history, uint32_t number)
     history->numbers[history->n++] = number;
 }
 
+/* Where an operation stands in the history of that actor. */
+static uint32_t *
+place_of(struct op *op, int key)
+{
+    switch (sim_behaviour_of(key)) {
+    case SIM_SINK:
+        return &op->sink;
+    case SIM_BANK:
+        return &op->bank;
+    case SIM_TALLY:
+        return &op->tally[key - SIM_FIRST_TALLY];
+    default:
+        return &op->place;
+    }
+}
+
 /* The newest operation of the history has just been committed. */
 static void
 committed_op(struct sim *sim, int key, uint32_t number)
@@ -283,9 +314,7 @@ committed_op(struct sim *sim, int key, uint32_t number)
         return;
     }
     op = &check->ops[number];
-    place = sim_behaviour_of(key) == SIM_SINK   ? &op->sink
-            : sim_behaviour_of(key) == SIM_BANK ? &op->bank
-                                                : &op->place;
+    place = place_of(op, key);
     if (*place != 0)
         sim_fail(sim, key,
                  "G1: operation %" PRIu32
@@ -297,6 +326,10 @@ committed_op(struct sim *sim, int key, uint32_t number)
                  " was refused as not carried out and then committed",
                  number);
     *place = history->n;
+    if (sim_behaviour_of(key) != SIM_TALLY)
+        return;
+    check->owed -= op->owed;
+    sim_flow_told(sim, key, number);
 }
 
 /* What reached the sink is a prefix of what its relay committed. */
@@ -543,7 +576,7 @@ sim_check_quiet(const struct sim *sim)
     for (int key = SIM_FIRST_SINK; key < SIM_FIRST_FLOW; key++)
         if (histories[key].n != histories[key - SIM_SINKS].n)
             return false;
-    return true;
+    return sim->check->owed == 0;
 }
 
 void
@@ -562,6 +595,9 @@ sim_check_end(struct sim *sim)
                      "G2: the sink got %" PRIu32 " of %" PRIu32 " messages",
                      check->histories[key].n,
                      check->histories[key - SIM_SINKS].n);
+    if (check->owed != 0)
+        sim_fail(sim, SIM_FIRST_TALLY,
+                 "G2: %" PRIu32 " messages of runs never arrived", check->owed);
 }
 
 struct sim_check_counts

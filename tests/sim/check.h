@@ -30,17 +30,20 @@ enum {
     SIM_FLOWS = 3,     /* 10..12, flow: runs that wait (flow.h) */
     SIM_BANKS = 1,     /* 13, bank: what flows call */
     SIM_LEDGERS = 1,   /* 14, ledger: event-sourced */
+    SIM_TALLIES = 2,   /* 15..16, tally: flows tell them how far they are */
     SIM_FIRST_SINK = SIM_COUNTERS + SIM_VOLATILES + SIM_RELAYS,
     SIM_FIRST_FLOW = SIM_FIRST_SINK + SIM_SINKS,
     SIM_FIRST_BANK = SIM_FIRST_FLOW + SIM_FLOWS,
     SIM_FIRST_LEDGER = SIM_FIRST_BANK + SIM_BANKS,
-    SIM_ACTORS = SIM_FIRST_LEDGER + SIM_LEDGERS,
+    SIM_FIRST_TALLY = SIM_FIRST_LEDGER + SIM_LEDGERS,
+    SIM_ACTORS = SIM_FIRST_TALLY + SIM_TALLIES,
 };
 enum sim_behaviour {
     SIM_COUNTER,
     SIM_VOLATILE,
     SIM_RELAY,
     SIM_SINK,
+    SIM_TALLY,
     SIM_FLOW,
     SIM_BANK,
     SIM_LEDGER,
@@ -83,6 +86,8 @@ bool sim_check_answered(const struct sim *sim, uint32_t number);
 uint32_t sim_check_count(const struct sim *sim, int key);
 /* Has the bank booked it, durably? */
 bool sim_check_booked(const struct sim *sim, uint32_t number);
+/* Its run has ended well: both tallies are to hear of it, once. */
+void sim_check_owe(struct sim *sim, uint32_t number);
 /* A worker runs a handler of a volatile actor. */
 void sim_check_ran(struct sim *sim, int key, uint32_t number);
 /* The journal's disk has this now. */

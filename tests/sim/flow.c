@@ -114,8 +114,10 @@ steps(struct plex_ctx *ctx, struct plex_saga *saga, uint32_t *result)
     const struct live *live = ctx->of;
     const struct sim_payload payload = {SIM_INCREMENT, live->number};
     struct plex_value value;
-    int status = carry_out(ctx, SIM_RESERVE, &value);
+    int status;
 
+    plex_cast(ctx, "tally", "t0", &payload, sizeof payload);
+    status = carry_out(ctx, SIM_RESERVE, &value);
     if (status != 0)
         return status;
     memcpy(result, value.data, sizeof *result);
@@ -130,6 +132,7 @@ steps(struct plex_ctx *ctx, struct plex_saga *saga, uint32_t *result)
     if (status != 0)
         return status;
     (void)plex_saga_add(saga, "refund", effect, (void *)(uintptr_t)SIM_REFUND);
+    plex_cast(ctx, "tally", "t1", &payload, sizeof payload);
     if (live->number % 3 == 0)
         status = promise_await(ctx);
     if (status == 0 && plex_code_version(ctx, "more", live->version) > 0)
@@ -416,6 +419,29 @@ log_forget(struct live *live)
     live->run.run.settled = true;
 }
 
+/* That its messages have left is forgotten. */
+static void
+told_forget(struct live *live)
+{
+    struct plex_buf packed = {.max = 8 << 20};
+    struct work_run log;
+    struct plex_err err;
+    uint8_t *state;
+
+    plex_arena_reset(&live->arena);
+    if (work_run_unpack(live->run.run.state, &live->arena, &log, &err) !=
+        PLEX_OK)
+        abort();
+    log.told = 0;
+    if (work_run_pack(&log, &packed, &err) != PLEX_OK)
+        abort();
+    state = plex_arena_alloc(&live->arena, packed.len);
+    assert(state != NULL);
+    memcpy(state, packed.data, packed.len);
+    live->run.run.state = (struct plex_bytes){state, packed.len};
+    plex_buf_free(&packed);
+}
+
 static void
 result_check(struct sim_flows *flows, int key, const struct work_action *run)
 {
@@ -448,6 +474,8 @@ sim_flows_run(struct sim_flows *flows, const struct work_action *run,
               run->run.actor->key, (int)run->run.how, run->run.epoch);
     if (live->replayed && flows->sim->config.unsafe_effects_again)
         log_forget(live);
+    if (live->replayed && flows->sim->config.unsafe_casts_again)
+        told_forget(live);
     live->turn = (struct work_turn){
         .behaviour = &behaviours[behaviour],
         .run = &live->run,

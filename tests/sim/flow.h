@@ -7,16 +7,18 @@
 /*
  * Actors whose turns are run by the SDK's own code (services/worker/handler*.c)
  * on stacks of their own: `flow` waits in the middle of its work, `bank` is
- * called by it, `ledger` is event-sourced.
+ * called by it, `tally` is told twice by it, `ledger` is event-sourced.
  *
- * A flow's operation: effect "reserve", a sleep, a call to the bank, effect
- * "charge", for some a promise that a client keeps, a version of the code,
- * for newer code effect "more"; then its number is in the state. Some fail or
- * are cancelled: what was reserved is released and what was charged refunded.
+ * A flow's operation: a cast to one tally, effect "reserve", a sleep, a call to
+ * the bank, effect "charge", a cast to the other, for some a promise that a
+ * client keeps, a version of the code, for newer code effect "more"; then its
+ * number is in the state. Some fail or are cancelled: what was reserved is
+ * released and what was charged refunded.
  *
  * G1  a run is answered once, with what the journal has of it; the bank books
  *     it once.
- * G4  what a run answers, and that it failed, is committed before.
+ * G2  the tallies hear of a run once, and of each that has ended well.
+ * G4  what a run answers, tells, and that it failed, is committed before.
  * G5  an effect whose result is in the journal is not carried out again, nor
  *     one of a run that has ended; its result stays what it was. What was done
  *     is undone when a run fails.
@@ -67,6 +69,8 @@ void sim_flow_timer(struct sim *sim, const struct sim_node *node, int key,
 /* Before the histories hear of it. */
 void sim_flow_committed(struct sim *sim, int key,
                         const struct journal_entry *entry);
+/* A tally has committed what the run told it. */
+void sim_flow_told(struct sim *sim, int key, uint32_t number);
 /* The client heard that it failed. */
 void sim_flow_failed(struct sim *sim, int key, uint32_t number);
 /* What to send to a flow: WORK_RESOLVE's words for the newest promise; ""

@@ -19,7 +19,7 @@ struct flow_op {
     bool recorded[SIM_EFFECTS];
     bool good[SIM_EFFECTS]; /* recorded as done */
     uint32_t result[SIM_EFFECTS];
-    bool ended, failed;
+    bool begun, ended, failed; /* in the journal */
 };
 struct flow_timer {
     char name[40];
@@ -239,6 +239,7 @@ run_seen(struct sim *sim, int key, const struct journal_entry *entry)
     }
     memcpy(&payload, message.payload.data, sizeof payload);
     key_of(sim, key)->open = payload.number;
+    op_of(sim, payload.number)->begun = true;
     for (size_t i = 0; i < run.n_steps; i++)
         step_seen(sim, key, payload.number, &run.steps[i]);
 }
@@ -305,6 +306,7 @@ end_seen(struct sim *sim, int key, const struct journal_entry *entry)
         sim_fail(sim, key,
                  "G4: run %" PRIu32 " ended before its call was committed",
                  number);
+    sim_check_owe(sim, number);
 }
 
 void
@@ -319,6 +321,19 @@ sim_flow_committed(struct sim *sim, int key, const struct journal_entry *entry)
     delta_seen(sim, key, entry);
     if (entry->has_state && (entry->schema_version & WORK_SCHEMA_OPEN) == 0)
         end_seen(sim, key, entry);
+}
+
+void
+sim_flow_told(struct sim *sim, int key, uint32_t number)
+{
+    const struct flow_op *op = op_of(sim, number);
+    const bool charged = key == SIM_FIRST_TALLY || op->good[SIM_CHARGE];
+
+    if (!op->begun || !charged)
+        sim_fail(sim, key,
+                 "G4: run %" PRIu32
+                 " has told a tally what the journal does not have",
+                 number);
 }
 
 void

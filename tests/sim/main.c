@@ -23,7 +23,7 @@ usage(FILE *out)
     (void)fputs(
         "usage: plex-sim [--seeds A..B] [--steps N] [--seconds S] [--trace]\n"
         "                [--unsafe no-fencing|no-dedup|reply-before-commit|\n"
-        "                 effects-again|timer-early|no-undo]\n"
+        "                 effects-again|casts-again|timer-early|no-undo]\n"
         "       plex-sim --bite\n"
         "\n"
         "  --seeds A..B  seeds to run, or one seed (1..50)\n"
@@ -72,6 +72,7 @@ static const struct protection protections[] = {
     {"reply-before-commit",
      offsetof(struct sim_config, unsafe_reply_before_commit)},
     {"effects-again", offsetof(struct sim_config, unsafe_effects_again)},
+    {"casts-again", offsetof(struct sim_config, unsafe_casts_again)},
     {"timer-early", offsetof(struct sim_config, unsafe_timer_early)},
     {"no-undo", offsetof(struct sim_config, unsafe_no_undo)},
 };
