@@ -363,6 +363,10 @@ class Run:
             if answer is None:
                 self.wrong.append("space %d cannot be read at the end" % space)
                 return
+            if answer.get("cursor", "0") != "0":
+                self.wrong.append("space %d is answered in part: %s" %
+                                  (space, answer))
+                return
             last = {"kind": "all", "key": None, "begin": begin,
                     "end": time.monotonic_ns(),
                     "answer": [t["fields"][2] for t in answer["tuples"]]}

@@ -77,10 +77,8 @@ turn_result(struct tspace_scatter *scatter, enum plex_status status, uint64_t n,
         scatter->answered++;
         scatter->got += n;
     } else if (status != PLEX_NOT_FOUND || !plan->may_miss) {
-        if (plan->want > 0 && scatter->got > 0) /* what was read */
-            end(scatter, PLEX_OK, at, true);
-        else
-            end(scatter, status, at, false);
+        /* Only a read has something by now, and can be done again. */
+        end(scatter, status, at, false);
         return;
     }
     /* What was taken is taken and must reach the caller, whatever would become
