@@ -202,6 +202,42 @@ journal_client_lookup(struct journal_client *client,
     journal_call_send(client, context, JOURNAL_METHOD_LOOKUP, &payload, call);
 }
 
+/* -- answers --------------------------------------------------------------- */
+
+static void
+answers_finish(struct journal_call *call, enum plex_status status,
+               const char *text, struct plex_bytes payload,
+               struct plex_arena *arena)
+{
+    struct journal_result *results = NULL;
+    struct plex_err err;
+
+    if (status == PLEX_OK && journal_unpack_append(payload, call->n, arena,
+                                                   &results, &err) != PLEX_OK) {
+        status = PLEX_INTERNAL;
+        text = err.text;
+    }
+    call->done.append(call->arg, status, text,
+                      status == PLEX_OK ? results : NULL,
+                      status == PLEX_OK ? call->n : 0);
+}
+
+void
+journal_client_answers(struct journal_client *client,
+                       const struct plex_context *context,
+                       const struct journal_asked *asked, size_t n,
+                       journal_append_fn done, void *arg)
+{
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+
+    call->n = n;
+    call->finish = answers_finish;
+    call->done.append = done;
+    call->err.status = journal_pack_answers(asked, n, &payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_ANSWERS, &payload, call);
+}
+
 /* -- pending --------------------------------------------------------------- */
 
 static void

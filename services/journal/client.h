@@ -49,6 +49,12 @@ void journal_client_lookup(struct journal_client *client,
                            const char *tenant, struct plex_bytes message_id,
                            journal_lookup_fn done, void *arg);
 
+/* One result for each that is asked for, at most JOURNAL_ASKED_MAX. */
+void journal_client_answers(struct journal_client *client,
+                            const struct plex_context *context,
+                            const struct journal_asked *asked, size_t n,
+                            journal_append_fn done, void *arg);
+
 /* An actor that was never seen has an empty history. */
 typedef void (*journal_history_fn)(void *arg, enum plex_status status,
                                    const char *text,

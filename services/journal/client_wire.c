@@ -228,6 +228,45 @@ journal_pack_lookup(const char *tenant, struct plex_bytes id,
     return plex_wire_pack(&request.base, out, err);
 }
 
+static enum plex_status
+answers_out(const struct journal_asked *asked, size_t n,
+            struct plex_arena *arena, struct plex_buf *out,
+            struct plex_err *err)
+{
+    PB(AnswersRequest)
+    request = PLEXSPACES__JOURNAL__V1__ANSWERS_REQUEST__INIT;
+    struct item {
+        PB(AnswersRequest__Asked) asked;
+        PB(ActorId) actor;
+    } *items = plex_arena_alloc(arena, n * sizeof *items + 1);
+
+    request.n_asked = n;
+    request.asked = plex_arena_alloc(arena, n * sizeof *request.asked + 1);
+    if (items == NULL || request.asked == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < n; i++) {
+        plexspaces__journal__v1__answers_request__asked__init(&items[i].asked);
+        actor_out(&asked[i].actor, &items[i].actor);
+        items[i].asked.actor = &items[i].actor;
+        items[i].asked.message_id = plex_wire_bytes(asked[i].message_id);
+        request.asked[i] = &items[i].asked;
+    }
+    return plex_wire_pack(&request.base, out, err);
+}
+
+enum plex_status
+journal_pack_answers(const struct journal_asked *asked, size_t n,
+                     struct plex_buf *out, struct plex_err *err)
+{
+    struct plex_arena arena;
+    enum plex_status status;
+
+    plex_arena_init(&arena, 1 << 20);
+    status = answers_out(asked, n, &arena, out, err);
+    plex_arena_fini(&arena);
+    return status;
+}
+
 enum plex_status
 journal_pack_pending(uint32_t first, uint32_t last, struct plex_bytes after,
                      uint32_t limit, struct plex_buf *out, struct plex_err *err)

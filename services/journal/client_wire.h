@@ -27,6 +27,9 @@ PLEX_MUST_USE enum plex_status journal_pack_lookup(const char *tenant,
                                                    struct plex_bytes id,
                                                    struct plex_buf *out,
                                                    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_answers(
+    const struct journal_asked *asked, size_t n, struct plex_buf *out,
+    struct plex_err *err);
 PLEX_MUST_USE enum plex_status journal_pack_pending(
     uint32_t first, uint32_t last, struct plex_bytes after, uint32_t limit,
     struct plex_buf *out, struct plex_err *err);
@@ -35,7 +38,8 @@ PLEX_MUST_USE enum plex_status journal_pack_due(const struct journal_due *want,
                                                 struct plex_buf *out,
                                                 struct plex_err *err);
 
-/* `n` is what was asked for: another number of results is PLEX_INVALID. */
+/* Of APPEND and ANSWERS. `n` is what was asked for: another number of results
+ * is PLEX_INVALID. */
 PLEX_MUST_USE enum plex_status journal_unpack_append(
     struct plex_bytes in, size_t n, struct plex_arena *arena,
     struct journal_result **out, struct plex_err *err);

@@ -172,6 +172,24 @@ check_fence(struct journal_request *r)
 }
 
 static enum plex_status
+check_answers(struct journal_request *r)
+{
+    if (r->n_asked == 0 || r->n_asked > JOURNAL_ASKED_MAX)
+        return plex_err_set(&r->err, PLEX_INVALID,
+                            "%zu answers are asked for, 1 to %d are allowed",
+                            r->n_asked, JOURNAL_ASKED_MAX);
+    for (size_t i = 0; i < r->n_asked; i++)
+        if (r->asked[i].message_id.len == 0 ||
+            r->asked[i].message_id.len > JOURNAL_ID_MAX)
+            return plex_err_set(&r->err, PLEX_INVALID,
+                                "asked[%zu]: message id is %zu bytes long, 1 "
+                                "to %d are allowed",
+                                i, r->asked[i].message_id.len, JOURNAL_ID_MAX);
+    r->bytes = r->n_asked * sizeof *r->asked;
+    return PLEX_OK;
+}
+
+static enum plex_status
 check_read(struct journal_request *r)
 {
     struct plex_err *err = &r->err;
@@ -198,6 +216,8 @@ check_read(struct journal_request *r)
                                 "allowed",
                                 r->message_id.len, JOURNAL_ID_MAX);
         return PLEX_OK;
+    case JOURNAL_ANSWERS:
+        return check_answers(r);
     case JOURNAL_PENDING:
         if (r->page.first > r->page.last || r->page.limit == 0 ||
             r->page.limit > 10000 || r->page.until_ms > INT64_MAX)

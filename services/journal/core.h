@@ -34,7 +34,8 @@ enum journal_request_kind {
     JOURNAL_HISTORY,
     JOURNAL_AT,
     JOURNAL_VERIFY,
-    JOURNAL_SHRED,         /* tenant; changes something, but runs as reads do */
+    JOURNAL_SHRED, /* tenant; changes something, but runs as reads do */
+    JOURNAL_ANSWERS,
     JOURNAL_REQUEST_KINDS, /* one more than their number */
 };
 
@@ -59,6 +60,9 @@ struct journal_request {
     /* JOURNAL_LOOKUP; _SHRED: tenant */
     const char *tenant;
     struct plex_bytes message_id;
+    /* JOURNAL_ANSWERS */
+    const struct journal_asked *asked;
+    size_t n_asked;
     /* JOURNAL_PENDING */
     struct journal_page page;
     /* JOURNAL_HISTORY, _AT, _VERIFY */

@@ -29,6 +29,19 @@ read_lookup(struct journal_store *store, const struct journal_request *request,
 }
 
 static enum plex_status
+read_answers(struct journal_store *store, const struct journal_request *request,
+             uint64_t wall_ms, struct plex_arena *arena, struct plex_buf *out,
+             struct plex_err *err)
+{
+    struct journal_result results[JOURNAL_ASKED_MAX];
+
+    if (journal_store_answers(store, request->asked, request->n_asked, wall_ms,
+                              arena, results, err) != PLEX_OK)
+        return err->status;
+    return journal_wire_results(results, request->n_asked, arena, out, err);
+}
+
+static enum plex_status
 read_pending(struct journal_store *store, const struct journal_page *page,
              struct plex_arena *arena, struct plex_buf *out,
              struct plex_err *err)
@@ -97,6 +110,8 @@ journal_read(struct journal_store *store, const struct journal_request *request,
                          newest_epoch, err);
     case JOURNAL_LOOKUP:
         return read_lookup(store, request, wall_ms, arena, out, err);
+    case JOURNAL_ANSWERS:
+        return read_answers(store, request, wall_ms, arena, out, err);
     case JOURNAL_PENDING:
         return read_pending(store, &request->page, arena, out, err);
     case JOURNAL_HISTORY:

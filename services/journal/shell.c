@@ -351,6 +351,12 @@ on_lookup(void *state, struct plex_call *call)
 }
 
 static void
+on_answers(void *state, struct plex_call *call)
+{
+    on_request(state, call, JOURNAL_ANSWERS);
+}
+
+static void
 on_history(void *state, struct plex_call *call)
 {
     on_request(state, call, JOURNAL_HISTORY);
@@ -403,6 +409,7 @@ static const struct plex_method methods[] = {
     {JOURNAL_METHOD_LOAD, "journal.load", on_load},
     {JOURNAL_METHOD_FENCE, "journal.fence", on_fence},
     {JOURNAL_METHOD_LOOKUP, "journal.lookup", on_lookup},
+    {JOURNAL_METHOD_ANSWERS, "journal.answers", on_answers},
     {JOURNAL_METHOD_PENDING, "journal.pending", on_pending},
     {JOURNAL_METHOD_HISTORY, "journal.history", on_history},
     {JOURNAL_METHOD_AT, "journal.at", on_at},

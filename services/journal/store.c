@@ -132,6 +132,27 @@ journal_store_lookup(struct journal_store *store, const char *tenant,
 }
 
 enum plex_status
+journal_store_answers(struct journal_store *store,
+                      const struct journal_asked *asked, size_t n,
+                      uint64_t wall_ms, struct plex_arena *arena,
+                      struct journal_result *out, struct plex_err *err)
+{
+    struct journal_answering answering = {
+        .store = store,
+        .asked = asked,
+        .n = n,
+        .wall_ms = wall_ms,
+        .arena = arena,
+        .out = out,
+    };
+
+    assert(n > 0 && n <= JOURNAL_ASKED_MAX);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (struct journal_result){.status = PLEX_NOT_FOUND};
+    return store->ops->answers(&answering, err);
+}
+
+enum plex_status
 journal_store_pending(struct journal_store *store,
                       const struct journal_page *page, struct plex_arena *arena,
                       struct journal_paged *out, struct plex_err *err)

@@ -107,6 +107,12 @@ PLEX_MUST_USE enum plex_status journal_store_lookup(
     struct plex_bytes message_id, uint64_t wall_ms, struct plex_arena *arena,
     struct journal_lookup *out, struct plex_err *err);
 
+/* One result for each that is asked for, replies in `arena`. */
+PLEX_MUST_USE enum plex_status journal_store_answers(
+    struct journal_store *store, const struct journal_asked *asked, size_t n,
+    uint64_t wall_ms, struct plex_arena *arena, struct journal_result *out,
+    struct plex_err *err);
+
 /* Pendings of shards first..last by (shard, due_ms, insertion), at most `limit`
  * and JOURNAL_PAGE_BYTES_MAX; `after` is "" or the last page's next. Due order
  * over all shards would make each page sort everything. */

@@ -95,6 +95,8 @@ struct journal_store_ops {
                                struct plex_arena *arena,
                                struct journal_lookup *out,
                                struct plex_err *err);
+    enum plex_status (*answers)(struct journal_answering *answering,
+                                struct plex_err *err);
     enum plex_status (*pending)(struct journal_store *store,
                                 const struct journal_page *page,
                                 struct plex_arena *arena,

@@ -1,4 +1,4 @@
-#include "services/journal/store_lib.h"
+#include "services/journal/store_backend.h"
 
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -176,4 +176,33 @@ journal_cursor_read(struct plex_bytes token, uint32_t first,
         return plex_err_set(err, PLEX_INVALID,
                             "page token is not one of the journal's");
     return PLEX_OK;
+}
+
+void
+journal_answer_take(struct journal_answering *answering, size_t i,
+                    const struct journal_row *row, const char *name,
+                    size_t name_len)
+{
+    const struct journal_coding coding = {.piece = JOURNAL_PIECE_REPLY,
+                                          .flags = row->flags,
+                                          .name = name,
+                                          .name_len = name_len,
+                                          .seq = row->seq};
+    struct journal_result *out = &answering->out[i];
+    struct plex_err err;
+
+    if (row->expires_ms <= answering->wall_ms)
+        return;
+    if (answering->bytes > 0 &&
+        answering->bytes + row->reply.len > JOURNAL_ANSWERS_BYTES_MAX) {
+        out->status = PLEX_LIMIT;
+        return;
+    }
+    out->status = journal_decode(answering->store, &coding, row->reply,
+                                 answering->arena, &out->reply, &err);
+    if (out->status != PLEX_OK)
+        return;
+    answering->bytes += out->reply.len;
+    out->status = PLEX_EXISTS;
+    out->request_hash = row->request_hash;
 }

@@ -50,6 +50,22 @@ uint64_t journal_row_checksum(const struct journal_row *row, const char *actor,
 /* The same for a pending. */
 uint64_t journal_pending_checksum(const struct journal_pending *pending);
 
+/* Answers that are asked for, on their way; all are NOT_FOUND at first. */
+struct journal_answering {
+    struct journal_store *store;
+    const struct journal_asked *asked;
+    size_t n;
+    uint64_t wall_ms;
+    struct plex_arena *arena;
+    struct journal_result *out;
+    size_t bytes; /* of the replies so far */
+};
+/* The row of the i-th, whose expires_ms, request_hash, seq, flags and reply
+ * are looked at; `name` is its actor's. */
+void journal_answer_take(struct journal_answering *answering, size_t i,
+                         const struct journal_row *row, const char *name,
+                         size_t name_len);
+
 /* Page tokens: shard, due, row id, big endian. */
 enum { JOURNAL_TOKEN_BYTES = 20 };
 struct journal_cursor {

@@ -64,9 +64,9 @@ turn_id(uint8_t *out, const struct mem_actor *actor, struct plex_bytes id)
     return 2 + id.len + actor->name_len;
 }
 
-static struct mem_turn *
-turn_find(struct mem_store *store, const struct mem_actor *actor,
-          struct plex_bytes id)
+struct mem_turn *
+journal_mem_remembered(struct mem_store *store, const struct mem_actor *actor,
+                       struct plex_bytes id)
 {
     uint8_t key[2 + JOURNAL_ID_MAX + PLEX_ACTOR_NAME_MAX];
     struct mem_turn *turn;
@@ -211,7 +211,8 @@ apply_turn(struct mem_store *store, struct mem_actor *actor,
            const struct journal_entry *entry, struct journal_result *result,
            uint64_t wall_ms)
 {
-    struct mem_turn *known = turn_find(store, actor, entry->message_id);
+    struct mem_turn *known =
+        journal_mem_remembered(store, actor, entry->message_id);
 
     if (known != NULL && known->row.expires_ms > wall_ms) {
         result->request_hash = known->row.request_hash;
@@ -416,7 +417,7 @@ mem_lookup(struct journal_store *base, const char *tenant, struct plex_bytes id,
             return journal_actor_split(a->name, a->name_len, arena, &out->actor,
                                        err);
         }
-        turn = turn_find(store, a, id);
+        turn = journal_mem_remembered(store, a, id);
         if (turn != NULL && turn->row.expires_ms > wall_ms &&
             (found == NULL || turn->row.at_ms > found->row.at_ms))
             found = turn;
@@ -687,6 +688,7 @@ const struct journal_store_ops journal_store_mem = {
     .commit = mem_commit,
     .load = mem_load,
     .lookup = mem_lookup,
+    .answers = journal_mem_answers,
     .pending = mem_pending,
     .retain = mem_retain,
     .bytes = mem_bytes,

@@ -71,6 +71,14 @@ struct mem_actor *journal_mem_actor(struct mem_store *store,
                                     const struct plex_actor_id *id);
 struct mem_turn *journal_mem_turn(const struct mem_actor *actor, uint64_t seq);
 
+/* NULL when no turn is remembered under that id. */
+struct mem_turn *journal_mem_remembered(struct mem_store *store,
+                                        const struct mem_actor *actor,
+                                        struct plex_bytes id);
+
+/* -- store_mem_history.c */
+enum plex_status journal_mem_answers(struct journal_answering *answering,
+                                     struct plex_err *err);
 extern const struct journal_history_ops journal_mem_history;
 
 #endif

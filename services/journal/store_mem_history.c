@@ -174,3 +174,26 @@ const struct journal_history_ops journal_mem_history = {
     .state_at = mem_state_at,
     .actors = mem_actors,
 };
+
+/* -- answers --------------------------------------------------------------- */
+
+enum plex_status
+journal_mem_answers(struct journal_answering *answering, struct plex_err *err)
+{
+    struct mem_store *store = (struct mem_store *)answering->store;
+
+    (void)err;
+    for (size_t i = 0; i < answering->n; i++) {
+        const struct journal_asked *asked = &answering->asked[i];
+        const struct mem_actor *actor = journal_mem_actor(store, &asked->actor);
+        const struct mem_turn *turn =
+            actor == NULL
+                ? NULL
+                : journal_mem_remembered(store, actor, asked->message_id);
+
+        if (turn != NULL)
+            journal_answer_take(answering, i, &turn->row, actor->name,
+                                actor->name_len);
+    }
+    return PLEX_OK;
+}

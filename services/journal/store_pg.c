@@ -426,6 +426,7 @@ const struct journal_store_ops journal_store_pg = {
     .commit = journal_pg_commit,
     .load = journal_pg_load,
     .lookup = journal_pg_lookup,
+    .answers = journal_pg_answers,
     .pending = journal_pg_pending,
     .retain = journal_pg_retain,
     .bytes = pg_store_bytes,

@@ -187,6 +187,8 @@ enum plex_status journal_pg_lookup(struct journal_store *base,
                                    uint64_t wall_ms, struct plex_arena *arena,
                                    struct journal_lookup *out,
                                    struct plex_err *err);
+enum plex_status journal_pg_answers(struct journal_answering *answering,
+                                    struct plex_err *err);
 enum plex_status journal_pg_pending(struct journal_store *base,
                                     const struct journal_page *page,
                                     struct plex_arena *arena,

@@ -361,6 +361,48 @@ journal_pg_lookup(struct journal_store *base, const char *tenant,
     return lookup_turn(store, tenant, id, wall_ms, arena, out, err);
 }
 
+/* -- answers --------------------------------------------------------------- */
+
+enum plex_status
+journal_pg_answers(struct journal_answering *answering, struct plex_err *err)
+{
+    struct pg_store *store = (struct pg_store *)answering->store;
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+    PGresult *result;
+
+    if (journal_pg_connect(store, err) != PLEX_OK)
+        return err->status;
+    journal_pg_array_text(store);
+    journal_pg_array_bytes(store);
+    for (size_t i = 0; i < answering->n; i++) {
+        const struct journal_asked *asked = &answering->asked[i];
+        const size_t len = journal_actor_name(&asked->actor, name);
+
+        journal_pg_add_bytes(store, 1,
+                             (struct plex_bytes){(const uint8_t *)name, len});
+        journal_pg_add_bytes(store, 0, asked->message_id);
+    }
+    if (journal_pg_query(store, PG_MESSAGES_GET, &result, err) != PLEX_OK)
+        return err->status;
+    for (int i = 0; i < PQntuples(result); i++) {
+        const size_t at = (size_t)journal_pg_u64(result, i, 0) - 1;
+        const struct journal_row row = {
+            .request_hash = journal_pg_u64(result, i, 1),
+            .expires_ms = journal_pg_u64(result, i, 2),
+            .reply = journal_pg_bytes(result, i, 3),
+            .flags = journal_pg_u64(result, i, 4),
+            .seq = journal_pg_u64(result, i, 5),
+        };
+
+        if (at < answering->n)
+            journal_answer_take(
+                answering, at, &row, name,
+                journal_actor_name(&answering->asked[at].actor, name));
+    }
+    PQclear(result);
+    return PLEX_OK;
+}
+
 /* -- pendings -------------------------------------------------------------- */
 
 static enum plex_status

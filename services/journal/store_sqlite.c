@@ -347,6 +347,7 @@ const struct journal_store_ops journal_store_sqlite = {
     .commit = journal_sql_commit,
     .load = journal_sql_load,
     .lookup = journal_sql_lookup,
+    .answers = journal_sql_answers,
     .pending = journal_sql_pending,
     .retain = journal_sql_retain,
     .bytes = sql_store_bytes,

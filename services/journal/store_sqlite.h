@@ -164,6 +164,9 @@ PLEX_MUST_USE enum plex_status journal_sql_message_add(
     enum sql_statement how, struct plex_bytes id, bool *known,
     struct plex_err *err);
 
+enum plex_status journal_sql_answers(struct journal_answering *answering,
+                                     struct plex_err *err);
+
 /* -- store_sqlite_read.c */
 enum plex_status journal_sql_load(struct journal_store *base,
                                   const struct journal_load *load,

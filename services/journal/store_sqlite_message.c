@@ -98,3 +98,49 @@ journal_sql_message_add(struct sql_store *store, const struct sql_head *head,
     sqlite3_reset(stmt);
     return rc == SQLITE_DONE || *known ? PLEX_OK : err->status;
 }
+
+/* -- answers --------------------------------------------------------------- */
+
+static enum plex_status
+answer_get(struct journal_answering *answering, size_t i, struct plex_err *err)
+{
+    struct sql_store *store = (struct sql_store *)answering->store;
+    const struct journal_asked *asked = &answering->asked[i];
+    struct sql_head *head;
+    struct sql_turn turn;
+    uint64_t at;
+
+    if (journal_sql_head_find(store, &asked->actor, &head, err) != PLEX_OK)
+        return err->status;
+    if (head == NULL)
+        return PLEX_OK;
+    if (message_turn(store, head, asked->message_id, &at, err) != PLEX_OK)
+        return err->status;
+    if (at == 0)
+        return PLEX_OK;
+    switch (journal_sql_turn_get(store, at, head->name, head->name_len, &turn,
+                                 err)) {
+    case PLEX_OK:
+        journal_answer_take(answering, i, &turn.row, head->name,
+                            head->name_len);
+        (void)journal_sql_get(store, SQL_TURN_GET); /* ends the read */
+        return PLEX_OK;
+    case PLEX_NOT_FOUND:
+        return PLEX_OK;
+    case PLEX_CORRUPT:
+        answering->out[i].status = PLEX_CORRUPT;
+        return PLEX_OK;
+    default:
+        return err->status;
+    }
+}
+
+/* The store is in this process: one by one is as good as all at once. */
+enum plex_status
+journal_sql_answers(struct journal_answering *answering, struct plex_err *err)
+{
+    for (size_t i = 0; i < answering->n; i++)
+        if (answer_get(answering, i, err) != PLEX_OK)
+            return err->status;
+    return PLEX_OK;
+}

@@ -117,6 +117,15 @@ struct journal_lookup {
     struct plex_bytes reply;
 };
 
+/* What is recorded for that message of that actor? The result's status: EXISTS
+ * (request_hash and reply are the recorded ones), NOT_FOUND, CORRUPT, or LIMIT:
+ * the results were more than one answer holds (the first never is). */
+struct journal_asked {
+    struct plex_actor_id actor;
+    struct plex_bytes message_id;
+};
+enum { JOURNAL_ASKED_MAX = 256, JOURNAL_ANSWERS_BYTES_MAX = 4 << 20 };
+
 struct journal_pending_item {
     struct plex_actor_id owner;
     struct journal_pending pending;

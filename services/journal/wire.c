@@ -29,6 +29,7 @@ SAME_METHOD(SHRED);
 SAME_METHOD(BACKUP_CREATE);
 SAME_METHOD(BACKUP_LIST);
 SAME_METHOD(BACKUP_RESTORE);
+SAME_METHOD(ANSWERS);
 
 /* -- requests -------------------------------------------------------------- */
 
@@ -200,6 +201,29 @@ lookup_in(const PB(LookupRequest) * in, struct journal_request *out,
 }
 
 static enum plex_status
+answers_in(const PB(AnswersRequest) * in, struct plex_arena *arena,
+           struct journal_request *out, struct plex_err *err)
+{
+    struct journal_asked *asked;
+
+    if (in->n_asked > JOURNAL_ASKED_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "asked has %zu items, 1 to %d are allowed",
+                            in->n_asked, JOURNAL_ASKED_MAX);
+    asked = plex_arena_alloc(arena, in->n_asked * sizeof *asked + 1);
+    if (asked == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < in->n_asked; i++) {
+        asked[i].message_id = plex_wire_bytes_in(in->asked[i]->message_id);
+        if (actor_in(in->asked[i]->actor, &asked[i].actor, err) != PLEX_OK)
+            return plex_err_wrap(err, "asked[%zu]", i);
+    }
+    out->asked = asked;
+    out->n_asked = in->n_asked;
+    return PLEX_OK;
+}
+
+static enum plex_status
 history_in(const PB(HistoryRequest) * in, struct journal_history *out,
            struct plex_err *err)
 {
@@ -234,6 +258,8 @@ request_type(enum journal_request_kind kind)
         return TYPE(load_request);
     case JOURNAL_LOOKUP:
         return TYPE(lookup_request);
+    case JOURNAL_ANSWERS:
+        return TYPE(answers_request);
     case JOURNAL_HISTORY:
         return TYPE(history_request);
     case JOURNAL_AT:
@@ -267,6 +293,8 @@ journal_wire_request(enum journal_request_kind kind, struct plex_bytes in,
         return fence_in(pb, arena, out, err);
     case JOURNAL_LOOKUP:
         return lookup_in(pb, out, err);
+    case JOURNAL_ANSWERS:
+        return answers_in(pb, arena, out, err);
     case JOURNAL_LOAD: {
         const PB(LoadRequest) *load = pb;
 

@@ -143,6 +143,8 @@ START_TEST(reads_and_fences_survive_the_wire)
 {
     const struct journal_load load = {good, 7, 8, 9};
     const struct journal_fence ranges[2] = {{0, 1, 2}, {3, 4, 5}};
+    const struct journal_asked asked[2] = {{good, text("a")},
+                                           {good, text("b")}};
 
     ck_assert_int_eq(journal_pack_load(&load, &buf, &err), PLEX_OK);
     ck_assert_int_eq(decode(JOURNAL_LOAD), PLEX_OK);
@@ -161,6 +163,12 @@ START_TEST(reads_and_fences_survive_the_wire)
     ck_assert_int_eq(decode(JOURNAL_LOOKUP), PLEX_OK);
     ck_assert_str_eq(request.tenant, "acme");
     ck_assert(same(request.message_id, text("id")));
+    buf.len = 0;
+    ck_assert_int_eq(journal_pack_answers(asked, 2, &buf, &err), PLEX_OK);
+    ck_assert_int_eq(decode(JOURNAL_ANSWERS), PLEX_OK);
+    ck_assert_uint_eq(request.n_asked, 2);
+    ck_assert(plex_actor_equal(&request.asked[1].actor, &good));
+    ck_assert(same(request.asked[1].message_id, text("b")));
     buf.len = 0;
     ck_assert_int_eq(journal_pack_pending(1, 2, text("t"), 3, &buf, &err),
                      PLEX_OK);
