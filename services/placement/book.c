@@ -31,6 +31,7 @@ struct reservation {
     struct place_amounts amounts;
     struct worker *worker;
     uint64_t until_ns;
+    bool aside; /* while another one is chosen that would follow it */
 };
 struct place_book {
     struct place_book_config config;
@@ -272,7 +273,7 @@ residents_fill(struct place_book *book)
         book->residents, book->n_reservations + 1, sizeof *book->residents);
     for (struct reservation *held = book->reservations; held != NULL;
          held = held->hh.next)
-        held->worker->n_residents++;
+        held->worker->n_residents += !held->aside;
     free_from = book->residents;
     for (struct worker *worker = book->workers; worker != NULL;
          worker = worker->next) {
@@ -282,8 +283,10 @@ residents_fill(struct place_book *book)
     }
     for (struct reservation *held = book->reservations; held != NULL;
          held = held->hh.next)
-        held->worker->residents[held->worker->n_residents++] =
-            (struct place_resident){held->actor, held->marks, held->n_marks};
+        if (!held->aside)
+            held->worker->residents[held->worker->n_residents++] =
+                (struct place_resident){held->actor, held->marks,
+                                        held->n_marks};
 }
 
 const struct place_candidate *
@@ -390,6 +393,38 @@ renew(struct place_book *book, struct reservation *held,
     return PLEX_OK;
 }
 
+/* What the actor had until now; how many there are. */
+static uint32_t
+set_aside(struct place_book *book, const struct place_ask *ask)
+{
+    uint32_t n = 0;
+
+    for (struct reservation *held = ask->alone ? book->reservations : NULL;
+         held != NULL; held = held->hh.next)
+        if (strcmp(held->actor, ask->actor) == 0) {
+            held->aside = true;
+            subtract(held->worker, &held->amounts);
+            n++;
+        }
+    return n;
+}
+
+static void
+take_back(struct place_book *book, bool ended)
+{
+    struct reservation *held, *next;
+
+    HASH_ITER(hh, book->reservations, held, next)
+    {
+        if (!held->aside)
+            continue;
+        held->aside = false;
+        add(held->worker, &held->amounts);
+        if (ended)
+            drop(book, held);
+    }
+}
+
 enum plex_status
 place_book_reserve(struct place_book *book, const struct place_ask *ask,
                    struct place_held *out, struct plex_err *err)
@@ -403,15 +438,22 @@ place_book_reserve(struct place_book *book, const struct place_ask *ask,
     };
     struct reservation *held;
     struct worker *worker;
+    enum plex_status status;
+    uint32_t aside;
 
     if (holding_check(&of, err) != PLEX_OK)
         return err->status;
     held = find(book, ask->request_id);
     if (held != NULL)
         return renew(book, held, ask, out, err);
-    if (room_check(book, err) != PLEX_OK ||
-        choose(book, ask, &worker, err) != PLEX_OK)
-        return err->status;
+    aside = set_aside(book, ask);
+    status = aside > 0 ? PLEX_OK : room_check(book, err);
+    if (status == PLEX_OK)
+        status = choose(book, ask, &worker, err);
+    if (aside > 0)
+        take_back(book, status == PLEX_OK);
+    if (status != PLEX_OK)
+        return status;
     held = reservation_add(book, &of, worker);
     until_set(book, held, ask->until_ns);
     held_set(held, false, out);

@@ -39,6 +39,9 @@ struct place_ask {
     size_t n_marks;
     struct place_requirement need;
     uint64_t until_ns; /* when the reservation runs out */
+    /* There is one of this actor at a time: what other requests have reserved
+     * for it counts as free and nobody's, and ends when this is reserved. */
+    bool alone;
 };
 /* Borrowed until the next call that changes the book. */
 struct place_held {

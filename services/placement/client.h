@@ -98,6 +98,8 @@ struct place_reserve {
     uint64_t ttl_ms;
     const char *const *unreachable;
     size_t n_unreachable;
+    /* There is one of this actor at a time: it gives up what it had. */
+    bool alone;
 };
 struct place_reserved {
     const char *node_id;

@@ -108,6 +108,7 @@ place_client_reserve(struct plex_link *link, const char *url,
     message.node_id = plex_wire_text(reserve->node_id);
     message.ttl_ms = reserve->ttl_ms;
     message.n_unreachable = reserve->n_unreachable;
+    message.alone = reserve->alone;
     message.unreachable = (char **)(uintptr_t)reserve->unreachable;
     send(link, &request, &message.base, timeout_ms);
 }

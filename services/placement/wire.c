@@ -71,6 +71,7 @@ reserve_in(const PB(ReserveRequest) * in, struct plex_arena *arena,
         .marks = need.marks,
         .n_marks = need.n_marks,
         .need = need.need,
+        .alone = in->alone && in->actor[0] != '\0',
     };
     out->ask.need.local = in->node_id;
     out->ask.need.unreachable = (const char *const *)in->unreachable;

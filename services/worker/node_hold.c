@@ -437,7 +437,7 @@ on_tried(void *arg, enum plex_status status, const char *text,
         url = node->config.placement_url(node->config.arg);
         move->trying = false;
         if (status == PLEX_OK && url != NULL) {
-            place_client_release(node->config.host->link, url, trial->id);
+            /* What was tried is kept for the move, which takes it over. */
             move_begin(node, move);
         } else if (!move->said) {
             move->said = true;
@@ -455,7 +455,9 @@ move_try(struct work_node *node, struct move *move)
     const struct plex_host *host = node->config.host;
     const char *url = node->config.placement_url(node->config.arg);
     const struct rt_where where = {move->tenant, move->ns};
-    const struct reg_child *child = node_place_child(node, where, move->path);
+    bool alone;
+    const struct reg_child *child =
+        node_place_child(node, where, move->path, &alone);
     struct trial *trial;
     struct place_reserve reserve = {
         .tenant = move->tenant,

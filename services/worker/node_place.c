@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "sdk/c/include/plexspaces/supervisor.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -130,7 +131,7 @@ ask_fail(struct ask *ask, enum plex_status status, const char *why)
 /* -- what it needs --------------------------------------------------------- */
 
 static const struct reg_child *
-child_of(const struct reg_supervisor *tree, const char *path)
+child_of(const struct reg_supervisor *tree, const char *path, bool *alone)
 {
     while (tree != NULL) {
         const size_t len = strcspn(path, "/");
@@ -140,6 +141,7 @@ child_of(const struct reg_supervisor *tree, const char *path)
             if (strncmp(tree->children[i].id, path, len) == 0 &&
                 tree->children[i].id[len] == '\0')
                 found = &tree->children[i];
+        *alone = tree->strategy != PLEX_SIMPLE_ONE_FOR_ONE;
         if (found == NULL || path[len] == '\0')
             return found;
         tree = found->supervisor;
@@ -148,10 +150,9 @@ child_of(const struct reg_supervisor *tree, const char *path)
     return NULL;
 }
 
-/* `path` is "APP/CHILD/CHILD". */
 const struct reg_child *
 node_place_child(const struct work_node *node, struct rt_where where,
-                 const char *path)
+                 const char *path, bool *alone)
 {
     const size_t len = strcspn(path, "/");
     size_t n = 0;
@@ -163,7 +164,7 @@ node_place_child(const struct work_node *node, struct rt_where where,
             strcmp(apps[i].ns, where.ns) == 0 &&
             strncmp(apps[i].name, path, len) == 0 &&
             apps[i].name[len] == '\0' && path[len] == '/')
-            return child_of(apps[i].supervisor, path + len + 1);
+            return child_of(apps[i].supervisor, path + len + 1, alone);
     return NULL;
 }
 
@@ -269,8 +270,9 @@ ask_send(void *arg)
     const struct plex_host *host = node->config.host;
     const char *path = ask->signal.reason + 1;
     const char *url = node->config.placement_url(node->config.arg);
+    bool alone = false;
     const struct reg_child *child =
-        node_place_child(node, ask->signal.where, path);
+        node_place_child(node, ask->signal.where, path, &alone);
     struct place_reserve reserve = {
         .request_id = ask->id,
         .tenant = ask->signal.where.tenant,
@@ -280,6 +282,7 @@ ask_send(void *arg)
         .ttl_ms = TTL_MS,
         .unreachable = (const char *const *)ask->unreachable,
         .n_unreachable = ask->n_unreachable,
+        .alone = alone,
     };
 
     if (child == NULL || child->placement.len == 0) {

@@ -175,10 +175,11 @@ bool node_place_take(struct work_node *node, const struct rt_signal *signal);
 void node_place_noted(struct work_node *node, struct node_note *note);
 void node_place_drop(struct node_note *note);
 void node_asks_free(struct work_node *node);
-/* What the manifest says of "APP/CHILD/..."; NULL. */
+/* What the manifest says of "APP/CHILD/..."; NULL. `alone`: there is one of it
+ * at a time, as its supervisor does not start many of a kind. */
 const struct reg_child *node_place_child(const struct work_node *node,
                                          struct rt_where where,
-                                         const char *path);
+                                         const char *path, bool *alone);
 
 /* node_hold.c */
 void node_holds_create(struct work_node *node);

@@ -177,6 +177,83 @@ START_TEST(a_draining_worker_hands_over_what_is_renewed)
 }
 END_TEST
 
+static enum plex_status
+reserve_alone(const char *request_id, const char *actor, uint64_t cpu)
+{
+    static const char *const rather[] = {"w1"};
+    const struct place_label mark = {"kind", "video"};
+    const struct place_affinity apart = {.apart = true, .label = mark};
+    const struct place_ask ask = {
+        .request_id = request_id,
+        .actor = actor,
+        .marks = &mark,
+        .n_marks = 1,
+        .need = {.amounts = {{[PLACE_CPU] = cpu}},
+                 .prefer = rather,
+                 .n_prefer = 1,
+                 .affinity = &apart,
+                 .n_affinity = 1},
+        .until_ns = FOREVER,
+        .alone = true,
+    };
+
+    return place_book_reserve(book, &ask, &held, &err);
+}
+
+/* The start comes from its supervisor, the end from where it ran: in either
+ * order. */
+START_TEST(an_actor_that_is_started_again_has_what_it_had)
+{
+    const struct place_holding runs = {
+        "first", "video", NULL, 0, {{[PLACE_CPU] = 900}}};
+
+    ck_assert_int_eq(worker("w1", 1, 1000, false), PLEX_OK);
+    ck_assert_int_eq(worker("w2", 1, 1000, false), PLEX_OK);
+    ck_assert_int_eq(reserve_alone("first", "video", 900), PLEX_OK);
+    ck_assert_str_eq(held.node_id, "w1");
+    ck_assert_int_eq(place_book_hold(book, "w1", &runs, &err), PLEX_OK);
+    ck_assert_int_eq(reserve_alone("second", "video", 900), PLEX_OK);
+    ck_assert_str_eq(held.node_id, "w1");
+    ck_assert_uint_eq(reserved("w1"), 900);
+    ck_assert_uint_eq(place_book_count(book), 1);
+    ck_assert(!place_book_release(book, "first"));
+    ck_assert_uint_eq(reserved("w1"), 900);
+    ck_assert(place_book_release(book, "second"));
+    ck_assert_uint_eq(reserved("w1"), 0);
+}
+END_TEST
+
+START_TEST(what_an_actor_had_stays_if_it_cannot_be_started_again)
+{
+    ck_assert_int_eq(worker("w1", 1, 1000, false), PLEX_OK);
+    ck_assert_int_eq(reserve_alone("first", "video", 600), PLEX_OK);
+    ck_assert_int_eq(reserve("other", 300, FOREVER), PLEX_OK);
+    ck_assert_int_eq(reserve_alone("second", "video", 800), PLEX_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(err.text, "left is 700 on w1"));
+    ck_assert_uint_eq(reserved("w1"), 900);
+    ck_assert_int_eq(place_book_find(book, "first", &held, &err), PLEX_OK);
+    /* Another one is nobody's room. */
+    ck_assert_int_eq(reserve_alone("third", "audio", 600), PLEX_UNAVAILABLE);
+    ck_assert_uint_eq(place_book_count(book), 2);
+}
+END_TEST
+
+START_TEST(a_full_book_has_room_for_what_takes_over)
+{
+    char id[16];
+
+    ck_assert_int_eq(worker("w1", 1, 1000, false), PLEX_OK);
+    ck_assert_int_eq(reserve_alone("first", "video", 5), PLEX_OK);
+    for (int i = 1; i < RESERVATIONS_MAX; i++) {
+        (void)snprintf(id, sizeof id, "r%d", i);
+        ck_assert_int_eq(reserve(id, 1, FOREVER), PLEX_OK);
+    }
+    ck_assert_int_eq(reserve_alone("x", "audio", 1), PLEX_LIMIT);
+    ck_assert_int_eq(reserve_alone("second", "video", 5), PLEX_OK);
+    ck_assert_uint_eq(place_book_count(book), RESERVATIONS_MAX);
+}
+END_TEST
+
 START_TEST(actors_are_kept_together_and_apart_by_what_is_reserved)
 {
     const struct place_label web = {"app", "web"};
@@ -248,6 +325,8 @@ START_TEST(sums_stay_right_over_a_random_life)
         else if ((random >> 40) % 10 == 2)
             (void)worker((random >> 50) % 2 ? "w1" : "w2", 1, 1000,
                          (random >> 51) % 4 == 0);
+        else if ((random >> 40) % 10 == 3)
+            (void)reserve_alone(name, "video", 100);
         else
             (void)reserve(name, 100, (uint64_t)step + 100);
         total = found = 0;
@@ -283,6 +362,9 @@ main(void)
     tcase_add_test(tc, with_the_worker_goes_what_it_held);
     tcase_add_test(tc, a_restarted_worker_begins_empty);
     tcase_add_test(tc, a_draining_worker_hands_over_what_is_renewed);
+    tcase_add_test(tc, an_actor_that_is_started_again_has_what_it_had);
+    tcase_add_test(tc, what_an_actor_had_stays_if_it_cannot_be_started_again);
+    tcase_add_test(tc, a_full_book_has_room_for_what_takes_over);
     tcase_add_test(tc, actors_are_kept_together_and_apart_by_what_is_reserved);
     tcase_add_test(tc, the_book_is_limited_and_checks_what_it_is_told);
     tcase_add_test(tc, sums_stay_right_over_a_random_life);
