@@ -20,6 +20,7 @@ help:
 	@echo "make bench            measure the real path; table and build/bench.json"
 	@echo "make bench-actors     the actor runtime against Erlang and CAF"
 	@echo "make sim SEEDS=1000   simulated clusters under faults"
+	@echo "make sim-boundaries   the same with a strike at each I/O of a turn"
 	@echo "make sim-actors SEEDS=1000 random trees of supervision"
 	@echo "make chaos SECONDS=60 real daemons, killed and stopped under load"
 	@echo "make bench-journal-big N=5000000  one actor and the next timer among N turns"
@@ -97,6 +98,11 @@ bench-actors: build
 
 sim: build
 	$(BUILD)/bin/plex-sim --seeds 1..$(SEEDS) $(SIM_ARGS)
+
+# A crash, a stop, a lost connection... at each I/O of a turn, and pairs of them.
+sim-boundaries: build
+	$(BUILD)/bin/plex-sim --boundaries --seeds 1..$(or $(SEEDS_EACH),3) --pairs 2000
+.PHONY: sim-boundaries
 
 sim-actors: build
 	$(BUILD)/bin/plex-sim-actors --seeds 1..$(SEEDS) $(SIM_ARGS)

@@ -20,11 +20,13 @@ struct client {
     bool again; /* it has its answer and asks once more */
     uint32_t number;
     uint32_t attempts;
-    bool unknown; /* some attempt may have been carried out */
-    bool idle;    /* and will not begin anything more */
+    bool unknown;  /* some attempt may have been carried out */
+    bool idle;     /* and will not begin anything more */
+    uint32_t done; /* of its script */
 };
 struct sim_clients {
     struct client clients[CLIENTS];
+    int n;
     uint64_t requests;
 };
 
@@ -286,28 +288,58 @@ nudge_later(struct sim *sim, struct client *client)
               on_nudge, nudge, free);
 }
 
-static void
-on_next(struct sim *sim, struct sim_node *node, void *arg)
+/* Runs whose numbers make them plain, waiting for a promise, failing and
+ * undone; messages between actors; events up to a snapshot and beyond. */
+static const int scripts[][10] = {
+    {SIM_FIRST_FLOW, SIM_FIRST_FLOW + 1, SIM_FIRST_FLOW, -1},
+    {SIM_COUNTERS + SIM_VOLATILES, 0, SIM_FIRST_FLOW + 1,
+     SIM_COUNTERS + SIM_VOLATILES, -1},
+    {SIM_FIRST_LEDGER, SIM_FIRST_LEDGER, SIM_FIRST_LEDGER, SIM_FIRST_LEDGER,
+     SIM_FIRST_LEDGER, SIM_FIRST_LEDGER, SIM_FIRST_LEDGER, SIM_FIRST_LEDGER,
+     -1},
+};
+enum { SCRIPTS = sizeof scripts / sizeof scripts[0] };
+
+static bool
+script_next(struct client *client)
 {
-    struct client *client = arg;
+    client->key = scripts[client->index][client->done++];
+    client->what = SIM_INCREMENT;
+    client->keyed = true;
+    return client->key >= 0;
+}
+
+static bool
+random_next(struct sim *sim, struct client *client)
+{
     const bool increment = sim_chance(sim, 75);
 
-    (void)node;
-    if (sim->now > WORK_MS * SIM_MS) {
-        client->idle = true;
-        return;
-    }
     client->key = pick_key(sim);
     client->what = increment ? SIM_INCREMENT : SIM_GET;
     client->keyed =
         increment && sim_behaviour_of(client->key) != SIM_VOLATILE &&
         (sim_behaviour_of(client->key) == SIM_FLOW || sim_chance(sim, 60));
+    return sim->now <= WORK_MS * SIM_MS;
+}
+
+static void
+on_next(struct sim *sim, struct sim_node *node, void *arg)
+{
+    struct client *client = arg;
+
+    (void)node;
+    if (!(sim->config.script ? script_next(client)
+                             : random_next(sim, client))) {
+        client->idle = true;
+        return;
+    }
     client->again = client->unknown = false;
     client->attempts = 0;
     client->number =
         sim_check_begin(sim, client->key, client->what, client->keyed);
     attempt(sim, client);
-    if (increment && sim_behaviour_of(client->key) == SIM_FLOW)
+    if (client->what == SIM_INCREMENT &&
+        sim_behaviour_of(client->key) == SIM_FLOW)
         nudge_later(sim, client);
 }
 
@@ -315,7 +347,8 @@ void
 sim_clients_start(struct sim *sim)
 {
     sim->clients = plex_calloc(1, sizeof *sim->clients);
-    for (int i = 0; i < CLIENTS; i++) {
+    sim->clients->n = sim->config.script ? SCRIPTS : CLIENTS;
+    for (int i = 0; i < sim->clients->n; i++) {
         sim->clients->clients[i].index = i;
         think(sim, &sim->clients->clients[i], 500);
     }
@@ -324,7 +357,7 @@ sim_clients_start(struct sim *sim)
 bool
 sim_clients_done(const struct sim *sim)
 {
-    for (int i = 0; i < CLIENTS; i++)
+    for (int i = 0; i < sim->clients->n; i++)
         if (!sim->clients->clients[i].idle)
             return false;
     return true;

@@ -2,6 +2,7 @@
 #include "tests/sim/sim.h"
 
 #include "common/mem.h"
+#include "tests/sim/boundary.h"
 #include "tests/sim/check.h"
 #include "tests/sim/engine.h"
 
@@ -160,6 +161,7 @@ sim_step(struct sim *sim)
     sim->steps++;
     event->fn(sim, event->node, event->arg);
     event_free(event, false);
+    sim_boundary_after(sim);
     return true;
 }
 

@@ -1,5 +1,5 @@
 /* What goes wrong, and when: each run has its own mixture. */
-#include "tests/sim/sim.h"
+#include "tests/sim/boundary.h"
 
 #include "common/mem.h"
 
@@ -22,13 +22,14 @@ enum fault {
     CLOCK,
     DRAIN,
     DEPLOY,
+    DAMAGE,
+    SLOW_DISK,
     N_FAULTS,
 };
 struct plan {
     unsigned weights[N_FAULTS];
     unsigned sum;
     uint64_t pause_ms; /* between faults, at most */
-    int version;
 };
 
 static void
@@ -107,18 +108,23 @@ isolate(struct sim *sim, struct sim_node *node)
     }
 }
 
-static void
-clock_jump(struct sim *sim, struct sim_node *node)
+void
+sim_clock_set(struct sim *sim, struct sim_node *node, int64_t offset_ms)
 {
     node->wall_before_ms = sim_wall(sim, node);
-    /* Not far ahead: what is set by then is due that much later. */
-    node->wall_offset_ms = (int64_t)sim_between(sim, 0, 140000) - 120000;
-    sim_trace(sim, -1, node, "has a wall clock %" PRId64 " ms off",
-              node->wall_offset_ms);
+    node->wall_offset_ms = offset_ms;
+    sim_trace(sim, -1, node, "has a wall clock %" PRId64 " ms off", offset_ms);
 }
 
 static void
-strike(struct sim *sim, enum fault fault, struct plan *plan)
+clock_jump(struct sim *sim, struct sim_node *node)
+{
+    /* Not far ahead: what is set by then is due that much later. */
+    sim_clock_set(sim, node, (int64_t)sim_between(sim, 0, 140000) - 120000);
+}
+
+static void
+strike(struct sim *sim, enum fault fault)
 {
     struct sim_node *a = any_node(sim), *b = any_node(sim);
 
@@ -165,7 +171,15 @@ strike(struct sim *sim, enum fault fault, struct plan *plan)
             sim_worker_drain(sim, a);
         break;
     case DEPLOY:
-        sim_deploy(sim, ++plan->version);
+        sim_deploy(sim, ++sim->version);
+        break;
+    case DAMAGE:
+        sim_journal_damage(sim, sim->journal);
+        crash(sim, sim->journal, 1500);
+        break;
+    case SLOW_DISK:
+        sim->disk_slow_until = sim->now + sim_between(sim, SIM_MS, 4 * SIM_S);
+        sim_trace(sim, -1, sim->journal, "has a slow disk");
         break;
     case N_FAULTS:
         break;
@@ -202,7 +216,7 @@ on_fault(struct sim *sim, struct sim_node *node, void *arg)
     }
     while (at >= plan->weights[fault])
         at -= plan->weights[fault++];
-    strike(sim, (enum fault)fault, plan);
+    strike(sim, (enum fault)fault);
     sim_after(sim, NULL, sim_between(sim, SIM_MS, plan->pause_ms * SIM_MS),
               on_fault, plan, free);
 }
@@ -215,7 +229,7 @@ sim_faults_start(struct sim *sim)
         [CRASH_REGISTRY] = 3, [CRASH_GATEWAY] = 5, [STOP_WORKER] = 12,
         [STOP_OTHER] = 6,     [BREAK] = 12,        [PARTITION] = 10,
         [ISOLATE] = 6,        [CLOCK] = 4,         [DRAIN] = 4,
-        [DEPLOY] = 2,
+        [DEPLOY] = 2,         [DAMAGE] = 2,        [SLOW_DISK] = 3,
     };
     struct plan *plan = plex_calloc(1, sizeof *plan);
 

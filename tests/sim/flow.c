@@ -1,5 +1,6 @@
 /* Runs on stacks of their own, by the handlers of the SDK. */
 #include "tests/sim/flow.h"
+#include "tests/sim/boundary.h"
 
 #include "runtime/fiber.h"
 #include "sdk/c/include/plexspaces/durable.h"
@@ -65,9 +66,12 @@ effect(struct plex_ctx *ctx, void *arg)
     const enum sim_effect what = (enum sim_effect)(uintptr_t)arg;
     struct live *live = ctx->of;
     struct sim *sim = live->flows->sim;
-    unsigned times;
-    const uint32_t result =
-        sim_flow_effect(sim, live->key, live->number, what, &times);
+    unsigned times = 0;
+    uint32_t result = 0;
+
+    if (!sim_boundary(sim, live->flows->node, NULL, SIM_AT_EFFECT, SIM_INVOKE))
+        return 1; /* the worker has died: nobody will know */
+    result = sim_flow_effect(sim, live->key, live->number, what, &times);
 
     sim_trace(sim, live->key, live->flows->node,
               "carries out %s of run %" PRIu32 ", the %u. time",
@@ -364,7 +368,8 @@ on_effect(struct sim *sim, struct sim_node *node, void *arg)
     const struct busy busy = *(const struct busy *)arg;
 
     free(arg);
-    if (busy.live->born != busy.born)
+    if (busy.live->born != busy.born ||
+        !sim_boundary(sim, node, NULL, SIM_AT_CARRIED, SIM_INVOKE))
         return;
     live_go(busy.live);
     busy.flows->pump(sim, node);

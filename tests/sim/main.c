@@ -7,13 +7,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { EXIT_VIOLATION = 1, EXIT_USAGE = 100, BITE_SEEDS = 60 };
+enum { EXIT_VIOLATION = 1, EXIT_USAGE = 100, BITE_SEEDS = 250 };
 
 struct options {
     uint64_t first, last;
     uint64_t seconds; /* begin no seed after this; 0: no limit */
     bool trace;
     bool bite;
+    bool boundaries;
+    struct sim_every every;
     struct sim_config config;
 };
 
@@ -23,7 +25,10 @@ usage(FILE *out)
     (void)fputs(
         "usage: plex-sim [--seeds A..B] [--steps N] [--seconds S] [--trace]\n"
         "                [--unsafe no-fencing|no-dedup|reply-before-commit|\n"
-        "                 effects-again|casts-again|timer-early|no-undo]\n"
+        "                 effects-again|casts-again|timer-early|no-undo|\n"
+        "                 lost-write|torn-write]\n"
+        "       plex-sim --boundaries [--seeds A..B] [--stride N] [--pairs N]\n"
+        "       plex-sim --strike KIND@N [--strike KIND@N] --seeds A\n"
         "       plex-sim --bite\n"
         "\n"
         "  --seeds A..B  seeds to run, or one seed (1..50)\n"
@@ -31,6 +36,12 @@ usage(FILE *out)
         "  --seconds S   begin no further seed after S seconds\n"
         "  --trace       print every event of each run\n"
         "  --unsafe X    switch off a protection: the run should fail\n"
+        "  --boundaries  scripted runs, with each strike at each boundary\n"
+        "  --stride N    at every Nth only\n"
+        "  --pairs N     and N times with two strikes, per seed\n"
+        "  --strike K@N  a scripted run with that strike at boundary N:\n"
+        "                crash, crash-peer, stop, lose, upgrade, clock-back,\n"
+        "                clock-ahead, damage\n"
         "  --bite        check that each --unsafe is caught\n"
         "\n"
         "exit: 0 every guarantee held, 1 one was violated, 100 usage\n",
@@ -74,6 +85,8 @@ static const struct protection protections[] = {
     {"effects-again", offsetof(struct sim_config, unsafe_effects_again)},
     {"casts-again", offsetof(struct sim_config, unsafe_casts_again)},
     {"timer-early", offsetof(struct sim_config, unsafe_timer_early)},
+    {"lost-write", offsetof(struct sim_config, unsafe_lost_write)},
+    {"torn-write", offsetof(struct sim_config, unsafe_torn_write)},
     {"no-undo", offsetof(struct sim_config, unsafe_no_undo)},
 };
 enum { PROTECTIONS = sizeof protections / sizeof protections[0] };
@@ -90,6 +103,26 @@ parse_unsafe(struct sim_config *config, const char *text)
 }
 
 static bool
+parse_strike(struct sim_config *config, const char *text)
+{
+    const char *at = strchr(text, '@'), *rest;
+    struct sim_strike *s = config->strikes;
+
+    if (s->at != 0)
+        s++;
+    config->script = true;
+    for (int kind = 0; at != NULL && kind < SIM_STRIKES; kind++) {
+        const char *name = sim_strike_name((enum sim_strike_kind)kind);
+
+        s->kind = (enum sim_strike_kind)kind;
+        if (strlen(name) == (size_t)(at - text) &&
+            strncmp(name, text, (size_t)(at - text)) == 0)
+            return parse_number(at + 1, &s->at, &rest) && *rest == '\0';
+    }
+    return false;
+}
+
+static bool
 parse_valued(struct options *options, const char *name, const char *value)
 {
     const char *rest = "";
@@ -98,6 +131,14 @@ parse_valued(struct options *options, const char *name, const char *value)
         return parse_seeds(options, value);
     if (strcmp(name, "--unsafe") == 0)
         return parse_unsafe(&options->config, value);
+    if (strcmp(name, "--strike") == 0)
+        return parse_strike(&options->config, value);
+    if (strcmp(name, "--stride") == 0)
+        return parse_number(value, &options->every.stride, &rest) &&
+               *rest == '\0' && options->every.stride > 0;
+    if (strcmp(name, "--pairs") == 0)
+        return parse_number(value, &options->every.pairs, &rest) &&
+               *rest == '\0';
     if (strcmp(name, "--steps") == 0)
         return parse_number(value, &options->config.steps_max, &rest) &&
                *rest == '\0';
@@ -114,6 +155,8 @@ parse(struct options *options, int argc, char **argv)
             options->trace = true;
         else if (strcmp(argv[i], "--bite") == 0)
             options->bite = true;
+        else if (strcmp(argv[i], "--boundaries") == 0)
+            options->boundaries = true;
         else if (i + 1 < argc && parse_valued(options, argv[i], argv[i + 1]))
             i++;
         else
@@ -224,7 +267,7 @@ bite(void)
 int
 main(int argc, char **argv)
 {
-    struct options options = {.first = 1, .last = 50};
+    struct options options = {.first = 1, .last = 50, .every.stride = 1};
 
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         usage(stdout);
@@ -234,5 +277,10 @@ main(int argc, char **argv)
         usage(stderr);
         return EXIT_USAGE;
     }
+    options.every.first = options.first;
+    options.every.last = options.last;
+    options.every.seconds = options.seconds;
+    if (options.boundaries)
+        return sim_every(&options.config, &options.every);
     return options.bite ? bite() : run_seeds(&options);
 }

@@ -3,7 +3,7 @@
  * connection stay in order, a call ends exactly once, and the loss of a peer
  * ends its calls as "outcome unknown" unless they may be sent again.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/boundary.h"
 
 #include "common/mem.h"
 
@@ -227,7 +227,10 @@ on_arrival(struct sim *sim, struct sim_node *node, void *arg)
 {
     struct arrival *arrival = arg;
 
-    if (arrival->is_reply)
+    if (!sim_boundary(sim, node, arrival->from, SIM_AT_ARRIVAL,
+                      arrival->method))
+        ;
+    else if (arrival->is_reply)
         reply_arrives(sim, node, arrival);
     else
         request_arrives(sim, node, arrival);
@@ -272,9 +275,14 @@ packet_send(struct sim *sim, struct sim_node *from, struct sim_node *to,
             const struct packet *content)
 {
     struct lane *lane = lane_of(sim, from, to);
-    struct packet *packet = plex_calloc(1, sizeof *packet);
+    struct packet *packet;
     uint64_t at = sim->now + latency(sim);
 
+    if (!sim_boundary(sim, from, to, SIM_AT_SEND, content->method)) {
+        sim_msg_unref(content->msg);
+        return;
+    }
+    packet = plex_calloc(1, sizeof *packet);
     if (at <= lane->last)
         at = lane->last + 1;
     lane->last = at;
@@ -483,9 +491,11 @@ sim_answer(struct sim *sim, uint64_t id, struct sim_msg *reply)
     if (call->from->up && call->from->life == call->from_life &&
         connection_of(sim, call->at, call->from)->generation ==
             call->connection)
-        packet_send(
-            sim, call->at, call->from,
-            &(struct packet){.is_reply = true, .rpc = call->rpc, .msg = reply});
+        packet_send(sim, call->at, call->from,
+                    &(struct packet){.is_reply = true,
+                                     .method = call->method,
+                                     .rpc = call->rpc,
+                                     .msg = reply});
     else
         sim_msg_unref(reply);
     served_free(sim, served);

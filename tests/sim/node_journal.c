@@ -1,5 +1,7 @@
 /* plex-journal: its core, and the reference store as a disk that survives. */
 #include "services/journal/core.h"
+#include "services/journal/store_mem.h"
+#include "tests/sim/boundary.h"
 #include "tests/sim/check.h"
 #include "tests/sim/sim.h"
 
@@ -34,14 +36,25 @@ request_free(struct journal *journal, struct request *request)
     free(request);
 }
 
+/* It says it has written, and has not: the checkers must notice. */
+static enum plex_status
+commit_lose(struct journal_commit *commit)
+{
+    for (size_t i = 0; i < commit->n_entries; i++)
+        *commit->results[i] = (struct journal_result){.status = PLEX_OK};
+    return PLEX_OK;
+}
+
 /* The disk does it: from here on it has happened. */
 static enum plex_status
 commit_apply(struct sim *sim, struct sim_node *node,
              struct journal_commit *commit, struct plex_err *err)
 {
-    const enum plex_status status =
-        journal_store_commit(node->disk, commit, err);
+    enum plex_status status;
 
+    if (sim->config.unsafe_lost_write && sim_chance(sim, 1))
+        return commit_lose(commit);
+    status = journal_store_commit(node->disk, commit, err);
     if (status == PLEX_OK)
         sim_check_committed(sim, commit);
     return status;
@@ -56,6 +69,8 @@ on_committed(struct sim *sim, struct sim_node *node, void *arg)
     uint64_t fault = sim->faults_over ? 100 : sim_random(sim) % 1000;
 
     (void)arg;
+    if (!sim_boundary(sim, node, NULL, SIM_AT_WRITE, SIM_APPEND))
+        return; /* dead */
     if (fault == 0) {
         status = plex_err_set(&err, PLEX_UNAVAILABLE, "disk error");
     } else {
@@ -66,6 +81,8 @@ on_committed(struct sim *sim, struct sim_node *node, void *arg)
     if (fault <= 1)
         sim_trace(sim, -1, node, "commit ends as %s", plex_status_name(status));
     journal->commit = NULL;
+    if (!sim_boundary(sim, node, NULL, SIM_AT_WRITTEN, SIM_APPEND))
+        return;
     journal_core_committed(journal->core, status, err.text);
     pump(sim, node);
 }
@@ -144,6 +161,15 @@ answer(struct sim *sim, struct sim_node *node,
     request_free(node->state, request);
 }
 
+static uint64_t
+commit_takes(struct sim *sim)
+{
+    if (sim->now < sim->disk_slow_until)
+        return sim_between(sim, 100 * SIM_MS, 1500 * SIM_MS);
+    return sim_chance(sim, 98) ? sim_between(sim, 80 * SIM_US, 500 * SIM_US)
+                               : sim_between(sim, SIM_MS, 200 * SIM_MS);
+}
+
 static void
 pump(struct sim *sim, struct sim_node *node)
 {
@@ -157,11 +183,7 @@ pump(struct sim *sim, struct sim_node *node)
         }
         assert(journal->commit == NULL);
         journal->commit = action.commit;
-        sim_after(sim, node,
-                  sim_chance(sim, 98)
-                      ? sim_between(sim, 80 * SIM_US, 500 * SIM_US)
-                      : sim_between(sim, SIM_MS, 200 * SIM_MS),
-                  on_committed, NULL, NULL);
+        sim_after(sim, node, commit_takes(sim), on_committed, NULL, NULL);
     }
 }
 
@@ -252,6 +274,37 @@ start(struct sim *sim, struct sim_node *node)
     sim_check_store(sim, store);
 }
 
+/* Half of each turn: what it told others is not on the disk. */
+static void
+commit_tear(struct journal_commit *commit)
+{
+    for (size_t i = 0; i < commit->n_entries; i++)
+        ((struct journal_entry *)(uintptr_t)commit->entries[i])->n_pending = 0;
+}
+
+/* The store finds by their checksums that they are damaged, and goes on with
+ * those before them: here they are gone. */
+void
+sim_journal_damage(struct sim *sim, struct sim_node *node)
+{
+    struct mem_store *store = node->disk;
+    struct mem_actor *actor, *next;
+
+    HASH_ITER(hh, store->actors, actor, next)
+    {
+        struct mem_snapshot *s = actor->snapshots;
+
+        if (s[0].seq == 0)
+            continue;
+        sim_trace(sim, -1, node, "snapshot %" PRIu64 " of %s is damaged",
+                  s[0].seq, actor->name);
+        store->bytes -= s[0].state.len;
+        free((void *)(uintptr_t)s[0].state.data);
+        s[0] = s[1];
+        s[1] = (struct mem_snapshot){0};
+    }
+}
+
 static void
 stop(struct sim *sim, struct sim_node *node)
 {
@@ -259,8 +312,11 @@ stop(struct sim *sim, struct sim_node *node)
     struct plex_err err = {0};
 
     /* The write under way is complete or lost, never half. */
-    if (journal->commit != NULL && sim_chance(sim, 50))
+    if (journal->commit != NULL && !sim->config.script && sim_chance(sim, 50)) {
+        if (sim->config.unsafe_torn_write)
+            commit_tear(journal->commit);
         (void)commit_apply(sim, node, journal->commit, &err);
+    }
     journal_core_free(journal->core);
     while (!TAILQ_EMPTY(&journal->requests))
         request_free(journal, TAILQ_FIRST(&journal->requests));

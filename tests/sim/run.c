@@ -91,7 +91,10 @@ sim_run(const struct sim_config *config, struct sim_outcome *outcome)
     sim_net_init(&sim);
     cluster_make(&sim);
     sim_clients_start(&sim);
-    sim_faults_start(&sim);
+    if (config->script)
+        sim.faults_over = true;
+    else
+        sim_faults_start(&sim);
     world_run(&sim);
     counts = sim_check_counts(&sim);
     *outcome = (struct sim_outcome){
@@ -100,6 +103,7 @@ sim_run(const struct sim_config *config, struct sim_outcome *outcome)
         .ops = counts.ops,
         .acked = counts.acked,
         .commits = counts.commits,
+        .boundaries = sim.boundaries,
         .digest = sim.random[0] ^ sim.random[3] ^ sim.steps ^ sim.now,
     };
     memcpy(outcome->failure, sim.failure, sizeof outcome->failure);

@@ -7,6 +7,7 @@
 #include "services/placement/client.h"
 #include "services/registry/client.h"
 #include "services/worker/client.h"
+#include "tests/sim/config.h"
 
 /*
  * The simulator: the real cores of registry, placement, journal, worker and
@@ -212,20 +213,6 @@ void sim_net_block(struct sim *sim, struct sim_node *a, struct sim_node *b,
 /* -- the world
  * ------------------------------------------------------------------ */
 
-struct sim_config {
-    uint64_t seed;
-    uint64_t steps_max;
-    bool trace;       /* keep lines */
-    bool trace_print; /* as they come */
-    bool unsafe_no_fencing;
-    bool unsafe_no_dedup;
-    bool unsafe_reply_before_commit;
-    bool unsafe_effects_again; /* a replay does not look at the log */
-    bool unsafe_casts_again;   /* a replay tells again what it has told */
-    bool unsafe_timer_early;
-    bool unsafe_no_undo; /* a run that was replayed forgets to undo */
-};
-
 struct sim_op;
 struct sim_check;
 struct sim_net;
@@ -258,6 +245,10 @@ struct sim {
     struct sim_flow_check *flow_check;
     struct sim_clients *clients;
     bool faults_over;
+    uint64_t disk_slow_until;
+    uint64_t boundaries;    /* passed: boundary.h */
+    struct sim_node *dying; /* at the end of this event */
+    int version;            /* deployed last */
     bool failed;
     char failure[SIM_TEXT_MAX]; /* "G1: ..." */
     int failure_key;
@@ -288,14 +279,5 @@ void sim_deploy(struct sim *sim, int version);
 
 /* faults.c */
 void sim_faults_start(struct sim *sim);
-
-/* run.c: true when every guarantee held. */
-struct sim_outcome {
-    bool ok;
-    char failure[SIM_TEXT_MAX];
-    uint64_t steps, ops, acked, commits, crashes;
-    uint64_t digest; /* of everything that happened */
-};
-bool sim_run(const struct sim_config *config, struct sim_outcome *outcome);
 
 #endif
