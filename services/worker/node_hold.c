@@ -437,7 +437,7 @@ on_tried(void *arg, enum plex_status status, const char *text,
         url = node->config.placement_url(node->config.arg);
         move->trying = false;
         if (status == PLEX_OK && url != NULL) {
-            /* What was tried is kept for the move, which takes it over. */
+            place_client_release(node->config.host->link, url, trial->id);
             move_begin(node, move);
         } else if (!move->said) {
             move->said = true;
