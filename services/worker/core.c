@@ -33,6 +33,7 @@ work_core_create(const struct work_core_config *config)
     TAILQ_INIT(&core->unwritten);
     TAILQ_INIT(&core->settles);
     TAILQ_INIT(&core->batches);
+    TAILQ_INIT(&core->lookups.out);
     return core;
 }
 
@@ -133,6 +134,7 @@ work_core_free(struct work_core *core)
     sent_free(core);
     while (!TAILQ_EMPTY(&core->takes))
         work_take_free(core, TAILQ_FIRST(&core->takes));
+    work_lookups_free(core);
     work_types_free(core);
     for (size_t i = 0; i < core->n_urls; i++)
         free(core->urls[i]);
@@ -305,7 +307,7 @@ todo_action(struct work_core *core, const struct todo *todo,
         out->revoke.activation = todo->token;
         return true;
     case TODO_LOOKUP:
-        return work_lookup_action(core, todo->token, out);
+        return work_lookup_action(core, out);
     case TODO_SEND:
         break;
     }

@@ -154,10 +154,11 @@ void work_core_pendings(struct work_core *core, struct work_time t,
                         uint64_t pendings, enum plex_status status,
                         const struct journal_pending_item *items, size_t n,
                         struct plex_bytes next);
-/* NOT_FOUND: no such id is recorded. */
+/* One result for each that was asked for when status is PLEX_OK. */
 void work_core_looked_up(struct work_core *core, struct work_time t,
                          uint64_t lookup, enum plex_status status,
-                         const char *text, const struct journal_lookup *found);
+                         const char *text, const struct journal_result *results,
+                         size_t n);
 /* `results` has one per entry of the batch when status is PLEX_OK. UNKNOWN,
  * TIMEOUT and CANCELLED mean that it may have been written. */
 void work_core_appended(struct work_core *core, struct work_time t,
@@ -262,14 +263,15 @@ struct work_action {
             uint64_t activation;
         } revoke;
         struct {
-            const char *tenant;
-            struct plex_bytes message_id;
+            const struct journal_asked *asked;
+            size_t n;
         } lookup;
     };
 };
 /* False when there is nothing to do. */
 bool work_core_next(struct work_core *core, struct work_action *out);
-/* Everything that waits to be written becomes APPEND actions now. */
+/* Everything that waits to be written becomes APPEND actions now, and what
+ * waits to be looked up LOOKUPs. */
 void work_core_flush(struct work_core *core);
 
 /* -- looking -------------------------------------------------------------- */

@@ -587,6 +587,16 @@ work_actor_drop(struct work_core *core, struct actor *actor, bool requeue,
     work_actor_drop_continue(core, actor);
 }
 
+/* Into the mailbox again. Its run may be found in the journal, open: then it
+ * is over before the message's turn comes, and its answer perhaps no longer
+ * remembered here. */
+static void
+item_again(struct item *item)
+{
+    item->state = ITEM_WAITING;
+    item->opened = item->looked = item->message.fresh = false;
+}
+
 /* One turn of a dropped activation, oldest first. */
 static void
 dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
@@ -612,7 +622,7 @@ dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
         work_item_finish(core, item, PLEX_CANCELLED, NULL);
     } else if (!item->step && actor->drop_requeues &&
                item->attempts < WORK_ATTEMPTS_MAX) {
-        item->state = ITEM_WAITING;
+        item_again(item);
         TAILQ_INSERT_TAIL(again, item, link);
         actor->mailbox_n++;
     } else {
@@ -630,8 +640,8 @@ dropped_turns(struct work_core *core, struct actor *actor)
     TAILQ_INIT(&again);
     item = work_open_dropped(core, actor);
     if (item != NULL && actor->drop_requeues) {
-        item->state = ITEM_WAITING;
         item->attempts = 0;
+        item_again(item);
         TAILQ_INSERT_TAIL(&again, item, link);
         actor->mailbox_n++;
     } else if (item != NULL) {

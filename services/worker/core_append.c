@@ -130,6 +130,7 @@ void
 work_core_flush(struct work_core *core)
 {
     work_types_shrink(core);
+    work_lookups_flush(core);
     while (!TAILQ_EMPTY(&core->settles))
         settle_write(core);
     while (!TAILQ_EMPTY(&core->unwritten) &&

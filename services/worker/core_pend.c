@@ -49,7 +49,7 @@ work_pend_make(struct work_core *core, struct actor *owner,
     pend->due_ms = due_ms;
     pend->message = work_message_copy(message);
     pend->message->id = (struct plex_bytes){0};
-    pend->message->fresh = false; /* it may be sent again and again */
+    pend->message->fresh = false; /* of the sending, not of the message */
     pend->heap.kind = NODE_PEND;
     pend->id_copy = plex_reallocarray(NULL, 1, id.len + 1);
     if (id.len > 0)
@@ -446,6 +446,8 @@ work_pend_action(struct work_core *core, uint64_t token,
     }
     core->sending = *pend->message;
     core->sending.delay_ms = 0;
+    core->sending.fresh = !pend->tried;
+    pend->tried = true;
     if (url[0] != '\0') {
         out->kind = WORK_DO_SEND;
         out->token = token;
@@ -554,6 +556,7 @@ work_pend_load(struct work_core *core, const struct journal_pending_item *item,
     }
     pend->durable = true;
     pend->made = true;
+    pend->tried = true;
     if (is_own(pend))
         work_pend_arm(core, pend);
     else

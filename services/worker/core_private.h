@@ -30,6 +30,21 @@ struct batch {
 };
 TAILQ_HEAD(batch_list, batch);
 
+/* Questions for recorded answers (core_lookup.c). */
+struct lookup {
+    TAILQ_ENTRY(lookup) link;
+    uint64_t token;
+    size_t n;
+    uint64_t actors[JOURNAL_ASKED_MAX]; /* their tokens */
+};
+struct lookups {
+    uint64_t *waiting; /* tokens of actors that are in no question yet */
+    size_t n, cap;
+    TAILQ_HEAD(, lookup) out;
+    size_t n_out; /* with those that are still in the action queue */
+    struct journal_asked asked[JOURNAL_ASKED_MAX]; /* of the last LOOKUP */
+};
+
 enum todo_kind {
     TODO_RUN,
     TODO_LOAD,
@@ -86,6 +101,7 @@ struct work_core {
     struct write_list unwritten;
     struct pend_list settles;
     struct batch_list batches;
+    struct lookups lookups;
 
     struct todo *todo; /* a ring */
     size_t todo_head, todo_n, todo_cap;

@@ -127,6 +127,7 @@ struct pend {
     bool cancelled; /* by a turn that is not durable yet */
     bool durable;
     bool in_settles;
+    bool tried; /* sent before, perhaps by another activation */
     uint32_t attempts;
     uint64_t token; /* of SEND */
     struct plex_bytes id;

@@ -34,7 +34,9 @@ bool work_lookup_wanted(const struct work_core *core, const struct actor *actor,
 /* The first stretch waits for the answer. */
 void work_lookup_begin(struct work_core *core, struct actor *actor,
                        const struct work_outcome *first);
-bool work_lookup_action(const struct work_core *core, uint64_t token,
-                        struct work_action *out);
+/* At the end of an iteration: what waits is asked. */
+void work_lookups_flush(struct work_core *core);
+bool work_lookup_action(struct work_core *core, struct work_action *out);
+void work_lookups_free(struct work_core *core);
 
 #endif

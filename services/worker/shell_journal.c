@@ -85,13 +85,13 @@ on_appended(void *arg, enum plex_status status, const char *text,
 
 static void
 on_looked_up(void *arg, enum plex_status status, const char *text,
-             const struct journal_lookup *found)
+             const struct journal_result *results, size_t n)
 {
     struct asking *asking = arg;
     struct work_state *state = asking->state;
 
     work_core_looked_up(state->core, work_now(), asking->token, status, text,
-                        found);
+                        results, n);
     free(asking);
     work_pump(state);
 }
@@ -116,7 +116,7 @@ refuse(struct work_state *state, const struct work_action *a)
         break;
     case WORK_DO_LOOKUP:
         work_core_looked_up(state->core, t, a->token, PLEX_UNAVAILABLE,
-                            no_journal, NULL);
+                            no_journal, NULL, 0);
         break;
     default:
         work_core_pendings(state->core, t, a->token, PLEX_UNAVAILABLE, NULL, 0,
@@ -155,8 +155,8 @@ work_journal(struct work_state *state, const struct work_action *a)
                               on_appended, asking);
         break;
     case WORK_DO_LOOKUP:
-        journal_client_lookup(&client, &context, a->lookup.tenant,
-                              a->lookup.message_id, on_looked_up, asking);
+        journal_client_answers(&client, &context, a->lookup.asked, a->lookup.n,
+                               on_looked_up, asking);
         break;
     case WORK_DO_FENCE:
         journal_client_fence(&client, &context, a->fence.ranges, a->fence.n,

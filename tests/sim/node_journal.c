@@ -32,6 +32,7 @@ request_free(struct journal *journal, struct request *request)
 {
     TAILQ_REMOVE(&journal->requests, request, next);
     sim_msg_unref(request->msg);
+    free((void *)(uintptr_t)request->pub.asked);
     free(request->pub.results);
     free(request);
 }
@@ -93,7 +94,6 @@ read_store(struct sim *sim, struct sim_node *node,
            struct plex_err *err)
 {
     struct journal_loaded loaded;
-    struct journal_lookup found = {0};
     struct journal_paged paged;
     enum plex_status status;
 
@@ -105,11 +105,13 @@ read_store(struct sim *sim, struct sim_node *node,
             sim_put_loaded(reply, &loaded);
         return status;
     }
-    if (request->kind == JOURNAL_LOOKUP) {
-        status = journal_store_lookup(node->disk, "default",
-                                      request->message_id, sim_wall(sim, node),
-                                      &reply->arena, &found, err);
-        reply->found = sim_copy(reply, &found, sizeof found);
+    if (request->kind == JOURNAL_ANSWERS) {
+        struct journal_result results[JOURNAL_ASKED_MAX];
+
+        status = journal_store_answers(node->disk, request->asked,
+                                       request->n_asked, sim_wall(sim, node),
+                                       &reply->arena, results, err);
+        sim_put_results(reply, results, request->n_asked);
         return status;
     }
     status = journal_store_pending(node->disk, &request->page, &reply->arena,
@@ -195,6 +197,17 @@ on_flush(struct sim *sim, struct sim_node *node, void *arg)
     pump(sim, node);
 }
 
+static struct journal_asked *
+asked_of(const struct sim_msg *msg)
+{
+    struct journal_asked *asked = plex_calloc(msg->n, sizeof *asked);
+
+    for (size_t i = 0; i < msg->n; i++)
+        asked[i] = (struct journal_asked){msg->entries[i].actor,
+                                          msg->entries[i].message_id};
+    return asked;
+}
+
 static void
 request_fill(struct journal_request *pub, const struct sim_call *call)
 {
@@ -217,9 +230,9 @@ request_fill(struct journal_request *pub, const struct sim_call *call)
         pub->load = msg->load;
         break;
     case SIM_LOOKUP:
-        pub->kind = JOURNAL_LOOKUP;
-        pub->tenant = "default";
-        pub->message_id = msg->message_id;
+        pub->kind = JOURNAL_ANSWERS;
+        pub->asked = asked_of(msg);
+        pub->n_asked = msg->n;
         break;
     default:
         assert(call->method == SIM_PENDINGS);

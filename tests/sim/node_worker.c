@@ -220,7 +220,7 @@ lookup_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
     (void)arg;
     sim_trace(sim, -1, node, "looked up: %s", plex_status_name(reply->status));
     work_core_looked_up(worker->core, now(sim, node), token, reply->status,
-                        reply->text, reply->found);
+                        reply->text, reply->results, reply->n);
     pump(sim, node);
 }
 
@@ -237,6 +237,21 @@ send_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
     work_core_sent(worker->core, now(sim, node), token, reply->status,
                    reply->reply);
     pump(sim, node);
+}
+
+/* As entries, of which only these parts are looked at. */
+static void
+put_asked(struct sim_msg *msg, const struct journal_asked *asked, size_t n)
+{
+    struct journal_entry *entries = plex_calloc(n, sizeof *entries);
+
+    for (size_t i = 0; i < n; i++) {
+        entries[i].kind = JOURNAL_TURN;
+        entries[i].actor = asked[i].actor;
+        entries[i].message_id = asked[i].message_id;
+    }
+    sim_put_entries(msg, entries, n);
+    free(entries);
 }
 
 static void
@@ -275,7 +290,7 @@ ask(struct sim *sim, struct sim_node *node, const struct work_action *action)
     case WORK_DO_LOOKUP:
         request.method = SIM_LOOKUP;
         request.done = lookup_done;
-        msg->message_id = sim_copy_bytes(msg, action->lookup.message_id);
+        put_asked(msg, action->lookup.asked, action->lookup.n);
         break;
     case WORK_DO_PENDINGS:
         request.method = SIM_PENDINGS;

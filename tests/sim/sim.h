@@ -125,8 +125,6 @@ struct sim_msg {
     struct journal_load load;
     struct journal_loaded *loaded;
     struct journal_fence *ranges;
-    struct journal_lookup *found;
-    struct plex_bytes message_id; /* lookup */
     uint64_t epoch;
     uint32_t first, last, limit;
     struct plex_bytes after; /* page token, both ways */

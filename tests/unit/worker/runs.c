@@ -519,7 +519,8 @@ runs_post(struct runs *runs, const char *key, const char *script,
     const struct work_message m = {.kind = WORK_CALL,
                                    .id = {(const uint8_t *)id, strlen(id)},
                                    .fresh = runs->fresh,
-                                   .request_hash = 5,
+                                   .request_hash =
+                                       runs->hash != 0 ? runs->hash : 5,
                                    .timer = ""};
 
     return deliver(runs, key, &m, script);

@@ -63,6 +63,7 @@ struct runs_live { /* a handler in memory */
 struct runs_id { /* recorded for ever */
     char key[32];
     char id[64];
+    uint64_t hash;
     struct runs_blob reply;
 };
 
@@ -71,7 +72,9 @@ struct runs {
     uint32_t recent_max; /* 0: the default; from the next worker on */
     bool fresh;          /* what is posted is sent for the first time */
     struct runs_id ids[RUNS_IDS_MAX];
-    size_t n_ids, lookups;
+    size_t n_ids, lookups, asked;
+    bool one_answer; /* the journal gives no more of them at once */
+    uint64_t hash;   /* of what is posted; 0: the same for all */
     struct work_time t;
     uint64_t epoch;
     struct runs_actor actors[RUNS_ACTORS_MAX];

@@ -77,6 +77,7 @@ id_keep(struct runs *runs, const struct runs_actor *actor)
     runs->n_ids++;
     memcpy(id->key, actor->key, sizeof id->key);
     memcpy(id->id, actor->id, sizeof id->id);
+    id->hash = actor->hash;
     runs_blob_set(&id->reply, runs_blob_get(&actor->reply));
 }
 
@@ -141,26 +142,37 @@ runs_do_append(struct runs *runs, const struct work_action *a)
     free(results);
 }
 
+static struct journal_result
+id_find(const struct runs *runs, const struct journal_asked *asked)
+{
+    for (size_t i = 0; i < runs->n_ids; i++) {
+        const struct runs_id *id = &runs->ids[i];
+
+        if (strcmp(id->key, asked->actor.key) == 0 &&
+            strlen(id->id) == asked->message_id.len &&
+            memcmp(id->id, asked->message_id.data, asked->message_id.len) == 0)
+            return (struct journal_result){.status = PLEX_EXISTS,
+                                           .request_hash = id->hash,
+                                           .reply = runs_blob_get(&id->reply)};
+    }
+    return (struct journal_result){.status = PLEX_NOT_FOUND};
+}
+
 void
 runs_do_lookup(struct runs *runs, const struct work_action *a)
 {
-    const struct plex_bytes want = a->lookup.message_id;
+    struct journal_result results[JOURNAL_ASKED_MAX];
+    size_t fit = 0;
 
     runs->lookups++;
-    for (size_t i = 0; i < runs->n_ids; i++) {
-        const struct runs_id *id = &runs->ids[i];
-        const struct journal_lookup found = {
-            .actor = {"acme", "default", "flow", id->key},
-            .reply = runs_blob_get(&id->reply)};
-
-        if (strlen(id->id) != want.len ||
-            memcmp(id->id, want.data, want.len) != 0)
-            continue;
-        work_core_looked_up(runs->core, runs->t, a->token, PLEX_OK, "", &found);
-        return;
+    runs->asked += a->lookup.n;
+    for (size_t i = 0; i < a->lookup.n; i++) {
+        results[i] = id_find(runs, &a->lookup.asked[i]);
+        if (results[i].status == PLEX_EXISTS && runs->one_answer && fit++ > 0)
+            results[i].status = PLEX_LIMIT;
     }
-    work_core_looked_up(runs->core, runs->t, a->token, PLEX_NOT_FOUND,
-                        "no such id", NULL);
+    work_core_looked_up(runs->core, runs->t, a->token, PLEX_OK, "", results,
+                        a->lookup.n);
 }
 
 void

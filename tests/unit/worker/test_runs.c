@@ -2,6 +2,7 @@
 #include "tests/unit/worker/runs.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,64 @@ START_TEST(a_run_that_was_answered_long_ago_is_not_carried_out_again)
     again = runs_post(runs, "a", "s50 i", "m2");
     runs_go(runs); /* it never slept the first time */
     ck_assert_str_eq(runs->reply[again], "2");
+    runs_free(runs);
+}
+END_TEST
+
+START_TEST(an_id_that_was_used_long_ago_by_another_request_is_refused)
+{
+    struct runs *runs = runs_create();
+    uint64_t again;
+    int effects;
+
+    runs->recent_max = 1;
+    runs_crash(runs);
+    runs_go(runs);
+    (void)runs_post(runs, "a", "e cb e i", "m1");
+    runs_go(runs);
+    (void)runs_post(runs, "a", "i", "m2");
+    runs_go(runs);
+    effects = runs->effects[0];
+    runs->hash = 6;
+    again = runs_post(runs, "a", "e e i", "m1");
+    runs_go(runs);
+    ck_assert(runs->answered[again]);
+    ck_assert_int_eq(runs->status[again], PLEX_MISMATCH);
+    ck_assert_int_eq(runs->effects[0], effects);
+    again = runs_post(runs, "a", "i", "m3"); /* it goes on */
+    runs_go(runs);
+    ck_assert_str_eq(runs->reply[again], "3");
+    runs_free(runs);
+}
+END_TEST
+
+/* Two questions are out at most, and what did not fit is asked again. */
+START_TEST(many_runs_ask_for_older_answers_in_one_question)
+{
+    static const char *const keys[] = {"a", "b", "c"};
+    struct runs *runs = runs_create();
+    uint64_t calls[3];
+    char id[8];
+
+    runs->recent_max = 1;
+    runs_crash(runs);
+    runs_go(runs);
+    for (int i = 0; i < 6; i++) {
+        (void)snprintf(id, sizeof id, "m%d", i);
+        (void)runs_post(runs, keys[i % 3], i < 3 ? "e e i" : "i", id);
+        runs_go(runs);
+    }
+    ck_assert_uint_eq(runs->lookups, 0);
+    runs->one_answer = true;
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(id, sizeof id, "m%d", i);
+        calls[i] = runs_post(runs, keys[i], "e e i", id);
+    }
+    runs_go(runs);
+    for (int i = 0; i < 3; i++)
+        ck_assert_str_eq(runs->reply[calls[i]], "1");
+    ck_assert_uint_eq(runs->lookups, 3);
+    ck_assert_uint_eq(runs->asked, 3 + 2 + 1);
     runs_free(runs);
 }
 END_TEST
@@ -371,6 +430,9 @@ main(void)
                    sleeps_calls_and_promises_go_on_when_their_result_comes);
     tcase_add_test(tests,
                    a_run_that_was_answered_long_ago_is_not_carried_out_again);
+    tcase_add_test(tests,
+                   an_id_that_was_used_long_ago_by_another_request_is_refused);
+    tcase_add_test(tests, many_runs_ask_for_older_answers_in_one_question);
     tcase_add_test(tests, other_messages_wait_until_the_run_is_closed);
     tcase_add_test(tests, calls_in_a_circle_fail_at_once_and_name_it);
     tcase_add_test(tests, a_call_to_itself_is_a_circle);
