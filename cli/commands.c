@@ -6,6 +6,7 @@
 #include "cli/pool.h"
 #include "cli/process.h"
 #include "cli/run.h"
+#include "cli/timer.h"
 #include "cli/tuplespace.h"
 
 #include <stdio.h>
@@ -45,6 +46,7 @@ const struct cli_command cli_commands[] = {
     CLI_PAST_ACTOR_COMMANDS,
     CLI_PROCESS_COMMANDS,
     CLI_RUN_COMMANDS,
+    CLI_TIMER_COMMANDS,
     CLI_PAST_COMMANDS,
     CLI_GROUP_COMMANDS,
     CLI_POOL_COMMANDS,

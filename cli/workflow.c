@@ -198,9 +198,9 @@ int
 cli_workflow_enable(const struct cli *cli, const struct cli_args *args,
                     const void *config)
 {
-    static const char *const types[] = {"workflow",       "workflow-catalog",
-                                        "workflow-index", "workflow-http",
-                                        "schedule",       "schedule-index"};
+    static const char *const types[] = {
+        "workflow", "workflow-catalog", "workflow-index", "workflow-http",
+        "schedule", "schedule-index",   "actor-timers"};
     const struct workflow_config *workflow = config;
     json_t *list = json_array(), *reply;
     struct plex_err err;

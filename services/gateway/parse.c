@@ -519,7 +519,9 @@ parse_service(struct parse *p)
     new_id(p, id);
     if (gate_service_path(&in, p->arena, m, &p->out->wait_ms, &err) != PLEX_OK)
         return refuse(p, (unsigned)plex_status_http(err.status),
-                      "INVALID_REQUEST", "%s", err.text);
+                      err.status == PLEX_DENIED ? "TENANT_FORBIDDEN"
+                                                : "INVALID_REQUEST",
+                      "%s", err.text);
     return true;
 }
 

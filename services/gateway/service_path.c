@@ -236,7 +236,35 @@ key_set(struct parse *p, const char *key, size_t len)
     return PLEX_OK;
 }
 
-/* The key's template: a text, {field}, or {field|what if it is empty}. */
+/* {@field} names an actor: what serves it is in its namespace, under the key
+ * TYPE.KEY. A type has no dot. */
+static enum plex_status
+actor_key(struct parse *p, const char *field)
+{
+    char name[PLEX_ACTOR_NAME_MAX + 1], key[PLEX_ACTOR_NAME_MAX + 1];
+    const char *text = text_of(p, field);
+    struct plex_actor_id actor;
+
+    if (strlen(text) > PLEX_ACTOR_NAME_MAX)
+        return plex_err_set(p->err, PLEX_INVALID, "%s is longer than %d bytes",
+                            field, PLEX_ACTOR_NAME_MAX);
+    strcpy(name, text);
+    if (plex_actor_parse(name, &actor, p->err) != PLEX_OK ||
+        plex_name_actor(&actor, p->err) != PLEX_OK)
+        return p->err->status;
+    if (strcmp(actor.tenant, p->out->to.tenant) != 0)
+        return plex_err_set(p->err, PLEX_DENIED,
+                            "the actor belongs to tenant \"%s\", the caller "
+                            "to \"%s\"",
+                            actor.tenant, p->out->to.tenant);
+    p->out->to.ns =
+        strcpy(gate_alloc(p->arena, strlen(actor.ns) + 1), actor.ns);
+    (void)snprintf(key, sizeof key, "%s.%s", actor.type, actor.key);
+    return key_set(p, key, strlen(key));
+}
+
+/* The key's template: a text, {field}, {field|what if it is empty}, or
+ * {@field}. */
 static enum plex_status
 key_make(struct parse *p)
 {
@@ -247,6 +275,8 @@ key_make(struct parse *p)
         const size_t len = strcspn(key + 1, "|}");
 
         (void)snprintf(name, sizeof name, "%.*s", (int)len, key + 1);
+        if (name[0] == '@')
+            return actor_key(p, name + 1);
         value = text_of(p, name);
         if (value[0] == '\0' && key[len + 1] == '|')
             return key_set(p, key + len + 2, strcspn(key + len + 2, "}"));

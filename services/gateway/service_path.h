@@ -22,9 +22,9 @@ struct gate_service_in {
 
 bool gate_is_service(const struct gate_route *route);
 
-/* Sets to.ns, to.type, to.key, kind and payload of `out`, in the arena, and
- * *wait_ms, how long the client waits for an end (0: it does not). INVALID,
- * TOO_LARGE: err says what is wrong. */
+/* to.tenant of `out` is the caller's. Sets to.ns, to.type, to.key, kind and
+ * payload of `out`, in the arena, and *wait_ms, how long the client waits for
+ * an end (0: it does not). INVALID, TOO_LARGE: err says what is wrong. */
 PLEX_MUST_USE enum plex_status gate_service_path(
     const struct gate_service_in *in, struct plex_arena *arena,
     struct work_message *out, uint32_t *wait_ms, struct plex_err *err);

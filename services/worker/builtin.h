@@ -14,6 +14,7 @@
  *   actor-group...    groups of actors: builtin_group.h
  *   schedule          something that is done again and again; key: its id
  *   schedule-index    the schedules of a namespace; key "schedules"
+ *   actor-timers      timers and reminders of an actor; key: TYPE.KEY of it
  *   tuple-eval        an actor's reply that becomes a tuple; key: the eval's id
  *
  * Messages are JSON with an "action"; docs/workflows.md

@@ -53,6 +53,11 @@ int work_schedule_timer(struct plex_ctx *ctx, const char *timer,
                         const void *payload, size_t len);
 int work_schedule_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 
+/* builtin_timer.c: proto/public/plexspaces/timer/v1/timer.proto */
+int work_timers_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+int work_timers_timer(struct plex_ctx *ctx, const char *timer,
+                      const void *payload, size_t len);
+
 /* builtin_eval.c: proto/public/plexspaces/tuplespace/v1/eval.proto */
 int work_eval_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 int work_eval_reply(struct plex_ctx *ctx, uint64_t tag,

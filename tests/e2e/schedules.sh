@@ -134,7 +134,7 @@ until_true "also after kill -9" watered 5
 check "until it cancels" 0 watered "$plex" actor call plant/fern \
     '{"action":"remove"}'
 until_true "so the reminder is gone" says 'does not exist' \
-    schedule get plant.fern.water
+    "$plex" reminder get plant/fern water
 
 check "what runs for long" 0 '' schedule create slow --every 200ms \
     --workflow report --input '{"title":"x","slow":"1s"}' --max-occurrences 2

@@ -62,6 +62,7 @@ parse(const char *method, const char *target, const char *key, const char *body)
 }
 
 #define W "/api/v1/workflows/"
+#define A "/api/v1/actors/default%2Fspace%2Flog%2Fa.b/"
 static const struct {
     const char *method, *path, *body, *to, *payload;
 } good[] = {
@@ -119,6 +120,10 @@ static const struct {
      "{\"page_size\":3,\"action\":\"list\"}"},
     {"POST", "/api/v1/schedules/d/trigger", "", "schedule/d",
      "\"action\":\"trigger\""},
+    {"POST", A "timers", "{\"timer_name\":\"t\",\"delayMs\":\"5\"}",
+     "actor-timers/log.a.b", "\"action\":\"timer.register\""},
+    {"DELETE", A "reminders/r", "", "actor-timers/log.a.b",
+     "\"reminder_name\":\"r\",\"action\":\"reminder.unregister\""},
 };
 
 START_TEST(each_path_goes_to_its_actor)
@@ -163,6 +168,11 @@ static const struct {
     {"POST", W "executions", "{\"input\":", 400, "line 1"},
     {"POST", "/api/v1/schedules", "{\"id\":\"s\",\"evry\":\"5s\"}", 400,
      "evry"},
+    {"POST", "/api/v1/actors/other%2Fspace%2Flog%2Fa/timers", "{}", 403,
+     "belongs to tenant \"other\""},
+    {"POST", "/api/v1/actors/default%2Fspace%2Flog/timers", "{}", 400, ""},
+    {"GET", A "timers?timer=x", "", 400, "timer"},
+    {"POST", A "timers", "{\"every\":\"1s\"}", 400, "every"},
 };
 
 START_TEST(what_cannot_be_is_refused)

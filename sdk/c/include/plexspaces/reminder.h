@@ -10,9 +10,9 @@
  * left memory, its worker or this world. For once, plex_timer_set() of a
  * durable actor is enough and survives as well.
  *
- * A thin layer over schedules (docs/schedules.md): a reminder is the schedule
- * "TYPE.KEY.NAME", seen and paused like any other. The namespace must run
- * them: `plexspaces workflow enable`. The actor gets a cast
+ * A thin layer over the actor's reminders as TimerService knows them
+ * (docs/schedules.md): `plexspaces reminder list TYPE/KEY` shows them. The
+ * namespace must have them: `plexspaces workflow enable`. The actor gets a cast
  *   {"action":"reminder","reminder":NAME,"payload":P,"schedule":{...}}
  * never early, each once, in order; of what was missed while everything was
  * down, the last one only.
@@ -20,37 +20,21 @@
 
 enum { PLEX_REMINDER_NAME_MAX = 64, PLEX_REMINDER_TEXT_MAX = 2048 };
 
-/* Inside a JSON text; false when there is no room. */
-static inline bool
-plex_reminder_escape(const char *text, char *out, size_t size)
-{
-    size_t n = 0;
-
-    for (; *text != '\0'; text++) {
-        if (n + 3 > size)
-            return false;
-        if (*text == '"' || *text == '\\')
-            out[n++] = '\\';
-        out[n++] = *text;
-    }
-    out[n] = '\0';
-    return true;
-}
-
-/* "TYPE.KEY.NAME": 0, or fails the turn. */
+/* The key of the actor's reminders: 0, or fails the turn. */
 static inline int
-plex_reminder_id(struct plex_ctx *ctx, const char *name, char *out, size_t size)
+plex_reminder_key(struct plex_ctx *ctx, const char *name, char *out,
+                  size_t size)
 {
     const char *tenant, *ns, *type, *key = plex_self(ctx, &tenant, &ns, &type);
-    const int len = snprintf(out, size, "%s.%s.%s", type, key, name);
+    const int len = snprintf(out, size, "%s.%s", type, key);
 
     if (name[0] == '\0' || strpbrk(name, "/\"\\") != NULL ||
         strlen(name) > PLEX_REMINDER_NAME_MAX)
         return plex_fail(ctx, "a reminder's name has 1 to 64 bytes, none of "
                               "them / \" \\");
     if (len < 0 || (size_t)len >= size)
-        return plex_fail(ctx, "type, key and name of a reminder may have 200 "
-                              "bytes together");
+        return plex_fail(ctx, "type and key of an actor with reminders may "
+                              "have 254 bytes together");
     return 0;
 }
 
@@ -63,32 +47,23 @@ static inline int
 plex_reminder_set(struct plex_ctx *ctx, const char *name, uint64_t first_ms,
                   uint64_t every_ms, uint64_t max, const char *payload)
 {
-    const char *tenant, *ns, *type, *key = plex_self(ctx, &tenant, &ns, &type);
-    char id[201], safe_key[520], text[PLEX_REMINDER_TEXT_MAX], when[128];
-    const uint64_t at = plex_turn_ms(ctx) + first_ms;
+    char key[256], text[PLEX_REMINDER_TEXT_MAX], every[64] = "";
     int len;
 
-    if (plex_reminder_id(ctx, name, id, sizeof id) != 0)
+    if (plex_reminder_key(ctx, name, key, sizeof key) != 0)
         return -1;
-    if (!plex_reminder_escape(key, safe_key, sizeof safe_key))
-        return plex_fail(ctx, "the key is too long for a reminder");
-    if (every_ms == 0)
-        (void)snprintf(when, sizeof when, "\"at_ms\":%" PRIu64, at);
-    else
-        (void)snprintf(when, sizeof when,
-                       "\"every_ms\":%" PRIu64 ",\"catch_up_ms\":%" PRIu64
-                       ",\"start_at_ms\":%" PRIu64
-                       ",\"max_occurrences\":%" PRIu64,
-                       every_ms, every_ms, at, max);
+    if (every_ms != 0)
+        (void)snprintf(every, sizeof every, "\"interval_ms\":%" PRIu64 ",",
+                       every_ms);
     len = snprintf(text, sizeof text,
-                   "{\"action\":\"update\",%s,\"actor\":\"%s/%s\","
-                   "\"method\":\"reminder\",\"input\":{\"reminder\":\"%s\","
-                   "\"payload\":%s}}",
-                   when, type, safe_key, name,
+                   "{\"action\":\"reminder.replace\",%s"
+                   "\"delay_ms\":%" PRIu64 ",\"max_occurrences\":%" PRIu64
+                   ",\"reminder_name\":\"%s\",\"callback_data\":%s}",
+                   every, first_ms, max, name,
                    payload == NULL ? "null" : payload);
     if (len < 0 || (size_t)len >= sizeof text)
         return plex_fail(ctx, "a reminder's payload may have about 1 KiB");
-    plex_cast(ctx, "schedule", id, text, (size_t)len);
+    plex_cast(ctx, "actor-timers", key, text, (size_t)len);
     return 0;
 }
 
@@ -96,12 +71,15 @@ plex_reminder_set(struct plex_ctx *ctx, const char *name, uint64_t first_ms,
 static inline int
 plex_reminder_cancel(struct plex_ctx *ctx, const char *name)
 {
-    static const char text[] = "{\"action\":\"delete\"}";
-    char id[201];
+    char key[256], text[200];
 
-    if (plex_reminder_id(ctx, name, id, sizeof id) != 0)
+    if (plex_reminder_key(ctx, name, key, sizeof key) != 0)
         return -1;
-    plex_cast(ctx, "schedule", id, text, sizeof text - 1);
+    (void)snprintf(text, sizeof text,
+                   "{\"action\":\"reminder.unregister\","
+                   "\"reminder_name\":\"%s\"}",
+                   name);
+    plex_cast(ctx, "actor-timers", key, text, strlen(text));
     return 0;
 }
 
