@@ -146,15 +146,17 @@ void rt_wake_at(struct rt_exec *exec, struct rt_proc *proc,
 
 /* -- life (life.c) -- */
 
+struct rt_facet_plan;
 struct rt_start {
     const struct plex_spawn *how;
     uint32_t scope;
-    struct rt_turn *turn;     /* of the spawner; NULL: none here */
-    const char *child;        /* supervised, under this id; NULL: not */
-    struct plex_ref parent;   /* when there is no turn */
-    bool linked;              /* to that one */
-    struct plex_from starter; /* waits for init; call 0: nobody */
-    void *engine_state;       /* made already; NULL: not */
+    struct rt_turn *turn;       /* of the spawner; NULL: none here */
+    const char *child;          /* supervised, under this id; NULL: not */
+    struct plex_ref parent;     /* when there is no turn */
+    bool linked;                /* to that one */
+    struct plex_from starter;   /* waits for init; call 0: nobody */
+    void *engine_state;         /* made already; NULL: not */
+    struct rt_facet_plan *plan; /* taken; NULL */
 };
 int rt_start_proc(struct rt_exec *exec, const struct rt_start *start,
                   struct plex_ref *out);
@@ -176,6 +178,10 @@ void rt_turn_die(struct rt_turn *turn);
 void rt_turn_abandon(struct rt_exec *exec, struct rt_turn *turn,
                      const char *reason);
 void rt_turn_json_free(struct rt_turn *turn);
+/* What fields are read from, instead of the message's own payload. */
+void rt_turn_json_set(struct rt_turn *turn, const void *payload, size_t len);
+/* A message to the behaviour's own callbacks. */
+int rt_turn_deliver(struct rt_turn *turn, const struct plex_msg *msg);
 
 /* Number for an answer that the turn waits for next. */
 uint64_t rt_expect(struct rt_turn *turn, struct plex_ref to);

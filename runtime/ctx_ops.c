@@ -1,4 +1,4 @@
-#include "runtime/core.h"
+#include "runtime/around.h"
 
 #include "common/mem.h"
 
@@ -265,6 +265,16 @@ rt_turn_json_free(struct rt_turn *turn)
     turn->json = NULL;
 }
 
+void
+rt_turn_json_set(struct rt_turn *turn, const void *payload, size_t len)
+{
+    rt_turn_json_free(turn);
+    if (len > 0)
+        turn->json = json_loadb(payload, len, 0, NULL);
+    if (turn->json == NULL)
+        turn->json = json_null();
+}
+
 static int
 op_json_text(struct plex_ctx *ctx, const char *field, const char **out)
 {
@@ -329,4 +339,5 @@ const struct plex_ctx_ops rt_ctx_ops = {
     .json_int = op_json_int,
     .header = op_header,
     .problem = op_problem,
+    .facet = rt_op_facet,
 };

@@ -114,6 +114,13 @@ entry_attach(struct rt_facets *chain, const struct rt_facet_config *config,
 }
 
 static void
+entry_complete(struct rt_facets *chain, struct rt_facet_entry *entry)
+{
+    if (entry->facet.type->init_complete != NULL)
+        entry->facet.type->init_complete(rt_facet_ready(chain, entry));
+}
+
+static void
 entry_detach(struct rt_facets *chain, size_t at)
 {
     struct rt_facet_entry *entry = chain->at[at];
@@ -183,6 +190,8 @@ rt_facets_attach(struct rt_facets *chain, const struct rt_facet_types *types,
         return err->status;
     rt_facet_begin(chain, NULL, when);
     err->status = entry_attach(chain, &config, true, err);
+    if (err->status == PLEX_OK && chain->complete)
+        entry_complete(chain, rt_facet_find(chain, spec->type));
     chain->call = call;
     return err->status;
 }
@@ -228,10 +237,9 @@ void
 rt_facets_init_complete(struct rt_facets *chain, struct rt_facet_when when)
 {
     rt_facet_begin(chain, NULL, when);
+    chain->complete = true;
     for (size_t i = 0; i < chain->n; i++)
-        if (chain->at[i]->facet.type->init_complete != NULL)
-            chain->at[i]->facet.type->init_complete(
-                rt_facet_ready(chain, chain->at[i]));
+        entry_complete(chain, chain->at[i]);
 }
 
 void

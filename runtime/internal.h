@@ -15,6 +15,7 @@
  * Who runs a process owns it: everything here without _Atomic belongs to the
  * executor that took the process from a run queue.
  */
+struct rt_around;
 struct rt_exec;  /* sched.h */
 struct rt_fiber; /* fiber.h */
 struct rt_ext;   /* ext.h: what most processes never need */

@@ -1,4 +1,4 @@
-#include "runtime/core.h"
+#include "runtime/around.h"
 
 #include "common/mem.h"
 
@@ -143,6 +143,8 @@ setup(struct rt_exec *exec, struct rt_proc *proc, uint32_t scope,
     atomic_store_explicit(&proc->max, 0, memory_order_relaxed);
     if (mailbox->max != 0 || mailbox->bands || mailbox->dedup != 0)
         rt_mail_setup(exec, proc, mailbox);
+    if (behaviour->migrate == rt_around_mark)
+        rt_around_start(exec, proc, NULL);
 }
 
 /* Both ends of a link and a monitor, before anybody else knows the child. */
@@ -211,6 +213,8 @@ rt_start_proc(struct rt_exec *exec, const struct rt_start *start,
     }
     if (start->engine_state != NULL)
         rt_ext(exec, proc)->engine_state = start->engine_state;
+    if (start->plan != NULL)
+        rt_around_start(exec, proc, start->plan);
     if (start->child != NULL) {
         rt_ext(exec, proc)->child = plex_strdup(start->child);
         proc->ext->supervisor = parent;
@@ -319,6 +323,8 @@ rt_end_proc(struct rt_exec *exec, struct rt_turn *turn, struct rt_proc *proc)
     if (proc->engine != NULL && proc->engine->fini != NULL && ext != NULL &&
         ext->engine_state != NULL)
         proc->engine->fini(&turn->ctx, ext->engine_state);
+    if (ext != NULL && ext->around != NULL)
+        rt_around_end(exec, proc, reason);
     if (ext != NULL && ext->starter.call != 0)
         proc->flags |= RT_PROC_QUIET;
     /* The name first: who hears of the end may use it again. */

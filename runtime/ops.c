@@ -1,4 +1,4 @@
-#include "runtime/core.h"
+#include "runtime/around.h"
 
 #include "common/mem.h"
 
@@ -448,7 +448,7 @@ op_become(struct plex_ctx *ctx, const struct plex_behaviour *next)
     struct rt_proc *proc = rt_turn_of(ctx)->proc;
     struct rt_ext *ext = rt_ext(exec_of(ctx), proc);
 
-    if (proc->engine != NULL)
+    if (proc->engine != NULL && proc->engine != &rt_engine_around)
         return -PLEX_INVALID;
     if (next == NULL) {
         if (ext->before_count == 0)
@@ -620,4 +620,5 @@ const struct plex_process_ops rt_process_ops = {
     .fsm = rt_fsm,
     .event = rt_event_request,
     .supervisor = rt_supervisor_request,
+    .spawn_faceted = rt_op_spawn_faceted,
 };

@@ -1,4 +1,5 @@
-#include "runtime/core.h"
+#include "runtime/around.h"
+#include "runtime/process_facets.h"
 
 #include "common/mem.h"
 
@@ -11,7 +12,7 @@
  * the function is called once whatever happens.
  */
 
-enum verb { VERB_CALL, VERB_SPAWN };
+enum verb { VERB_CALL, VERB_SPAWN, VERB_FACETS };
 
 struct errand {
     enum verb verb;
@@ -76,6 +77,20 @@ outside_spawn(struct plex_ctx *ctx, struct outside_state *state)
 }
 
 static int
+outside_facets(struct plex_ctx *ctx, struct outside_state *state)
+{
+    const struct errand *errand = &state->errand;
+    struct plex_msg answer;
+    const int status =
+        rt_ask_engine(ctx, errand->to, RT_FACETS_TAG, errand->post.payload,
+                      errand->post.len, errand->timeout_ms, &answer);
+
+    done(state, status, &answer, (struct plex_ref){0, 0}, "");
+    plex_exit_self(ctx, "normal");
+    return 0;
+}
+
+static int
 outside_init(struct plex_ctx *ctx, const void *args, size_t len)
 {
     struct outside_state *state = rt_engine_state(ctx);
@@ -84,6 +99,8 @@ outside_init(struct plex_ctx *ctx, const void *args, size_t len)
     (void)args, (void)len;
     if (errand->verb == VERB_SPAWN)
         return outside_spawn(ctx, state);
+    if (errand->verb == VERB_FACETS)
+        return outside_facets(ctx, state);
     ctx->process->call(ctx, errand->to, &errand->post, errand->timeout_ms);
     return 0;
 }
@@ -267,6 +284,36 @@ rt_call(struct rt *rt, struct plex_ref to, const struct plex_post *post,
         status = errand_start(rt, 0, &errand, post->payload, post->len, NULL);
     if (post->release != NULL)
         post->release((void *)(uintptr_t)post->payload, post->len);
+    if (status != 0)
+        answered(arg, status, &none);
+}
+
+void
+rt_facets_ask(struct rt *rt, struct plex_ref to,
+              const struct plex_facet_request *request, uint64_t timeout_ms,
+              rt_answer_fn answered, void *arg)
+{
+    struct errand errand = {.verb = VERB_FACETS,
+                            .answered = answered,
+                            .arg = arg,
+                            .to = to,
+                            .timeout_ms = timeout_ms};
+    const struct plex_msg none = {.sender = "",
+                                  .id = "",
+                                  .method = "",
+                                  .path = "",
+                                  .subpath = "",
+                                  .query = "",
+                                  .content_type = "",
+                                  .payload = "",
+                                  .reason = "limit reached"};
+    struct plex_buf bytes = {.max = 1 << 20};
+    int status;
+
+    rt_facets_pack(request, &bytes);
+    errand.post.len = bytes.len;
+    status = errand_start(rt, 0, &errand, bytes.data, bytes.len, NULL);
+    plex_buf_free(&bytes);
     if (status != 0)
         answered(arg, status, &none);
 }

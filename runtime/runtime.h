@@ -17,6 +17,7 @@
  * from the one that created it, before rt_start() or after rt_stop().
  */
 struct rt;
+struct plex_facet_action;
 
 struct rt_event; /* what happened to a process, below */
 struct rt_signal;
@@ -40,6 +41,8 @@ struct rt_config {
     /* To another node, a name there, or a virtual actor. False: nobody. */
     bool (*on_remote)(void *arg, const struct rt_signal *signal);
     void (*on_log)(void *arg, const char *process, int level, const char *text);
+    /* What facets of processes count, observe and export (process_facets.h). */
+    void (*on_facet)(void *arg, const struct plex_facet_action *action);
     /* The behaviour of a spawn that came from another node. */
     const struct plex_behaviour *(*find)(void *arg, const char *behaviour);
     void *arg;

@@ -1,4 +1,5 @@
-#include "runtime/core.h"
+#include "runtime/around.h"
+#include "runtime/process_facets.h"
 
 #include "common/mem.h"
 
@@ -69,13 +70,15 @@ spawn_remote(struct rt_turn *turn, const struct plex_spawn *how,
 
 static int
 start(struct rt_turn *turn, const struct plex_spawn *how,
-      const struct rt_child_start *child, bool wait, struct plex_ref *out,
-      struct plex_msg *answer)
+      const struct rt_child_start *child, struct rt_facet_plan *plan,
+      struct plex_ref *out, struct plex_msg *answer)
 {
     struct rt_exec *exec = turn->fiber->exec;
     struct rt_proc *self = turn->proc;
+    const bool wait = child == NULL ? how->wait : child->tag == 0;
     struct rt_start start = {
         .how = how,
+        .plan = plan,
         .scope = atomic_load(&self->scope),
         .turn = turn,
         .child = child == NULL          ? NULL
@@ -98,6 +101,7 @@ start(struct rt_turn *turn, const struct plex_spawn *how,
                                     : ++rt_ext(exec, self)->calls};
     status = rt_start_proc(exec, &start, out);
     if (status != 0) {
+        rt_facet_plan_free(plan);
         if (wait)
             self->ext->awaited = 0;
         return status;
@@ -120,13 +124,13 @@ start(struct rt_turn *turn, const struct plex_spawn *how,
     return 0;
 }
 
-int
-rt_op_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
-            struct plex_ref *out)
+static int
+op_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
+         struct rt_facet_plan *plan, struct plex_ref *out)
 {
     struct plex_msg answer = {.reason = ""};
     struct plex_ref ref;
-    int status = start(rt_turn_of(ctx), how, NULL, how->wait,
+    int status = start(rt_turn_of(ctx), how, NULL, plan,
                        out == NULL ? &ref : out, &answer);
     char text[512];
 
@@ -139,12 +143,61 @@ rt_op_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
 }
 
 int
+rt_op_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
+            struct plex_ref *out)
+{
+    return op_spawn(ctx, how, NULL, out);
+}
+
+static enum plex_status
+plan_make(struct plex_ctx *ctx, const struct plex_spawn *how,
+          const struct plex_facet_use *facets, size_t n,
+          struct rt_facet_plan **out, struct plex_err *err)
+{
+    struct rt_facet_spec specs[RT_FACETS_MAX];
+    struct rt_faceted checked;
+
+    if (n > RT_FACETS_MAX)
+        return plex_err_set(err, PLEX_LIMIT, "%zu facets, at most %d", n,
+                            RT_FACETS_MAX);
+    if (how->node != NULL && strcmp(how->node, rt_of(ctx)->node_id) != 0)
+        return plex_err_set(err, PLEX_UNSUPPORTED,
+                            "facets of a process on another worker; it can "
+                            "attach them itself");
+    if (rt_faceted_init(&checked, how->behaviour, NULL, NULL, err) != PLEX_OK)
+        return err->status;
+    for (size_t i = 0; i < n; i++) {
+        specs[i] = (struct rt_facet_spec){facets[i].facet, facets[i].priority,
+                                          facets[i].config, facets[i].n_config};
+        if (rt_facet_process_check(facets[i].facet, err) != PLEX_OK)
+            return err->status;
+    }
+    return rt_facet_plan_create(NULL, specs, n, out, err);
+}
+
+int
+rt_op_spawn_faceted(struct plex_ctx *ctx, const struct plex_spawn *how,
+                    const struct plex_facet_use *facets, size_t n,
+                    struct plex_ref *out)
+{
+    struct rt_facet_plan *plan = NULL;
+    struct plex_err err;
+
+    if (n == 0 || how->behaviour == NULL || how->behaviour->name == NULL)
+        return op_spawn(ctx, how, NULL, out);
+    if (plan_make(ctx, how, facets, n, &plan, &err) != PLEX_OK) {
+        ctx->ops->log(ctx, 1, err.text);
+        return -(int)err.status;
+    }
+    return op_spawn(ctx, how, plan, out);
+}
+
+int
 rt_spawn_child(struct plex_ctx *ctx, const struct rt_child_start *child,
                struct plex_ref *out)
 {
     struct plex_msg answer = {.reason = ""};
-    int status = start(rt_turn_of(ctx), child->how, child, child->tag == 0, out,
-                       &answer);
+    int status = start(rt_turn_of(ctx), child->how, child, NULL, out, &answer);
 
     if (child->reason != NULL && child->reason_size > 0)
         (void)snprintf(child->reason, child->reason_size, "%s",

@@ -1,4 +1,4 @@
-#include "runtime/core.h"
+#include "runtime/around.h"
 
 #include "common/mem.h"
 
@@ -233,6 +233,9 @@ call_init(struct rt_turn *turn)
         return rc;
     if (turn->exiting && proc->ext != NULL && proc->ext->starter.call != 0)
         return -1; /* asked to wait for a start that did not take place */
+    if (proc->ext != NULL && proc->ext->around != NULL &&
+        (rt_around_begun(turn) != 0 || (proc->flags & RT_PROC_DYING) != 0))
+        return -1;
     exec = turn->fiber->exec;
     proc->flags |= RT_PROC_INIT_DONE;
     if (proc->ext != NULL && proc->ext->starter.call != 0) {
@@ -289,21 +292,19 @@ call_timer(struct rt_turn *turn)
                                          named->payload, named->len);
         turn->timer = NULL;
         free(named);
-        break;
+        return rc;
     }
+    if (ext->around != NULL)
+        (void)rt_around_timer(turn, &rc);
     return rc;
 }
 
-static int
-call_message(struct rt_turn *turn)
+static inline int
+deliver(struct rt_turn *turn, const struct plex_msg *view)
 {
-    struct plex_msg *view = &turn->view;
     const struct plex_behaviour *behaviour = behaviour_of(turn->proc);
     int (*handle)(struct plex_ctx *, const struct plex_msg *);
 
-    rt_msg_view(turn->msg, view);
-    if (turn->proc->engine != NULL)
-        return turn->proc->engine->handle(&turn->ctx, view);
     switch (view->kind) {
     case PLEX_MSG_CALL:
         handle = behaviour->handle_call;
@@ -311,6 +312,11 @@ call_message(struct rt_turn *turn)
     case PLEX_MSG_CAST:
         handle = behaviour->handle_cast != NULL ? behaviour->handle_cast
                                                 : behaviour->handle_call;
+        break;
+    case RT_KIND_ENGINE:
+        if (view->tag == RT_FACETS_TAG)
+            return rt_around_asked(turn);
+        handle = NULL;
         break;
     default:
         handle = behaviour->handle_info;
@@ -324,6 +330,26 @@ call_message(struct rt_turn *turn)
                view->kind == RT_KIND_ENGINE ? "it has no such engine"
                                             : "it answers no calls");
     return 0;
+}
+
+int
+rt_turn_deliver(struct rt_turn *turn, const struct plex_msg *msg)
+{
+    return deliver(turn, msg);
+}
+
+static int
+call_message(struct rt_turn *turn)
+{
+    const struct rt_engine *engine = turn->proc->engine;
+    struct plex_msg *view = &turn->view;
+
+    rt_msg_view(turn->msg, view);
+    if (engine == NULL)
+        return deliver(turn, view);
+    if (view->kind == RT_KIND_ENGINE && view->tag == RT_FACETS_TAG)
+        return rt_around_asked(turn);
+    return engine->handle(&turn->ctx, view);
 }
 
 static int

@@ -91,7 +91,8 @@ struct plex_facet_type {
 
     int (*attach)(struct plex_facet *facet); /* not 0: is not attached */
     void (*detach)(struct plex_facet *facet);
-    /* The actor's init or activated has succeeded. */
+    /* The actor's init or activated has succeeded; at once when the facet is
+     * attached after that. */
     void (*init_complete)(struct plex_facet *facet);
     void (*terminate_start)(struct plex_facet *facet, const char *reason);
     /* Of another process: through a link, of a monitor. */
@@ -239,6 +240,26 @@ plex_facet_attach(struct plex_ctx *ctx, const char *facet, uint32_t priority,
                                          .config = config,
                                          .n_config = n};
     return plex_facet_do(ctx, &request);
+}
+/* The facets of a process to be started, as a manifest would declare them. */
+struct plex_facet_use {
+    const char *facet;
+    uint32_t priority; /* 0: the type's own */
+    const struct plex_facet_pair *config;
+    size_t n_config;
+};
+/*
+ * As plex_spawn(), with facets around the callbacks from the first message on;
+ * docs/facets.md says what is different on processes. Also -UNSUPPORTED: on
+ * another worker (there the process attaches them itself, in its init), or a
+ * behaviour without callbacks; -INVALID as of plex_facet_attach().
+ */
+static inline int
+plex_spawn_faceted(struct plex_ctx *ctx, const struct plex_spawn *how,
+                   const struct plex_facet_use *facets, size_t n,
+                   struct plex_ref *out)
+{
+    return ctx->process->spawn_faceted(ctx, how, facets, n, out);
 }
 /* 0, -NOT_FOUND. */
 static inline int

@@ -14,6 +14,7 @@
  */
 struct plex_ctx;
 struct plex_facet_request;
+struct plex_facet_use;
 struct plex_durable_ops;
 struct plex_fsm;
 struct plex_event_manager;
@@ -189,6 +190,10 @@ struct plex_process_ops {
                  const char *handler, const char *id, const char *old_id);
     int (*supervisor)(struct plex_ctx *ctx, struct plex_ref supervisor,
                       const struct plex_supervisor_request *request);
+    /* facet.h */
+    int (*spawn_faceted)(struct plex_ctx *ctx, const struct plex_spawn *how,
+                         const struct plex_facet_use *facets, size_t n,
+                         struct plex_ref *out);
 };
 
 /* What a callback gets. The worker makes one for each turn of a virtual actor,

@@ -1,0 +1,96 @@
+/* Requests about facets as bytes: verb (1 byte), priority (4, little endian),
+ * then texts, each with its NUL: the facet, keys and values. */
+#include "runtime/process_facets.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { HEAD = 5 };
+
+static void
+put(struct plex_buf *out, const void *bytes, size_t len)
+{
+    uint8_t *at = plex_buf_grow(out, len);
+
+    if (at != NULL && len > 0)
+        memcpy(at, bytes, len);
+}
+
+static void
+put_text(struct plex_buf *out, const char *text)
+{
+    put(out, text, strlen(text) + 1);
+}
+
+void
+rt_facets_pack(const struct plex_facet_request *request, struct plex_buf *out)
+{
+    uint8_t head[HEAD] = {(uint8_t)request->verb};
+
+    for (int i = 0; i < 4; i++)
+        head[1 + i] = (uint8_t)(request->priority >> (8 * i));
+    put(out, head, sizeof head);
+    put_text(out, request->facet == NULL ? "" : request->facet);
+    for (size_t i = 0; i < request->n_config; i++) {
+        put_text(out, request->config[i].key);
+        put_text(out, request->config[i].value);
+    }
+}
+
+/* The text at `*at`, which is past it then; NULL: none. */
+static const char *
+take_text(const char **at, const char *end)
+{
+    const char *text = *at;
+    const char *nul =
+        text == end ? NULL : memchr(text, 0, (size_t)(end - text));
+
+    if (nul == NULL)
+        return NULL;
+    *at = nul + 1;
+    return text;
+}
+
+bool
+rt_facets_unpack(const void *bytes, size_t len, struct rt_facets_asked *out)
+{
+    const uint8_t *head = bytes;
+    const char *at = (const char *)bytes + HEAD, *end;
+    struct plex_facet_request *request = &out->request;
+
+    *request = (struct plex_facet_request){.config = out->pairs};
+    if (bytes == NULL || len <= HEAD || head[0] < PLEX_FACET_ATTACH ||
+        head[0] > PLEX_FACET_INVOKE)
+        return false;
+    end = (const char *)bytes + len;
+    request->verb = (enum plex_facet_verb)head[0];
+    for (int i = 0; i < 4; i++)
+        request->priority |= (uint32_t)head[1 + i] << (8 * i);
+    request->facet = take_text(&at, end);
+    while (at < end) {
+        struct plex_facet_pair *pair = &out->pairs[request->n_config];
+
+        if (request->n_config == RT_FACET_PAIRS ||
+            (pair->key = take_text(&at, end)) == NULL ||
+            (pair->value = take_text(&at, end)) == NULL)
+            return false;
+        request->n_config++;
+    }
+    return request->facet != NULL;
+}
+
+void
+rt_facets_describe(const struct rt_facets *chain, struct plex_buf *out)
+{
+    struct rt_facet_info infos[RT_FACETS_MAX];
+    const size_t n = rt_facets_list(chain, infos, RT_FACETS_MAX);
+    char line[128];
+
+    for (size_t i = 0; i < n; i++) {
+        const int len = snprintf(line, sizeof line, "%u %s\n",
+                                 infos[i].priority, infos[i].type);
+
+        if (len > 0 && (size_t)len < sizeof line)
+            put(out, line, (size_t)len);
+    }
+}
