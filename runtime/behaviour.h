@@ -4,12 +4,15 @@
 #include "runtime/internal.h"
 
 /* What the behaviour engines share: requests to supervisors as they travel
- * inside this process. Behaviours are pointers, so never between workers. */
+ * inside this process, with pointers (between workers: supervisor_code.h). */
 
 enum { RT_SUP_ROWS_MAX = 30000 }; /* of one answer to PLEX_SUP_WHICH */
 
 /* Tag of a call to an event manager that is for itself. */
 #define RT_EVENT_REQUEST_TAG 0x6576656e74726571u
+
+/* Who called gets this in the place of an answer. */
+void rt_engine_refuse(struct plex_ctx *ctx, int status, const char *reason);
 
 struct rt_sup_answer {
     int status; /* 0 or more, or a negative one */

@@ -338,19 +338,6 @@ tell_all(struct plex_ctx *ctx, struct events *events,
     }
 }
 
-static void
-refuse(struct plex_ctx *ctx, int status, const char *reason)
-{
-    struct rt_turn *turn = rt_turn_of(ctx);
-    struct rt_exec *exec = turn->fiber->exec;
-
-    rt_answer_status(exec, &turn->from, rt_ref(exec->rt, turn->proc), status,
-                     reason);
-    turn->from.call = 0;
-    rt_msg_free(exec, turn->reply);
-    turn->reply = NULL;
-}
-
 /* "id\0" and what the handler gets. */
 static void
 call_one(struct plex_ctx *ctx, struct events *events,
@@ -364,19 +351,21 @@ call_one(struct plex_ctx *ctx, struct events *events,
 
     at = zero == NULL ? NULL : handler_find(events, id);
     if (at == NULL || *at == NULL) {
-        refuse(ctx, -PLEX_NOT_FOUND, "there is no such event handler");
+        rt_engine_refuse(ctx, -PLEX_NOT_FOUND,
+                         "there is no such event handler");
         return;
     }
     said.payload = zero + 1;
     said.len = msg->len - (size_t)(zero + 1 - id);
     if ((*at)->row->handle_call == NULL) {
-        refuse(ctx, -PLEX_UNSUPPORTED, "the event handler takes no calls");
+        rt_engine_refuse(ctx, -PLEX_UNSUPPORTED,
+                         "the event handler takes no calls");
         return;
     }
     if (verdict(ctx, (*at)->row->handle_call(ctx, (*at)->data, &said), why,
                 sizeof why)) {
         handler_remove(ctx, events, at, why, true);
-        refuse(ctx, -PLEX_FAILED, why);
+        rt_engine_refuse(ctx, -PLEX_FAILED, why);
     }
 }
 
@@ -418,7 +407,9 @@ engine_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
     struct events *events = rt_engine_state(ctx);
 
-    if (msg->kind == PLEX_MSG_CALL && msg->tag == RT_EVENT_REQUEST_TAG) {
+    if (msg->kind == RT_KIND_ENGINE) {
+        rt_engine_refuse(ctx, -PLEX_INVALID, "it is no supervisor");
+    } else if (msg->kind == PLEX_MSG_CALL && msg->tag == RT_EVENT_REQUEST_TAG) {
         request_do(ctx, events, msg);
     } else if (msg->kind == PLEX_MSG_CALL) {
         call_one(ctx, events, msg);

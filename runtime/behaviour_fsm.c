@@ -471,6 +471,10 @@ engine_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     struct fsm_timer **at = &fsm->timers;
     int failed;
 
+    if (msg->kind == RT_KIND_ENGINE) {
+        rt_engine_refuse(ctx, -PLEX_INVALID, "it is no supervisor");
+        return 0;
+    }
     if (!fsm->begun)
         return begin(ctx, fsm, msg);
     if (is_begin(ctx, msg))

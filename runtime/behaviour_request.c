@@ -2,7 +2,21 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "runtime/behaviour.h"
+#include "runtime/core.h"
+#include "runtime/supervisor_code.h"
+
+void
+rt_engine_refuse(struct plex_ctx *ctx, int status, const char *reason)
+{
+    struct rt_turn *turn = rt_turn_of(ctx);
+    struct rt_exec *exec = turn->fiber->exec;
+
+    rt_answer_status(exec, &turn->from, rt_ref(exec->rt, turn->proc), status,
+                     reason);
+    turn->from.call = 0;
+    rt_msg_free(exec, turn->reply);
+    turn->reply = NULL;
+}
 
 /* The caller of a supervisor may be killed while it waits, so its request is
  * copied: this, then the texts and arguments it points to. */
@@ -126,29 +140,79 @@ take(const struct plex_supervisor_request *request,
     return answer->status;
 }
 
-int
-rt_supervisor_request(struct plex_ctx *ctx, struct plex_ref supervisor,
-                      const struct plex_supervisor_request *request)
+/* As ask_near(), of one on another node: behaviours go by their names. */
+static int
+ask_far(struct plex_ctx *ctx, struct plex_ref supervisor,
+        const struct plex_supervisor_request *asked, uint64_t timeout_ms)
 {
-    struct plex_supervisor_request asked = *request;
+    struct rt *rt = rt_of(ctx);
+    const struct plex_behaviour *behaviour =
+        asked->child == NULL ? NULL : asked->child->behaviour;
+    struct rt_sup_answer *read;
     struct plex_msg answer;
-    size_t len;
+    char name[RT_BEHAVIOUR_TEXT] = "";
+    size_t len, rows;
     void *bytes;
     int status;
 
-    if (asked.out_max > RT_SUP_ROWS_MAX)
-        asked.out_max = RT_SUP_ROWS_MAX;
-    if (asked.out == NULL)
-        asked.out_max = 0;
-    bytes = rt_sup_pack(&asked, &len);
+    if (behaviour != NULL)
+        rt_behaviour_text(rt, behaviour, false, name, sizeof name);
+    bytes = rt_sup_request_write(asked, name, &len);
+    rt_turn_of(ctx)->scratch = bytes;
+    status = rt_ask_engine(ctx, supervisor, asked->verb, bytes, len, timeout_ms,
+                           &answer);
+    rt_turn_of(ctx)->scratch = NULL;
+    free(bytes);
+    if (status != 0)
+        return status;
+    read = rt_sup_answer_read(answer.payload, answer.len, &rows);
+    if (read == NULL)
+        return -PLEX_INTERNAL;
+    status = take(asked, read, sizeof *read + rows * sizeof *read->infos);
+    free(read);
+    return status;
+}
+
+static int
+ask_near(struct plex_ctx *ctx, struct plex_ref supervisor,
+         const struct plex_supervisor_request *asked, uint64_t timeout_ms)
+{
+    struct plex_msg answer;
+    size_t len;
+    void *bytes = rt_sup_pack(asked, &len);
+    int status;
+
     rt_turn_of(ctx)->scratch = bytes; /* freed also when we are killed */
-    status = rt_ask_engine(ctx, supervisor, request->verb, bytes, len,
-                           UINT64_MAX, &answer);
+    status = rt_ask_engine(ctx, supervisor, asked->verb, bytes, len, timeout_ms,
+                           &answer);
     rt_turn_of(ctx)->scratch = NULL;
     free(bytes);
     if (status != 0)
         return status;
     if (answer.len < sizeof(struct rt_sup_answer))
         return -PLEX_INTERNAL;
-    return take(request, answer.payload, answer.len);
+    return take(asked, answer.payload, answer.len);
+}
+
+int
+rt_supervisor_within(struct plex_ctx *ctx, struct plex_ref supervisor,
+                     const struct plex_supervisor_request *request,
+                     uint64_t timeout_ms)
+{
+    struct plex_supervisor_request asked = *request;
+
+    if (asked.out_max > RT_SUP_ROWS_MAX)
+        asked.out_max = RT_SUP_ROWS_MAX;
+    if (asked.out == NULL)
+        asked.out_max = 0;
+    if (supervisor.id == 0 || rt_is_local(rt_of(ctx), supervisor))
+        return ask_near(ctx, supervisor, &asked, timeout_ms);
+    return ask_far(ctx, supervisor, &asked, timeout_ms);
+}
+
+int
+rt_supervisor_request(struct plex_ctx *ctx, struct plex_ref supervisor,
+                      const struct plex_supervisor_request *request)
+{
+    return rt_supervisor_within(ctx, supervisor, request, UINT64_MAX);
 }

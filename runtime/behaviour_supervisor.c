@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "runtime/behaviour.h"
+#include "runtime/core.h"
+#include "runtime/supervisor_code.h"
 #include "runtime/supervisor_core.h"
 
 /*
@@ -14,6 +15,11 @@
  */
 enum { REMOTE_START_MS = 30000 };
 
+/* Who made a request; `far`: from another node. */
+struct asker {
+    struct plex_from from;
+    bool far;
+};
 struct sup_timer {
     uint64_t run;
     uint64_t timer;
@@ -145,6 +151,17 @@ start(struct plex_ctx *ctx, struct sup_process *sup,
 }
 
 static void
+answer_send(struct plex_ctx *ctx, const struct asker *to,
+            const struct rt_sup_answer *answer, size_t rows)
+{
+    size_t len = sizeof *answer + rows * sizeof *answer->infos;
+    void *bytes = to->far ? rt_sup_answer_write(answer, rows, &len) : NULL;
+
+    (void)plex_answer(ctx, &to->from, bytes == NULL ? answer : bytes, len);
+    free(bytes);
+}
+
+static void
 reply(struct plex_ctx *ctx, struct sup_action *action)
 {
     size_t rows = action->infos == NULL ? 0 : action->rows;
@@ -157,7 +174,7 @@ reply(struct plex_ctx *ctx, struct sup_action *action)
     answer->counts = action->counts;
     if (rows > 0)
         memcpy(answer->infos, action->infos, rows * sizeof *action->infos);
-    (void)plex_answer(ctx, action->request, answer, len);
+    answer_send(ctx, action->request, answer, rows);
     free(answer);
     free(action->infos);
     free(action->request);
@@ -285,23 +302,48 @@ engine_init(struct plex_ctx *ctx, const void *args, size_t len)
     return plex_fail(ctx, sup->over ? sup->failed : "could not wait");
 }
 
+/* Of another node: the behaviour of a child is the one of that name here. */
+static enum plex_status
+far_read(struct plex_ctx *ctx, const struct plex_msg *msg,
+         struct plex_supervisor_request *request, struct plex_child *child)
+{
+    const struct rt_config *config = &rt_of(ctx)->config;
+    const bool has_template =
+        rt_behaviour(ctx)->supervisor->strategy == PLEX_SIMPLE_ONE_FOR_ONE;
+    const char *behaviour;
+
+    if (!rt_sup_request_read(msg->payload, msg->len, request, child,
+                             &behaviour))
+        return PLEX_INVALID;
+    if (behaviour[0] == '\0' || has_template)
+        return PLEX_OK;
+    if (request->child != NULL && config->find != NULL)
+        child->behaviour = config->find(config->arg, behaviour);
+    return child->behaviour == NULL ? PLEX_NOT_FOUND : PLEX_OK;
+}
+
 static void
 asked(struct plex_ctx *ctx, struct sup_process *sup, const struct plex_msg *msg)
 {
     struct plex_supervisor_request request;
     struct plex_child child;
     struct rt_sup_answer answer = {0};
-    struct plex_from *from = plex_calloc(1, sizeof *from);
-    enum plex_status status = PLEX_INVALID;
+    struct asker *asker = plex_calloc(1, sizeof *asker);
+    enum plex_status status = PLEX_OK;
 
-    *from = plex_reply_later(ctx);
-    if (rt_sup_unpack(msg->payload, msg->len, &request, &child))
-        status = sup_core_request(sup->core, now_ms(ctx), &request, from);
+    asker->far = (rt_turn_of(ctx)->msg->flags & RT_MSG_FAR) != 0;
+    asker->from = plex_reply_later(ctx);
+    if (asker->far)
+        status = far_read(ctx, msg, &request, &child);
+    else if (!rt_sup_unpack(msg->payload, msg->len, &request, &child))
+        status = PLEX_INVALID;
+    if (status == PLEX_OK)
+        status = sup_core_request(sup->core, now_ms(ctx), &request, asker);
     if (status == PLEX_OK)
         return;
     answer.status = -(int)status;
-    (void)plex_answer(ctx, from, &answer, sizeof answer);
-    free(from);
+    answer_send(ctx, asker, &answer, 0);
+    free(asker);
 }
 
 /* An exit signal that came through the link, not one that was only sent. */

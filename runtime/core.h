@@ -122,6 +122,7 @@ void rt_signal_apply(struct rt_exec *exec, struct rt_proc *proc,
 /* hosted.c: FOUND; and whom a link to an alias is with by now. */
 void rt_found_apply(struct rt_exec *exec, struct rt_proc *proc,
                     const struct rt_msg *msg);
+void rt_found_far(struct rt_exec *exec, const struct rt_signal *signal);
 struct plex_ref rt_link_behind(const struct rt_proc *proc,
                                struct plex_ref alias);
 void rt_link(struct rt_exec *exec, struct rt_proc *proc, struct plex_ref other);
@@ -190,6 +191,10 @@ int rt_await(struct rt_turn *turn, uint64_t deadline, struct plex_msg *answer,
              struct plex_ref *from);
 int rt_op_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
                 struct plex_ref *out);
+/* What another node finds it by (spawn.c). */
+enum { RT_BEHAVIOUR_TEXT = 600 };
+void rt_behaviour_text(struct rt *rt, const struct plex_behaviour *behaviour,
+                       bool is_child, char *out, size_t size);
 
 extern const struct plex_process_ops rt_process_ops;
 extern const struct plex_ctx_ops rt_ctx_ops;
@@ -208,6 +213,8 @@ struct plex_ref rt_name_find(struct rt *rt, uint32_t scope, const char *name);
 struct plex_ref rt_alias(struct rt *rt, uint32_t scope, const char *name);
 struct plex_ref rt_whereis_in(struct rt *rt, uint32_t scope, const char *name);
 size_t rt_ref_text(struct rt *rt, struct plex_ref ref, char *out, size_t size);
+/* It is an alias "name@node_id"; "": of any node. */
+bool rt_alias_at(struct rt *rt, struct plex_ref ref, const char *node_id);
 /* The text and scope of an alias; NULL: unknown. */
 const char *rt_alias_text(struct rt *rt, struct plex_ref ref, uint32_t *scope);
 

@@ -57,7 +57,7 @@ struct rt_ext {
     struct rt_fiber *fiber;
     struct rt_turn *turn; /* on that stack */
     uint64_t awaited;     /* call; 0: none */
-    uint64_t awaited_node;
+    struct plex_ref awaited_of;
     bool start_link; /* the awaited answer is to a start: link */
     struct rt_msg *answer;
     uint64_t deadline_ns;

@@ -51,7 +51,9 @@ enum rt_msg_flag {
     RT_MSG_LINKED = 4,   /* SIG_EXIT: through a link */
     RT_MSG_COUNTED = 8,  /* in the receiver's bounded mailbox */
     RT_MSG_SPAWNED = 16, /* ANSWER: to a start */
-    RT_MSG_FINAL = 32    /* SIG_EXIT: cannot be trapped, whatever the reason */
+    RT_MSG_FINAL = 32,   /* SIG_EXIT: cannot be trapped, whatever the reason */
+    RT_MSG_FAR = 64      /* ENGINE: from another node, in its wire form. FOUND:
+                            it knows of us already */
 };
 enum { RT_INLINE_MAX = 64, RT_INLINE_EXTRA = 40 };
 
@@ -211,6 +213,9 @@ int rt_event_request(struct plex_ctx *ctx, struct plex_ref manager, int verb,
                      const char *handler, const char *id, const char *old_id);
 int rt_supervisor_request(struct plex_ctx *ctx, struct plex_ref supervisor,
                           const struct plex_supervisor_request *request);
+int rt_supervisor_within(struct plex_ctx *ctx, struct plex_ref supervisor,
+                         const struct plex_supervisor_request *request,
+                         uint64_t timeout_ms);
 
 void *rt_engine_state(struct plex_ctx *ctx); /* of this process's engine */
 /* The behaviour of this process (the current one after plex_become). */
@@ -236,7 +241,8 @@ int rt_spawn_child(struct plex_ctx *ctx, const struct rt_child_start *start,
                    struct plex_ref *out);
 
 /* Ask a process's engine: its handle() gets kind RT_KIND_ENGINE and answers as
- * a call. Local only. As plex_ask(); -INVALID when it has none. */
+ * a call; on another node with RT_MSG_FAR. As plex_ask(); -INVALID when it has
+ * none, as virtual actors. */
 int rt_ask_engine(struct plex_ctx *ctx, struct plex_ref to, uint64_t tag,
                   const void *payload, size_t len, uint64_t timeout_ms,
                   struct plex_msg *answer);

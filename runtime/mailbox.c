@@ -123,7 +123,7 @@ wait_for_space(struct rt_turn *turn, struct plex_ref to, uint64_t deadline)
     bool due;
 
     ext->awaited = number;
-    ext->awaited_node = 0;
+    ext->awaited_of = (struct plex_ref){0, 0};
     rt_signal(exec, to, RT_KIND_SPACE, rt_ref(exec->rt, proc), number, NULL,
               false);
     due = rt_suspend(turn, RT_WAIT_ANSWER, deadline) == RT_WAITED_DUE;

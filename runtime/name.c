@@ -261,6 +261,16 @@ rt_alias_text(struct rt *rt, struct plex_ref ref, uint32_t *scope)
     return text;
 }
 
+bool
+rt_alias_at(struct rt *rt, struct plex_ref ref, const char *node_id)
+{
+    uint32_t scope;
+    const char *text = rt_alias_text(rt, ref, &scope);
+    const char *at = text == NULL ? NULL : strrchr(text, '@');
+
+    return at != NULL && (node_id[0] == '\0' || strcmp(at + 1, node_id) == 0);
+}
+
 struct plex_ref
 rt_whereis_in(struct rt *rt, uint32_t scope, const char *name)
 {

@@ -194,7 +194,7 @@ rt_expect(struct rt_turn *turn, struct plex_ref to)
     rt_msg_free(turn->fiber->exec, turn->answer); /* of the ask before */
     turn->answer = NULL;
     ext->awaited = ++ext->calls;
-    ext->awaited_node = to.node;
+    ext->awaited_of = to;
     if (!rt_is_local(turn->fiber->exec->rt, to))
         atomic_store(&turn->proc->remote, 1);
     return ext->awaited;
@@ -256,12 +256,14 @@ rt_ask_engine(struct plex_ctx *ctx, struct plex_ref to, uint64_t tag,
 {
     const struct plex_post post = {.tag = tag, .payload = payload, .len = len};
     struct rt_msg *msg = rt_msg_post(exec_of(ctx), &post, RT_KIND_ENGINE);
+    uint32_t scope;
+    const char *alias = rt_alias_text(rt_of(ctx), to, &scope);
 
     if (msg == NULL)
         return -PLEX_LIMIT;
-    if (!rt_is_local(rt_of(ctx), to) && to.id != 0) {
+    if (alias != NULL && strchr(alias, '@') == NULL) {
         rt_msg_free(exec_of(ctx), msg);
-        return -PLEX_UNSUPPORTED;
+        return -PLEX_INVALID;
     }
     return ask(rt_turn_of(ctx), to, msg, timeout_ms, answer);
 }
@@ -621,4 +623,5 @@ const struct plex_process_ops rt_process_ops = {
     .event = rt_event_request,
     .supervisor = rt_supervisor_request,
     .spawn_faceted = rt_op_spawn_faceted,
+    .supervisor_within = rt_supervisor_within,
 };

@@ -1,6 +1,7 @@
 #include "runtime/core.h"
 
 #include "common/mem.h"
+#include "runtime/supervisor_code.h"
 
 #include <string.h>
 
@@ -37,6 +38,10 @@ kind_out(const struct rt_msg *msg, struct rt_signal *out)
         break;
     case RT_KIND_SIG_DOWN:
         out->kind = RT_DOWN;
+        break;
+    case RT_KIND_ENGINE:
+        out->kind = RT_REQUEST;
+        out->text = rt_sup_request_behaviour(msg->payload, msg->len);
         break;
     default:
         if (msg->kind > PLEX_MSG_GROUP)
@@ -104,7 +109,7 @@ msg_in(struct rt_exec *exec, const struct rt_signal *signal)
         [RT_UNLINK] = RT_KIND_UNLINK,       [RT_UNLINKED] = RT_KIND_UNLINKED,
         [RT_EXIT] = RT_KIND_SIG_EXIT,       [RT_MONITOR] = RT_KIND_MONITOR,
         [RT_DEMONITOR] = RT_KIND_DEMONITOR, [RT_DOWN] = RT_KIND_SIG_DOWN,
-        [RT_SPAWNED] = RT_KIND_ANSWER};
+        [RT_SPAWNED] = RT_KIND_ANSWER,      [RT_REQUEST] = RT_KIND_ENGINE};
     const char *reason = signal->reason == NULL ? "" : signal->reason;
     struct rt_msg *msg;
 
@@ -116,7 +121,7 @@ msg_in(struct rt_exec *exec, const struct rt_signal *signal)
         if (kind == PLEX_MSG_TIMER) /* not one of this node's timers */
             kind = PLEX_MSG_INFO;
         msg = rt_msg_post(exec, &signal->post, (enum rt_kind)kind);
-    } else if (signal->kind < RT_SEND || signal->kind > RT_SPAWNED ||
+    } else if (signal->kind < RT_SEND || signal->kind > RT_REQUEST ||
                kinds[signal->kind] == 0) {
         return NULL;
     } else {
@@ -136,6 +141,11 @@ msg_in(struct rt_exec *exec, const struct rt_signal *signal)
         msg->flags |= RT_MSG_LINKED;
     if (signal->kind == RT_SPAWNED)
         msg->flags |= RT_MSG_SPAWNED;
+    if (signal->kind == RT_REQUEST) {
+        msg->flags |= RT_MSG_FAR;
+        if (msg->tag > PLEX_SUP_COUNT) /* of this node's own */
+            msg->tag = 0;
+    }
     return msg;
 }
 
@@ -184,6 +194,35 @@ rt_deliver_start(struct rt *rt, const struct rt_signal *signal)
     return ref;
 }
 
+/* Who has the name. Who links to it or monitors it is told first: the end will
+ * be told by who ends. (To monitor nobody is answered by itself.) */
+static struct plex_ref
+named(struct rt_exec *exec, const struct rt_signal *signal)
+{
+    struct rt *rt = exec->rt;
+    const uint32_t scope = rt_scope_of(rt, signal->where);
+    struct plex_ref to = {0, 0};
+    struct rt_signal found = {.kind = RT_FOUND,
+                              .to = signal->from,
+                              .where = signal->where,
+                              .name = signal->name,
+                              .text = "",
+                              .reason = "",
+                              .call = signal->call,
+                              .linked = signal->kind == RT_LINK};
+
+    if (scope != UINT32_MAX)
+        to = rt_whereis_in(rt, scope, signal->name);
+    if (!rt_is_local(rt, to))
+        to = (struct plex_ref){0, 0};
+    found.from = to;
+    if ((signal->kind == RT_LINK ||
+         (signal->kind == RT_MONITOR && to.id != 0)) &&
+        rt->config.on_remote != NULL && signal->from.node != rt->config.node)
+        (void)rt->config.on_remote(rt->config.arg, &found);
+    return to;
+}
+
 void
 rt_deliver(struct rt *rt, const struct rt_signal *signal)
 {
@@ -198,13 +237,11 @@ rt_deliver(struct rt *rt, const struct rt_signal *signal)
         rt_group_remote(exec, signal);
     } else if (signal->kind == RT_SPAWN) {
         (void)spawn_in(exec, signal);
+    } else if (signal->kind == RT_FOUND) {
+        rt_found_far(exec, signal);
     } else if ((msg = msg_in(exec, signal)) != NULL) {
-        if (to.id == 0 && signal->name != NULL && signal->name[0] != '\0') {
-            uint32_t scope = rt_scope_of(rt, signal->where);
-
-            if (scope != UINT32_MAX)
-                to = rt_whereis_in(rt, scope, signal->name);
-        }
+        if (to.id == 0 && signal->name != NULL && signal->name[0] != '\0')
+            to = named(exec, signal);
         if (!rt_is_local(rt, to)) /* not to be passed on for ever */
             to = (struct plex_ref){0, 0};
         is_call = msg->kind == PLEX_MSG_CALL;
@@ -218,7 +255,7 @@ rt_deliver(struct rt *rt, const struct rt_signal *signal)
 }
 
 void
-rt_node_down(struct rt *rt, uint64_t node)
+rt_node_down(struct rt *rt, uint64_t node, const char *node_id)
 {
     struct rt_exec *exec = rt_outside_enter(rt);
 
@@ -236,6 +273,7 @@ rt_node_down(struct rt *rt, uint64_t node)
                 continue;
             msg = rt_msg_new(exec, RT_KIND_NODE_DOWN);
             msg->number = node;
+            rt_msg_reason(msg, node_id);
             (void)rt_route(exec, rt_ref(rt, &chunk[i]), msg);
         }
     }

@@ -43,8 +43,12 @@ struct rt_config {
     void (*on_log)(void *arg, const char *process, int level, const char *text);
     /* What facets of processes count, observe and export (process_facets.h). */
     void (*on_facet)(void *arg, const struct plex_facet_action *action);
-    /* The behaviour of a spawn that came from another node. */
+    /* The behaviour of a spawn or request that came from another node. */
     const struct plex_behaviour *(*find)(void *arg, const char *behaviour);
+    /* What another node is to find it by; false (or NULL): its name. is_child:
+     * of a supervisor here. */
+    bool (*name_of)(void *arg, const struct plex_behaviour *behaviour,
+                    bool is_child, char *out, size_t size);
     void *arg;
 };
 
@@ -103,6 +107,10 @@ enum rt_signal_kind {
     RT_SPAWNED, /* to the spawner; call; status, reason; from: the process */
     RT_JOIN,    /* text: group; from joined (call: how often) */
     RT_LEAVE,
+    RT_REQUEST, /* to a supervisor: post; call; text: the behaviour of a child
+                   to start, "" */
+    RT_FOUND,   /* to who sent a LINK (linked) or MONITOR to a name on another
+                   node: its call; name; from: who has it, none: nobody */
 };
 struct rt_signal {
     enum rt_signal_kind kind;
@@ -122,9 +130,9 @@ void rt_deliver(struct rt *rt, const struct rt_signal *signal);
 /* The same for a SPAWN, also one of this node's own: the process, none if it
  * could not be made. The spawner hears of both. */
 struct plex_ref rt_deliver_start(struct rt *rt, const struct rt_signal *signal);
-/* Everything that is linked to, monitors, or waits for a process there gets
- * "noconnection"; group members there leave. */
-void rt_node_down(struct rt *rt, uint64_t node);
+/* Everything that is linked to, monitors, or waits for a process there, or a
+ * name there (`node_id`), gets "noconnection"; group members there leave. */
+void rt_node_down(struct rt *rt, uint64_t node, const char *node_id);
 /* A JOIN for every local member of every group: what a node that has just been
  * connected has to know. emit must not call the runtime. */
 void rt_groups_announce(struct rt *rt,

@@ -160,7 +160,8 @@ rt_bounce(struct rt_exec *exec, struct plex_ref to, struct rt_msg *msg,
           const char *reason)
 {
     const struct plex_from from = {msg->from, msg->number};
-    bool away = to.id != 0 && to.node != exec->rt->config.node;
+    bool away = to.id != 0 && (to.node != exec->rt->config.node ||
+                               rt_alias_at(exec->rt, to, ""));
     const char *nobody = away ? "noconnection" : "noproc";
     int status = away ? -PLEX_UNAVAILABLE : -PLEX_NOT_FOUND;
 

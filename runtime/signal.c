@@ -76,7 +76,7 @@ rt_link_add(struct rt_exec *exec, struct rt_proc *proc, struct plex_ref other)
     if (rt_rel_find(&ext->rels, RT_REL_LINK, other, 0) != NULL)
         return;
     (void)rt_rel_add(&ext->rels, RT_REL_LINK, other, 0);
-    if (other.node != exec->rt->config.node)
+    if (!rt_is_local(exec->rt, other))
         atomic_store(&proc->remote, 1);
     atomic_fetch_add_explicit(&ext->links, 1, memory_order_relaxed);
 }
@@ -98,13 +98,22 @@ void
 rt_link(struct rt_exec *exec, struct rt_proc *proc, struct plex_ref other)
 {
     struct plex_ref self = rt_ref(exec->rt, proc);
+    uint64_t number = 0;
 
-    if (rt_ref_is(other, self) || other.id == 0)
+    if (rt_ref_is(other, self))
         return;
+    if (other.id == 0) { /* whereis() found nobody */
+        rt_signal(exec, self, RT_KIND_SIG_EXIT, other, 0, "noproc", false);
+        return;
+    }
     if (rt_rel_find(&rt_ext(exec, proc)->rels, RT_REL_LINK, other, 0) != NULL)
         return;
     rt_link_add(exec, proc, other);
-    rt_signal(exec, other, RT_KIND_LINK, self, 0, NULL, true);
+    if (rt_alias_at(exec->rt, other, "")) { /* which FOUND it is for */
+        number = rt_number(exec);
+        rt_rel_find(&proc->ext->rels, RT_REL_LINK, other, 0)->aux = number;
+    }
+    rt_signal(exec, other, RT_KIND_LINK, self, number, NULL, true);
 }
 
 static bool
@@ -126,6 +135,8 @@ rt_unlink(struct rt_exec *exec, struct rt_proc *proc, struct plex_ref other)
     if (rt_rel_find(&ext->rels, RT_REL_LINK, other, 0) == NULL)
         return;
     rt_link_remove(exec, proc, other);
+    if (rt_alias_at(exec->rt, other, "")) /* FOUND will find no link */
+        return;
     if (rt_rel_find(&ext->rels, RT_REL_UNLINKING, other, 0) == NULL)
         rt_rel_add(&ext->rels, RT_REL_UNLINKING, other, 0);
     rt_rel_find(&ext->rels, RT_REL_UNLINKING, other, 0)->aux++;
@@ -152,7 +163,7 @@ rt_monitor(struct rt_exec *exec, struct rt_proc *proc, struct plex_ref other)
     uint64_t number = rt_number(exec);
 
     rt_rel_add(&ext->rels, RT_REL_WATCH, other, number);
-    if (other.node != exec->rt->config.node)
+    if (!rt_is_local(exec->rt, other))
         atomic_store(&proc->remote, 1);
     atomic_fetch_add_explicit(&ext->monitors, 1, memory_order_relaxed);
     if (other.id == 0) { /* whereis() found nobody */
@@ -347,6 +358,14 @@ lost(struct rt_exec *exec, struct rt_proc *proc, const struct rt_rel *rel)
     }
 }
 
+static bool
+is_of(struct rt *rt, struct plex_ref ref, uint64_t node, const char *node_id)
+{
+    if ((ref.id & RT_ALIAS) != 0 && ref.node == rt->config.node)
+        return rt_alias_at(rt, ref, node_id);
+    return ref.node == node;
+}
+
 static void
 node_down(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
 {
@@ -356,13 +375,15 @@ node_down(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
     struct rt_rel *rels;
     uint32_t count = 0;
 
-    if (ext->awaited != 0 && ext->awaited_node == node)
+    if (ext->awaited != 0 &&
+        is_of(exec->rt, ext->awaited_of, node, rt_msg_reason_of(msg)))
         rt_answer_status(exec, &call, (struct plex_ref){node, 0},
                          -PLEX_UNAVAILABLE, "noconnection");
     /* They change while they are told: so a copy. */
     rels = plex_calloc(ext->rels.count + 1, sizeof *rels);
     for (uint32_t i = 0; ext->rels.rows != NULL && i <= ext->rels.mask; i++) {
-        if (ext->rels.rows[i].kind != 0 && ext->rels.rows[i].ref.node == node)
+        if (ext->rels.rows[i].kind != 0 &&
+            is_of(exec->rt, ext->rels.rows[i].ref, node, rt_msg_reason_of(msg)))
             rels[count++] = ext->rels.rows[i];
     }
     for (uint32_t i = 0; i < count; i++) {

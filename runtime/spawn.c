@@ -10,6 +10,15 @@
 
 enum { REMOTE_START_MS = 30000 };
 
+void
+rt_behaviour_text(struct rt *rt, const struct plex_behaviour *behaviour,
+                  bool is_child, char *out, size_t size)
+{
+    if (rt->config.name_of == NULL ||
+        !rt->config.name_of(rt->config.arg, behaviour, is_child, out, size))
+        (void)snprintf(out, size, "%s", behaviour->name);
+}
+
 static int
 spawn_remote(struct rt_turn *turn, const struct plex_spawn *how,
              const struct rt_child_start *child, struct plex_ref *out,
@@ -20,12 +29,13 @@ spawn_remote(struct rt_turn *turn, const struct plex_spawn *how,
     struct rt_ext *ext = rt_ext(exec, turn->proc);
     bool linked = how->link || child != NULL;
     bool wait = child == NULL || child->tag == 0;
+    char text[RT_BEHAVIOUR_TEXT];
     struct rt_signal signal = {
         .kind = RT_SPAWN,
         .from = rt_ref(rt, turn->proc),
         .where = rt_scope_text(rt, atomic_load(&turn->proc->scope)),
         .name = how->name == NULL ? "" : how->name,
-        .text = how->behaviour->name,
+        .text = text,
         .reason = how->node,
         .linked = linked,
         .monitored = how->monitor,
@@ -35,6 +45,7 @@ spawn_remote(struct rt_turn *turn, const struct plex_spawn *how,
 
     if (rt->config.on_remote == NULL)
         return -PLEX_NOT_FOUND;
+    rt_behaviour_text(rt, how->behaviour, child != NULL, text, sizeof text);
     signal.call =
         wait ? rt_expect(turn, (struct plex_ref){0, 0}) : ++ext->calls;
     ext->start_link = wait && linked;

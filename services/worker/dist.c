@@ -89,7 +89,7 @@ session_end(struct dist_peer *peer)
     if (attach != 0)
         plex_link_cancel(dist->config.host->link, attach);
     if (dist->rt != NULL)
-        rt_node_down(dist->rt, node);
+        rt_node_down(dist->rt, node, slot->node_id);
 }
 
 static void
@@ -311,6 +311,8 @@ deliver(struct dist_peer *peer, struct work_batch_reader *reader,
             return PLEX_OK;
         if (signal.kind == RT_SPAWNED)
             dist_started(peer, &signal);
+        if (signal.kind == RT_REQUEST)
+            dist->config.request(dist->config.arg, &signal);
         if (signal.kind == RT_SPAWN)
             dist->config.spawn(dist->config.arg, &signal);
         else

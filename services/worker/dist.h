@@ -32,6 +32,8 @@ struct work_dist_config {
     void (*to_actor)(void *arg, const struct rt_signal *signal);
     /* A signal that starts a process: it is to be delivered. */
     void (*spawn)(void *arg, const struct rt_signal *signal);
+    /* One to a supervisor, which is delivered next: its `text` is wanted. */
+    void (*request)(void *arg, const struct rt_signal *signal);
     void *arg;
 };
 struct work_dist *work_dist_create(const struct work_dist_config *config);

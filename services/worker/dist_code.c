@@ -310,7 +310,7 @@ numbers_set(const struct field *field, struct rt_signal *out, uint64_t *to)
         return field->number > SIG_ID; /* not known to us, so not wrong */
     switch (field->number) {
     case SIG_KIND:
-        out->kind = value <= RT_LEAVE ? (enum rt_signal_kind)value : 0;
+        out->kind = value <= RT_FOUND ? (enum rt_signal_kind)value : 0;
         return out->kind != 0;
     case SIG_FROM:
         out->from.id = value;

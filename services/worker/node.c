@@ -359,6 +359,13 @@ spawn(void *arg, const struct rt_signal *signal)
     node_spawn(arg, signal);
 }
 
+static void
+request(void *arg, const struct rt_signal *signal)
+{
+    if (signal->text[0] != '\0')
+        node_before_spawn(arg, signal);
+}
+
 struct work_node *
 work_node_create(const struct work_node_config *config)
 {
@@ -366,6 +373,7 @@ work_node_create(const struct work_node_config *config)
     const struct work_dist_config dist = {.host = config->host,
                                           .to_actor = to_actor,
                                           .spawn = spawn,
+                                          .request = request,
                                           .arg = node};
 
     node->config = *config;
@@ -386,6 +394,7 @@ work_node_hooks(struct work_node *node, struct rt_config *config)
     config->on_remote = on_remote;
     config->on_log = on_log;
     config->find = node_find;
+    config->name_of = node_name_of;
     config->arg = node;
 }
 

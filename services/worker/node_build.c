@@ -11,6 +11,7 @@
 #include "common/mem.h"
 
 #include <assert.h>
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -366,6 +367,46 @@ node_behaviour_far(struct work_node *node, const char *module,
     return PLEX_OK;
 }
 
+/* On executors. From code: "module/behaviour", by the file that it lies in, as
+ * somebody's child "behaviour=module/behaviour". */
+bool
+node_name_of(void *arg, const struct plex_behaviour *behaviour, bool is_child,
+             char *out, size_t size)
+{
+    const char *file, *end;
+    Dl_info info;
+
+    (void)arg;
+    if (strchr(behaviour->name, '=') != NULL || dladdr(behaviour, &info) == 0 ||
+        info.dli_fname == NULL)
+        return false;
+    file = strrchr(info.dli_fname, '/');
+    file = file == NULL ? info.dli_fname : file + 1;
+    end = strstr(file, ".so");
+    return end != NULL && end[3] == '\0' &&
+           snprintf(out, size, "%s%s%.*s/%s", is_child ? behaviour->name : "",
+                    is_child ? "=" : "", (int)(end - file), file,
+                    behaviour->name) < (int)size;
+}
+
+/* "module/behaviour" */
+static enum plex_status
+find_from_code(struct work_node *node, const char *name, struct plex_err *err)
+{
+    const struct plex_behaviour *behaviour;
+    char module[PLEX_TYPE_MAX + 1];
+    const size_t len = strcspn(name, "/");
+
+    (void)snprintf(module, sizeof module, "%.*s", (int)len, name);
+    if (len >= sizeof module ||
+        work_modules_find(node->config.modules, module, name + len + 1,
+                          &behaviour, err) != PLEX_OK)
+        return plex_err_set(err, PLEX_NOT_FOUND, "no behaviour \"%.80s\"",
+                            name);
+    found_add(node, name, behaviour, NULL);
+    return PLEX_OK;
+}
+
 /* A bare name, from code: of any module that the catalogue names. */
 static enum plex_status
 find_bare(struct work_node *node, const struct rt_signal *signal,
@@ -404,6 +445,8 @@ node_before_spawn(struct work_node *node, const struct rt_signal *signal)
     if (node->n_found >= NODE_FOUND_MAX)
         status = plex_err_set(&err, PLEX_LIMIT, "%d behaviours were asked for",
                               NODE_FOUND_MAX);
+    else if (path == NULL && strchr(name, '/') != NULL)
+        status = find_from_code(node, name, &err);
     else if (path == NULL)
         status = find_bare(node, signal, &err);
     else if (strncmp(name, "supervisor=", 11) == 0)

@@ -165,6 +165,8 @@ PLEX_MUST_USE enum plex_status node_behaviour_far(
 /* See to it that find() knows what another worker asks for. */
 void node_before_spawn(struct work_node *node, const struct rt_signal *signal);
 const struct plex_behaviour *node_find(void *arg, const char *name);
+bool node_name_of(void *arg, const struct plex_behaviour *behaviour,
+                  bool is_child, char *out, size_t size);
 void node_found_free(struct work_node *node);
 /* What people see of a behaviour's name: up to '='. */
 size_t node_label(const char *behaviour);

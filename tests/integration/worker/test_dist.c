@@ -81,17 +81,6 @@ ask(struct plex_ctx *ctx, const char *name)
     return value;
 }
 
-/* A name is only good for messages: who is it? */
-static struct plex_ref
-who(struct plex_ctx *ctx, const char *name)
-{
-    struct plex_msg out;
-
-    if (plex_ask(ctx, plex_whereis(ctx, name), ADD, "", 0, 5000, &out) != 0)
-        return (struct plex_ref){0};
-    return out.from;
-}
-
 static int
 worker_call(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
@@ -119,11 +108,11 @@ worker_call(struct plex_ctx *ctx, const struct plex_msg *msg)
         answer(ctx, 0);
         break;
     case LINK:
-        plex_link(ctx, who(ctx, text));
+        plex_link(ctx, plex_whereis(ctx, text));
         answer(ctx, 0);
         break;
     case MONITOR:
-        (void)plex_monitor(ctx, who(ctx, text));
+        (void)plex_monitor(ctx, plex_whereis(ctx, text));
         answer(ctx, 0);
         break;
     case LAST:
@@ -264,7 +253,7 @@ START_TEST(a_call_to_a_name_on_another_worker_is_answered)
     ck_assert_int_eq(pair_call(&pair.b, two, ASK, "one@a"), 1);
     ck_assert_int_eq(pair_call(&pair.a, one, ASK, "two@b"), 2);
     ck_assert_int_eq(pair_call(&pair.a, one, ASK, "nobody@b"), -PLEX_NOT_FOUND);
-    ck_assert_int_eq(pair_call(&pair.a, one, ASK, "two@c"), -PLEX_NOT_FOUND);
+    ck_assert_int_eq(pair_call(&pair.a, one, ASK, "two@c"), -PLEX_UNAVAILABLE);
 }
 END_TEST
 

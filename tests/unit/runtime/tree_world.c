@@ -484,7 +484,7 @@ other_node(struct world *w, bool up)
         rt_free(w->there);
         w->there = NULL;
         w->queue_count = 0;
-        rt_node_down(w->here, w->there_node);
+        rt_node_down(w->here, w->there_node, "there");
         spawns_lost(w);
     }
 }

@@ -148,7 +148,7 @@ plex_post(struct plex_ctx *ctx, struct plex_ref to,
  * Call and wait. 0 and the answer (borrowed until the callback returns or asks
  * again), or PLEX_E_TIMEOUT (a late answer is dropped), PLEX_E_NOT_FOUND
  * (nobody), PLEX_E_FAILED (it ended before it answered; answer->reason says
- * how), PLEX_E_UNAVAILABLE (its worker was lost). timeout_ms 0: 5,000;
+ * how), PLEX_E_UNAVAILABLE (its worker is unknown, or was lost). timeout_ms 0: 5,000;
  * UINT64_MAX: none.
  */
 static inline int
@@ -259,8 +259,8 @@ plex_unregister(struct plex_ctx *ctx, const char *name)
     return ctx->process->name_clear(ctx, name);
 }
 /* "name": here; "name@node": there (the name is looked up there when a message
- * arrives); "type/key": a virtual actor. A ref to send to; none when nobody
- * has that local name. */
+ * arrives; links and monitors stay with who had it then); "type/key": a virtual
+ * actor. A ref to send to; none when nobody has that local name. */
 static inline struct plex_ref
 plex_whereis(struct plex_ctx *ctx, const char *name)
 {

@@ -194,6 +194,10 @@ struct plex_process_ops {
     int (*spawn_faceted)(struct plex_ctx *ctx, const struct plex_spawn *how,
                          const struct plex_facet_use *facets, size_t n,
                          struct plex_ref *out);
+    /* supervisor.h */
+    int (*supervisor_within)(struct plex_ctx *ctx, struct plex_ref supervisor,
+                             const struct plex_supervisor_request *request,
+                             uint64_t timeout_ms);
 };
 
 /* What a callback gets. The worker makes one for each turn of a virtual actor,

@@ -86,14 +86,28 @@ struct plex_supervisor_request {
 
 /* All wait for the supervisor, without limit. Negative: PLEX_E_NOT_FOUND (child
  * or supervisor), PLEX_E_EXISTS (id: running or not), PLEX_E_CONFLICT (running:
- * terminate first; restarting), PLEX_E_INVALID (spec, or not for this
- * strategy), PLEX_E_FAILED (the child's init). PLEX_SUP_WHICH gives the number
- * of children. */
+ * terminate first; restarting), PLEX_E_INVALID (spec, not for this strategy, or
+ * no supervisor), PLEX_E_FAILED (the child's init, or the supervisor ended).
+ * PLEX_SUP_WHICH gives the number of children.
+ *
+ * On another worker (`name@node`, or its ref) the same, and PLEX_E_UNAVAILABLE:
+ * it cannot be reached, or was lost meanwhile; what was asked for may have been
+ * done. The behaviour of a child to start is the one of that module and name
+ * there, PLEX_E_NOT_FOUND when it has none; its `node` NULL is that worker. */
 static inline int
 plex_supervisor_call(struct plex_ctx *ctx, struct plex_ref supervisor,
                      const struct plex_supervisor_request *request)
 {
     return ctx->process->supervisor(ctx, supervisor, request);
+}
+/* As that, for at most timeout_ms: PLEX_E_TIMEOUT, and it may still be done. */
+static inline int
+plex_supervisor_call_within(struct plex_ctx *ctx, struct plex_ref supervisor,
+                            const struct plex_supervisor_request *request,
+                            uint64_t timeout_ms)
+{
+    return ctx->process->supervisor_within(ctx, supervisor, request,
+                                           timeout_ms);
 }
 static inline int
 plex_start_child(struct plex_ctx *ctx, struct plex_ref supervisor,
