@@ -183,14 +183,14 @@ reply_compare(struct replay *r)
 static const char *
 command_text(const struct work_command *c, char out[SIDE_MAX])
 {
-    static const char *const kinds[] = {"?", "cast", "call", "set timer",
-                                        "cancel timer"};
+    static const char *const kinds[] = {
+        "?", "cast", "call", "set timer", "cancel timer", "cancel call"};
     const bool timer =
         c->kind == WORK_OUT_TIMER_SET || c->kind == WORK_OUT_TIMER_CANCEL;
     char payload[SIDE_MAX];
 
     (void)snprintf(out, SIDE_MAX, "%s %.60s%s%.60s, %" PRIu64 " ms, %.100s",
-                   kinds[c->kind > 4 ? 0 : c->kind],
+                   kinds[c->kind > 5 ? 0 : c->kind],
                    timer ? c->timer[0] < ' ' ? "of the run" : c->timer
                          : c->type,
                    timer ? "" : "/", timer ? "" : c->key, c->delay_ms,

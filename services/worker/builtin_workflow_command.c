@@ -1,5 +1,6 @@
 /* What the engine asks for, as outputs of the turn. */
 #include "services/worker/builtin_workflow.h"
+#include "services/worker/handler.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -173,7 +174,10 @@ work_wf_obey(struct wf *wf, const struct flow_command *c)
                             json_integer(1 + json_integer_value(json_object_get(
                                                  wf->meta, "continued"))));
         break;
-    case FLOW_CALL_CANCEL:  /* a late answer is ignored */
+    case FLOW_CALL_CANCEL: /* a late answer is ignored */
+        work_handler_call_cancel(wf->ctx,
+                                 c->id << WF_ATTEMPT_BITS | c->attempt);
+        break;
     case FLOW_ASK_APPROVAL: /* "why" and "steps" show it */
     case FLOW_CANCEL_ASK:
     case FLOW_PARK:

@@ -100,6 +100,7 @@ enum work_output_kind {
     WORK_OUT_CALL = 2,
     WORK_OUT_TIMER_SET = 3,
     WORK_OUT_TIMER_CANCEL = 4,
+    WORK_OUT_CALL_CANCEL = 5, /* the run that answers it is to be cancelled */
 };
 struct work_output {
     enum work_output_kind kind;
@@ -107,7 +108,7 @@ struct work_output {
     const char *key;
     const char *timer; /* timers: the name */
     uint64_t delay_ms; /* timer: due; call: timeout */
-    uint64_t tag;      /* call */
+    uint64_t tag;      /* call, its cancelling */
     struct plex_bytes payload;
 };
 /* Where a turn stands when the handler has returned or waits (run_log.h). */

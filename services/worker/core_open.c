@@ -377,18 +377,36 @@ takes(const struct actor *actor, const struct item *item)
     return actor->phase == OPEN_WAITING && for_run(item);
 }
 
+/* Is it to cancel the run of a call, and the open one is another's? */
+static bool
+cancels_other(const struct actor *actor, const struct item *item)
+{
+    const struct plex_bytes id = actor->open->message.id;
+    const size_t n = strlen(WORK_CANCEL_CALL);
+    const char *what = item->message.timer;
+
+    return item->message.kind == WORK_RESOLVE &&
+           strncmp(what, WORK_CANCEL_CALL, n) == 0 &&
+           (strlen(what + n) != id.len ||
+            memcmp(what + n, id.data, id.len) != 0);
+}
+
 /* True for what is answered while the run is open, without it. */
 static bool
 unhandled(struct work_core *core, struct actor *actor, struct item *item)
 {
     const bool circle = work_chain_circle(actor, item);
+    const bool other = cancels_other(actor, item);
 
-    if (!circle && item->message.kind != WORK_ACTIVATE)
+    if (!circle && !other && item->message.kind != WORK_ACTIVATE)
         return false;
     TAILQ_REMOVE(&actor->mailbox, item, link);
     actor->mailbox_n--;
     if (circle)
         work_chain_refuse(core, actor, item);
+    else if (other)
+        work_item_finish(core, item, PLEX_UNAVAILABLE,
+                         "the call that is to be cancelled has not begun");
     else
         work_item_activated(core, actor, item);
     return true;

@@ -1,5 +1,6 @@
 /* What is kept for later: timers, delayed casts, messages to other actors. */
 #include "services/worker/core_private.h"
+#include "services/worker/run_log.h"
 
 #include "common/mem.h"
 
@@ -86,6 +87,18 @@ work_pend_timer(const struct actor *actor, const char *name,
     if (pend != except && !pend->cancelled &&
         pend->message->kind == WORK_TIMER &&
         strcmp(pend->message->timer, name) == 0)
+        return pend;
+    return NULL;
+}
+
+struct pend *
+work_pend_call(const struct actor *actor, uint64_t tag)
+{
+    struct pend *pend;
+
+    TAILQ_FOREACH_REVERSE(pend, &actor->pends, pend_list, of_actor)
+    if (pend->message->kind == WORK_CALL && pend->message->tag == tag &&
+        pend->result == NULL)
         return pend;
     return NULL;
 }
@@ -217,11 +230,19 @@ sent_before(const struct pend *a, const struct pend *b)
                                           : numbers[0][1] < numbers[1][1];
 }
 
+/* What cancels a call does not wait behind it. */
+static uint64_t
+lane_hash(const struct work_message *m)
+{
+    const uint64_t hash = plex_actor_hash(&m->to);
+
+    return m->kind == WORK_RESOLVE ? ~hash : hash;
+}
+
 static void
 lane_join(struct work_core *core, struct pend *pend)
 {
-    struct lane *lane =
-        lane_get(core, pend->owner, plex_actor_hash(&pend->message->to));
+    struct lane *lane = lane_get(core, pend->owner, lane_hash(pend->message));
     struct pend *before = TAILQ_LAST(&lane->waiting, pend_list);
 
     pend->state = PEND_LANE;
@@ -364,6 +385,18 @@ may_come_right(enum plex_status status)
            status == PLEX_INTERNAL || status == PLEX_CORRUPT;
 }
 
+/* Has the call that this cancels no answer yet? */
+static bool
+cancels_open(const struct work_core *core, const struct pend *pend)
+{
+    const char *id = pend->message->timer + strlen(WORK_CANCEL_CALL);
+    const struct pend *call =
+        work_pend_find(core, pend->owner,
+                       (struct plex_bytes){(const uint8_t *)id, strlen(id)});
+
+    return call != NULL && call->result == NULL;
+}
+
 void
 work_pend_outcome(struct work_core *core, struct pend *pend,
                   enum plex_status status, const struct work_reply *reply)
@@ -371,7 +404,15 @@ work_pend_outcome(struct work_core *core, struct pend *pend,
     const bool is_call = pend->message->kind == WORK_CALL;
     struct lane *lane = pend->lane;
 
-    if (status == PLEX_OK || !may_come_right(status)) {
+    if (pend->message->kind == WORK_RESOLVE) {
+        /* Its receiver may not have the call yet, or not have begun it. */
+        if (status == PLEX_OK || !cancels_open(core, pend)) {
+            work_pend_settle(core, pend);
+        } else {
+            pend->state = PEND_LANE;
+            lane_retry(core, lane);
+        }
+    } else if (status == PLEX_OK || !may_come_right(status)) {
         if (is_call)
             result_set(core, pend, status, reply);
         else

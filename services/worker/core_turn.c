@@ -70,12 +70,31 @@ output_message(const struct actor *actor, const struct work_output *out,
         m->delay_ms = out->delay_ms; /* kept there: its timeout */
 }
 
+/* To the run that handles the call of that tag. False: it is answered. */
+static bool
+cancel_message(const struct actor *actor, uint64_t tag, char text[120],
+               struct work_message *m)
+{
+    const struct pend *call = work_pend_call(actor, tag);
+
+    if (call == NULL)
+        return false;
+    (void)snprintf(text, 120, WORK_CANCEL_CALL "%.*s", (int)call->id.len,
+                   (const char *)call->id.data);
+    m->kind = WORK_RESOLVE;
+    m->to = call->message->to;
+    m->timer = text;
+    m->ttl_ms = UINT64_C(24) * 3600 * 1000;
+    return true;
+}
+
 /* NULL when the message does not fit the wire. */
 static struct pend *
 output_pend(struct work_core *core, struct actor *actor, uint64_t seq, size_t n,
             const struct item *item, const struct work_output *out)
 {
     char sender[PLEX_ACTOR_NAME_MAX + 1], id[80], chain[WORK_CHAIN_MAX];
+    char cancels[120];
     struct work_message message;
     struct plex_err err;
     struct pend *pend;
@@ -83,7 +102,11 @@ output_pend(struct work_core *core, struct actor *actor, uint64_t seq, size_t n,
 
     plex_actor_format(&actor->id, sender, sizeof sender);
     output_message(actor, out, sender, &message);
-    if (work_chain_extend(actor, item, out->tag, chain))
+    if (out->kind == WORK_OUT_CALL_CANCEL &&
+        !cancel_message(actor, out->tag, cancels, &message))
+        return NULL;
+    if (out->kind == WORK_OUT_CALL &&
+        work_chain_extend(actor, item, out->tag, chain))
         message.chain = chain;
     if (actor->durable)
         len = snprintf(id, sizeof id, "%016" PRIx64 ":%" PRIu64 ":%zu",
@@ -122,7 +145,9 @@ outputs_take(struct work_core *core, struct actor *actor, struct item *item,
             pend = work_pend_timer(actor, out->timer, item->from);
         if (pend != NULL)
             work_turn_ends(write, pend);
-        if (out->kind == WORK_OUT_TIMER_CANCEL)
+        if (out->kind == WORK_OUT_TIMER_CANCEL ||
+            (out->kind == WORK_OUT_CALL_CANCEL &&
+             work_pend_call(actor, out->tag) == NULL))
             continue;
         pend = output_pend(core, actor, write->entry.seq, i, item, out);
         if (pend == NULL)

@@ -259,6 +259,17 @@ work_handler_output(struct work_handler *h)
     return &h->outputs[h->n_outputs++];
 }
 
+void
+work_handler_call_cancel(struct plex_ctx *ctx, uint64_t tag)
+{
+    struct work_output *out = work_handler_output(work_handler_of(ctx));
+
+    if (out == NULL)
+        return;
+    out->kind = WORK_OUT_CALL_CANCEL;
+    out->tag = tag;
+}
+
 /* The callback runs again, and this message or timer has left already, with a
  * stretch of a run that was lost. */
 static bool

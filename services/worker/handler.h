@@ -20,6 +20,9 @@ struct work_command;
 /* An output as it is recorded. Borrowed. */
 void work_command_of(const struct work_output *from, struct work_command *to);
 
+/* The turn cancels the run that answers the call of that tag, if any. */
+void work_handler_call_cancel(struct plex_ctx *ctx, uint64_t tag);
+
 struct work_handler *work_handler_create(void);
 void work_handler_free(struct work_handler *handler); /* accepts NULL */
 

@@ -439,6 +439,8 @@ ctx_call(struct plex_ctx *ctx, const char *type, const char *key,
         return status;
     if (status == 1)
         return (int)(h->open.cursor - 1);
+    if (work_run_cancelled(h))
+        return PLEX_E_CANCELLED;
     step = work_step_add(h, WORK_STEP_CALL, name);
     if (step == NULL)
         return PLEX_E_LIMIT;

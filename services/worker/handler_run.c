@@ -181,6 +181,25 @@ step_at(struct work_handler *h, uint64_t index)
     return &h->open.log.steps[index];
 }
 
+/* Whoever works for this run need not any more. */
+static void
+calls_cancel(struct work_handler *h)
+{
+    const struct work_run *log = &h->open.log;
+
+    for (size_t i = 0; i < log->n_steps; i++)
+        if (log->steps[i].kind == WORK_STEP_CALL && !log->steps[i].done)
+            work_handler_call_cancel(
+                &h->ctx, WORK_TAG_RUN | (uint64_t)h->open.nonce << 32 | i);
+}
+
+static bool
+is_cancel(const char *what)
+{
+    return strcmp(what, "cancel") == 0 ||
+           strncmp(what, WORK_CANCEL_CALL, strlen(WORK_CANCEL_CALL)) == 0;
+}
+
 static void
 resolve_apply(struct work_handler *h, const struct work_message *m)
 {
@@ -199,9 +218,11 @@ resolve_apply(struct work_handler *h, const struct work_message *m)
     } else if (strncmp(m->timer, "signal:", 7) == 0) {
         work_run_signal_add(h, m->timer + 7, m->payload);
         work_run_signals(h);
-    } else if (strcmp(m->timer, "cancel") == 0 && log->cancelled == 0) {
+    } else if (is_cancel(m->timer) && log->cancelled == 0) {
         log->cancelled = ++log->order;
         h->open.dirty = true;
+        if (!h->open.shielded) /* else they undo something */
+            calls_cancel(h);
     } else if (strcmp(m->timer, "resume") == 0 && log->parked[0] != '\0') {
         log->parked = "";
         h->open.dirty = true;

@@ -16,6 +16,8 @@
 /* Tags of calls whose reply is for an open run, and names of its timers. */
 #define WORK_TAG_RUN (UINT64_C(1) << 63)
 #define WORK_TIMER_RUN '\x01'
+/* Before the id of the call's message: whose run is to be cancelled. */
+#define WORK_CANCEL_CALL "cancel:"
 
 enum {
     WORK_STEPS_MAX = 10000,       /* of one run */

@@ -367,7 +367,9 @@ committed_state(struct sim *sim, int key, struct plex_bytes state,
                  "G3: a committed state contradicts the history before it");
         return;
     }
-    if (sim_behaviour_of(key) == SIM_FLOW && n == history->n)
+    if ((sim_behaviour_of(key) == SIM_FLOW ||
+         sim_behaviour_of(key) == SIM_BANK) &&
+        n == history->n)
         return; /* its run has failed */
     if (snapshot ? n > expect : n != expect) {
         sim_fail(sim, key,
@@ -412,7 +414,7 @@ committed_what(struct sim *sim, int key, const struct journal_entry *entry)
 {
     const enum sim_behaviour behaviour = sim_behaviour_of(key);
 
-    if (behaviour == SIM_FLOW) {
+    if (behaviour == SIM_FLOW || behaviour == SIM_BANK) {
         sim_flow_committed(sim, key, entry);
         if ((entry->schema_version & WORK_SCHEMA_OPEN) != 0)
             return; /* its state is a log */

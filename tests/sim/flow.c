@@ -188,12 +188,19 @@ flow_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     return plex_fail(ctx, "it was not to be");
 }
 
+/* Some bookings take their time, and are left when nobody wants them. */
 static int
 bank_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
+    const struct live *live = ctx->of;
     struct sim_payload payload;
 
     memcpy(&payload, msg->payload, sizeof payload);
+    if (payload.number % 2 == 0 &&
+        plex_durable_sleep(ctx, 20 + payload.number % 400) != 0) {
+        sim_flow_unwanted(live->flows->sim, live->key, payload.number);
+        return plex_fail(ctx, "nobody wants it");
+    }
     return list_reply(ctx, payload.number, true);
 }
 
@@ -486,7 +493,7 @@ sim_flows_run(struct sim_flows *flows, const struct work_action *run,
         .run = &live->run,
         .wall_ms = sim_wall(flows->sim, flows->node),
         .process = &live->process,
-        .wait = behaviour == SIM_FLOW ? live_wait : NULL,
+        .wait = behaviour == SIM_LEDGER ? NULL : live_wait,
         .wait_arg = live,
         .may = live_may,
     };

@@ -19,6 +19,7 @@
  *     it once.
  * G2  the tallies hear of a run once, and of each that has ended well.
  * G4  what a run answers, tells, and that it failed, is committed before.
+ * G2  a call is cancelled only when the run that made it is.
  * G5  an effect whose result is in the journal is not carried out again, nor
  *     one of a run that has ended; its result stays what it was. What was done
  *     is undone when a run fails.
@@ -71,6 +72,8 @@ void sim_flow_committed(struct sim *sim, int key,
                         const struct journal_entry *entry);
 /* A tally has committed what the run told it. */
 void sim_flow_told(struct sim *sim, int key, uint32_t number);
+/* Its call is cancelled at the bank. */
+void sim_flow_unwanted(struct sim *sim, int key, uint32_t number);
 /* The client heard that it failed. */
 void sim_flow_failed(struct sim *sim, int key, uint32_t number);
 /* What to send to a flow: WORK_RESOLVE's words for the newest promise; ""

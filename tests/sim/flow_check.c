@@ -19,7 +19,7 @@ struct flow_op {
     bool recorded[SIM_EFFECTS];
     bool good[SIM_EFFECTS]; /* recorded as done */
     uint32_t result[SIM_EFFECTS];
-    bool begun, ended, failed; /* in the journal */
+    bool begun, cancelled, ended, failed; /* in the journal */
 };
 struct flow_timer {
     char name[40];
@@ -36,7 +36,7 @@ struct sim_flow_check {
     struct flow_op *ops; /* by number */
     uint32_t n_ops;
     uint32_t results; /* given out */
-    struct flow_key keys[SIM_FLOWS];
+    struct flow_key keys[SIM_FLOWS + SIM_BANKS];
     struct plex_arena arena;
 };
 
@@ -240,6 +240,8 @@ run_seen(struct sim *sim, int key, const struct journal_entry *entry)
     memcpy(&payload, message.payload.data, sizeof payload);
     key_of(sim, key)->open = payload.number;
     op_of(sim, payload.number)->begun = true;
+    if (run.cancelled != 0)
+        op_of(sim, payload.number)->cancelled = true;
     for (size_t i = 0; i < run.n_steps; i++)
         step_seen(sim, key, payload.number, &run.steps[i]);
 }
@@ -256,6 +258,8 @@ delta_seen(struct sim *sim, int key, const struct journal_entry *entry)
                            &err) != PLEX_OK ||
         record.run == NULL)
         return;
+    if (record.run->cancelled != 0)
+        op_of(sim, number)->cancelled = true;
     for (size_t i = 0; i < record.run->n_steps; i++)
         step_seen(sim, key, number, &record.run->steps[i]);
     for (size_t i = 0; i < record.run->n_changed; i++)
@@ -316,6 +320,8 @@ sim_flow_committed(struct sim *sim, int key, const struct journal_entry *entry)
         return;
     plex_arena_reset(&sim->flow_check->arena);
     timers_seen(sim, key, entry);
+    if (sim_behaviour_of(key) == SIM_BANK)
+        return;
     if (entry->has_state && (entry->schema_version & WORK_SCHEMA_OPEN) != 0)
         run_seen(sim, key, entry);
     delta_seen(sim, key, entry);
@@ -333,6 +339,16 @@ sim_flow_told(struct sim *sim, int key, uint32_t number)
         sim_fail(sim, key,
                  "G4: run %" PRIu32
                  " has told a tally what the journal does not have",
+                 number);
+}
+
+void
+sim_flow_unwanted(struct sim *sim, int key, uint32_t number)
+{
+    if (!op_of(sim, number)->cancelled)
+        sim_fail(sim, key,
+                 "G2: the call of run %" PRIu32
+                 " is cancelled, and the run is not",
                  number);
 }
 
