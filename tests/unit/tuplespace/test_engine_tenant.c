@@ -177,7 +177,7 @@ START_TEST(bytes_of_remembered_answers)
         {.type = TSPACE_BINARY, .bytes = {large, sizeof large}}};
     struct plex_buf packed = {.max = 1 << 20};
     struct tspace_write write = {.op = op_of(0, "greedy"), .n_tuples = 1};
-    struct tspace_read read = {.template = template("?"), .max_results = 1};
+    struct tspace_read read = {.max_results = 1};
     struct plex_bytes bytes;
     struct plex_err err;
     uint64_t ids[4], mine;

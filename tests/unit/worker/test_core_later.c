@@ -104,7 +104,10 @@ START_TEST(a_cancellation_that_was_written_after_all_holds)
                      (struct world_send){.key = "a", .payload = "cancel"});
     ck_assert_uint_eq(world_pending(world), 1);
     for (size_t i = 0; i < 256; i++)
-        world->pendings[i].used = false;
+        if (world->pendings[i].used) {
+            free((char *)(uintptr_t)world->pendings[i].owner_id.key);
+            world->pendings[i].used = false;
+        }
     world->hold_appends = false;
     world_fail_append(world, 0, PLEX_UNKNOWN);
     world_wait(world, 2000);
