@@ -379,6 +379,8 @@ void
 work_core_stats(const struct work_core *core, struct work_core_stats *out)
 {
     *out = core->stats;
+    if (core->n_stateless > 0)
+        work_stateless_stats(core, out);
     for (size_t i = 0; i < core->n_shards; i++) {
         out->shards += core->shards[i].state == SHARD_SERVING;
         out->shards_taking += core->shards[i].state == SHARD_TAKING;

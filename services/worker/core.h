@@ -2,6 +2,7 @@
 #define SERVICES_WORKER_CORE_H
 
 #include "common/context.h"
+#include "common/spread.h"
 #include "services/journal/client.h"
 #include "services/placement/client.h"
 #include "services/worker/client.h"
@@ -80,7 +81,11 @@ struct work_type {
     bool persist;          /* not durable: its state outlives passivation */
     bool pinned;           /* warm_keys stay in memory */
     const char *warm_keys; /* brought into memory unasked; NULL: none */
-    const void *user;      /* the behaviour; handed back with RUN */
+    /* Stateless: any worker runs it, in at most so many activations here;
+     * 0: it is not. They are neither durable nor does their state persist. */
+    uint32_t max_local;
+    enum plex_spread route;
+    const void *user; /* the behaviour; handed back with RUN */
 };
 /* Replaces the whole list. A type with another `user`, durable or schema is
  * another type: its activations are dropped. */
@@ -90,6 +95,12 @@ void work_core_types(struct work_core *core, struct work_time t,
 /* -- messages ------------------------------------------------------------- */
 
 /* `call` comes back in exactly one ANSWER; it must not be 0. */
+/* Messages to a stateless type go to whichever of its activations here the
+ * type's route chooses, whatever their key; to exactly one when the key is its
+ * name. After work_core_drain() they are refused, UNAVAILABLE. */
+bool work_core_stateless(const struct work_core *core,
+                         const struct plex_actor_id *actor);
+void work_core_drain(struct work_core *core, struct work_time t);
 void work_core_deliver(struct work_core *core, struct work_time t,
                        uint64_t call, const struct plex_context *context,
                        const struct work_message *message);

@@ -44,18 +44,16 @@ slot_take(struct work_core *core, struct actor *actor)
     core->slots[actor->slot] = actor;
 }
 
-struct actor *
-work_actor_get(struct work_core *core, const struct plex_actor_id *id,
-               uint64_t hash)
+static struct actor *
+actor_make(struct work_core *core, const struct plex_actor_id *id,
+           uint64_t hash, uint32_t shard)
 {
     const char *const from[] = {id->tenant, id->ns, id->type, id->key};
-    struct actor *actor = work_actor_find(core, id, hash);
+    struct actor *actor;
     const char *part[4];
     size_t size = 0;
     char *at;
 
-    if (actor != NULL)
-        return actor;
     for (int i = 0; i < 4; i++)
         size += strlen(from[i]) + 1;
     actor = plex_calloc(1, sizeof *actor + size);
@@ -65,7 +63,7 @@ work_actor_get(struct work_core *core, const struct plex_actor_id *id,
         at = stpcpy(at, from[i]) + 1;
     }
     actor->id = (struct plex_actor_id){part[0], part[1], part[2], part[3]};
-    actor->shard = plex_shard_of(hash, core->shard_bits);
+    actor->shard = shard;
     actor->state = ACTOR_COLD;
     TAILQ_INIT(&actor->mailbox);
     TAILQ_INIT(&actor->unreleased);
@@ -76,6 +74,23 @@ work_actor_get(struct work_core *core, const struct plex_actor_id *id,
     TAILQ_INSERT_TAIL(&work_shard_get(core, actor->shard)->actors, actor,
                       of_shard);
     return actor;
+}
+
+struct actor *
+work_actor_get(struct work_core *core, const struct plex_actor_id *id,
+               uint64_t hash)
+{
+    struct actor *actor = work_actor_find(core, id, hash);
+
+    return actor != NULL ? actor
+                         : actor_make(core, id, hash,
+                                      plex_shard_of(hash, core->shard_bits));
+}
+
+struct actor *
+work_actor_local(struct work_core *core, const struct plex_actor_id *id)
+{
+    return actor_make(core, id, plex_actor_hash(id), (uint32_t)core->n_shards);
 }
 
 /* A token names one LOAD or RUN: a late answer to another finds nothing. */
@@ -109,6 +124,8 @@ work_actor_destroy(struct work_core *core, struct actor *actor)
     work_ids_clear(core, actor);
     if (actor->is_idle)
         TAILQ_REMOVE(&actor->type->idle, actor, idle);
+    if (work_actor_is_local(core, actor))
+        work_stateless_forget(actor);
     if (actor->type != NULL)
         TAILQ_REMOVE(&actor->type->actors, actor, of_type);
     TAILQ_REMOVE(&work_shard_get(core, actor->shard)->actors, actor, of_shard);
@@ -413,7 +430,7 @@ pump_one(struct work_core *core, struct actor *actor, struct item *item)
     } else if (item->deadline != 0 && item->deadline <= core->t.now_ns) {
         work_item_finish(core, item, PLEX_TIMEOUT,
                          "the deadline passed in the mailbox; not done");
-    } else if (!work_lease_holds(core)) {
+    } else if (!work_lease_holds(core) && !work_actor_is_local(core, actor)) {
         work_item_finish(core, item, PLEX_UNAVAILABLE,
                          "the worker's lease has lapsed");
     } else if (item->arrived <= actor->activated_at &&

@@ -212,7 +212,7 @@ work_chain_refuse(struct work_core *core, const struct actor *actor,
                        "%s/%s, which waits for this very call", actor->id.type,
                        actor->id.key);
     work_turn_failed_reply(core, item, text);
-    item->needs_lease = true;
+    item->needs_lease = !work_actor_is_local(core, actor);
     work_item_finish(core, item, PLEX_OK, NULL);
 }
 
@@ -244,7 +244,7 @@ static void
 deactivate(struct work_core *core, struct actor *actor, struct item *item)
 {
     reply_empty(core, item);
-    item->needs_lease = true;
+    item->needs_lease = !work_actor_is_local(core, actor);
     work_item_finish(core, item, PLEX_OK, NULL);
     if (actor->state != ACTOR_COLD)
         actor->leaves = true;
@@ -315,10 +315,17 @@ work_item_deliver(struct work_core *core, struct item *item,
     struct shard *shard =
         work_shard_get(core, plex_shard_of(hash, core->shard_bits));
     struct actor *actor;
-    struct type *type;
+    struct type *type = work_stateless_type(core, to);
     const char *text = "";
-    enum plex_status status = shard_check(core, shard, &text);
+    enum plex_status status;
 
+    if (type != NULL) {
+        actor = work_stateless_actor(core, item, type, to);
+        if (actor != NULL)
+            actor_deliver(core, actor, item);
+        return;
+    }
+    status = shard_check(core, shard, &text);
     if (status != PLEX_OK) {
         work_item_finish(core, item, status, text);
         return;

@@ -522,7 +522,8 @@ deliver_own(struct work_core *core, struct pend *pend)
         pend->state = PEND_IDLE;
         return;
     }
-    if (shard->state != SHARD_SERVING || !work_lease_holds(core) ||
+    if (shard->state != SHARD_SERVING ||
+        (!work_lease_holds(core) && !work_actor_is_local(core, pend->owner)) ||
         core->stats.messages >= core->config.messages_max) {
         pend->state = PEND_ARMED;
         work_heap_put(&core->retry, &pend->heap,

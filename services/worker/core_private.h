@@ -84,6 +84,8 @@ struct work_core {
     uint32_t n_slots, slots_cap;
     uint32_t *free_slots;
     uint32_t n_free_slots;
+    size_t n_stateless; /* types */
+    bool draining;
     struct htab types_by_name;
     struct type_list types;
     uint64_t idle_next; /* ns: nobody is due earlier */
@@ -145,6 +147,14 @@ struct actor *work_actor_find(const struct work_core *core,
                               const struct plex_actor_id *id, uint64_t hash);
 struct actor *work_actor_get(struct work_core *core,
                              const struct plex_actor_id *id, uint64_t hash);
+/* One of the shard that is always ours. */
+struct actor *work_actor_local(struct work_core *core,
+                               const struct plex_actor_id *id);
+static inline bool
+work_actor_is_local(const struct work_core *core, const struct actor *actor)
+{
+    return actor->shard == core->n_shards;
+}
 struct actor *work_actor_by_token(const struct work_core *core, uint64_t token);
 uint64_t work_actor_token(const struct actor *actor);
 /* Bring it into memory if it is not; LIMIT when nothing can make room. */
@@ -272,6 +282,22 @@ void work_types_shrink(struct work_core *core);
 /* Look at all warm_keys soon. */
 void work_types_warm_soon(struct work_core *core);
 void work_types_warm(struct work_core *core);
+
+/* core_stateless.c */
+/* NULL: it has a key, or is not known. */
+struct type *work_stateless_type(const struct work_core *core,
+                                 const struct plex_actor_id *actor);
+/* Who gets the item; NULL: nobody may, and it is finished. */
+struct actor *work_stateless_actor(struct work_core *core, struct item *item,
+                                   struct type *type,
+                                   const struct plex_actor_id *to);
+/* The type allows so many now. */
+void work_stateless_room(struct type *type);
+void work_stateless_forget(struct actor *actor);
+/* As work_core_owner(). */
+const char *work_stateless_owner(const struct work_core *core);
+void work_stateless_stats(const struct work_core *core,
+                          struct work_core_stats *out);
 
 /* core_deliver.c */
 /* The call of an actor's open run, tagged `tag`, goes on the chain that its

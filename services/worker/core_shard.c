@@ -10,7 +10,9 @@
 struct shard *
 work_shard_get(const struct work_core *core, uint32_t shard)
 {
-    return shard < core->n_shards ? &core->shards[shard] : NULL;
+    return core->shards != NULL && shard <= core->n_shards
+               ? &core->shards[shard]
+               : NULL;
 }
 
 bool
@@ -50,6 +52,8 @@ work_core_owner(const struct work_core *core, const struct plex_actor_id *actor,
     const uint32_t at = plex_shard_of(plex_actor_hash(actor), core->shard_bits);
     const struct shard *s = work_shard_get(core, at);
 
+    if (s != NULL && work_stateless_type(core, actor) != NULL)
+        return work_stateless_owner(core);
     if (s == NULL)
         return NULL;
     if (shard != NULL)
@@ -401,8 +405,11 @@ shards_make(struct work_core *core, unsigned bits)
 {
     core->shard_bits = bits;
     core->n_shards = (size_t)1 << bits;
-    core->shards = plex_calloc(core->n_shards, sizeof *core->shards);
-    for (size_t i = 0; i < core->n_shards; i++) {
+    /* One more: stateless types, always ours. */
+    core->shards = plex_calloc(core->n_shards + 1, sizeof *core->shards);
+    core->shards[core->n_shards].state = SHARD_SERVING;
+    core->shards[core->n_shards].epoch = core->config.incarnation;
+    for (size_t i = 0; i <= core->n_shards; i++) {
         core->shards[i].owner = -1;
         TAILQ_INIT(&core->shards[i].actors);
     }

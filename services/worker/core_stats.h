@@ -38,8 +38,10 @@ struct work_core_stats {
     uint64_t dropped_total; /* activations thrown away to be rebuilt */
     uint64_t activated_total;
     uint64_t passivated_total;
-    uint64_t evicted_total; /* of those, to make room */
-    uint64_t corrupt_total; /* pendings that did not decode */
+    uint64_t evicted_total;   /* of those, to make room */
+    uint64_t corrupt_total;   /* pendings that did not decode */
+    size_t stateless;         /* activations of stateless types */
+    size_t stateless_waiting; /* messages in their mailboxes */
 };
 
 struct work_core_filter {

@@ -587,7 +587,8 @@ release_one(struct work_core *core, struct actor *actor, struct item *item)
         turn_record(core, actor, item);
         outputs_commit(core, actor, item->write);
     } else {
-        item->needs_lease = true; /* nothing but the lease vouches for it */
+        /* Nothing but the lease vouches for it. */
+        item->needs_lease = !work_actor_is_local(core, actor);
     }
     if (actor->open != NULL && item->state == ITEM_WRITTEN)
         actor->open->opened = true;

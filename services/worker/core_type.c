@@ -89,6 +89,8 @@ type_add(struct work_core *core, const struct work_type *info)
     info_copy(&type->info, info);
     TAILQ_INIT(&type->actors);
     TAILQ_INIT(&type->idle);
+    type->last_local = SIZE_MAX;
+    work_stateless_room(type);
     TAILQ_INSERT_TAIL(&core->types, type, link);
     work_htab_put(&core->types_by_name, &type->node,
                   type_hash(core, info->tenant, info->ns, info->name));
@@ -105,8 +107,16 @@ type_drop(struct work_core *core, struct type *type)
     struct actor *actor, *next;
 
     for (actor = TAILQ_FIRST(&type->actors); actor != NULL; actor = next) {
+        const bool stays =
+            work_actor_is_local(core, actor) == (type->info.max_local > 0);
+
         next = TAILQ_NEXT(actor, of_type);
-        if (actor->state != ACTOR_COLD)
+        if (actor->state == ACTOR_COLD)
+            continue;
+        if (status == PLEX_OK && !stays)
+            work_actor_drop(core, actor, false, PLEX_UNAVAILABLE,
+                            "the type is another one now");
+        else
             work_actor_drop(core, actor, status == PLEX_OK, status, text);
     }
 }
@@ -119,11 +129,13 @@ type_update(struct work_core *core, struct type *type,
     const bool other = old.user != info->user || old.durable != info->durable ||
                        old.schema_version != info->schema_version ||
                        old.has_activated != info->has_activated ||
-                       old.persist != info->persist;
+                       old.persist != info->persist ||
+                       (old.max_local > 0) != (info->max_local > 0);
     const bool stops = info->state != WORK_TYPE_RUNNING || info->broken != NULL;
 
     info_copy(&type->info, info);
     type->gone = false;
+    work_stateless_room(type);
     if (other || stops)
         type_drop(core, type);
     info_free(&(struct work_type){.tenant = old.tenant,
@@ -141,6 +153,7 @@ work_core_types(struct work_core *core, struct work_time t,
 
     core->t = t;
     core->warms = false;
+    core->n_stateless = 0;
     TAILQ_FOREACH(type, &core->types, link)
     type->seen = false;
     for (size_t i = 0; i < n; i++) {
@@ -152,6 +165,7 @@ work_core_types(struct work_core *core, struct work_time t,
             type_update(core, type, &types[i]);
         type->seen = true;
         core->warms |= types[i].warm_keys != NULL;
+        core->n_stateless += types[i].max_local > 0;
     }
     TAILQ_FOREACH(type, &core->types, link)
     {
@@ -301,6 +315,7 @@ work_types_free(struct work_core *core)
     while ((type = TAILQ_FIRST(&core->types)) != NULL) {
         TAILQ_REMOVE(&core->types, type, link);
         info_free(&type->info);
+        free(type->locals);
         free(type);
     }
     work_htab_fini(&core->types_by_name);

@@ -248,7 +248,10 @@ struct type {
     struct actor_list actors;
     struct actor_list idle; /* least recently used first */
     uint64_t active;        /* activations */
-    uint64_t bytes;         /* of their states */
+    struct actor **locals;  /* stateless: its activations by number */
+    size_t n_locals;
+    size_t last_local; /* that got a message */
+    uint64_t bytes;    /* of their states */
 };
 TAILQ_HEAD(type_list, type);
 

@@ -84,7 +84,8 @@ struct world {
     size_t n_runs, n_appends, n_entries, n_loads, n_sends, n_settles;
     char ran[WORLD_ANSWERS_MAX][24]; /* "KEY payload", in order */
     uint64_t sent_token;
-    struct work_type shape; /* what both types say of being virtual */
+    struct work_type shape; /* what both types say of being virtual; of being
+                               stateless, "volatile" alone */
 };
 
 struct world *world_create(const struct work_core_config *config);
