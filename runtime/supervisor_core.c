@@ -359,11 +359,16 @@ enter(struct sup_core *core, uint64_t now_ms)
 static void
 start_failed(struct sup_core *core, struct sup_child *child, const char *reason)
 {
+    const bool again = core->op == SUP_OP_RESTART || core->op == SUP_OP_MOVE;
+
     core->stats.failed_starts++;
     child->failed = true;
     free(child->reason);
     child->reason = plex_strdup(reason);
-    if (core->op == SUP_OP_RESTART) {
+    if (core->op == SUP_OP_MOVE)
+        sup_request_done(core, PLEX_FAILED, (struct plex_ref){0},
+                         child->reason);
+    if (again) {
         /* Behind what waits already: it counts as one more restart. */
         sup_child_set(core, child, SUP_RESTARTING,
                       (struct plex_ref){.id = ++core->last_run});
@@ -411,7 +416,8 @@ start_done(struct sup_core *core, struct sup_child *child, struct plex_ref ref)
         event = sup_push(core, again ? SUP_RESTARTED : SUP_STARTED, child);
         event->count = child->restarts;
     }
-    if (core->op == SUP_OP_ADD || core->op == SUP_OP_AGAIN)
+    if (core->op == SUP_OP_ADD || core->op == SUP_OP_AGAIN ||
+        core->op == SUP_OP_MOVE)
         sup_request_done(core, PLEX_OK, ref, "");
     else
         advance(core);
@@ -459,7 +465,8 @@ stop_done(struct sup_core *core, struct sup_child *child)
 {
     core->cursor = TAILQ_PREV(child, sup_children, order);
     child_gone(core, child);
-    sup_stopped(core, child);
+    if (core->op != SUP_OP_MOVE)
+        sup_stopped(core, child);
     if (--core->ending > 0)
         return;
     if (core->kill_run != 0)
@@ -467,6 +474,8 @@ stop_done(struct sup_core *core, struct sup_child *child)
     core->kill_run = 0;
     if (core->op == SUP_OP_TERMINATE)
         sup_request_done(core, PLEX_OK, (struct plex_ref){0}, "");
+    else if (core->op == SUP_OP_MOVE)
+        sup_start_one(core, child);
     else if (core->op == SUP_OP_END && core->template != NULL)
         phase_stopped(core);
     else

@@ -70,6 +70,7 @@ enum sup_op {
     SUP_OP_ADD,       /* request: start the new one */
     SUP_OP_AGAIN,     /* request: start one that is not running */
     SUP_OP_TERMINATE, /* request: stop one */
+    SUP_OP_MOVE,      /* request: stop one and start it */
     SUP_OP_END,       /* stop all, then SUP_EXIT */
     SUP_OP_OVER,
 };

@@ -151,7 +151,7 @@ sup_core_request(struct sup_core *core, uint64_t now_ms,
     enum plex_status status;
 
     assert(request != NULL);
-    if (asked->verb < PLEX_SUP_START || asked->verb > PLEX_SUP_COUNT)
+    if (asked->verb < PLEX_SUP_START || asked->verb > PLEX_SUP_MOVE)
         return PLEX_INVALID;
     if (asked->verb == PLEX_SUP_START && core->template == NULL &&
         asked->child == NULL)
@@ -245,6 +245,19 @@ do_terminate(struct sup_core *core, struct sup_input *input,
     sup_request_done(core, PLEX_OK, nobody, "");
 }
 
+static void
+do_move(struct sup_core *core, struct sup_input *input, struct sup_child *child)
+{
+    if (child->state != SUP_RUNNING || child->ended) {
+        reply(core, input, PLEX_CONFLICT, nobody, "the child does not run");
+        return;
+    }
+    core->op = SUP_OP_MOVE;
+    core->asked = input;
+    core->cursor = child;
+    (void)sup_stop_one(core, child);
+}
+
 /* RESTART and DELETE: of one that is not running. */
 static void
 do_stopped_one(struct sup_core *core, struct sup_input *input,
@@ -272,7 +285,9 @@ do_one(struct sup_core *core, struct sup_input *input)
     bool simple = core->template != NULL;
     struct sup_child *child;
 
-    if (simple && (asked->verb != PLEX_SUP_TERMINATE || asked->ref.node == 0)) {
+    if (simple &&
+        ((asked->verb != PLEX_SUP_TERMINATE && asked->verb != PLEX_SUP_MOVE) ||
+         asked->ref.node == 0)) {
         reply(core, input, PLEX_INVALID, nobody,
               "not for simple_one_for_one: terminate takes a reference");
         return;
@@ -283,6 +298,8 @@ do_one(struct sup_core *core, struct sup_input *input)
         reply(core, input, PLEX_NOT_FOUND, nobody, "there is no such child");
     else if (asked->verb == PLEX_SUP_TERMINATE)
         do_terminate(core, input, child);
+    else if (asked->verb == PLEX_SUP_MOVE)
+        do_move(core, input, child);
     else
         do_stopped_one(core, input, child);
 }

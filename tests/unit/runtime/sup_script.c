@@ -396,7 +396,7 @@ static bool
 request(struct sup_world *world, const char *verb, const char *first)
 {
     static const char *const verbs[] = {
-        "", "add", "terminate", "restart", "delete", "which", "count"};
+        "", "add", "terminate", "restart", "delete", "which", "count", "move"};
     size_t i;
 
     for (i = 1; i < sizeof verbs / sizeof *verbs; i++) {

@@ -15,7 +15,7 @@
  * failing ID N (its next N starts fail) | ignoring ID N | slow ID (its starts
  * wait for `ok ID` or `fail ID`) | ok ID | fail ID | stubborn ID (stops wait
  * for `exit`, or a kill) | add CHILD | terminate ID | restart ID | delete ID |
- * which | count.
+ * which | count | move ID.
  * Everything that is not said to be otherwise starts and stops at once.
  *
  * What comes out, in order: >a start, +a started, ^a restarted, <a asked to

@@ -40,7 +40,7 @@ struct plex_child {
     const void *args;
     size_t args_len;
     const char *name; /* registered; NULL: none */
-    const char *node; /* NULL: where the supervisor is */
+    const char *node; /* as of plex_spawn; NULL: where the supervisor is */
     enum plex_restart restart;
     uint32_t shutdown_ms; /* PLEX_BRUTAL_KILL, PLEX_SHUTDOWN_..., or ms */
     bool significant;     /* not for permanent ones */
@@ -74,6 +74,10 @@ enum plex_supervisor_verb {
     PLEX_SUP_DELETE,    /* id */
     PLEX_SUP_WHICH,     /* out: struct plex_child_info[out_max] */
     PLEX_SUP_COUNT,     /* out: struct plex_child_count */
+    /* id, or for simple_one_for_one ref: stop it and start it again, which is
+     * no restart; a child with needs is placed anew. CONFLICT: it does not
+     * run. FAILED: it is restarted as one that has crashed. */
+    PLEX_SUP_MOVE,
 };
 struct plex_supervisor_request {
     enum plex_supervisor_verb verb;
