@@ -407,6 +407,7 @@ execution_explain(struct why *why, json_t *out, json_t *steps)
     set(out, "id", why->id);
     set(out, "is", status);
     set(out, "waitsFor", text_of(out, "reason"));
+    json_object_set(out, "sinceMs", json_object_get(out, "since_ms"));
     (void)snprintf(text, sizeof text, "plexspaces workflow resume %.255s",
                    why->id);
     if (strcmp(status, "PAUSED") == 0 || strcmp(status, "PARKED") == 0)

@@ -123,8 +123,9 @@ why(const struct flow_run *run)
         json_object_set_new(value, "remedy", json_string(remedy(act)));
         json_array_append_new(list, value);
     }
-    value = json_pack("{s:s, s:s, s:o}", "status",
-                      flow_status_name(run->status), "reason",
+    value = json_pack("{s:s, s:I, s:s, s:o}", "status",
+                      flow_status_name(run->status), "since_ms",
+                      (json_int_t)run->since_ms, "reason",
                       run->reason != NULL ? run->reason : "", "steps", list);
     if (run->status == FLOW_PAUSED)
         json_object_set_new(value, "remedy", json_string("resume the run"));

@@ -322,6 +322,15 @@ next_token(const struct index *x, char token[16])
     return true;
 }
 
+static bool
+is_status(const char *text)
+{
+    for (int s = FLOW_PENDING; s <= FLOW_TIMED_OUT; s++)
+        if (strcmp(text, flow_status_name((enum flow_status)s)) == 0)
+            return true;
+    return text[0] == '\0';
+}
+
 static int
 list(struct index *x, const json_t *request)
 {
@@ -330,6 +339,13 @@ list(struct index *x, const json_t *request)
         x->page >= 0 && json_object_get(x->state, "next") == NULL;
     char token[16];
 
+    if (!is_status(text_of(request, "status"))) {
+        plex_reply_problem(x->ctx, 400,
+                           "status is PENDING, RUNNING, PAUSED, PARKED, "
+                           "COMPLETED, FAILED, CANCELLED, TERMINATED or "
+                           "TIMED_OUT");
+        return 0;
+    }
     if (labels_match(NULL, text_of(request, "labels")) < 0) {
         plex_reply_problem(x->ctx, 400,
                            "labels is NAME=VALUE, several with commas");

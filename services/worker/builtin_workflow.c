@@ -239,9 +239,12 @@ static json_t *
 why_early(const struct wf *wf)
 {
     char since[FLOW_TIME_TEXT];
-    json_t *out = json_pack("{s:O, s:s, s:[]}", "status",
-                            json_object_get(wf->meta, "status"), "reason",
-                            work_wf_text(wf->meta, "cause"), "steps");
+    json_t *out =
+        json_pack("{s:O, s:O?, s:s, s:[]}", "status",
+                  json_object_get(wf->meta, "status"), "since_ms",
+                  json_object_get(wf->meta, work_wf_ended(wf) ? "ended_ms"
+                                                              : "started_ms"),
+                  "reason", work_wf_text(wf->meta, "cause"), "steps");
 
     flow_time_format(
         json_integer_value(json_object_get(wf->meta, "started_ms")), since);

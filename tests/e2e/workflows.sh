@@ -136,6 +136,7 @@ check "an update that its rule refuses changes nothing" 1 '' \
 check "one that it allows does" 0 '' flow update w1 raise '{"limit":7}'
 check "which the query sees" 0 '7' flow query w1 limit
 check "it is paused" 0 'PAUSED' flow pause w1
+check "why: since when" 0 'since +[0-9]{4}-' "$plex" why w1
 check "why: a paused run is resumed" 0 'plexspaces workflow resume w1' \
     "$plex" why w1
 check "a signal is taken in" 0 '' flow signal w1 go 5
@@ -158,6 +159,8 @@ until_true "runs are listed by labels" says 'w4' flow list --labels team=a
 check "only those" 0 '^[^o]*$' bash -c \
     "'$plex' workflow list --labels team=a | tail -n +2 | cut -d' ' -f1"
 until_true "and by status" says 'o6' flow list --status CANCELLED
+check "a status that there is not is refused" 1 'status is PENDING' \
+    flow list --status BANANA
 check "a run that is not there is not found" 1 'does not exist' flow status no
 start n1 none '{}' >/dev/null
 ended "one without a definition fails" n1 1 'NOT_FOUND'
