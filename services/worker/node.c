@@ -51,6 +51,14 @@ on_event(void *arg, const struct rt_event *event)
 }
 
 static void
+on_facet(void *arg, const struct plex_facet_action *action)
+{
+    struct work_node *node = arg;
+
+    node->config.on_facet(node->config.arg, action);
+}
+
+static void
 on_log(void *arg, const char *process, int level, const char *text)
 {
     static const enum plex_log_level levels[] = {PLEX_LOG_ERROR, PLEX_LOG_WARN,
@@ -393,6 +401,7 @@ work_node_hooks(struct work_node *node, struct rt_config *config)
     config->on_event = on_event;
     config->on_remote = on_remote;
     config->on_log = on_log;
+    config->on_facet = on_facet;
     config->find = node_find;
     config->name_of = node_name_of;
     config->arg = node;
@@ -430,6 +439,7 @@ work_node_free(struct work_node *node)
     work_dist_free(node->dist);
     node_found_free(node);
     node_plans_free(node);
+    node_setups_free(node);
     reg_catalog_unref(node->catalog);
     plex_arena_fini(&node->arena);
     plex_buf_free(&node->scratch);

@@ -10,6 +10,7 @@
  * processes. Everything is of the loop thread.
  */
 struct work_node;
+struct work_facet_setup;
 
 struct work_node_config {
     const struct plex_host *host;
@@ -23,6 +24,14 @@ struct work_node_config {
      * NULL. */
     bool (*on_event)(void *arg, const struct rt_event *event);
     const char *(*placement_url)(void *arg); /* NULL: not known */
+    /* What the type declares, ready to run; NULL and PLEX_OK: nothing. And
+     * what facets of processes do to the outside, on any executor. */
+    enum plex_status (*facets_setup)(void *arg,
+                                     const struct reg_actor_type *type,
+                                     struct work_facet_setup **out,
+                                     struct plex_err *err);
+    void (*facets_free)(struct work_facet_setup *setup);
+    void (*on_facet)(void *arg, const struct plex_facet_action *action);
     /* What is claimed has changed: announce it. */
     void (*claims_changed)(void *arg);
     void *arg;

@@ -19,7 +19,8 @@
 
 enum {
     PATH_BYTES_MAX = 4300,
-    NAME_MAX_BYTES = 600,
+    NAME_MAX_BYTES = 1000,
+    FACETS_MAX_BYTES = 400,
     PLAN_BYTES_MAX = 256 << 20
 };
 
@@ -90,7 +91,7 @@ worker_behaviour(struct build *build, const struct reg_child *child,
     const char *label = type == NULL ? behaviour : type->name;
     const struct plex_behaviour *from = NULL;
     struct plex_behaviour *copy;
-    char name[NAME_MAX_BYTES];
+    char name[NAME_MAX_BYTES], facets[FACETS_MAX_BYTES];
 
     if (work_modules_find(build->node->config.modules, module, behaviour, &from,
                           build->err) != PLEX_OK)
@@ -98,13 +99,17 @@ worker_behaviour(struct build *build, const struct reg_child *child,
     copy = get(build, sizeof *copy);
     if (copy == NULL)
         return NULL;
-    (void)snprintf(name, sizeof name, elsewhere ? "%s=%s/%s" : "%s", label,
-                   module, behaviour);
+    (void)node_facets_suffix(build->app, type, facets, sizeof facets);
+    (void)snprintf(name, sizeof name, elsewhere ? "%s=%s/%s%s" : "%s", label,
+                   module, behaviour, facets);
     *copy = *from;
     copy->name = text(build, name);
     if (type != NULL && copy->mailbox.max == 0)
         copy->mailbox.max = type->mailbox_max;
-    return copy->name == NULL ? NULL : copy;
+    if (copy->name == NULL)
+        return NULL;
+    return type == NULL ? copy
+                        : node_faceted(build->node, type, copy, build->err);
 }
 
 /* -- supervisors ----------------------------------------------------------- */
@@ -324,23 +329,28 @@ find_supervisor(struct work_node *node, const char *name, const char *path,
                         "no supervisor %.80s in the catalogue", path);
 }
 
-/* "module/behaviour" */
+/* "module/behaviour", and where its facets are declared */
 static enum plex_status
 find_behaviour(struct work_node *node, const char *name, const char *path,
                struct plex_err *err)
 {
-    const char *slash = strchr(path, '/');
+    const char *slash = strchr(path, '/'), *facets = strchr(path, '?');
     const struct plex_behaviour *from = NULL;
+    const struct reg_actor_type *type = NULL;
     struct plex_behaviour *copy;
     struct node_plan *plan;
-    char module[PLEX_TYPE_MAX + 1];
+    char module[PLEX_TYPE_MAX + 1], behaviour[PLEX_TYPE_MAX + 1];
 
     if (slash == NULL || (size_t)(slash - path) >= sizeof module)
         return plex_err_set(err, PLEX_INVALID, "\"%.80s\" names no behaviour",
                             path);
     (void)snprintf(module, sizeof module, "%.*s", (int)(slash - path), path);
-    if (work_modules_find(node->config.modules, module, slash + 1, &from,
-                          err) != PLEX_OK)
+    (void)snprintf(behaviour, sizeof behaviour, "%.*s",
+                   (int)strcspn(slash + 1, "?"), slash + 1);
+    if (work_modules_find(node->config.modules, module, behaviour, &from,
+                          err) != PLEX_OK ||
+        (facets != NULL &&
+         node_facets_find(node, facets + 1, &type, err) != PLEX_OK))
         return err->status;
     plan = plex_calloc(1, sizeof *plan);
     plex_arena_init(&plan->memory, 1 << 16);
@@ -348,7 +358,12 @@ find_behaviour(struct work_node *node, const char *name, const char *path,
     *copy = *from;
     /* Its supervisor tells what happens to it: events know by the '='. */
     copy->name = plex_arena_strndup(&plan->memory, name, strlen(name));
-    found_add(node, name, copy, plan);
+    from = type == NULL ? copy : node_faceted(node, type, copy, err);
+    if (from == NULL) {
+        node_plan_free(plan);
+        return err->status;
+    }
+    found_add(node, name, from, plan);
     return PLEX_OK;
 }
 

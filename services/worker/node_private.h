@@ -114,6 +114,7 @@ struct work_node {
     _Atomic(struct node_found *) found;
     unsigned n_found;
     struct node_plan *retired;
+    struct node_setup *setups; /* node_facets.c */
     struct plex_arena arena;
     struct plex_buf scratch;
     struct node_series *series; /* metrics, by behaviour */
@@ -170,6 +171,23 @@ bool node_name_of(void *arg, const struct plex_behaviour *behaviour,
 void node_found_free(struct work_node *node);
 /* What people see of a behaviour's name: up to '='. */
 size_t node_label(const char *behaviour);
+
+/* node_facets.c */
+/* The behaviour with the facets of its type; itself when there are none. NULL:
+ * they cannot be made. */
+const struct plex_behaviour *node_faceted(
+    struct work_node *node, const struct reg_actor_type *type,
+    const struct plex_behaviour *behaviour, struct plex_err *err);
+void node_setups_free(struct work_node *node);
+/* How another worker is told of them, behind the behaviour's name:
+ * "?tenant/namespace/application/revision/type"; "" without. */
+size_t node_facets_suffix(const struct reg_app *app,
+                          const struct reg_actor_type *type, char *out,
+                          size_t size);
+/* The same without the '?'. */
+PLEX_MUST_USE enum plex_status node_facets_find(
+    struct work_node *node, const char *path, const struct reg_actor_type **out,
+    struct plex_err *err);
 
 /* node_place.c: starts to "?APP/CHILD". */
 /* Any thread; false: there are too many. */

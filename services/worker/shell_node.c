@@ -32,6 +32,21 @@ to_service(void *arg, const struct rt_signal *signal)
                                    signal);
 }
 
+static enum plex_status
+facets_setup(void *arg, const struct reg_actor_type *type,
+             struct work_facet_setup **out, struct plex_err *err)
+{
+    return work_facets_setup(arg, type, out, err);
+}
+
+static void
+on_facet(void *arg, const struct plex_facet_action *action)
+{
+    const struct work_state *state = arg;
+
+    work_facet_sink_act(state->facets, action);
+}
+
 void
 work_shell_node_create(struct work_state *state)
 {
@@ -43,6 +58,9 @@ work_shell_node_create(struct work_state *state)
         .on_event = work_shell_event,
         .placement_url = placement_url,
         .claims_changed = claims_changed,
+        .facets_setup = facets_setup,
+        .facets_free = work_facets_free,
+        .on_facet = on_facet,
         .arg = state,
     };
 
