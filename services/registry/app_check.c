@@ -250,6 +250,10 @@ types_check(const struct reg_app_full *in, struct plex_err *err)
                                 "actor_types[%zu].name \"%s\" is that of "
                                 "actor_types[%zu] too",
                                 i, in->app.types[i].name, first);
+        if (in->extras != NULL &&
+            reg_facets_agree(in->extras[i].facets, in->extras[i].n_facets,
+                             in->app.types[i].durable, err) != PLEX_OK)
+            return plex_err_wrap(err, "actor_types[%zu]", i);
     }
     return PLEX_OK;
 }
@@ -292,20 +296,6 @@ type_resolve(struct reg_actor_type *type, const struct reg_type_extra *extra)
         type->pool = "default";
 }
 
-static enum plex_status
-processes_check(const struct reg_app *app, struct plex_err *err)
-{
-    for (size_t i = 0; i < app->n_types; i++) {
-        const struct reg_actor_type *type = &app->types[i];
-
-        for (size_t j = 0; j < type->n_facets && !type->is_virtual; j++)
-            if (reg_facet_process_check(&type->facets[j], err) != PLEX_OK)
-                return plex_err_wrap(err, "actor_types[%zu]: facets[%zu]", i,
-                                     j);
-    }
-    return PLEX_OK;
-}
-
 enum plex_status
 reg_app_resolve(const struct reg_app_full *in, struct reg_app_rec **out,
                 struct plex_err *err)
@@ -322,8 +312,7 @@ reg_app_resolve(const struct reg_app_full *in, struct reg_app_rec **out,
         type_resolve((struct reg_actor_type *)&rec->full.app.types[i],
                      &rec->full.extras[i]);
     /* Types are what they are only now: a facet may make them virtual. */
-    if (processes_check(&rec->full.app, err) != PLEX_OK ||
-        reg_tree_check(&rec->full.app, err) != PLEX_OK) {
+    if (reg_tree_check(&rec->full.app, err) != PLEX_OK) {
         reg_app_rec_unref(rec);
         return err->status;
     }

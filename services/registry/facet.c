@@ -93,24 +93,6 @@ key_check(const struct facet_rule *rule, const struct reg_pair *pair,
                         rule->type, used == 0 ? "no configuration" : known);
 }
 
-/* What the runtime knows and workers do not do yet. */
-static enum plex_status
-done_check(const struct reg_facet *facet, struct plex_err *err)
-{
-    if (strcmp(facet->type, "virtual_actor") != 0)
-        return PLEX_OK;
-    for (size_t i = 0; i < facet->n_config; i++)
-        if (strcmp(facet->config[i].key, "reentrancy") == 0 &&
-            strcmp(facet->config[i].value, "none") != 0)
-            return plex_err_set(
-                err, PLEX_INVALID,
-                "config.reentrancy: \"%.32s\" is not there yet, only \"none\" "
-                "is: a call that comes back to who waits for it fails at once "
-                "and names the circle",
-                facet->config[i].value);
-    return PLEX_OK;
-}
-
 /* A facet of a chain: the runtime knows it, or a module of the workers will. */
 static enum plex_status
 chain_check(const struct reg_facet *facet, struct plex_err *err)
@@ -121,9 +103,7 @@ chain_check(const struct reg_facet *facet, struct plex_err *err)
     for (size_t i = 0; i < facet->n_config; i++)
         pairs[i] = (struct plex_facet_pair){facet->config[i].key,
                                             facet->config[i].value};
-    if (rt_facet_check(NULL, &spec, true, err) != PLEX_OK)
-        return err->status;
-    return done_check(facet, err);
+    return rt_facet_check(NULL, &spec, true, err);
 }
 
 enum plex_status
@@ -146,18 +126,6 @@ reg_facet_check(const struct reg_facet *facet, struct plex_err *err)
     return PLEX_OK;
 }
 
-enum plex_status
-reg_facet_process_check(const struct reg_facet *facet, struct plex_err *err)
-{
-    if (rule_find(facet->type) != NULL)
-        return plex_err_set(err, PLEX_INVALID,
-                            "facet %s is for virtual actors (virtual: true); "
-                            "a process remembers in plain memory, which dies "
-                            "with it",
-                            facet->type);
-    return PLEX_OK;
-}
-
 static const char *
 config_get(const struct reg_facet *facet, const char *key)
 {
@@ -165,6 +133,31 @@ config_get(const struct reg_facet *facet, const char *key)
         if (strcmp(facet->config[i].key, key) == 0)
             return facet->config[i].value;
     return NULL;
+}
+
+enum plex_status
+reg_facets_agree(const struct reg_facet *facets, size_t n, bool durable,
+                 struct plex_err *err)
+{
+    const char *reentrancy = NULL;
+    size_t at = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(facets[i].type, "durability") == 0)
+            durable = true;
+        if (strcmp(facets[i].type, "virtual_actor") != 0)
+            continue;
+        reentrancy = config_get(&facets[i], "reentrancy");
+        at = i;
+    }
+    if (!durable || reentrancy == NULL || strcmp(reentrancy, "none") == 0)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_INVALID,
+                        "facets[%zu].config.reentrancy: \"%.32s\" is for types "
+                        "that are not durable; the turns of this one are "
+                        "recorded one after the other: \"none\", or durable: "
+                        "false",
+                        at, reentrancy);
 }
 
 static void

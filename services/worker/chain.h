@@ -10,8 +10,9 @@
  */
 
 /* The chain of what a turn asks for that handles `handled` and waits for the
- * answer; `out` is WORK_CHAIN_MAX long. */
-void work_chain_of(const struct plex_actor_id *actor,
+ * answer; `out` is WORK_CHAIN_MAX long. False: it would be longer, and only the
+ * outer ones are there. */
+bool work_chain_of(const struct plex_actor_id *actor,
                    const struct work_message *handled, char *out);
 
 /* plex_post.id of such a call to a virtual actor's name, where nothing looks

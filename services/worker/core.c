@@ -66,6 +66,8 @@ actor_free(struct work_core *core, struct actor *actor)
     if (actor->running != NULL)
         item_drop(core, actor->running);
     actor->open = actor->running = NULL;
+    items_free(core, &actor->asides);
+    items_free(core, &actor->woken);
     items_free(core, &actor->mailbox);
     items_free(core, &actor->unreleased);
     while (!TAILQ_EMPTY(&actor->pends))
@@ -198,6 +200,9 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
     out->run.settled = actor->unreleased_n == 0 &&
                        !work_lookup_wanted(core, actor, actor->running);
     out->run.durable = actor->durable;
+    out->run.yields = actor->type->info.reentrancy != WORK_REENTRANT_NONE &&
+                      !actor->durable && !actor->running->activation;
+    out->run.resumes = actor->running->floor;
     out->run.actor = &actor->id;
     out->run.user = actor->type->info.user;
     out->run.message =
@@ -208,7 +213,8 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
     out->run.schema_version = actor->schema_version;
     out->run.delta_bytes = actor->delta_bytes;
     out->run.epoch = actor->epoch;
-    out->run.wait_ns = core->t.now_ns - actor->running->arrived;
+    out->run.wait_ns =
+        actor->running->yielded ? 0 : core->t.now_ns - actor->running->arrived;
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "services/placement/client.h"
 #include "services/worker/client.h"
 #include "services/worker/core_stats.h" // IWYU pragma: export
+#include "services/worker/core_turn.h"  // IWYU pragma: export
 
 /*
  * The worker's core: which actors are in memory, what each does next, and what
@@ -75,11 +76,12 @@ struct work_type {
     uint64_t snapshot_bytes; /* sourced: of records between snapshots; 0: any */
     uint64_t snapshot_ms;    /* the same, wall clock */
     /* What the facet virtual_actor says; all 0: none of it. */
-    uint64_t max_active;   /* activations of the type here; 0: no bound */
-    uint64_t memory_max;   /* bytes of their states; 0: no bound */
-    bool evict_largest;    /* who makes room: else who was used longest ago */
-    bool persist;          /* not durable: its state outlives passivation */
-    bool pinned;           /* warm_keys stay in memory */
+    uint64_t max_active; /* activations of the type here; 0: no bound */
+    uint64_t memory_max; /* bytes of their states; 0: no bound */
+    bool evict_largest;  /* who makes room: else who was used longest ago */
+    bool persist;        /* not durable: its state outlives passivation */
+    bool pinned;         /* warm_keys stay in memory */
+    enum work_reentrancy reentrancy; /* not durable ones only */
     const char *warm_keys; /* brought into memory unasked; NULL: none */
     /* Stateless: any worker runs it, in at most so many activations here;
      * 0: it is not. They are neither durable nor does their state persist. */
@@ -105,52 +107,8 @@ void work_core_deliver(struct work_core *core, struct work_time t,
                        uint64_t call, const struct plex_context *context,
                        const struct work_message *message);
 
-/* What a handler asked for besides state and reply. */
-enum work_output_kind {
-    WORK_OUT_CAST = 1,
-    WORK_OUT_CALL = 2,
-    WORK_OUT_TIMER_SET = 3,
-    WORK_OUT_TIMER_CANCEL = 4,
-    WORK_OUT_CALL_CANCEL = 5, /* the run that answers it is to be cancelled */
-};
-struct work_output {
-    enum work_output_kind kind;
-    const char *type; /* cast, call: the receiver */
-    const char *key;
-    const char *timer; /* timers: the name */
-    uint64_t delay_ms; /* timer: due; call: timeout */
-    uint64_t tag;      /* call, its cancelling */
-    struct plex_bytes payload;
-};
-/* Where a turn stands when the handler has returned or waits (run_log.h). */
-enum work_phase {
-    WORK_ENDED = 0,   /* the turn is over; it never waited */
-    WORK_WAITS = 1,   /* for a reply, timer, promise or signal */
-    WORK_COMMITS = 2, /* until everything so far is durable */
-    WORK_CLOSED = 3,  /* the turn is over; it has waited */
-    WORK_PARKED = 4,  /* cannot go on: waits for a WORK_RESOLVE "resume" */
-};
-struct work_outcome {
-    enum work_phase phase; /* other than WORK_ENDED: durable actors only */
-    /* WAITS, COMMITS, PARKED: `state`, when changed, is the packed open run.
-     * CLOSED: `state` is the user's, none without has_state. */
-    bool has_state;
-    const char *waits_for; /* WAITS, PARKED: for people; copied */
-    bool failed;           /* state and outputs are then ignored */
-    bool state_changed;
-    struct plex_bytes state; /* when changed */
-    struct plex_bytes reply; /* work_reply_pack()ed; also when failed */
-    const struct work_output *outputs;
-    size_t n_outputs;
-    struct plex_bytes record; /* work_record_pack()ed; also when failed */
-    /* The state after the turn is made by going through the record again:
-     * nothing of it is written (record.h); `state`, when changed, is it. */
-    bool rebuilds;
-    /* Something must find the activation as it is (links, monitors): it is
-     * not passivated for being idle until a turn says otherwise. */
-    bool holds;
-};
-/* Answer to RUN. */
+/* Answer to RUN. With YIELDS it is not the last one: WAKES follows under the
+ * same token, or a failed ENDED when the handler cannot go on. */
 void work_core_ran(struct work_core *core, struct work_time t, uint64_t run,
                    const struct work_outcome *outcome);
 
@@ -211,6 +169,8 @@ enum work_run_how {
     WORK_RUN_CONTINUE = 4, /* it waited for a commit: done */
     WORK_RUN_RESTORE = 5,  /* no turn: `records` onto `state`, or a state of an
                               older schema; the outcome has the state */
+    WORK_RUN_RESUME = 6,   /* it waited aside (WORK_YIELDS), and has its turn
+                              again; `state` may be another one now */
 };
 struct work_action {
     enum work_action_kind kind;
@@ -222,6 +182,8 @@ struct work_action {
             uint64_t activation; /* RESULT and CONTINUE: of its MESSAGE */
             bool settled;        /* nothing of the actor awaits the disk */
             bool durable;
+            bool yields;      /* the handler may answer with WORK_YIELDS */
+            uint64_t resumes; /* RESUME: the token of the RUN that yielded */
             const struct plex_actor_id *actor;
             const void *user;                   /* of the type */
             const struct work_message *message; /* NULL: activated */

@@ -65,6 +65,7 @@ actor_make(struct work_core *core, const struct plex_actor_id *id,
     actor->id = (struct plex_actor_id){part[0], part[1], part[2], part[3]};
     actor->shard = shard;
     actor->state = ACTOR_COLD;
+    work_asides_init(actor);
     TAILQ_INIT(&actor->mailbox);
     TAILQ_INIT(&actor->unreleased);
     TAILQ_INIT(&actor->pends);
@@ -159,8 +160,8 @@ work_actor_state_set(struct actor *actor, struct plex_bytes state)
     actor->has_data = true;
 }
 
-static void
-state_clear(struct work_core *core, struct actor *actor)
+void
+work_actor_clear(struct work_core *core, struct actor *actor)
 {
     work_restore_free(core, actor);
     work_fold_free(actor);
@@ -176,8 +177,8 @@ state_clear(struct work_core *core, struct actor *actor)
     actor->bytes_since_snapshot = 0;
 }
 
-static void
-idle_leave(struct actor *actor)
+void
+work_actor_busy(struct actor *actor)
 {
     if (!actor->is_idle)
         return;
@@ -188,7 +189,7 @@ idle_leave(struct actor *actor)
 static void
 passivate(struct work_core *core, struct actor *actor)
 {
-    idle_leave(actor);
+    work_actor_busy(actor);
     actor->state = ACTOR_COLD;
     actor->leaves = actor->pinned = false;
     core->stats.activations--;
@@ -196,7 +197,7 @@ passivate(struct work_core *core, struct actor *actor)
     core->stats.passivated_total++;
     work_open_passivate(core, actor);
     work_ids_clear(core, actor);
-    state_clear(core, actor);
+    work_actor_clear(core, actor);
     if (TAILQ_EMPTY(&actor->pends))
         work_actor_destroy(core, actor);
 }
@@ -242,7 +243,7 @@ work_actor_leave(struct work_core *core, struct actor *actor)
         passivate(core, actor);
         return;
     }
-    idle_leave(actor);
+    work_actor_busy(actor);
     actor->leaves = true;
     persist(core, actor);
 }
@@ -403,8 +404,8 @@ work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
 /* -- working
  * ------------------------------------------------------------------- */
 
-static void
-run(struct work_core *core, struct actor *actor, struct item *item)
+void
+work_item_run(struct work_core *core, struct actor *actor, struct item *item)
 {
     actor->running = item;
     item->state = ITEM_RUNNING;
@@ -414,8 +415,8 @@ run(struct work_core *core, struct actor *actor, struct item *item)
 }
 
 /* The first message of the mailbox: run it, or answer it without. */
-static void
-pump_one(struct work_core *core, struct actor *actor, struct item *item)
+void
+work_item_begin(struct work_core *core, struct actor *actor, struct item *item)
 {
     if (item->from != NULL && (item->from->cancelled || item->from->gone)) {
         /* A turn before this one cancelled the timer: if that turn is not
@@ -443,7 +444,7 @@ pump_one(struct work_core *core, struct actor *actor, struct item *item)
     } else if (item->accept) {
         work_turn_accept(core, actor, item);
     } else {
-        run(core, actor, item);
+        work_item_run(core, actor, item);
     }
 }
 
@@ -458,17 +459,19 @@ work_actor_pump(struct work_core *core, struct actor *actor)
             item = work_open_next(core, actor);
             if (item == NULL)
                 break;
-            idle_leave(actor);
-            run(core, actor, item);
+            work_actor_busy(actor);
+            work_item_run(core, actor, item);
             continue;
         }
-        item = TAILQ_FIRST(&actor->mailbox);
+        if (actor->n_asides > 0 && work_aside_next(core, actor))
+            continue;
+        item = actor->n_asides > 0 ? NULL : TAILQ_FIRST(&actor->mailbox);
         if (item == NULL)
             break;
-        idle_leave(actor);
+        work_actor_busy(actor);
         TAILQ_REMOVE(&actor->mailbox, item, link);
         actor->mailbox_n--;
-        pump_one(core, actor, item);
+        work_item_begin(core, actor, item);
     }
     work_actor_settle_down(core, actor);
 }
@@ -487,9 +490,9 @@ work_actor_settle_down(struct work_core *core, struct actor *actor)
     }
     if (actor->state != ACTOR_ACTIVE || actor->running != NULL ||
         actor->mailbox_n > 0 || actor->unreleased_n > 0 || actor->writing > 0 ||
-        !work_open_idle(actor) ||
+        !work_open_idle(actor) || actor->n_asides > 0 ||
         (!actor->durable && !TAILQ_EMPTY(&actor->pends))) {
-        idle_leave(actor);
+        work_actor_busy(actor);
         return;
     }
     if (actor->leaves) {
@@ -497,7 +500,7 @@ work_actor_settle_down(struct work_core *core, struct actor *actor)
         return;
     }
     if (actor->pinned || actor->held) {
-        idle_leave(actor);
+        work_actor_busy(actor);
         return;
     }
     if (actor->is_idle)
@@ -533,188 +536,4 @@ work_actors_passivate(struct work_core *core)
         if (actor != NULL && actor->last_used + idle_ns < core->idle_next)
             core->idle_next = actor->last_used + idle_ns;
     }
-}
-
-/* -- dropping
- * --------------------------------------------------------------------- */
-
-static void
-mailbox_refuse(struct work_core *core, struct actor *actor)
-{
-    struct item_list mailbox;
-    struct item *item;
-
-    /* Detached first: what fails here must not be queued here again. */
-    TAILQ_INIT(&mailbox);
-    TAILQ_CONCAT(&mailbox, &actor->mailbox, link);
-    actor->mailbox_n = 0;
-    while ((item = TAILQ_FIRST(&mailbox)) != NULL) {
-        TAILQ_REMOVE(&mailbox, item, link);
-        work_item_finish(core, item, actor->drop_status, actor->drop_text);
-    }
-}
-
-/* Entries that are in no batch yet will never be written. */
-static void
-unwritten_undo(struct work_core *core, struct actor *actor)
-{
-    struct write *write, *next;
-    struct item *item;
-
-    TAILQ_FOREACH(item, &actor->unreleased, link)
-    if (item->state == ITEM_UNWRITTEN) {
-        TAILQ_REMOVE(&core->unwritten, item->write, link);
-        actor->writing--;
-        item->state = ITEM_REFUSED;
-    }
-    for (write = TAILQ_FIRST(&core->unwritten); write != NULL; write = next) {
-        next = TAILQ_NEXT(write, link);
-        if (write->actor != actor || write->kind != WRITE_SNAPSHOT)
-            continue;
-        TAILQ_REMOVE(&core->unwritten, write, link);
-        actor->writing--;
-        work_write_free(core, write);
-    }
-}
-
-void
-work_actor_drop(struct work_core *core, struct actor *actor, bool requeue,
-                enum plex_status status, const char *text)
-{
-    const bool again = actor->state == ACTOR_DROPPED;
-
-    if (actor->state == ACTOR_COLD)
-        return;
-    if (again && requeue && !actor->drop_requeues)
-        return; /* it goes for another reason, which its callers are told */
-    free(actor->drop_text);
-    actor->drop_text = plex_strdup(text == NULL ? "" : text);
-    actor->drop_status = status;
-    actor->drop_requeues = requeue && (!again || actor->drop_requeues);
-    idle_leave(actor);
-    actor->state = ACTOR_DROPPED;
-    if (!again) {
-        core->stats.dropped_total++;
-        unwritten_undo(core, actor);
-        if (actor->running != NULL && actor->hosted)
-            work_todo_push(core, TODO_REVOKE, actor->activation, NULL);
-    }
-    if (!actor->drop_requeues)
-        mailbox_refuse(core, actor);
-    work_actor_drop_continue(core, actor);
-}
-
-/* Into the mailbox again. Its run may be found in the journal, open: then it
- * is over before the message's turn comes, and its answer perhaps no longer
- * remembered here. */
-static void
-item_again(struct item *item)
-{
-    item->state = ITEM_WAITING;
-    item->opened = item->looked = item->message.fresh = false;
-}
-
-/* One turn of a dropped activation, oldest first. */
-static void
-dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
-             struct item_list *again)
-{
-    struct write *write = item->write;
-    const bool unknown = item->state == ITEM_UNKNOWN;
-
-    if (item->state == ITEM_EXISTED) {
-        work_turn_undo(core, item);
-        work_item_finish(core, item, item->status, item->text);
-        return;
-    }
-    if (write != NULL) {
-        work_turn_undo(core, item);
-    }
-    if (unknown) {
-        work_item_finish(
-            core, item, PLEX_UNKNOWN,
-            "the journal did not say whether the turn was written");
-    } else if (item->activation ||
-               (item->step && item->call == 0 && item->carries == NULL)) {
-        work_item_finish(core, item, PLEX_CANCELLED, NULL);
-    } else if (!item->step && actor->drop_requeues &&
-               item->attempts < WORK_ATTEMPTS_MAX) {
-        item_again(item);
-        TAILQ_INSERT_TAIL(again, item, link);
-        actor->mailbox_n++;
-    } else {
-        work_item_finish(core, item, actor->drop_status, actor->drop_text);
-    }
-}
-
-/* Nothing is under way any more: what can be said of each turn is known. */
-static void
-dropped_turns(struct work_core *core, struct actor *actor)
-{
-    struct item_list turns, again;
-    struct item *item;
-
-    TAILQ_INIT(&again);
-    item = work_open_dropped(core, actor);
-    if (item != NULL && actor->drop_requeues) {
-        item->attempts = 0;
-        item_again(item);
-        TAILQ_INSERT_TAIL(&again, item, link);
-        actor->mailbox_n++;
-    } else if (item != NULL) {
-        work_item_finish(core, item, actor->drop_status, actor->drop_text);
-    }
-    TAILQ_INIT(&turns);
-    TAILQ_CONCAT(&turns, &actor->unreleased, link);
-    actor->unreleased_n = 0;
-    while ((item = TAILQ_FIRST(&turns)) != NULL) {
-        TAILQ_REMOVE(&turns, item, link);
-        dropped_turn(core, actor, item, &again);
-    }
-    TAILQ_CONCAT(&again, &actor->mailbox, link);
-    TAILQ_CONCAT(&actor->mailbox, &again, link);
-}
-
-void
-work_actor_drop_continue(struct work_core *core, struct actor *actor)
-{
-    if (actor->state != ACTOR_DROPPED)
-        return;
-    work_turns_release(core, actor); /* what was written is true all the same */
-    if (actor->writing > 0 || actor->running != NULL ||
-        (actor->restore != NULL && actor->restore->out))
-        return;
-    dropped_turns(core, actor);
-    work_ids_clear(core, actor);
-    state_clear(core, actor);
-    actor->state = ACTOR_COLD;
-    actor->leaves = false;
-    if (actor->pinned)
-        work_types_warm_soon(core);
-    actor->pinned = false;
-    actor->check = NULL;
-    core->stats.activations--;
-    actor->type->active--;
-    if (actor->mailbox_n > 0) {
-        const struct shard *shard = work_shard_get(core, actor->shard);
-        const char *text = "the actor was dropped";
-        enum plex_status status = work_type_check(actor->type, &text);
-
-        if (status == PLEX_OK && shard->state != SHARD_SERVING)
-            status = PLEX_NOT_OWNER;
-        if (status == PLEX_OK)
-            status = work_actor_wake(core, actor);
-        if (status == PLEX_OK) {
-            work_actor_pump(core, actor);
-            return;
-        }
-        actor->drop_status = status;
-        free(actor->drop_text);
-        actor->drop_text = plex_strdup(text);
-        mailbox_refuse(core, actor);
-    }
-    if (actor->suspect &&
-        (actor->check = work_shard_refresh(core, actor->shard)) == NULL)
-        actor->suspect = false; /* the next owner looks anyway */
-    work_actor_settle_down(core, actor);
 }

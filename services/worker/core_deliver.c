@@ -125,25 +125,27 @@ chain_number(struct plex_bytes id)
 }
 
 /* So deep that it does not fit: only the outer ones are seen. */
-static void
+static bool
 chain_add(const char *before, const char *line, char *out)
 {
     const int len =
         snprintf(out, WORK_CHAIN_MAX, "%s%s%s", before == NULL ? "" : before,
                  before == NULL ? "" : "\n", line);
 
-    if (len >= WORK_CHAIN_MAX)
-        (void)snprintf(out, WORK_CHAIN_MAX, "%s", before);
+    if (len < WORK_CHAIN_MAX)
+        return true;
+    (void)snprintf(out, WORK_CHAIN_MAX, "%s", before);
+    return false;
 }
 
-void
+bool
 work_chain_of(const struct plex_actor_id *actor,
               const struct work_message *handled, char *out)
 {
     char line[CHAIN_LINE_MAX];
 
     chain_line(actor, chain_number(handled->id), line);
-    chain_add(handled->chain, line, out);
+    return chain_add(handled->chain, line, out);
 }
 
 bool
@@ -156,7 +158,7 @@ work_chain_extend(const struct actor *actor, const struct item *item,
     if ((tag & WORK_TAG_RUN) == 0)
         return false;
     chain_line(&actor->id, (uint32_t)(tag >> 32) & 0x7fffffffu, line);
-    chain_add(run->message.chain, line, out);
+    (void)chain_add(run->message.chain, line, out);
     return true;
 }
 
@@ -167,15 +169,16 @@ chain_waiter(const struct actor *actor)
     return actor->open != NULL ? actor->open : actor->running;
 }
 
-/* Where the line begins that names what the actor is at. */
+/* Where the line begins that names that turn of the actor. */
 static const char *
-chain_find(const struct actor *actor, const char *chain)
+chain_find(const struct actor *actor, const struct item *waiter,
+           const char *chain)
 {
     char line[CHAIN_LINE_MAX];
     const char *at = chain;
     size_t len;
 
-    chain_line(&actor->id, chain_number(chain_waiter(actor)->message.id), line);
+    chain_line(&actor->id, chain_number(waiter->message.id), line);
     len = strlen(line);
     while (at != NULL) {
         if (strncmp(at, line, len) == 0 && (at[len] == '\n' || at[len] == 0))
@@ -190,14 +193,23 @@ bool
 work_chain_circle(const struct actor *actor, const struct item *item)
 {
     return item->message.chain != NULL && chain_waiter(actor) != NULL &&
-           chain_find(actor, item->message.chain) != NULL;
+           chain_find(actor, chain_waiter(actor), item->message.chain) != NULL;
+}
+
+bool
+work_chain_has(const struct actor *actor, const struct item *waiter,
+               const struct item *item)
+{
+    return item->message.chain != NULL &&
+           chain_find(actor, waiter, item->message.chain) != NULL;
 }
 
 void
 work_chain_refuse(struct work_core *core, const struct actor *actor,
                   struct item *item)
 {
-    const char *at = chain_find(actor, item->message.chain);
+    const char *at =
+        chain_find(actor, chain_waiter(actor), item->message.chain);
     char text[1024];
     size_t n;
 
@@ -290,7 +302,9 @@ actor_deliver(struct work_core *core, struct actor *actor, struct item *item)
         return;
     }
     /* An open run looks itself, once it waits. */
-    if (actor->open == NULL && work_chain_circle(actor, item)) {
+    if (item->message.chain != NULL && work_aside_leads_to(actor, item)) {
+        item->let_in = true;
+    } else if (actor->open == NULL && work_chain_circle(actor, item)) {
         work_chain_refuse(core, actor, item);
         return;
     }
@@ -302,7 +316,10 @@ actor_deliver(struct work_core *core, struct actor *actor, struct item *item)
     }
     work_id_enter(core, item);
     item->state = ITEM_WAITING;
-    TAILQ_INSERT_TAIL(&actor->mailbox, item, link);
+    if (item->let_in)
+        work_aside_let_in(actor, item);
+    else
+        TAILQ_INSERT_TAIL(&actor->mailbox, item, link);
     actor->mailbox_n++;
     work_actor_pump(core, actor);
 }

@@ -466,7 +466,7 @@ enum work_run_how
 work_open_how(const struct actor *actor)
 {
     if (actor->open == NULL)
-        return WORK_RUN_MESSAGE;
+        return actor->running->yielded ? WORK_RUN_RESUME : WORK_RUN_MESSAGE;
     if (actor->running == actor->open)
         return WORK_RUN_REPLAY;
     return actor->running->step ? WORK_RUN_CONTINUE : WORK_RUN_RESULT;

@@ -181,27 +181,6 @@ void work_actor_restored(struct work_core *core, struct actor *actor);
 /* For RUN and LOAD: what answers to older ones carry is not it any more. */
 uint64_t work_actor_token_new(struct work_core *core, struct actor *actor);
 
-/* core_open.c: runs, that is, turns whose handler waits */
-void work_open_ran(struct work_core *core, struct actor *actor,
-                   struct item *item, const struct work_outcome *outcome);
-/* What the open run takes next: out of the mailbox, or its own; or NULL. */
-struct item *work_open_next(struct work_core *core, struct actor *actor);
-/* True when the item was for a run that is not open: it is finished. */
-bool work_open_stray(struct work_core *core, struct item *item);
-/* The stored state is an open run: it goes on. False: it does not decode. */
-bool work_open_restore(struct work_core *core, struct actor *actor);
-/* The activation is dropped. The item whose run it was, to be queued again or
- * refused, or NULL. */
-struct item *work_open_dropped(struct work_core *core, struct actor *actor);
-/* May it be passivated as far as its run goes? Then do what that takes. */
-bool work_open_idle(const struct actor *actor);
-void work_open_passivate(struct work_core *core, struct actor *actor);
-/* Its reply: 202, nothing more to say. */
-void work_open_accepted(struct work_core *core, struct item *item);
-enum work_run_how work_open_how(const struct actor *actor);
-/* The process of this activation is of no use any more. */
-void work_open_abandon(struct work_core *core, struct actor *actor);
-
 /* core_turn.c */
 struct write *work_turn_begin(struct work_core *core, struct actor *actor,
                               struct item *item, struct plex_bytes state);
@@ -223,12 +202,6 @@ void work_turns_release(struct work_core *core, struct actor *actor);
 /* Undo what a turn that was not written has set up. */
 void work_turn_undo(struct work_core *core, struct item *item);
 void work_write_free(struct work_core *core, struct write *write);
-
-/* core_append.c */
-void work_write_queue(struct work_core *core, struct write *write);
-void work_snapshot_queue(struct work_core *core, struct actor *actor);
-void work_batch_free(struct batch *batch);
-void work_batch_action(const struct batch *batch, struct work_action *out);
 
 /* core_pend.c */
 struct pend *work_pend_make(struct work_core *core, struct actor *owner,
@@ -316,6 +289,8 @@ void work_item_activated(struct work_core *core, struct actor *actor,
 void work_item_deliver(struct work_core *core, struct item *item,
                        const struct plex_actor_id *to);
 
-#include "services/worker/core_wake.h" // IWYU pragma: export
+#include "services/worker/core_aside.h" // IWYU pragma: export
+#include "services/worker/core_open.h"  // IWYU pragma: export
+#include "services/worker/core_wake.h"  // IWYU pragma: export
 
 #endif

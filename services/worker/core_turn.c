@@ -448,9 +448,9 @@ turn_durable(struct work_core *core, struct actor *actor, struct item *item,
         work_snapshot_queue(core, actor);
 }
 
-static void
-turn_volatile(struct work_core *core, struct actor *actor, struct item *item,
-              const struct work_outcome *outcome)
+void
+work_turn_effects(struct work_core *core, struct actor *actor,
+                  struct item *item, const struct work_outcome *outcome)
 {
     if (!outcome->failed && outcome->state_changed) {
         work_actor_state_set(actor, outcome->state);
@@ -466,7 +466,6 @@ turn_volatile(struct work_core *core, struct actor *actor, struct item *item,
         outputs_commit(core, actor, write);
         work_write_free(core, write);
     }
-    work_turn_ready(actor, item);
 }
 
 void
@@ -482,12 +481,18 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
         work_restore_ran(core, actor, outcome);
         return;
     }
-    if (actor == NULL || actor->running == NULL)
+    if (actor == NULL || actor->running == NULL) {
+        work_aside_ran(core, token, outcome);
         return;
+    }
     item = actor->running;
     actor->running = NULL;
     actor->held = outcome->holds;
     core->stats.turns_total++;
+    if (outcome->phase == WORK_YIELDS) {
+        work_aside_yields(core, actor, item, token, outcome);
+        return;
+    }
     if (actor->state == ACTOR_DROPPED) {
         if (item->step)
             work_item_finish(core, item, PLEX_CANCELLED, NULL);
@@ -509,10 +514,12 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
         return;
     }
     work_item_reply_set(core, item, outcome->reply);
-    if (actor->durable)
+    if (actor->durable) {
         turn_durable(core, actor, item, outcome);
-    else
-        turn_volatile(core, actor, item, outcome);
+    } else {
+        work_turn_effects(core, actor, item, outcome);
+        work_turn_ready(actor, item);
+    }
     work_turns_release(core, actor);
     work_actor_pump(core, actor);
 }

@@ -21,7 +21,8 @@ enum {
     WORK_ATTEMPTS_MAX = 2,            /* runs of one item */
     WORK_PENDS_MAX = 4 << 20,
     WORK_PENDINGS_PAGE = 1000,
-    WORK_EVICT_LOOK = 64, /* idle actors looked at for the largest state */
+    WORK_ASIDES_MAX = 256, /* turns of one actor that wait */
+    WORK_EVICT_LOOK = 64,  /* idle actors looked at for the largest state */
 };
 #define WORK_MS UINT64_C(1000000)    /* ns */
 #define WORK_TTL_MS UINT64_C(600000) /* where a message names none */
@@ -30,6 +31,7 @@ enum item_state {
     ITEM_WAITING,   /* in the mailbox */
     ITEM_RUNNING,   /* RUN is out */
     ITEM_OPEN,      /* its handler waits: actor.open */
+    ITEM_ASIDE,     /* its handler waits: actor.asides, or actor.woken */
     ITEM_READY,     /* nothing to write; waits for the turns before it */
     ITEM_UNWRITTEN, /* its turn waits for a flush */
     ITEM_WRITING,   /* its turn is in a batch */
@@ -86,13 +88,16 @@ struct item {
     bool reopened;   /* of a run found open: who asks again may have it */
     bool maybe_done; /* nobody may be told that it was not */
     bool looked;     /* the journal has no answer to its id */
+    bool let_in;     /* a turn of the actor led to it and may wait for it */
+    bool yielded;    /* part of its turn has taken effect */
     uint8_t attempts;
     uint64_t deadline; /* ns; 0: none */
     uint64_t arrived;
     struct work_message message;
     uint8_t *accept_id; /* owned; what message.id is then */
     const char *request_id;
-    size_t bytes; /* counted in core.bytes */
+    uint64_t floor; /* ITEM_ASIDE: token of the RUN that yielded */
+    size_t bytes;   /* counted in core.bytes */
     struct write *write;
     /* the answer */
     uint8_t *reply; /* owned */
@@ -195,6 +200,9 @@ struct actor {
     bool leaves; /* passivated as soon as it is idle */
     bool pinned; /* never passivated unasked */
     bool held;   /* nor now: work_outcome.holds */
+    struct item_list asides; /* turns that wait while others run */
+    struct item_list woken;  /* of those, who want to go on, in order */
+    size_t n_asides;         /* of both */
     struct item_list mailbox;
     size_t mailbox_n;
     struct item_list unreleased; /* turns, oldest first */

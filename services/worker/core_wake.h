@@ -2,7 +2,7 @@
 #define SERVICES_WORKER_CORE_WAKE_H
 
 /* A part of core_private.h, which includes it: between loading an actor and
- * its first turn. */
+ * its first turn; and what it writes. */
 
 /* core_restore.c: states that are made by the behaviour before the first turn
  */
@@ -38,5 +38,11 @@ void work_lookup_begin(struct work_core *core, struct actor *actor,
 void work_lookups_flush(struct work_core *core);
 bool work_lookup_action(struct work_core *core, struct work_action *out);
 void work_lookups_free(struct work_core *core);
+
+/* core_append.c */
+void work_write_queue(struct work_core *core, struct write *write);
+void work_snapshot_queue(struct work_core *core, struct actor *actor);
+void work_batch_free(struct batch *batch);
+void work_batch_action(const struct batch *batch, struct work_action *out);
 
 #endif

@@ -508,6 +508,7 @@ turn_start(struct work_handler *h, const struct work_turn *turn)
     h->ctx.of = turn->process == NULL       ? NULL
                 : turn->process->of != NULL ? turn->process->of
                                             : (void *)(uintptr_t)turn->process;
+    h->yielded = false;
     h->has_base = turn->run->run.has_state;
     h->base = turn->run->run.state;
     plex_arena_reset(&h->arena);

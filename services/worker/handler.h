@@ -36,6 +36,15 @@ typedef const struct work_action *(*work_wait_fn)(void *arg, uint64_t *wall_ms);
  * nor once the core has dropped the activation. Any thread. */
 typedef bool (*work_may_fn)(void *arg);
 
+/*
+ * The callback of a reentrant actor (run.yields) waits, and others of the
+ * actor may run meanwhile: this is what it did so far (WORK_YIELDS), borrowed
+ * until the second one, which returns with RESUME and its time. Need not return
+ * at all.
+ */
+typedef void (*work_leave_fn)(void *arg, const struct work_outcome *so_far);
+typedef const struct work_action *(*work_back_fn)(void *arg, uint64_t *wall_ms);
+
 /* The facets of a type, and where what they do to the outside goes. */
 struct work_facet_setup {
     const struct rt_facet_plan *plan;
@@ -57,6 +66,8 @@ struct work_turn {
     const struct plex_ctx *process; /* of the process it runs on; NULL */
     work_wait_fn wait;              /* NULL: callbacks cannot wait */
     work_may_fn may;                /* with wait_arg; NULL: always */
+    work_leave_fn leave;            /* with wait_arg; NULL: it never does */
+    work_back_fn back;
     void *wait_arg;
     const struct work_facet_setup *facets; /* NULL: the type has none */
     const struct work_again *again;        /* NULL: it is a new one */

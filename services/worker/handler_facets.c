@@ -206,8 +206,9 @@ handler_run(struct work_handler *h, const struct plex_behaviour *behaviour,
     (void)actions_do(h, NULL);
     if (h->failed) {
         verdict = rt_facets_error(h->facets, call, h->error, when());
-        /* What a run has waited for is recorded: it cannot be undone. */
-        if (verdict == RT_FACETS_RETRY && h->open.is_open)
+        /* What a run has waited for is recorded, and what a reentrant turn did
+         * before a wait has taken effect: it cannot be undone. */
+        if (verdict == RT_FACETS_RETRY && (h->open.is_open || h->yielded))
             verdict = RT_FACETS_FAIL;
         return verdict;
     }

@@ -88,7 +88,8 @@ struct work_handler {
     struct work_outcome *outcome; /* to be filled before waiting */
     const struct plex_process_ops *process_base; /* the runtime's */
     struct plex_process_ops process;             /* what callbacks get */
-    bool holds; /* the activation has links or monitors */
+    bool holds;   /* the activation has links or monitors */
+    bool yielded; /* part of the turn has taken effect */
 };
 
 static inline struct work_handler *
@@ -163,6 +164,15 @@ void work_record_fini(struct work_handler *h);
 /* handler_process.c: what the turn's callbacks get; accepts NULL. */
 const struct plex_process_ops *work_process_ops(
     struct work_handler *h, const struct plex_process_ops *base);
+
+/* handler_aside.c: around a wait. False: the turn keeps the floor, and does not
+ * come back to it. */
+bool work_handler_leave(struct work_handler *h);
+void work_handler_back(struct work_handler *h);
+/* What is sent is the state or the message, perhaps: those may go while the
+ * turn stands aside. Fills `out`. */
+void work_handler_post(struct work_handler *h, const struct plex_post *post,
+                       struct plex_post *out);
 
 /* handler_facets.c */
 #define WORK_FACETS_TIMER "$facets"

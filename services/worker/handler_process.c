@@ -48,14 +48,21 @@ process_ask(struct plex_ctx *ctx, struct plex_ref to,
             struct plex_msg *answer)
 {
     struct work_handler *h = work_handler_of(ctx);
-    struct plex_post marked = *post;
+    struct plex_post marked;
+    bool left;
+    int rc;
 
     if (to.node != PLEX_SERVICE_NODE &&
         refused(h, "plex_ask()", "plex_call_wait()"))
         return PLEX_E_UNSUPPORTED;
+    work_handler_post(h, post, &marked);
     if (post->id == 0 && names_actor(h, to))
         marked.id = WORK_ASK_ID;
-    return h->process_base->ask(ctx, to, &marked, timeout_ms, answer);
+    left = work_handler_leave(h);
+    rc = h->process_base->ask(ctx, to, &marked, timeout_ms, answer);
+    if (left)
+        work_handler_back(h);
+    return rc;
 }
 
 static int
@@ -65,10 +72,22 @@ process_receive(struct plex_ctx *ctx, plex_match_fn match, void *arg,
     struct work_handler *h = work_handler_of(ctx);
 
     const bool is_sleep = match == NULL && out == NULL;
+    bool left;
+    int rc;
 
     if (!is_sleep && refused(h, "plex_receive()", "plex_wait_signal()"))
         return PLEX_E_UNSUPPORTED;
-    return h->process_base->receive(ctx, match, arg, timeout_ms, out);
+    if (!is_sleep && h->run->run.yields) {
+        h->ctx.ops->log(&h->ctx, 1,
+                        "plex_receive() in a turn of a reentrant actor: what "
+                        "comes is a turn of its own");
+        return PLEX_E_UNSUPPORTED;
+    }
+    left = work_handler_leave(h);
+    rc = h->process_base->receive(ctx, match, arg, timeout_ms, out);
+    if (left)
+        work_handler_back(h);
+    return rc;
 }
 
 /* -- what takes effect at once: not again when a run is replayed ----------- */

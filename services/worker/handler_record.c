@@ -97,6 +97,7 @@ input_put(struct work_handler *h, struct work_record *record)
     case WORK_RUN_CONTINUE:
         record->what = WORK_RECORD_CONTINUE;
         break;
+    case WORK_RUN_RESUME: /* of actors that have no records */
     case WORK_RUN_REPLAY:
     case WORK_RUN_RESTORE:
         record->what = WORK_RECORD_REPLAY;

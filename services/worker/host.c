@@ -25,21 +25,6 @@ find(const struct work_host *host, uint64_t activation)
     return NULL;
 }
 
-static struct hosted *
-find_ref(const struct work_host *host, struct plex_ref ref)
-{
-    struct hnode *node = work_htab_first(&host->by_ref, ref.id);
-
-    for (; node != NULL; node = work_htab_next(node)) {
-        struct hosted *hosted =
-            plex_container_of(node, struct hosted, ref_node);
-
-        if (plex_ref_is(hosted->ref, ref))
-            return hosted;
-    }
-    return NULL;
-}
-
 static struct job *
 job_take(struct work_host *host)
 {
@@ -61,6 +46,8 @@ job_take(struct work_host *host)
 static void
 chain_return(struct job *job, struct hosted *hosted)
 {
+    if (job->chain == NULL)
+        return;
     if (hosted != NULL)
         hosted->chain = job->chain;
     else
@@ -83,42 +70,19 @@ job_give(struct work_host *host, struct job *job)
 }
 
 static bool
-process_start(struct work_host *host, struct hosted *hosted)
-{
-    const struct plex_spawn how = {.behaviour = &host->turns};
-    const struct rt_where where = {hosted->actor.tenant, hosted->actor.ns};
-
-    if (rt_spawn(host->config.rt, where, &how, NULL, NULL, &hosted->ref) != 0)
-        return false;
-    work_htab_put(&host->by_ref, &hosted->ref_node, hosted->ref.id);
-    if (!hosted->told && host->config.lived != NULL)
-        host->config.lived(host->config.arg, RT_ACTIVATED, &hosted->actor,
-                           hosted->ref, "");
-    hosted->told = true;
-    return true;
-}
-
-static void
-process_forget(struct work_host *host, struct hosted *hosted)
-{
-    if (hosted->ref.id != 0)
-        work_htab_take(&host->by_ref, &hosted->ref_node);
-    hosted->ref = (struct plex_ref){0};
-}
-
-static bool
-job_send(struct work_host *host, struct hosted *hosted, uint64_t tag)
+job_send(struct work_host *host, struct lane *lane, uint64_t tag)
 {
     const struct plex_post post = {
         .kind = PLEX_MSG_CAST,
         .tag = tag,
-        .payload = &hosted->job,
-        .len = sizeof hosted->job,
+        .payload = &lane->job,
+        .len = sizeof lane->job,
     };
 
-    hosted->job->sent_ns = plex_now();
-    hosted->job->out = true;
-    return rt_send(host->config.rt, hosted->ref, &post) == 0;
+    lane->job->sent_ns = plex_now();
+    lane->job->out = true;
+    lane->job->aside = false;
+    return rt_send(host->config.rt, lane->ref, &post) == 0;
 }
 
 static void
@@ -140,81 +104,113 @@ report(struct work_host *host, struct job *job)
 
 /* The turn cannot be run, or was cut short. */
 static void
-job_fails(struct work_host *host, struct hosted *hosted)
+job_fails(struct work_host *host, struct lane *lane)
 {
-    struct job *job = hosted->job;
+    struct job *job = lane->job;
 
-    hosted->job = NULL;
-    chain_return(job, hosted);
-    job->out = false;
+    lane->job = NULL;
+    chain_return(job, lane->hosted);
+    job->out = job->aside = false;
     job->outcome = (struct work_outcome){.failed = true};
     job->sent_ns = job->began_ns = job->ended_ns = plex_now();
     report(host, job);
     job_give(host, job);
 }
 
-/* Does it have links or monitors? Those that never made any are not asked. */
-static bool
-holds(struct work_host *host, struct hosted *hosted, const struct job *job)
+/* Its activation ended while it stood aside: nobody uses it any more. */
+static void
+orphan_end(struct work_host *host, struct job *job)
 {
-    struct rt_info info;
+    struct job **at = &host->orphans;
 
-    hosted->holds = hosted->holds || job->outcome.holds;
-    if (hosted->holds)
-        hosted->holds = rt_inspect(host->config.rt, hosted->ref, &info) == 0 &&
-                        info.links + info.monitors > 0;
-    return hosted->holds;
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
+    job_give(host, job);
 }
 
 static void
 job_came(struct work_host *host, struct job *job)
 {
     struct hosted *hosted = find(host, job->activation);
+    struct lane *lane = hosted == NULL ? NULL : work_lane_of(hosted, job);
 
     job->out = false;
-    if (hosted == NULL || hosted->job != job) { /* abandoned meanwhile */
+    if (lane == NULL) { /* abandoned meanwhile */
         chain_return(job, NULL);
-        if (job->over)
+        if (job->ref.id != 0)
+            orphan_end(host, job);
+        else if (job->over)
             job_give(host, job);
         return;
     }
+    if (job->wakes) {
+        job->wakes = false;
+        job->outcome = (struct work_outcome){.phase = WORK_WAKES};
+        report(host, job);
+        return;
+    }
     if (job->over) {
-        hosted->job = NULL;
+        lane->job = NULL;
         chain_return(job, hosted);
     }
-    job->outcome.holds = holds(host, hosted, job);
+    job->outcome.holds = work_lane_holds(host, lane, job->outcome.holds);
     report(host, job);
     if (job->over)
         job_give(host, job);
+}
+
+/* It stands aside: the facets are the next turn's. */
+static void
+yield_came(struct work_host *host, struct job *job)
+{
+    struct hosted *hosted = find(host, job->activation);
+    struct lane *lane = hosted == NULL ? NULL : work_lane_of(hosted, job);
+
+    if (lane == NULL)
+        return; /* abandoned meanwhile: it does not go on */
+    chain_return(job, hosted);
+    job->out = false;
+    job->aside = true;
+    job->outcome = job->so_far;
+    job->outcome.holds = work_lane_holds(host, lane, job->outcome.holds);
+    report(host, job);
 }
 
 /* Somebody killed it, or its callback ended it. */
 static void
 process_gone(struct work_host *host, struct plex_ref ref)
 {
-    struct hosted *hosted = find_ref(host, ref);
+    struct lane *lane = work_lane_find(host, ref);
+    struct job *job = host->orphans;
 
-    if (hosted == NULL)
+    if (lane == NULL) {
+        while (job != NULL && !plex_ref_is(job->ref, ref))
+            job = job->next;
+        if (job != NULL)
+            orphan_end(host, job);
         return;
-    process_forget(host, hosted);
-    if (hosted->job != NULL && hosted->job->out)
-        job_fails(host, hosted);
+    }
+    work_lane_forget(host, lane);
+    if (lane->job != NULL && (lane->job->out || lane->job->aside))
+        job_fails(host, lane);
     if (host->config.inbound != NULL)
-        host->config.inbound(host->config.arg,
-                             &(struct work_inbound){.kind = WORK_IN_ENDED,
-                                                    .actor = hosted->actor});
+        host->config.inbound(
+            host->config.arg,
+            &(struct work_inbound){.kind = WORK_IN_ENDED,
+                                   .actor = lane->hosted->actor});
 }
 
 /* The turn still runs, so what its RUN points to is there. */
 static void
 process_stuck(struct work_host *host, const struct gone *was)
 {
-    const struct hosted *hosted = find_ref(host, was->ref);
+    const struct lane *lane = work_lane_find(host, was->ref);
     const struct plex_actor_id *actor;
 
-    if (hosted == NULL || hosted->job == NULL || !hosted->job->out)
+    if (lane == NULL || lane->job == NULL || !lane->job->out)
         return;
-    actor = &hosted->actor;
+    actor = &lane->hosted->actor;
     plex_log(PLEX_LOG_WARN, "worker.stuck",
              "a turn of %s/%s/%s/%s has run for %llu ms", actor->tenant,
              actor->ns, actor->type, actor->key,
@@ -242,9 +238,10 @@ answer_nobody(struct work_host *host, const struct inbound *inbound)
 /* An exit that the behaviour does not trap ends the activation's process, and
  * those hear of it who are linked to that. */
 static bool
-exit_ends(struct work_host *host, struct hosted *hosted,
+exit_ends(struct work_host *host, const struct lane *lane,
           const struct inbound *inbound)
 {
+    const struct hosted *hosted = lane->hosted;
     char reason[256];
 
     if (inbound->in.kind != WORK_IN_MESSAGE ||
@@ -253,20 +250,20 @@ exit_ends(struct work_host *host, struct hosted *hosted,
         return false;
     (void)snprintf(reason, sizeof reason, "%s", inbound->bytes);
     if (strcmp(reason, "normal") != 0)
-        rt_end(host->config.rt, hosted->ref, reason);
+        rt_end(host->config.rt, lane->ref, reason);
     return true;
 }
 
 static void
 inbound_came(struct work_host *host, struct inbound *inbound)
 {
-    struct hosted *hosted = find_ref(host, inbound->self);
+    struct lane *lane = work_lane_find(host, inbound->self);
 
     atomic_fetch_sub(&host->n_inbound, 1);
-    if (hosted == NULL || host->config.inbound == NULL) {
+    if (lane == NULL || host->config.inbound == NULL) {
         answer_nobody(host, inbound);
-    } else if (!exit_ends(host, hosted, inbound)) {
-        inbound->in.actor = hosted->actor;
+    } else if (!exit_ends(host, lane, inbound)) {
+        inbound->in.actor = lane->hosted->actor;
         host->config.inbound(host->config.arg, &inbound->in);
     }
     free(inbound);
@@ -279,7 +276,15 @@ drain(struct work_host *host)
     /* Taken first: what a process did before it went is in `done`. */
     struct work_link *gone = work_queue_take(&host->gone);
     struct work_link *link = work_queue_take(&host->done);
+    /* Taken last: who wakes has yielded before. */
+    struct work_link *yield = work_queue_take(&host->yields);
 
+    while (yield != NULL) {
+        struct work_link *next = yield->next;
+
+        yield_came(host, plex_container_of(yield, struct job, yield));
+        yield = next;
+    }
     while (link != NULL) {
         struct work_link *next = link->next;
 
@@ -340,7 +345,8 @@ step(struct work_host *host)
     do {
         (void)rt_step(host->config.rt, plex_now(), plex_wall_ms(), 1000);
         drain(host);
-    } while (atomic_load(&host->done.newest) != NULL);
+    } while (atomic_load(&host->done.newest) != NULL ||
+             atomic_load(&host->yields.newest) != NULL);
     host->draining = false;
 }
 
@@ -365,6 +371,7 @@ hosted_make(struct work_host *host, uint64_t activation,
     }
     hosted->actor = (struct plex_actor_id){part[0], part[1], part[2], part[3]};
     hosted->activation = activation;
+    hosted->front.hosted = hosted;
     work_htab_put(&host->by_activation, &hosted->node, activation);
     return hosted;
 }
@@ -377,30 +384,62 @@ work_host_process(struct work_host *host, uint64_t activation,
 
     if (hosted == NULL)
         hosted = hosted_make(host, activation, actor);
-    if (hosted->ref.id == 0)
-        (void)process_start(host, hosted);
-    return hosted->ref;
+    if (hosted->front.ref.id == 0)
+        (void)work_lane_start(host, &hosted->front);
+    return hosted->front.ref;
 }
 
 const struct plex_actor_id *
 work_host_actor(const struct work_host *host, struct plex_ref ref)
 {
-    const struct hosted *hosted = find_ref(host, ref);
+    const struct lane *lane = work_lane_find(host, ref);
 
-    return hosted == NULL ? NULL : &hosted->actor;
+    return lane == NULL ? NULL : &lane->hosted->actor;
 }
 
-bool
+enum plex_status
 work_host_chain(const struct work_host *host, struct plex_ref from, char *out)
 {
-    const struct hosted *hosted = find_ref(host, from);
-    const struct job *job = hosted == NULL ? NULL : hosted->job;
+    const struct lane *lane = work_lane_find(host, from);
+    const struct job *job = lane == NULL ? NULL : lane->job;
 
-    /* While it is out, what its RUN points to is there. */
-    if (job == NULL || !job->out || job->run.run.message == NULL)
-        return false;
-    work_chain_of(&hosted->actor, job->run.run.message, out);
-    return true;
+    /* While it is out, or stands aside, what its RUN points to is there. */
+    if (job == NULL || (!job->out && !job->aside) ||
+        job->run.run.message == NULL)
+        return PLEX_NOT_FOUND;
+    return work_chain_of(&lane->hosted->actor, job->run.run.message, out)
+               ? PLEX_OK
+               : PLEX_LIMIT;
+}
+
+static void
+job_begin(struct work_host *host, struct lane *lane,
+          const struct plex_behaviour *behaviour,
+          const struct work_facet_setup *facets)
+{
+    struct job *job = job_take(host);
+
+    lane->job = job;
+    lane->hosted->behaviour = behaviour;
+    lane->hosted->facets = facets;
+    job->behaviour = behaviour;
+    job->facets = facets;
+    job->activation = lane->hosted->activation;
+    job->ref = (struct plex_ref){0};
+    job->wakes = job->aside = false;
+    atomic_store(&job->revoked, false);
+}
+
+/* Its turn comes again, but the process that waited for it has gone. */
+static void
+resume_fails(struct work_host *host, const struct work_action *run)
+{
+    const struct work_outcome outcome = {.failed = true};
+
+    host->config.ran(host->config.arg,
+                     &(struct work_host_ran){.token = run->token,
+                                             .user = run->run.user,
+                                             .outcome = &outcome});
 }
 
 void
@@ -408,28 +447,34 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
               const struct work_facet_setup *facets,
               const struct work_action *run)
 {
+    const enum work_run_how how = run->run.how;
+    const bool resumes = how == WORK_RUN_RESUME;
     const bool begins =
-        run->run.how != WORK_RUN_RESULT && run->run.how != WORK_RUN_CONTINUE;
+        !resumes && how != WORK_RUN_RESULT && how != WORK_RUN_CONTINUE;
     struct hosted *hosted = find(host, run->run.activation);
+    struct lane *lane;
 
     if (hosted == NULL)
         hosted = hosted_make(host, run->run.activation, run->run.actor);
-    if (begins) {
-        hosted->behaviour = behaviour;
-        hosted->job = job_take(host);
-        hosted->job->behaviour = behaviour;
-        hosted->job->facets = hosted->facets = facets;
-        hosted->job->chain = hosted->chain;
-        hosted->chain = NULL;
-        hosted->job->activation = run->run.activation;
-        atomic_store(&hosted->job->revoked, false);
+    lane = resumes  ? work_lane_aside(hosted, run->run.resumes)
+           : begins ? work_lane_free(hosted)
+                    : &hosted->front;
+    if (lane == NULL) {
+        resume_fails(host, run);
+        return;
     }
-    assert(hosted->job != NULL);
-    hosted->job->run = *run;
-    if (hosted->ref.id == 0 && (!begins || !process_start(host, hosted)))
-        job_fails(host, hosted);
-    else if (!job_send(host, hosted, begins ? TAG_TURN : TAG_RESUME))
-        job_fails(host, hosted);
+    if (begins)
+        job_begin(host, lane, behaviour, facets);
+    assert(lane->job != NULL);
+    if (begins || resumes) {
+        lane->job->chain = hosted->chain;
+        hosted->chain = NULL;
+    }
+    lane->job->run = *run;
+    if (lane->ref.id == 0 && (!begins || !work_lane_start(host, lane)))
+        job_fails(host, lane);
+    else if (!job_send(host, lane, begins ? TAG_TURN : TAG_RESUME))
+        job_fails(host, lane);
     if (host->config.stepped)
         step(host);
 }
@@ -437,10 +482,13 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
 void
 work_host_revoke(struct work_host *host, uint64_t activation)
 {
-    const struct hosted *hosted = find(host, activation);
+    struct hosted *hosted = find(host, activation);
 
-    if (hosted != NULL && hosted->job != NULL)
-        atomic_store(&hosted->job->revoked, true);
+    if (hosted == NULL)
+        return;
+    for (struct lane *lane = &hosted->front; lane != NULL; lane = lane->next)
+        if (lane->job != NULL)
+            atomic_store(&lane->job->revoked, true);
 }
 
 void
@@ -449,26 +497,47 @@ work_host_lease(struct work_host *host, uint64_t until_ns)
     atomic_store(&host->lease_until, until_ns);
 }
 
+/* A handler that waits for RESULT is never resumed: nobody looks at its job
+ * again. One that stands aside may be on its way back. */
+static void
+lane_abandon(struct work_host *host, struct lane *lane, const char *reason)
+{
+    struct job *job = lane->job;
+    const struct plex_ref ref = lane->ref;
+
+    if (ref.id != 0)
+        rt_end(host->config.rt, ref, reason);
+    work_lane_forget(host, lane);
+    lane->job = NULL;
+    if (job == NULL || job->out)
+        return;
+    chain_return(job, NULL);
+    if (!job->aside) {
+        job_give(host, job);
+        return;
+    }
+    job->ref = ref;
+    job->next = host->orphans;
+    host->orphans = job;
+}
+
 void
 work_host_abandon(struct work_host *host, uint64_t activation,
                   const char *reason)
 {
     struct hosted *hosted = find(host, activation);
-    struct job *job;
+    struct lane *lane;
 
     if (hosted == NULL)
         return;
-    job = hosted->job;
-    /* A handler that waits is never resumed: nobody looks at its job again. */
-    if (hosted->ref.id != 0)
-        rt_end(host->config.rt, hosted->ref, reason);
     if (hosted->told && host->config.lived != NULL)
         host->config.lived(host->config.arg, RT_DEACTIVATED, &hosted->actor,
-                           hosted->ref, reason);
-    process_forget(host, hosted);
-    if (job != NULL && !job->out) {
-        chain_return(job, NULL);
-        job_give(host, job);
+                           hosted->front.ref, reason);
+    lane_abandon(host, &hosted->front, reason);
+    while ((lane = hosted->front.next) != NULL) {
+        hosted->front.next = lane->next;
+        lane_abandon(host, lane, reason);
+        free(lane);
     }
     work_htab_take(&host->by_activation, &hosted->node);
     work_facets_end(hosted->facets, hosted->chain, "shutdown");
@@ -507,10 +576,21 @@ drain_rest(struct work_host *host)
     }
 }
 
+static void
+job_free(struct job *job)
+{
+    if (job == NULL)
+        return;
+    chain_return(job, NULL);
+    work_handler_free(job->handler);
+    free(job);
+}
+
 void
 work_host_free(struct work_host *host)
 {
     struct hnode *node;
+    struct lane *lane;
     struct job *job;
 
     if (host == NULL)
@@ -521,17 +601,21 @@ work_host_free(struct work_host *host)
 
         work_htab_take(&host->by_activation, node);
         work_facets_end(hosted->facets, hosted->chain, "shutdown");
-        if (hosted->job != NULL) {
-            chain_return(hosted->job, NULL);
-            work_handler_free(hosted->job->handler);
-            free(hosted->job);
+        job_free(hosted->front.job);
+        while ((lane = hosted->front.next) != NULL) {
+            hosted->front.next = lane->next;
+            job_free(lane->job);
+            free(lane);
         }
         free(hosted);
     }
+    while ((job = host->orphans) != NULL) {
+        host->orphans = job->next;
+        job_free(job);
+    }
     while ((job = host->spare) != NULL) {
         host->spare = job->next;
-        work_handler_free(job->handler);
-        free(job);
+        job_free(job);
     }
     work_htab_fini(&host->by_activation);
     work_htab_fini(&host->by_ref);

@@ -80,9 +80,9 @@ struct plex_ref work_host_process(struct work_host *host, uint64_t activation,
 const struct plex_actor_id *work_host_actor(const struct work_host *host,
                                             struct plex_ref ref);
 /* What the process waits for that `from` is of is part of this chain of calls
- * (chain.h): false, when no turn runs there. */
-bool work_host_chain(const struct work_host *host, struct plex_ref from,
-                     char *out);
+ * (chain.h). NOT_FOUND: no turn runs there; LIMIT: it is too long. */
+enum plex_status work_host_chain(const struct work_host *host,
+                                 struct plex_ref from, char *out);
 enum { WORK_INBOUND_MAX = 65536 }; /* on their way from processes */
 
 /* Any thread: a process has stopped, or is stuck (rt_config.on_event). One of

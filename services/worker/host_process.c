@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Once until the loop has looked. */
 void
@@ -47,6 +48,37 @@ job_wait(void *arg, uint64_t *wall_ms)
     job->over = false;
     job_done(job);
     (void)plex_receive(ctx, is_resume, NULL, UINT64_MAX, &msg);
+    job->began_ns = plex_now();
+    *wall_ms = plex_wall_ms();
+    return &job->run;
+}
+
+static void
+job_leave(void *arg, const struct work_outcome *so_far)
+{
+    struct job *job = arg;
+
+    job->so_far = *so_far;
+    job->ended_ns = plex_now();
+    (void)work_queue_push(&job->host->yields, &job->yield);
+    work_host_wake(job->host);
+}
+
+static const struct work_action *
+job_back(void *arg, uint64_t *wall_ms)
+{
+    struct job *job = arg;
+    struct plex_ctx *ctx = job->ctx;
+    struct plex_msg msg;
+
+    job->over = false;
+    job->wakes = true;
+    (void)work_queue_push(&job->host->done, &job->link);
+    work_host_wake(job->host);
+    /* Without a stack to wait on it waits all the same: it must not go on
+     * beside another turn. */
+    while (plex_receive(ctx, is_resume, NULL, UINT64_MAX, &msg) != 0)
+        (void)usleep(1000);
     job->began_ns = plex_now();
     *wall_ms = plex_wall_ms();
     return &job->run;
@@ -149,6 +181,8 @@ turn(struct plex_ctx *ctx, const struct plex_msg *msg)
         .process = ctx,
         .wait = job_wait,
         .may = job_may,
+        .leave = job_leave,
+        .back = job_back,
         .wait_arg = job,
         .facets = job->facets,
         .chain = &job->chain,

@@ -87,9 +87,11 @@ on_ran(void *arg, const struct work_host_ran *ran)
 
     if (state->core == NULL)
         return; /* stopped meanwhile */
-    bound->turns->value++;
-    plex_histogram_record(state->wait_us, ran->wait_ns / 1000);
-    plex_histogram_record(state->turn_us, ran->run_ns / 1000);
+    if (ran->outcome->phase != WORK_WAKES) {
+        bound->turns->value++;
+        plex_histogram_record(state->wait_us, ran->wait_ns / 1000);
+        plex_histogram_record(state->turn_us, ran->run_ns / 1000);
+    }
     work_core_ran(state->core, work_now(), ran->token, ran->outcome);
 }
 

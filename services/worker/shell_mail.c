@@ -361,15 +361,20 @@ refuse(struct work_state *state, const struct rt_signal *signal)
     work_node_signal(state->node, &answer);
 }
 
-/* A turn that waits for the answer: calls in a circle are to be found. */
-static void
+/* A turn that waits for the answer: calls in a circle are to be found. False:
+ * too many others wait for it already. */
+static bool
 chain_set(struct mail *mail)
 {
     char chain[WORK_CHAIN_MAX];
+    enum plex_status status;
 
-    if (mail->signal.post.id == WORK_ASK_ID &&
-        work_host_chain(mail->state->turns, mail->signal.from, chain))
+    if (mail->signal.post.id != WORK_ASK_ID)
+        return true;
+    status = work_host_chain(mail->state->turns, mail->signal.from, chain);
+    if (status == PLEX_OK)
         mail->chain = plex_strdup(chain);
+    return status != PLEX_LIMIT;
 }
 
 void
@@ -395,8 +400,13 @@ work_mail_to_actor(void *arg, const struct rt_signal *signal)
         return;
     }
     mail->kind = kind_of(signal);
-    chain_set(mail);
-    mail_send(mail);
+    if (chain_set(mail))
+        mail_send(mail);
+    else
+        mail_end(mail, PLEX_LIMIT,
+                 "the chain of calls that wait for this one has more than 16 "
+                 "KiB of names",
+                 NULL);
 }
 
 void

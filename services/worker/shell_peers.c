@@ -134,10 +134,11 @@ virtual_set(struct work_state *state, const struct reg_actor_type *from,
 
     if (work_virtual_of(from, &state->arena, &is, err) != PLEX_OK)
         return err->status;
-    if (is.reentrancy != 0)
+    if (is.reentrancy != WORK_REENTRANT_NONE && from->durable)
         return plex_err_set(err, PLEX_UNSUPPORTED,
-                            "facet virtual_actor: reentrancy is not there yet: "
-                            "only \"none\" is");
+                            "facet virtual_actor: reentrancy is for types that "
+                            "are not durable");
+    out->reentrancy = (enum work_reentrancy)is.reentrancy;
     out->max_active = is.max_active;
     out->memory_max = is.memory_max;
     out->evict_largest = is.eviction == 1;

@@ -357,7 +357,7 @@ START_TEST(bad_facets_list_what_is_known)
     static const struct reg_pair wrong_key[] = {{"idle", "5m"}};
     static const struct reg_pair wrong_value[] = {{"idle_timeout", "soon"}};
     static const struct reg_pair eager[] = {{"activation_strategy", "eager"}};
-    static const struct reg_pair again[] = {{"reentrancy", "call_chain"}};
+    static const struct reg_pair again[] = {{"reentrancy", "sometimes"}};
     static const struct {
         struct reg_facet facet;
         const char *text;
@@ -372,8 +372,7 @@ START_TEST(bad_facets_list_what_is_known)
         {{.type = "virtual_actor", .config = eager, .n_config = 1},
          "prewarm_keys is missing"},
         {{.type = "virtual_actor", .config = again, .n_config = 1},
-         "config.reentrancy: \"call_chain\" is not there yet, only \"none\" "
-         "is"},
+         "config.reentrancy: \"sometimes\""},
         {{.type = "timer", .config = eager, .n_config = 1},
          "config.activation_strategy is unknown to timer"},
         {{.type = "timer", .priority = 10001}, "priority"},
@@ -385,6 +384,41 @@ START_TEST(bad_facets_list_what_is_known)
         ck_assert_int_eq(answer.status, PLEX_INVALID);
         ck_assert_msg(strstr(answer.text, bad[i].text) != NULL, "%s",
                       answer.text);
+    }
+}
+END_TEST
+
+START_TEST(turns_of_durable_actors_do_not_interleave)
+{
+    static const struct {
+        const char *policy;
+        bool durable, facet, good;
+    } rows[] = {
+        {"none", true, true, true},         {"call_chain", false, false, true},
+        {"always", false, false, true},     {"call_chain", true, false, false},
+        {"call_chain", false, true, false}, {"always", true, false, false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct reg_pair pair = {"reentrancy", rows[i].policy};
+        const struct reg_facet facets[] = {
+            {.type = "virtual_actor", .config = &pair, .n_config = 1},
+            {.type = "durability"},
+        };
+        const struct reg_actor_type type = {
+            .name = "again", .module = "m", .durable = rows[i].durable};
+        const struct reg_type_extra extra = {.facets = facets,
+                                             .n_facets = rows[i].facet ? 2 : 1};
+        struct reg_app_full app = app_of("shop", &type, 1);
+        struct answer answer;
+
+        app.extras = &extra;
+        answer = helper_deploy(&h, &app);
+        ck_assert_int_eq(answer.status, rows[i].good ? PLEX_OK : PLEX_INVALID);
+        if (!rows[i].good)
+            ck_assert_ptr_nonnull(
+                strstr(answer.text,
+                       "actor_types[0]: facets[0].config.reentrancy: \""));
     }
 }
 END_TEST
@@ -431,6 +465,7 @@ main(void)
     tcase_add_test(tc, a_thousand_types_are_fine);
     tcase_add_test(tc, facets_set_what_they_stand_for);
     tcase_add_test(tc, bad_facets_list_what_is_known);
+    tcase_add_test(tc, turns_of_durable_actors_do_not_interleave);
     tcase_add_test(tc, durations_have_units);
     return helper_main(tc, "registry.app");
 }

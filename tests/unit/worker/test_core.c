@@ -433,6 +433,7 @@ main(void)
     suite_add_tcase(suite, core_later_tests());
     suite_add_tcase(suite, core_stateless_tests());
     suite_add_tcase(suite, core_virtual_tests());
+    suite_add_tcase(suite, core_aside_tests());
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -7,5 +7,6 @@ TCase *core_fault_tests(void);
 TCase *core_later_tests(void);
 TCase *core_stateless_tests(void);
 TCase *core_virtual_tests(void);
+TCase *core_aside_tests(void);
 
 #endif

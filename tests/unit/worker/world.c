@@ -69,6 +69,7 @@ world_types(struct world *world, enum work_type_state state, const void *user)
     types[1] = types[0];
     types[1].name = "volatile";
     types[1].durable = false;
+    types[1].reentrancy = world->shape.reentrancy;
     types[1].max_local = world->shape.max_local;
     types[1].route = world->shape.route;
     work_core_types(world->core, world->t, types, 2);
@@ -506,6 +507,7 @@ world_post(struct world *world, struct world_send send)
         .content_type = "",
         .sender = "",
         .timer = "",
+        .chain = send.chain,
         .payload = {(const uint8_t *)payload, strlen(payload) + 1},
     };
 

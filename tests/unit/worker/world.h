@@ -110,6 +110,7 @@ struct world_send {
     uint64_t delay_ms;
     uint64_t deadline_ms; /* from now; 0 none */
     enum work_kind kind;  /* 0: call */
+    const char *chain;    /* of calls; NULL: none */
 };
 /* Number of the call; the actions are not done yet. */
 uint64_t world_post(struct world *world, struct world_send send);

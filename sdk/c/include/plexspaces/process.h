@@ -17,7 +17,8 @@
  *
  * Waiting (plex_ask, plex_receive, plex_sleep, a synchronous start) suspends
  * the callback on a stack of its own, 64 KiB; other processes run meanwhile.
- * Messages that arrive meanwhile wait in the mailbox.
+ * Messages that arrive meanwhile wait in the mailbox; those of a reentrant
+ * virtual actor may get their turns (docs/actors.md).
  */
 
 /* -- being -- */
@@ -148,8 +149,8 @@ plex_post(struct plex_ctx *ctx, struct plex_ref to,
  * Call and wait. 0 and the answer (borrowed until the callback returns or asks
  * again), or PLEX_E_TIMEOUT (a late answer is dropped), PLEX_E_NOT_FOUND
  * (nobody), PLEX_E_FAILED (it ended before it answered; answer->reason says
- * how), PLEX_E_UNAVAILABLE (its worker is unknown, or was lost). timeout_ms 0: 5,000;
- * UINT64_MAX: none.
+ * how), PLEX_E_UNAVAILABLE (its worker is unknown, or was lost). timeout_ms 0:
+ * 5,000; UINT64_MAX: none.
  */
 static inline int
 plex_ask(struct plex_ctx *ctx, struct plex_ref to, uint64_t tag,
