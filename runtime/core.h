@@ -192,7 +192,7 @@ int rt_await(struct rt_turn *turn, uint64_t deadline, struct plex_msg *answer,
 int rt_op_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
                 struct plex_ref *out);
 /* What another node finds it by (spawn.c). */
-enum { RT_BEHAVIOUR_TEXT = 600 };
+enum { RT_BEHAVIOUR_TEXT = 1000 };
 void rt_behaviour_text(struct rt *rt, const struct plex_behaviour *behaviour,
                        bool is_child, char *out, size_t size);
 
