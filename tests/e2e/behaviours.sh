@@ -2,38 +2,7 @@
 # The examples of behaviours, in one suite: behaviours.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-follow=
-trap '[ -z "$follow" ] || kill "$follow"; suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
-
-# until_true SENTENCE SECONDS COMMAND...: it succeeds in that time.
-until_true()
-{
-    local sentence=$1 left=$(($2 * 20))
-    shift 2
-    while ! "$@" >"$work/until" 2>&1; do
-        left=$((left - 1))
-        if [ $left -le 0 ]; then
-            not_ok "$sentence" "$*" "$(tail -5 "$work/until")"
-            return 1
-        fi
-        sleep 0.05
-    done
-    ok "$sentence"
-}
-ask() # ask WHO JSON
-{
-    curl -sS -H 'Content-Type: application/json' --data "$2" \
-        "$suite_url/api/v1/actors/default/default/$1?invocation=call"
-}
-says() { ask "$1" "$2" | grep -qE "$3"; } # says WHO JSON REGEX
-ref_of() { "$plex" actor inspect "$1" | awk '$1 == "process" { print $2 }'; }
-moved() { [ -n "$(ref_of "$1")" ] && [ "$(ref_of "$1")" != "$2" ]; }
-seen() { grep -qE "$1" "$work/events"; }
+. tests/lib/e2e.sh
 deploy() { check "$1 is deployed" 0 '' "$plex" application deploy "examples/$1/app.yaml"; }
 
 suite_start "$work/data" || exit 1
@@ -48,8 +17,7 @@ check "a wrong number of rounds is refused" 0 'rounds is a number' \
     ask ping '{"rounds":0}'
 
 # -- a tree of supervision ------------------------------------------------------
-"$plex" events --follow --output json >"$work/events" 2>"$work/events.err" &
-follow=$!
+e2e_events
 deploy supervision_tree
 until_true "the shop is open" 20 says records '{}' '"count":0'
 until_true "its events are told" 10 seen '"child":"cleaner"'

@@ -2,38 +2,9 @@
 # Supervision trees over two real workers: processes.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-follow=
-trap '[ -z "$follow" ] || kill "$follow"; suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
-# until SENTENCE SECONDS COMMAND...: it succeeds in that time.
-until_true()
-{
-    local sentence=$1 left=$(($2 * 20))
-    shift 2
-    while ! "$@" >"$work/until" 2>&1; do
-        left=$((left - 1))
-        if [ $left -le 0 ]; then
-            not_ok "$sentence" "$*" "$(tail -5 "$work/until")"
-            return 1
-        fi
-        sleep 0.05
-    done
-    ok "$sentence"
-}
-chat() # chat WHO JSON
-{
-    curl -sS -H 'Content-Type: application/json' --data "$2" \
-        "$suite_url/api/v1/actors/default/default/$1?invocation=call"
-}
-in_the_room() { chat alice '{"action":"who"}' | grep -q "in_the_room\":$1}"; }
-ref_of() { "$plex" actor inspect "$1" | awk '$1 == "process" { print $2 }'; }
-moved() { [ -n "$(ref_of "$1")" ] && [ "$(ref_of "$1")" != "$2" ]; }
-seen() { grep -q "$1" "$work/events"; }
+in_the_room() { ask alice '{"action":"who"}' | grep -q "in_the_room\":$1}"; }
 # The types of alice's or bob's events so far, in order.
 history_of()
 {
@@ -73,27 +44,26 @@ check "a child is found by its path" 0 'behaviour +supervisor' \
     "$plex" actor inspect chat/far
 check "who is not there is not found" 1 'PROCESS_NOT_FOUND' \
     "$plex" actor inspect nobody
-"$plex" events --follow --output json >"$work/events" 2>"$work/events.err" &
-follow=$!
+e2e_events
 until_true "the events so far are told" 10 seen '"child":"bob"'
 
-chat alice '{"action":"say","text":"hello"}' >"$work/said"
+ask alice '{"action":"say","text":"hello"}' >"$work/said"
 check "what is said is heard by both" 0 'heard_by":2' cat "$work/said"
-check "also on the other worker" 0 'alice: hello' chat bob '{"action":"read"}'
+check "also on the other worker" 0 'alice: hello' ask bob '{"action":"read"}'
 check "a problem of the handler is its answer" 0 'action is say' \
-    chat bob '{"action":"dance"}'
+    ask bob '{"action":"dance"}'
 
 check "the counter is deployed" 0 'counter' \
     "$plex" application deploy examples/counter/app.yaml
 check "a process asks a virtual actor" 0 '^\{"count":1\}$' \
-    chat alice '{"action":"visit"}'
+    ask alice '{"action":"visit"}'
 check "from another worker, too" 0 '^\{"count":2\}$' \
-    chat bob '{"action":"visit"}'
+    ask bob '{"action":"visit"}'
 
 # -- crashes ----------------------------------------------------------------------
 old=$(ref_of alice)
 check "a handler that fails is an answer" 0 '"code":"ACTOR_FAILED"' \
-    chat alice '{"action":"crash"}'
+    ask alice '{"action":"crash"}'
 until_true "and a crash: the process is another one" 10 moved alice "$old"
 old=$(ref_of alice)
 check "an exit signal is sent" 0 'sent "crash"' \
@@ -124,7 +94,7 @@ check "a running child is not deleted" 1 'CONFLICT' \
 check "a child is terminated" 0 'done' \
     "$plex" supervisor terminate-child chat alice
 check "its type has no instance any more" 0 'NO_LIVE_INSTANCE' \
-    chat alice '{"action":"who"}'
+    ask alice '{"action":"who"}'
 check "it is started again" 0 '^<' "$plex" supervisor restart-child chat alice
 check "a child is added" 0 '^<' "$plex" supervisor start-child chat eve \
     chat_room --behaviour guest --name eve --args '{"nick":"eve"}'
@@ -204,9 +174,7 @@ check "the application is started" 0 'running' "$plex" application start chat
 until_true "its processes run again" 20 in_the_room 2
 check "the application is undeployed" 0 '' "$plex" application undeploy chat
 until_true "its processes are gone" 20 gone
-kill "$follow"
-wait "$follow" 2>/dev/null
-follow=
+e2e_alone
 suite_stop
 check "the suite has stopped" 0 '^0$' echo $?
 check_end

@@ -1,6 +1,6 @@
 /* One behaviour for virtual actors and for processes: it does what it is told
  * and writes down what comes. */
-#include <plexspaces/process.h>
+#include <plexspaces/supervisor.h>
 
 enum { LOG_MAX = 4000 };
 
@@ -73,6 +73,70 @@ circle(struct plex_ctx *ctx)
     return 0;
 }
 
+static const struct plex_behaviour behaviours[];
+enum { PARTY, FRAIL };
+
+static int
+which(struct plex_ctx *ctx, struct plex_ref supervisor)
+{
+    struct plex_child_info rows[10];
+    char text[2000] = "";
+    size_t len = 0;
+    const int n = plex_which_children(ctx, supervisor, rows, 10);
+
+    for (int i = 0; i < n && i < 10; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s:%s",
+                                i == 0 ? "" : " ", rows[i].id,
+                                plex_ref_none(rows[i].ref) ? "no" : "yes");
+    plex_reply_json(ctx, "{\"status\":%d,\"children\":\"%s\"}", n, text);
+    return 0;
+}
+
+/* Asks the supervisor `whom` about its child `id`. */
+static int
+supervise(struct plex_ctx *ctx, const char *what)
+{
+    const struct plex_ref to = whom(ctx);
+    const char *id = field(ctx, "id"), *node = field(ctx, "node");
+    const char *init = field(ctx, "text");
+    const struct plex_child child = {
+        .id = id,
+        .behaviour = &behaviours[FRAIL],
+        .args = init,
+        .args_len = strlen(init),
+        .name = id,
+        .node = node[0] == '\0' ? NULL : node,
+        .shutdown_ms = PLEX_SHUTDOWN_DEFAULT,
+    };
+    const struct plex_supervisor_request start = {.verb = PLEX_SUP_START,
+                                                  .child = &child};
+    struct plex_child_count count = {0};
+    struct plex_ref ref = {0};
+    char name[512] = "";
+    int64_t ms;
+    int status;
+
+    if (strcmp(what, "sup_which") == 0)
+        return which(ctx, to);
+    if (strcmp(what, "sup_count") == 0)
+        status = plex_count_children(ctx, to, &count);
+    else if (plex_json_int(ctx, "within", &ms) == 1)
+        status = plex_supervisor_call_within(ctx, to, &start, (uint64_t)ms);
+    else if (strcmp(what, "sup_start") == 0)
+        status = plex_start_child(ctx, to, &child, &ref);
+    else if (strcmp(what, "sup_stop") == 0)
+        status = plex_terminate_child(ctx, to, id);
+    else if (strcmp(what, "sup_again") == 0)
+        status = plex_restart_child(ctx, to, id, &ref);
+    else
+        status = plex_delete_child(ctx, to, id);
+    if (!plex_ref_none(ref))
+        (void)plex_ref_text(ctx, ref, name, sizeof name);
+    plex_reply_json(ctx, "{\"status\":%d,\"active\":%u,\"ref\":\"%s\"}", status,
+                    count.active, name);
+    return 0;
+}
+
 static int
 command(struct plex_ctx *ctx, const char *what)
 {
@@ -89,6 +153,8 @@ command(struct plex_ctx *ctx, const char *what)
         return ask(ctx);
     if (strcmp(what, "circle") == 0)
         return circle(ctx);
+    if (strncmp(what, "sup_", 4) == 0)
+        return supervise(ctx, what);
     if (strcmp(what, "send") == 0)
         plex_send(ctx, whom(ctx), 5, text, strlen(text));
     else if (strcmp(what, "cast") == 0)
@@ -167,6 +233,19 @@ reply(struct plex_ctx *ctx, uint64_t tag, enum plex_result_status status,
     return note(ctx, what, payload, len);
 }
 
+/* Does not start when it is told "no", late when it is told "late". */
+static int
+frail_init(struct plex_ctx *ctx, const void *args, size_t len)
+{
+    if (len == 2 && memcmp(args, "no", 2) == 0)
+        return plex_fail(ctx, "told not to");
+    if (len == 4 && memcmp(args, "late", 4) == 0)
+        plex_sleep(ctx, 60000);
+    if (len == 4 && memcmp(args, "slow", 4) == 0)
+        plex_sleep(ctx, 1000);
+    return 0;
+}
+
 static const struct plex_behaviour behaviours[] = {
     {.name = "party",
      .handle_call = call,
@@ -175,6 +254,7 @@ static const struct plex_behaviour behaviours[] = {
      .handle_reply = reply,
      .trap_exit = true},
     {.name = "frail",
+     .init = frail_init,
      .handle_call = call,
      .handle_cast = cast,
      .handle_info = info,
