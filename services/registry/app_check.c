@@ -296,6 +296,20 @@ type_resolve(struct reg_actor_type *type, const struct reg_type_extra *extra)
         type->pool = "default";
 }
 
+static enum plex_status
+processes_check(const struct reg_app *app, struct plex_err *err)
+{
+    for (size_t i = 0; i < app->n_types; i++) {
+        const struct reg_actor_type *type = &app->types[i];
+
+        for (size_t j = 0; j < type->n_facets && !type->is_virtual; j++)
+            if (reg_facet_process_check(&type->facets[j], err) != PLEX_OK)
+                return plex_err_wrap(err, "actor_types[%zu]: facets[%zu]", i,
+                                     j);
+    }
+    return PLEX_OK;
+}
+
 enum plex_status
 reg_app_resolve(const struct reg_app_full *in, struct reg_app_rec **out,
                 struct plex_err *err)
@@ -312,7 +326,8 @@ reg_app_resolve(const struct reg_app_full *in, struct reg_app_rec **out,
         type_resolve((struct reg_actor_type *)&rec->full.app.types[i],
                      &rec->full.extras[i]);
     /* Types are what they are only now: a facet may make them virtual. */
-    if (reg_tree_check(&rec->full.app, err) != PLEX_OK) {
+    if (processes_check(&rec->full.app, err) != PLEX_OK ||
+        reg_tree_check(&rec->full.app, err) != PLEX_OK) {
         reg_app_rec_unref(rec);
         return err->status;
     }

@@ -126,6 +126,18 @@ reg_facet_check(const struct reg_facet *facet, struct plex_err *err)
     return PLEX_OK;
 }
 
+enum plex_status
+reg_facet_process_check(const struct reg_facet *facet, struct plex_err *err)
+{
+    if (rule_find(facet->type) != NULL)
+        return plex_err_set(err, PLEX_INVALID,
+                            "facet %s is for virtual actors (virtual: true); "
+                            "a process remembers in plain memory, which dies "
+                            "with it",
+                            facet->type);
+    return PLEX_OK;
+}
+
 static const char *
 config_get(const struct reg_facet *facet, const char *key)
 {
