@@ -1,12 +1,14 @@
-"""The tuple space over HTTP while its daemon is killed: tuplespace.py URL [N]
+"""The tuple space over HTTP while its daemon is killed: tuplespace.py URL FILE [N]
 
 Producers write numbered jobs, consumers take them, movers carry tokens from
 one space to the other in transactions; everything is retried under its key.
-With N, jobs and tokens are spread over N namespaces, which several daemons may
-share, and the jobs of every second one over all shards. At the end each job was taken by exactly one consumer, and as many tokens are
-there as at the beginning. Says what was wrong and exits 1.
+There is work until FILE exists. With N, jobs and tokens are spread over N
+namespaces, which several daemons may share, and the jobs of every second one
+over all shards. At the end each job was taken by exactly one consumer, and as
+many tokens are there as at the beginning. Says what was wrong and exits 1.
 """
 import json
+import os
 import sys
 import threading
 import time
@@ -14,9 +16,10 @@ import urllib.error
 import urllib.request
 
 URL = sys.argv[1] + "/api/v1/tuplespace"
-N = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+ENOUGH = sys.argv[2]
+N = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 PRODUCERS, JOBS, CONSUMERS, MOVERS, MOVES, TOKENS = 2, 100, 3, 2, 60, 5
-PATIENCE, AT_LEAST = 80, 3 if N == 1 else 10  # seconds
+PATIENCE = 80  # seconds
 RUN = time.time_ns() // 1000000  # a store may have been used before
 wrong = []
 taken = []
@@ -56,7 +59,7 @@ def call(path, body, key=None, quiet=(), n=0):
 def produce(me):
     global producing
     i = 0
-    while i < JOBS or time.monotonic() < end - PATIENCE + AT_LEAST:
+    while not wrong and (i < JOBS or not os.path.exists(ENOUGH)):
         call("/tuples", {"space": "jobs", "tuples": [["job", me, i]]},
              key=f"w-{me}-{i}", n=i)
         i += 1

@@ -65,11 +65,13 @@ suite_begin()
 }
 
 # Kills the tuple space as long as the clients run, each time after it has
-# served again for a moment.
+# served again for a moment; they run until it was killed three times.
 under_fire()
 {
     local clients status kills=0 slot=0
-    timeout 100 python3 tests/e2e/tuplespace.py "$PLEX" "${2:-1}" &
+    rm -f "$work/enough"
+    timeout 100 python3 tests/e2e/tuplespace.py "$PLEX" "$work/enough" \
+        "${2:-1}" &
     clients=$!
     while kill -0 $clients 2>/dev/null; do
         for _ in $(seq 20); do
@@ -89,6 +91,7 @@ under_fire()
         wait "${daemons[$slot]}" 2>/dev/null
         tuplespace "$1" $slot
         kills=$((kills + 1))
+        [ $kills -lt 3 ] || touch "$work/enough"
     done
     wait $clients
     status=$?
