@@ -40,7 +40,7 @@ const struct plex_option cli_process_exit_options[] = {
 
 struct start_config {
     const char *ns;
-    const char *behaviour, *name, *args, *restart, *shutdown, *node;
+    const char *behaviour, *name, *args, *restart, *shutdown, *node, *placement;
 };
 #define TEXT(field, help)                                                     \
     {                                                                         \
@@ -55,6 +55,7 @@ const struct plex_option cli_child_start_options[] = {
     TEXT(restart, "permanent, transient or temporary"),
     TEXT(shutdown, "brutal_kill, infinity or a duration like 5s"),
     TEXT(node, "worker to start it on"),
+    TEXT(placement, "or what it needs, JSON: {\"cpu_cores\": 1.5}"),
     {0},
 };
 
@@ -544,6 +545,19 @@ cli_child_start(const struct cli *cli, const struct cli_args *args,
     set_text(body, "restart", start->restart);
     set_text(body, "shutdown", start->shutdown);
     set_text(body, "node", start->node);
+    if (start->placement[0] != '\0') {
+        json_error_t where;
+        json_t *placement =
+            json_loads(start->placement, JSON_REJECT_DUPLICATES, &where);
+
+        if (placement == NULL) {
+            json_decref(body);
+            (void)plex_err_set(&err, PLEX_INVALID, "placement is no JSON: %s",
+                               where.text);
+            return show(cli, PLEX_INVALID, NULL, NULL, NULL, &err);
+        }
+        json_object_set_new(body, "placement", placement);
+    }
     status = call(cli, "POST", &path, body, &answer, &err);
     if (status == PLEX_OK && !cli->json) {
         (void)printf("%s\n", text_of(answer, "ref"));

@@ -30,6 +30,8 @@ look(struct rt *rt, struct rt_proc *proc, uint32_t generation,
     out->state = states[state <= RT_WAITING ? state : 0];
     out->messages = atomic_load(&proc->messages);
     out->is_supervisor = behaviour->supervisor != NULL;
+    out->of_many = out->is_supervisor &&
+                   behaviour->supervisor->strategy == PLEX_SIMPLE_ONE_FOR_ONE;
     /* As it was declared; what plex_trap_exit() says is the owner's. */
     out->trap_exit = behaviour->trap_exit || out->is_supervisor;
     out->bytes = sizeof *proc + behaviour->data_size;

@@ -124,6 +124,8 @@ struct rt_signal {
     int status;
     bool linked, monitored;
     struct plex_post post;
+    /* SPAWN by a supervisor, NULL: its id there. For on_remote; not sent. */
+    const char *child;
 };
 /* A signal from another node, in the order in which that node sent them. */
 void rt_deliver(struct rt *rt, const struct rt_signal *signal);
@@ -179,6 +181,7 @@ struct rt_info {
     uint32_t mailbox, links, monitors;
     uint64_t messages, running_ns, bytes;
     bool trap_exit, is_supervisor;
+    bool of_many; /* a supervisor whose children have one id */
 };
 /* A snapshot that may be a moment old. 0, or -NOT_FOUND. */
 int rt_inspect(struct rt *rt, struct plex_ref ref, struct rt_info *out);

@@ -40,6 +40,7 @@ spawn_remote(struct rt_turn *turn, const struct plex_spawn *how,
         .linked = linked,
         .monitored = how->monitor,
         .post = {.payload = how->args, .len = how->args_len},
+        .child = child == NULL ? NULL : child->child,
     };
     int status;
 

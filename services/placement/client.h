@@ -1,6 +1,7 @@
 #ifndef SERVICES_PLACEMENT_CLIENT_H
 #define SERVICES_PLACEMENT_CLIENT_H
 
+#include "common/arena.h"
 #include "common/link.h"
 #include "services/placement/select.h"
 
@@ -132,6 +133,11 @@ typedef void (*place_hold_fn)(void *arg, enum plex_status status, bool again);
 void place_client_hold(struct plex_link *link, const char *url,
                        const struct place_hold *hold, place_hold_fn done,
                        void *arg);
+/* The same from JSON, as a manifest has it; packed, in the arena. */
+PLEX_MUST_USE enum plex_status place_client_need_json(const char *json,
+                                                      struct plex_arena *arena,
+                                                      struct plex_bytes *out,
+                                                      struct plex_err *err);
 /* May a packed application.v1 Placement be asked for? INVALID says why not. */
 PLEX_MUST_USE enum plex_status place_client_need_check(
     struct plex_bytes placement, struct plex_err *err);

@@ -1,6 +1,7 @@
 /* What a process asks of its worker: application.v1 Placement, checked. */
 #include "services/placement/client_wire.h"
 
+#include "common/json_pb.h"
 #include "common/name.h"
 #include "common/wire.h"
 
@@ -12,7 +13,12 @@
 
 #define APP(name) Plexspaces__Application__V1__##name
 
-enum { CORES_MAX = 1000000, GPUS_MAX = 1000000, ACTOR_BYTES_MAX = 127 };
+enum {
+    CORES_MAX = 1000000,
+    GPUS_MAX = 1000000,
+    ACTOR_BYTES_MAX = 127,
+    JSON_BYTES_MAX = 64 << 10,
+};
 
 struct reading {
     const char *tenant, *ns;
@@ -206,4 +212,41 @@ place_client_need_check(struct plex_bytes placement, struct plex_err *err)
     status = place_pb_need_in(placement, "", "", &arena, &need, err);
     plex_arena_fini(&arena);
     return status;
+}
+
+enum plex_status
+place_client_need_json(const char *json, struct plex_arena *arena,
+                       struct plex_bytes *out, struct plex_err *err)
+{
+    struct plex_buf packed = {.max = JSON_BYTES_MAX};
+    ProtobufCMessage *message;
+    json_error_t where;
+    json_t *value;
+    void *copy = NULL;
+    enum plex_status status;
+
+    if (strlen(json) > JSON_BYTES_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "placement has %zu bytes, at most %d are read",
+                            strlen(json), JSON_BYTES_MAX);
+    value = json_loads(json, JSON_REJECT_DUPLICATES, &where);
+    if (value == NULL)
+        return plex_err_set(err, PLEX_INVALID, "placement is no JSON: %s",
+                            where.text);
+    status = plex_json_to_pb(
+        value, &plexspaces__application__v1__placement__descriptor, arena,
+        &message, err);
+    json_decref(value);
+    if (status != PLEX_OK)
+        return plex_err_wrap(err, "placement");
+    if (plex_wire_pack(message, &packed, err) == PLEX_OK) {
+        copy = plex_arena_alloc(arena, packed.len + 1);
+        if (copy == NULL)
+            (void)plex_wire_no_room(err);
+    }
+    if (copy != NULL && packed.len > 0)
+        memcpy(copy, packed.data, packed.len);
+    *out = (struct plex_bytes){copy, packed.len};
+    plex_buf_free(&packed);
+    return copy == NULL ? err->status : place_client_need_check(*out, err);
 }

@@ -22,7 +22,7 @@ on_remote(void *arg, const struct rt_signal *signal)
 {
     struct work_node *node = arg;
 
-    if (signal->kind == RT_SPAWN && signal->reason[0] == '?')
+    if (signal->kind == RT_SPAWN && node_is_need(signal->reason))
         return node_place_take(node, signal);
     if (signal->to.node == PLEX_SERVICE_NODE && node->config.to_service != NULL)
         return node->config.to_service(node->config.arg, signal);
@@ -119,6 +119,8 @@ on_notes(struct plex_task *task)
             node_place_noted(node, note);
         else if (note->kind == NOTE_ENDED)
             node_hold_noted(node, note);
+        else if (note->kind == NOTE_MOVED)
+            node_moves_noted(node, note);
         else if (note->kind == NOTE_SCHEDULED)
             node_schedule_noted(node, note);
         else
@@ -390,6 +392,7 @@ work_node_create(const struct work_node_config *config)
     plex_arena_init(&node->arena, 64 << 20);
     node->ring = plex_calloc(WORK_EVENTS_MAX, sizeof(void *));
     node_holds_create(node);
+    node_moves_create(node);
     node->dist = work_dist_create(&dist);
     node->timer = plex_timer_create(config->host->loop, on_timer, node);
     return node;
@@ -433,6 +436,7 @@ work_node_free(struct work_node *node)
     node_consoles_free(node);
     node_trees_free(node);
     node_asks_free(node);
+    node_moves_free(node);
     node_holds_free(node);
     node_events_free(node);
     node_instances_free(node);

@@ -398,13 +398,14 @@ spec_fill(struct work_node *node, const struct work_process_request *request,
     spec->name = console->name = own(request->name);
     spec->args = console->args = own(request->args);
     spec->args_len = strlen(request->args);
-    spec->node = console->where = own(request->node);
+    spec->node = console->where =
+        own(request->placement[0] != '\0' ? request->placement : request->node);
     spec->restart = (enum plex_restart)request->restart;
     spec->shutdown_ms = request->shutdown_ms;
     if (request->module[0] == '\0')
         return PLEX_OK; /* from the template of simple_one_for_one */
-    if (request->node[0] != '\0' &&
-        strcmp(request->node, node->config.host->base->node) != 0)
+    if (spec->node != NULL &&
+        strcmp(spec->node, node->config.host->base->node) != 0)
         return node_behaviour_far(node, request->module, request->behaviour,
                                   &spec->behaviour, err);
     return work_modules_find(node->config.modules, request->module,

@@ -257,6 +257,8 @@ node_note_drop(struct node_note *note)
         node_place_drop(note);
     else if (note->kind == NOTE_ENDED)
         node_hold_drop(note);
+    else if (note->kind == NOTE_MOVED)
+        node_moves_drop(note);
     else if (note->kind == NOTE_SCHEDULED)
         node_schedule_drop(note);
     else if (note->kind == NOTE_TREE)

@@ -1,13 +1,11 @@
 /*
  * What placed processes hold here: placement hears of it, again when it has
- * forgotten, and when a process has ended (docs/placement.md). And where the
- * children of our supervisors were placed, so that they can be moved.
+ * forgotten, and when a process has ended (docs/placement.md).
  */
 #include "services/worker/node_private.h"
 
 #include "common/log.h"
 #include "common/mem.h"
-#include "sdk/c/include/plexspaces/supervisor.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,25 +32,13 @@ struct end_note {
     struct node_note note;
     struct plex_ref process;
 };
-struct move {
-    UT_hash_handle hh;
-    char *node_id, *tenant, *ns;
-    char *path; /* "APP/CHILD" */
-    bool trying, said;
-    struct plex_ref supervisor;
-    size_t key_len;
-    char key[]; /* the supervisor's ref and the child's id */
-};
 struct node_holds {
     struct holding *all; /* by process */
     struct ended *ended; /* not told yet */
     size_t n_ended;
     uint64_t sequence;
     bool in_flight, dirty, full;
-    struct move *moves;
 };
-enum { MOVES_MAX = 65536, TRIAL_MS = 2000, CHILD_MAX = 127 };
-
 /* -- telling placement ----------------------------------------------------- */
 
 static void hold_send(struct work_node *node);
@@ -299,205 +285,6 @@ node_hold_count(const struct work_node *node)
     return HASH_COUNT(node->holds->all);
 }
 
-/* -- where they went ------------------------------------------------------- */
-
-static void
-move_free(struct node_holds *holds, struct move *move)
-{
-    HASH_DEL(holds->moves, move);
-    free(move->node_id);
-    free(move->tenant);
-    free(move->ns);
-    free(move->path);
-    free(move);
-}
-
-static void
-moves_prune(struct work_node *node)
-{
-    struct move *move, *next;
-    struct rt_info info;
-
-    HASH_ITER(hh, node->holds->moves, move, next)
-    {
-        if (rt_inspect(node->rt, move->supervisor, &info) != 0)
-            move_free(node->holds, move);
-    }
-}
-
-void
-node_moves_note(struct work_node *node, const struct rt_signal *signal,
-                const char *path, const char *node_id)
-{
-    const char *slash = strrchr(path, '/');
-    const char *child = slash == NULL ? path : slash + 1;
-    const size_t len = sizeof signal->from + strlen(child);
-    const size_t n = HASH_COUNT(node->holds->moves);
-    struct move *move = plex_calloc(1, sizeof *move + len + 1), *old;
-
-    memcpy(move->key, &signal->from, sizeof signal->from);
-    memcpy(move->key + sizeof signal->from, child, strlen(child));
-    move->key_len = len;
-    HASH_FIND(hh, node->holds->moves, move->key, len, old);
-    if (old != NULL)
-        move_free(node->holds, old);
-    else if (n > 0 && (n & (n - 1)) == 0)
-        moves_prune(node);
-    if (HASH_COUNT(node->holds->moves) >= MOVES_MAX) {
-        free(move);
-        return; /* it stays where it is when its worker drains */
-    }
-    move->supervisor = signal->from;
-    move->node_id = plex_strdup(node_id);
-    move->tenant = plex_strdup(signal->where.tenant);
-    move->ns = plex_strdup(signal->where.ns);
-    move->path = plex_strdup(path);
-    HASH_ADD_KEYPTR(hh, node->holds->moves, move->key, len, move);
-}
-
-enum { MOVER_TRIES = 10 };
-
-/* Stops one child and starts it again: its worker is asked for anew, and the
- * supervisor counts no restart. */
-struct mover {
-    struct plex_ref supervisor;
-    char child[128];
-};
-
-static int
-mover_init(struct plex_ctx *ctx, const void *args, size_t len)
-{
-    struct mover mover;
-
-    if (len != sizeof mover)
-        return -1;
-    memcpy(&mover, args, sizeof mover);
-    if (plex_terminate_child(ctx, mover.supervisor, mover.child) == 0)
-        for (int i = 0; i < MOVER_TRIES; i++)
-            if (plex_restart_child(ctx, mover.supervisor, mover.child, NULL) !=
-                PLEX_E_UNAVAILABLE)
-                break;
-    plex_exit_self(ctx, "normal");
-    return 0;
-}
-
-static int
-mover_call(struct plex_ctx *ctx, const struct plex_msg *msg)
-{
-    (void)msg;
-    return plex_fail(ctx, "a mover takes no calls");
-}
-
-static const struct plex_behaviour mover_behaviour = {
-    .name = "console", /* internal, as those are */
-    .init = mover_init,
-    .handle_call = mover_call,
-};
-
-static void
-move_begin(struct work_node *node, struct move *move)
-{
-    struct mover mover = {.supervisor = move->supervisor};
-    const struct plex_spawn how = {.behaviour = &mover_behaviour,
-                                   .args = &mover,
-                                   .args_len = sizeof mover};
-    const struct rt_where where = {move->tenant, move->ns};
-    struct plex_ref ref;
-
-    memcpy(mover.child, move->key + sizeof move->supervisor,
-           move->key_len - sizeof move->supervisor);
-    plex_log(PLEX_LOG_INFO, "worker.move",
-             "worker %s drains: %s of %s/%s is started elsewhere",
-             move->node_id, move->path, move->tenant, move->ns);
-    (void)rt_spawn(node->rt, where, &how, NULL, NULL, &ref);
-    move_free(node->holds, move);
-}
-
-/* Is there room elsewhere? It is not stopped before. */
-struct trial {
-    struct work_node *node;
-    char id[48];
-    size_t key_len;
-    char key[];
-};
-
-static void
-on_tried(void *arg, enum plex_status status, const char *text,
-         const struct place_reserved *got)
-{
-    struct trial *trial = arg;
-    struct work_node *node = trial->node;
-    const char *url;
-    struct move *move = NULL;
-
-    (void)got;
-    if (status != PLEX_CANCELLED && node->holds != NULL)
-        HASH_FIND(hh, node->holds->moves, trial->key, trial->key_len, move);
-    if (move != NULL && move->trying) {
-        url = node->config.placement_url(node->config.arg);
-        move->trying = false;
-        if (status == PLEX_OK && url != NULL) {
-            place_client_release(node->config.host->link, url, trial->id);
-            move_begin(node, move);
-        } else if (!move->said) {
-            move->said = true;
-            plex_log(PLEX_LOG_WARN, "worker.move",
-                     "worker %s drains, but %s of %s/%s stays there: %s",
-                     move->node_id, move->path, move->tenant, move->ns, text);
-        }
-    }
-    free(trial);
-}
-
-static void
-move_try(struct work_node *node, struct move *move)
-{
-    const struct plex_host *host = node->config.host;
-    const char *url = node->config.placement_url(node->config.arg);
-    const struct rt_where where = {move->tenant, move->ns};
-    bool alone;
-    const struct reg_child *child =
-        node_place_child(node, where, move->path, &alone);
-    struct trial *trial;
-    struct place_reserve reserve = {
-        .tenant = move->tenant,
-        .ns = move->ns,
-        .actor = move->path,
-        .node_id = host->base->node,
-        .ttl_ms = TRIAL_MS,
-    };
-
-    if (url == NULL || child == NULL || child->placement.len == 0)
-        return;
-    trial = plex_calloc(1, sizeof *trial + move->key_len);
-    trial->node = node;
-    trial->key_len = move->key_len;
-    memcpy(trial->key, move->key, move->key_len);
-    (void)snprintf(trial->id, sizeof trial->id, "%" PRIx64 "-%" PRIx64,
-                   host->incarnation, ++node->ask_ids);
-    reserve.request_id = trial->id;
-    reserve.placement = child->placement;
-    move->trying = true;
-    place_client_reserve(host->link, url, &reserve, TRIAL_MS, on_tried, trial);
-}
-
-void
-node_moves_drained(struct work_node *node, const char *node_id)
-{
-    struct move *move, *next;
-    struct rt_info info;
-
-    HASH_ITER(hh, node->holds->moves, move, next)
-    {
-        if (strcmp(move->node_id, node_id) != 0 || move->trying)
-            continue;
-        if (rt_inspect(node->rt, move->supervisor, &info) != 0)
-            move_free(node->holds, move);
-        else
-            move_try(node, move);
-    }
-}
-
 /* -- life ------------------------------------------------------------------ */
 
 void
@@ -512,16 +299,11 @@ node_holds_free(struct work_node *node)
 {
     struct node_holds *holds = node->holds;
     struct holding *one, *next_one;
-    struct move *move, *next;
 
     HASH_ITER(hh, holds->all, one, next_one)
     {
         HASH_DEL(holds->all, one);
         holding_free(one);
-    }
-    HASH_ITER(hh, holds->moves, move, next)
-    {
-        move_free(holds, move);
     }
     ended_free(holds);
     free(holds);

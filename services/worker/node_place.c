@@ -1,15 +1,13 @@
 /*
- * Starting children that are placed by what they need (docs/placement.md). The
- * start of one goes to "?APP/CHILD/...": we ask placement for room, then send
- * the start to the worker that has it, perhaps this one, with the reservation
- * behind the worker's name: "worker-2?ID?HEX". That worker holds it
- * (node_hold.c).
+ * Starting processes that are placed by what they need (docs/placement.md,
+ * node_need.c): we ask placement for room, then send the start to the worker
+ * that has it, perhaps this one, with the reservation behind the worker's name:
+ * "worker-2?ID?HEX". That worker holds it (node_hold.c).
  */
 #include "services/worker/node_private.h"
 
 #include "common/log.h"
 #include "common/mem.h"
-#include "sdk/c/include/plexspaces/supervisor.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,6 +32,8 @@ struct ask {
     struct plex_timer *timer;
     uint64_t deadline;
     char id[ID_BYTES];
+    const char *address;   /* what it was sent to */
+    struct node_need need; /* `placement` is not kept */
     char *unreachable[PLACE_NODES_MAX];
     size_t n_unreachable;
     char why[PLEX_ERR_TEXT_MAX];
@@ -64,10 +64,10 @@ node_place_take(struct work_node *node, const struct rt_signal *signal)
         atomic_fetch_sub(&node->n_asks, 1);
         return false;
     }
-    ask = plex_calloc(1, sizeof *ask + strlen(s->where.tenant) +
-                             strlen(s->where.ns) + strlen(s->name) +
-                             strlen(s->text) + strlen(s->reason) + 5 +
-                             s->post.len);
+    ask = plex_calloc(
+        1, sizeof *ask + strlen(s->where.tenant) + strlen(s->where.ns) +
+               strlen(s->name) + strlen(s->text) + strlen(s->reason) +
+               (s->child == NULL ? 0 : strlen(s->child)) + 6 + s->post.len);
     at = ask->text;
     ask->note.kind = NOTE_PLACE;
     ask->node = node;
@@ -76,7 +76,9 @@ node_place_take(struct work_node *node, const struct rt_signal *signal)
     ask->signal.where.ns = put(&at, s->where.ns);
     ask->signal.name = put(&at, s->name);
     ask->signal.text = put(&at, s->text);
-    ask->signal.reason = put(&at, s->reason);
+    ask->signal.reason = ask->address = put(&at, s->reason);
+    if (s->child != NULL)
+        ask->signal.child = put(&at, s->child);
     if (s->post.len > 0)
         memcpy(at, s->post.payload, s->post.len);
     ask->signal.post.payload = at;
@@ -123,49 +125,10 @@ ask_fail(struct ask *ask, enum plex_status status, const char *why)
     };
 
     plex_log(PLEX_LOG_WARN, "worker.place", "no worker for %s/%s/%s: %s",
-             s->where.tenant, s->where.ns, s->reason + 1, why);
+             s->where.tenant, s->where.ns,
+             ask->need.actor[0] == '\0' ? "a process" : ask->need.actor, why);
     rt_deliver(ask->node->rt, &answer);
     ask_free(ask);
-}
-
-/* -- what it needs --------------------------------------------------------- */
-
-static const struct reg_child *
-child_of(const struct reg_supervisor *tree, const char *path, bool *alone)
-{
-    while (tree != NULL) {
-        const size_t len = strcspn(path, "/");
-        const struct reg_child *found = NULL;
-
-        for (size_t i = 0; i < tree->n_children && found == NULL; i++)
-            if (strncmp(tree->children[i].id, path, len) == 0 &&
-                tree->children[i].id[len] == '\0')
-                found = &tree->children[i];
-        *alone = tree->strategy != PLEX_SIMPLE_ONE_FOR_ONE;
-        if (found == NULL || path[len] == '\0')
-            return found;
-        tree = found->supervisor;
-        path += len + 1;
-    }
-    return NULL;
-}
-
-const struct reg_child *
-node_place_child(const struct work_node *node, struct rt_where where,
-                 const char *path, bool *alone)
-{
-    const size_t len = strcspn(path, "/");
-    size_t n = 0;
-    const struct reg_app *apps =
-        node->catalog == NULL ? NULL : reg_catalog_apps(node->catalog, &n);
-
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(apps[i].tenant, where.tenant) == 0 &&
-            strcmp(apps[i].ns, where.ns) == 0 &&
-            strncmp(apps[i].name, path, len) == 0 &&
-            apps[i].name[len] == '\0' && path[len] == '/')
-            return child_of(apps[i].supervisor, path + len + 1, alone);
-    return NULL;
 }
 
 /* -- asking ---------------------------------------------------------------- */
@@ -238,22 +201,29 @@ unreachable(struct ask *ask, const struct place_reserved *got)
     ask_again(ask, PLEX_UNAVAILABLE, why, UNREACHABLE_MS);
 }
 
+static struct node_start
+start_of(const struct ask *ask)
+{
+    return (struct node_start){ask->signal.where, ask->signal.from,
+                               ask->signal.child, ask->address};
+}
+
 static void
 on_reserved(void *arg, enum plex_status status, const char *text,
             const struct place_reserved *got)
 {
     struct ask *ask = arg;
-    const char *path = ask->signal.reason;
+    const struct node_start start = start_of(ask);
 
     if (status == PLEX_CANCELLED || ask->node->stopping) {
         ask_free(ask);
     } else if (status == PLEX_OK) {
         if (start_send(ask, got)) {
-            node_moves_note(ask->node, &ask->signal, path + 1, got->node_id);
+            if (start.child != NULL)
+                node_moves_note(ask->node, &start, &ask->need, got);
             ask_free(ask);
             return;
         }
-        ask->signal.reason = path;
         unreachable(ask, got);
     } else if (plex_status_retryable(status)) {
         ask_again(ask, status, text, AGAIN_MS);
@@ -268,32 +238,31 @@ ask_send(void *arg)
     struct ask *ask = arg;
     struct work_node *node = ask->node;
     const struct plex_host *host = node->config.host;
-    const char *path = ask->signal.reason + 1;
     const char *url = node->config.placement_url(node->config.arg);
-    bool alone = false;
-    const struct reg_child *child =
-        node_place_child(node, ask->signal.where, path, &alone);
+    const struct node_start start = start_of(ask);
     struct place_reserve reserve = {
         .request_id = ask->id,
         .tenant = ask->signal.where.tenant,
         .ns = ask->signal.where.ns,
-        .actor = path,
         .node_id = host->base->node,
         .ttl_ms = TTL_MS,
         .unreachable = (const char *const *)ask->unreachable,
         .n_unreachable = ask->n_unreachable,
-        .alone = alone,
     };
+    struct plex_err err;
 
-    if (child == NULL || child->placement.len == 0) {
-        ask_fail(ask, PLEX_NOT_FOUND, "it is not declared any more");
+    plex_arena_reset(&node->arena);
+    if (node_need_of(node, &start, &node->arena, &ask->need, &err) != PLEX_OK) {
+        ask_fail(ask, err.status, err.text);
         return;
     }
     if (url == NULL) {
         ask_again(ask, PLEX_UNAVAILABLE, "placement is not known", AGAIN_MS);
         return;
     }
-    reserve.placement = child->placement;
+    reserve.actor = ask->need.actor;
+    reserve.placement = ask->need.placement;
+    reserve.alone = ask->need.alone;
     place_client_reserve(host->link, url, &reserve, ALL_MS / 2, on_reserved,
                          ask);
 }

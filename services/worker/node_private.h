@@ -5,6 +5,7 @@
 #include "common/name.h"
 #include "services/placement/client.h"
 #include "services/worker/node.h"
+#include "services/worker/node_place.h"
 #include "services/worker/node_queue.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@ enum node_note_kind {
     NOTE_ERRAND,    /* node_invoke.c: a call from outside is done */
     NOTE_PLACE,     /* node_place.c: a start that asks for a worker */
     NOTE_ENDED,     /* node_hold.c: a process that may hold something */
+    NOTE_MOVED,     /* node_move.c: a child has been started elsewhere */
     NOTE_SCHEDULED, /* node_schedule.c: a process that people asked for runs */
 };
 struct node_note {
@@ -123,6 +125,7 @@ struct work_node {
     _Atomic uint32_t n_asks;
     uint64_t ask_ids;
     struct node_holds *holds; /* node_hold.c */
+    struct node_moves *moves; /* node_move.c */
     struct start *starts;     /* node_schedule.c */
 };
 
@@ -188,47 +191,6 @@ size_t node_facets_suffix(const struct reg_app *app,
 PLEX_MUST_USE enum plex_status node_facets_find(
     struct work_node *node, const char *path, const struct reg_actor_type **out,
     struct plex_err *err);
-
-/* node_place.c: starts to "?APP/CHILD". */
-/* Any thread; false: there are too many. */
-bool node_place_take(struct work_node *node, const struct rt_signal *signal);
-void node_place_noted(struct work_node *node, struct node_note *note);
-void node_place_drop(struct node_note *note);
-void node_asks_free(struct work_node *node);
-/* What the manifest says of "APP/CHILD/..."; NULL. `alone`: there is one of it
- * at a time, as its supervisor does not start many of a kind. */
-const struct reg_child *node_place_child(const struct work_node *node,
-                                         struct rt_where where,
-                                         const char *path, bool *alone);
-
-/* node_hold.c */
-void node_holds_create(struct work_node *node);
-void node_holds_free(struct work_node *node);
-/* A start that is for this worker, with a reservation or without. */
-void node_spawn(struct work_node *node, const struct rt_signal *signal);
-void node_hold_event(struct work_node *node, const struct rt_event *event);
-void node_hold_noted(struct work_node *node, struct node_note *note);
-void node_hold_drop(struct node_note *note);
-/* `asked`: placement wants to know what is held. */
-void node_hold_tick(struct work_node *node, bool asked);
-/* A process that is not a child holds something; the one of a request. */
-void node_hold_add(struct work_node *node, const char *request_id,
-                   struct plex_bytes held, struct plex_ref process);
-bool node_hold_find(const struct work_node *node, const char *request_id,
-                    struct plex_ref *process);
-/* Those that are nobody's children end. */
-void node_hold_drain(struct work_node *node);
-size_t node_hold_count(const struct work_node *node);
-/* A child of a supervisor here, "APP/CHILD", was sent to that worker. */
-void node_moves_note(struct work_node *node, const struct rt_signal *signal,
-                     const char *path, const char *node_id);
-/* Such children on that worker are to go elsewhere. */
-void node_moves_drained(struct work_node *node, const char *node_id);
-
-/* node_schedule.c */
-void node_on_start_placed(struct work_node *node, struct plex_call *call);
-void node_schedule_noted(struct work_node *node, struct node_note *note);
-void node_schedule_drop(struct node_note *note);
 
 /* node_event.c */
 void node_event_take(void *arg, const struct rt_event *event); /* any thread */

@@ -1,12 +1,15 @@
 #include "services/worker/wire_process.h"
 
+#include "common/json_pb.h"
 #include "common/name.h"
 #include "common/utf8.h"
 #include "common/wire.h"
 #include "plexspaces/actor/v1/actor.pb-c.h"
 #include "plexspaces/worker/v1/worker.pb-c.h"
+#include "services/placement/client.h"
 #include "services/registry/client.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ACTOR(name) Plexspaces__Actor__V1__##name
@@ -111,6 +114,29 @@ start_in(const void *message, struct work_process_request *out,
     return common_check(out, false, err);
 }
 
+static enum plex_status
+placement_in(const ACTOR(StartChildRequest) * pb, struct plex_arena *arena,
+             struct work_process_request *out, struct plex_err *err)
+{
+    struct plex_bytes packed;
+    json_t *json;
+    char *text;
+
+    if (pb->placement == NULL)
+        return PLEX_OK;
+    if (pb->node[0] != '\0')
+        return plex_err_set(err, PLEX_INVALID,
+                            "give node or placement, not both");
+    json = plex_json_from_pb(&pb->placement->base);
+    text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    out->placement = plex_arena_strndup(arena, text, strlen(text));
+    free(text);
+    if (out->placement == NULL)
+        return plex_wire_no_room(err);
+    return place_client_need_json(out->placement, arena, &packed, err);
+}
+
 /* Those that name a supervisor and a child, and nothing else. */
 static enum plex_status
 child_in(const void *message, struct work_process_request *out,
@@ -180,10 +206,15 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
                                          .behaviour = "",
                                          .name = "",
                                          .args = "",
-                                         .node = ""};
+                                         .node = "",
+                                         .placement = ""};
     if (plex_wire_unpack(rows[row].type, in, arena, &message, err) != PLEX_OK)
         return err->status;
-    return rows[row].read(message, out, err);
+    if (rows[row].read(message, out, err) != PLEX_OK)
+        return err->status;
+    return method == WORK_METHOD_START_CHILD
+               ? placement_in((const void *)message, arena, out, err)
+               : PLEX_OK;
 }
 
 /* -- answers --------------------------------------------------------------- */

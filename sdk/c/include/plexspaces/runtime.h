@@ -127,8 +127,9 @@ struct plex_spawn {
     const void *args;
     size_t args_len;
     const char *name; /* registered before init; NULL: none */
-    const char *node; /* another worker; NULL: this one. The behaviour is then
-                         found there by its module's and its own name */
+    const char *node; /* another worker, or what it needs, "{\"cpu_cores\":1}"
+                         (docs/placement.md); NULL: this one. The behaviour is
+                         then found there by its module's and its own name */
     bool link;        /* to the caller, atomically */
     bool monitor;     /* by the caller; *monitor_out */
     bool wait;        /* for init */
