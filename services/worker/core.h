@@ -50,7 +50,7 @@ void work_core_table(struct work_core *core, struct work_time t,
 void work_core_lease(struct work_core *core, struct work_time t,
                      uint64_t until_ns, uint64_t version);
 /* To be asked again, with a fresh clock, when a reply with `needs_lease`
- * leaves: if false, answer UNAVAILABLE instead. */
+ * leaves: if false, answer UNKNOWN instead. */
 bool work_core_lease_holds(const struct work_core *core, uint64_t now_ns);
 /* For the heartbeat: shards that table took from us are no longer served. */
 uint64_t work_core_applied_version(const struct work_core *core);

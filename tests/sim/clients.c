@@ -95,6 +95,11 @@ request_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
         finish(sim, client);
         return;
     }
+    if (reply->status == PLEX_OK && reply->reply->failed &&
+        sim_behaviour_of(client->key) == SIM_VOLATILE) {
+        finish(sim, client); /* part of it may be done */
+        return;
+    }
     if (reply->status != PLEX_OK || reply->reply->failed ||
         reply->reply->payload.len != sizeof count) {
         failed(sim, client, reply);

@@ -34,6 +34,7 @@ struct sim_config {
     bool unsafe_no_dedup;
     bool unsafe_reply_before_commit;
     bool unsafe_effects_again; /* a replay does not look at the log */
+    bool unsafe_two_at_once;   /* who waited goes on without being asked to */
     bool unsafe_casts_again;   /* a replay tells again what it has told */
     bool unsafe_timer_early;
     bool unsafe_no_undo;    /* a run that was replayed forgets to undo */

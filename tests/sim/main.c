@@ -26,7 +26,7 @@ usage(FILE *out)
         "usage: plex-sim [--seeds A..B] [--steps N] [--seconds S] [--trace]\n"
         "                [--unsafe no-fencing|no-dedup|reply-before-commit|\n"
         "                 effects-again|casts-again|timer-early|no-undo|\n"
-        "                 lost-write|torn-write]\n"
+        "                 lost-write|torn-write|two-at-once]\n"
         "       plex-sim --boundaries [--seeds A..B] [--stride N] [--pairs N]\n"
         "       plex-sim --strike KIND@N [--strike KIND@N] --seeds A\n"
         "       plex-sim --bite\n"
@@ -83,6 +83,7 @@ static const struct protection protections[] = {
     {"reply-before-commit",
      offsetof(struct sim_config, unsafe_reply_before_commit)},
     {"effects-again", offsetof(struct sim_config, unsafe_effects_again)},
+    {"two-at-once", offsetof(struct sim_config, unsafe_two_at_once)},
     {"casts-again", offsetof(struct sim_config, unsafe_casts_again)},
     {"timer-early", offsetof(struct sim_config, unsafe_timer_early)},
     {"lost-write", offsetof(struct sim_config, unsafe_lost_write)},

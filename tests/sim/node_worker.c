@@ -1,5 +1,6 @@
 /* plex-worker: its core, the shell's loops around it, and the actors. */
 #include "services/worker/core.h"
+#include "tests/sim/aside.h"
 #include "tests/sim/flow.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/watch.h"
@@ -22,6 +23,7 @@ enum {
 struct worker {
     struct work_core *core;
     struct sim_flows *flows;
+    struct sim_asides *asides;
     struct sim_watch table, catalog;
     struct place_table *newest; /* NULL before the first */
     bool draining;
@@ -52,6 +54,12 @@ sim_worker_owns(const struct sim *sim, const struct sim_node *node,
     return url != NULL && url[0] == '\0';
 }
 
+struct sim_asides *
+sim_worker_asides(const struct sim_node *node)
+{
+    return ((const struct worker *)node->state)->asides;
+}
+
 /* -- actors ---------------------------------------------------------------- */
 
 /* The state is the list of the numbers of what was applied. */
@@ -75,8 +83,6 @@ list_handle(struct sim *sim, struct sim_node *node,
 
     assert(message != NULL && message->payload.len == sizeof payload);
     memcpy(&payload, message->payload.data, sizeof payload);
-    if (behaviour == SIM_VOLATILE)
-        sim_check_ran(sim, key, payload.number);
     if (old > 0)
         memcpy(state, run->run.state.data, old);
     if (payload.what == SIM_INCREMENT) {
@@ -122,6 +128,8 @@ handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
     if (behaviour >= SIM_FLOW)
         sim_flows_run(worker->flows, run, behaviour,
                       (int)(at / SIM_BEHAVIOURS));
+    else if (behaviour == SIM_VOLATILE)
+        sim_asides_run(worker->asides, run);
     else
         list_handle(sim, node, run, behaviour);
 }
@@ -138,7 +146,7 @@ answer(struct sim *sim, struct sim_node *node, const struct work_action *action)
 
     if (action->answer.status == PLEX_OK && action->answer.needs_lease &&
         !work_core_lease_holds(worker->core, sim_mono(sim, node))) {
-        sim_refuse(sim, action->token, PLEX_UNAVAILABLE, "the lease is over");
+        sim_refuse(sim, action->token, PLEX_UNKNOWN, "the lease is over");
         return;
     }
     reply = sim_msg_make();
@@ -317,6 +325,13 @@ ask(struct sim *sim, struct sim_node *node, const struct work_action *action)
 }
 
 static void
+abandon(struct worker *worker, uint64_t activation)
+{
+    sim_flows_abandon(worker->flows, activation);
+    sim_asides_abandon(worker->asides, activation);
+}
+
+static void
 actions(struct sim *sim, struct sim_node *node)
 {
     struct worker *worker = node->state;
@@ -335,7 +350,7 @@ actions(struct sim *sim, struct sim_node *node)
         else if (action.kind == WORK_DO_REVOKE)
             sim_flows_revoke(worker->flows, action.revoke.activation);
         else if (action.kind == WORK_DO_ABANDON)
-            sim_flows_abandon(worker->flows, action.abandon.activation);
+            abandon(worker, action.abandon.activation);
         else
             ask(sim, node, &action);
     }
@@ -498,6 +513,8 @@ catalog_changed(struct sim *sim, struct sim_node *node,
                 .snapshot_every = type->snapshot_every,
                 .schema_version = 1,
                 .sourced = sim_flow_sourced((enum sim_behaviour)b),
+                .reentrancy = b == SIM_VOLATILE ? WORK_REENTRANT_ALWAYS
+                                                : WORK_REENTRANT_NONE,
                 .user = behaviours + b +
                         (b == SIM_FLOW && digit % 2 != 0 ? SIM_BEHAVIOURS : 0),
             };
@@ -611,6 +628,7 @@ start(struct sim *sim, struct sim_node *node)
     node->state = worker;
     worker->core = work_core_create(&config);
     worker->flows = sim_flows_create(sim, node, worker->core, pump);
+    worker->asides = sim_asides_create(sim, node, worker->core, pump);
     worker->table = (struct sim_watch){.node = node,
                                        .of = sim->placement,
                                        .method = SIM_TABLE,
@@ -631,6 +649,7 @@ stop(struct sim *sim, struct sim_node *node)
 
     (void)sim;
     sim_flows_free(worker->flows);
+    sim_asides_free(worker->asides);
     work_core_free(worker->core);
     place_table_unref(worker->newest);
     free(worker);
