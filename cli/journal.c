@@ -17,11 +17,6 @@ struct history_config {
     uint64_t from;
     uint32_t limit;
 };
-struct at_config {
-    uint64_t sequence;
-    const char *time;
-    struct past_code code;
-};
 struct diff_config {
     struct past_code code;
 };
@@ -34,14 +29,14 @@ const struct plex_option cli_history_options[] = {
     {0},
 };
 const struct plex_option cli_at_options[] = {
-    {"sequence", PLEX_OPTION_U64, offsetof(struct at_config, sequence), "0",
+    {"sequence", PLEX_OPTION_U64, offsetof(struct past_when, sequence), "0",
      "after this turn", 0, 0},
-    {"time", PLEX_OPTION_STRING, offsetof(struct at_config, time), "",
+    {"time", PLEX_OPTION_STRING, offsetof(struct past_when, time), "",
      "at this time: ms since 1970, or UTC as 2026-01-31T12:00:00Z", 0, 0},
-    {"module", PLEX_OPTION_STRING, offsetof(struct at_config, code.module), "",
+    {"module", PLEX_OPTION_STRING, offsetof(struct past_when, code.module), "",
      "file of the code, for a state that is made of events", 0, 0},
     {"behaviour", PLEX_OPTION_STRING,
-     offsetof(struct at_config, code.behaviour), "",
+     offsetof(struct past_when, code.behaviour), "",
      "in that file; empty: called like the type", 0, 0},
     {0},
 };
@@ -213,8 +208,8 @@ cli_actor_history(const struct cli *cli, const struct cli_args *args,
 /* -- at ----------------------------------------------------------------------
  */
 
-static enum plex_status
-time_parse(const char *text, uint64_t *ms, struct plex_err *err)
+enum plex_status
+past_time(const char *text, uint64_t *ms, struct plex_err *err)
 {
     struct tm utc = {0};
     const char *end;
@@ -274,7 +269,7 @@ int
 cli_actor_at(const struct cli *cli, const struct cli_args *args,
              const void *config)
 {
-    const struct at_config *at = config;
+    const struct past_when *at = config;
     char actor[PLEX_ACTOR_NAME_MAX + 1];
     struct plex_arena arena;
     struct journal_was was;
@@ -284,8 +279,7 @@ cli_actor_at(const struct cli *cli, const struct cli_args *args,
     int code = 0;
 
     if (past_actor(args->values[0], actor, &err) != PLEX_OK ||
-        (at->time[0] != '\0' &&
-         time_parse(at->time, &time_ms, &err) != PLEX_OK))
+        (at->time[0] != '\0' && past_time(at->time, &time_ms, &err) != PLEX_OK))
         return cli_fail(&err);
     plex_arena_init(&arena, PAST_ARENA);
     if (past_at(cli, actor, at->sequence, time_ms, &arena, &was, &err) !=

@@ -14,11 +14,14 @@ typedef int cli_past_fn(const struct cli *cli, const struct cli_args *args,
                         const void *config);
 
 cli_past_fn cli_actor_history, cli_actor_at, cli_actor_diff, cli_actor_export;
+cli_past_fn cli_actor_set_state, cli_actor_restore, cli_actor_fork,
+    cli_actor_checkpoint, cli_actor_forget;
 cli_past_fn cli_journal_verify, cli_replay, cli_upgrade_check;
 cli_past_fn cli_backup_create, cli_backup_list, cli_backup_restore;
 
 extern const struct plex_option cli_history_options[];
-extern const struct plex_option cli_at_options[];
+extern const struct plex_option cli_at_options[]; /* restore and fork, too */
+extern const struct plex_option cli_set_state_options[];
 extern const struct plex_option cli_diff_options[];
 extern const struct plex_option cli_replay_options[];
 extern const struct plex_option cli_upgrade_options[];
@@ -35,7 +38,21 @@ extern const struct plex_option cli_upgrade_options[];
      "what differs between its states after two turns", cli_diff_options, \
      cli_actor_diff}, \
     {"actor", "export", "ACTOR FILE", 2, 2, \
-     "write its journal to a file, for replay", NULL, cli_actor_export}
+     "write its journal to a file, for replay", NULL, cli_actor_export}, \
+    {"actor", "set-state", "ACTOR STATE", 2, 2, \
+     "a turn that puts this state, a text", cli_set_state_options, \
+     cli_actor_set_state}, \
+    {"actor", "restore", "ACTOR", 1, 1, \
+     "its state after a turn, or at a time, is its state again", \
+     cli_at_options, cli_actor_restore}, \
+    {"actor", "fork", "ACTOR NEW", 2, 2, \
+     "another actor that begins with its state, or one it had", \
+     cli_at_options, cli_actor_fork}, \
+    {"actor", "checkpoint", "ACTOR", 1, 1, \
+     "write its whole state: it is rebuilt from there", NULL, \
+     cli_actor_checkpoint}, \
+    {"actor", "forget", "ACTOR", 1, 1, "it has no state from now on", NULL, \
+     cli_actor_forget}
 #define CLI_PAST_COMMANDS \
     {"", "replay", "FILE", 1, 1, "look at an exported journal, turn by turn", \
      cli_replay_options, cli_replay}, \
@@ -57,6 +74,10 @@ extern const struct plex_option cli_upgrade_options[];
 PLEX_MUST_USE enum plex_status past_actor(const char *text,
                                           char full[PLEX_ACTOR_NAME_MAX + 1],
                                           struct plex_err *err);
+
+/* "2026-01-31T12:00:00Z", or ms since 1970. */
+PLEX_MUST_USE enum plex_status past_time(const char *text, uint64_t *ms,
+                                         struct plex_err *err);
 
 /* -- what the gateway answers with -- */
 
@@ -85,6 +106,12 @@ PLEX_MUST_USE enum plex_status past_at(const struct cli *cli, const char *actor,
 struct past_code {
     const char *module;    /* its file; "": none is named */
     const char *behaviour; /* "": it is called like the type */
+};
+/* What cli_at_options fill. */
+struct past_when {
+    uint64_t sequence;
+    const char *time;
+    struct past_code code;
 };
 /* Go through the events between the state in `was` and its turn, with the code,
  * in a process of its own: `was` has the state of the turn afterwards. Does

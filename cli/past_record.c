@@ -24,7 +24,10 @@ input_view(const struct work_message *m)
                                         "guard", "activate", "deactivate"};
     json_t *view = json_object(), *headers = json_object();
 
-    text_put(view, "kind", kinds[m->kind > 8 ? 0 : m->kind]);
+    text_put(view, "kind",
+             m->kind == WORK_EDIT ? "edit"
+             : m->kind > 8        ? "?"
+                                  : kinds[m->kind]);
     text_put(view, "method", m->method);
     text_put(view, "path", m->path);
     text_put(view, "subpath", m->subpath);

@@ -440,6 +440,8 @@ cannot_run(struct replay *r)
     if (work_record_input(record->input, &r->arena, &r->input, &err) != PLEX_OK)
         return "its input cannot be read";
     r->input.to = r->actor;
+    if (r->input.kind == WORK_EDIT)
+        return "its state was set from outside; no callback ran";
     if (r->input.kind == WORK_TIMER && strcmp(r->input.timer, "$facets") == 0)
         return "it was for the type's facets, which are not run";
     return NULL;

@@ -6,7 +6,7 @@
 #include "common/mem.h"
 #include "common/utf8.h"
 #include "common/wire.h"
-#include "services/gateway/rest_fold.h"
+#include "services/gateway/rest_state.h"
 #include "services/gateway/text.h"
 #include "services/journal/client.h"
 
@@ -124,10 +124,9 @@ history_done(void *arg, enum plex_status status, const char *text,
     gate_rest_answer(rest, json);
 }
 
-/* The parts are in the arena. False: it was answered. */
-static bool
-actor_take(struct gate_rest *rest, const char *actor_id,
-           struct plex_actor_id *out)
+bool
+gate_rest_actor(struct gate_rest *rest, const char *actor_id,
+                struct plex_actor_id *out)
 {
     const size_t len = strlen(actor_id);
     char *name = len > PLEX_ACTOR_NAME_MAX
@@ -157,9 +156,9 @@ actor_take(struct gate_rest *rest, const char *actor_id,
     return true;
 }
 
-static void
-at_answer(struct gate_rest *rest, enum plex_status status, const char *text,
-          const struct journal_was *was)
+void
+gate_rest_was(struct gate_rest *rest, enum plex_status status, const char *text,
+              const struct journal_was *was)
 {
     Plexspaces__History__V1__GetActorAtResponse m =
         PLEXSPACES__HISTORY__V1__GET_ACTOR_AT_RESPONSE__INIT;
@@ -198,8 +197,8 @@ at_done(void *arg, enum plex_status status, const char *text,
 
     /* The name was checked when it was asked for. */
     if (!refused(rest, status, text) &&
-        actor_take(rest, at_actor(rest), &actor))
-        gate_rest_fold(rest, &actor, was, at_answer);
+        gate_rest_actor(rest, at_actor(rest), &actor))
+        gate_rest_fold(rest, &actor, was, gate_rest_was);
 }
 
 static void
@@ -341,7 +340,7 @@ ask_history(struct gate_rest *rest, struct journal_client *journal,
         gate_rest_problem(rest, 400, "INVALID", "gateway",
                           "limit is %u, at most %d are allowed", want->limit,
                           JOURNAL_HISTORY_MAX);
-    else if (actor_take(rest, actor_id, &want->actor))
+    else if (gate_rest_actor(rest, actor_id, &want->actor))
         journal_client_history(journal, &rest->context, want, history_done,
                                rest);
 }
@@ -369,7 +368,7 @@ ask_at(struct gate_rest *rest, struct journal_client *journal,
     }
     if (sequence == 0 && time_ms == 0)
         want.at_ms = plex_wall_ms() + DAY_MS;
-    if (actor_take(rest, actor_id, &want.actor))
+    if (gate_rest_actor(rest, actor_id, &want.actor))
         journal_client_at(journal, &rest->context, &want, at_done, rest);
 }
 
@@ -410,7 +409,7 @@ ask_verify(struct gate_rest *rest, struct journal_client *journal)
         gate_rest_problem(rest, 400, "INVALID", "gateway",
                           "page_token is not one that was returned");
     else if (m->actor_id[0] == '\0' ||
-             actor_take(rest, m->actor_id, &want.actor))
+             gate_rest_actor(rest, m->actor_id, &want.actor))
         journal_client_verify(journal, &rest->context, &want, verify_done,
                               rest);
 }
@@ -506,8 +505,10 @@ ask(struct gate_rest *rest, struct journal_client *journal)
                    REQUEST(RestoreBackup, rest)->name);
         break;
     case METHOD(LIST_BACKUPS):
-    default:
         ask_backup(rest, journal, JOURNAL_BACKUP_LIST, "");
+        break;
+    default:
+        gate_rest_state(rest, journal);
         break;
     }
 }

@@ -28,7 +28,15 @@ enum work_kind {
     WORK_DEACTIVATE = 8, /* leave it once there is nothing to do */
     WORK_INFO = 9,       /* of a process; `process_kind` says what */
     WORK_FIND = 10,      /* ACTIVATE, and which process is it? Shell only */
+    WORK_EDIT = 11,      /* of a durable actor's state: `method` says which */
 };
+/* Of an EDIT. While a run is open: PLEX_CONFLICT; what else is in the way is a
+ * problem as the reply. PUT and CREATE: `payload` is the state, `tag` its
+ * schema + 1, or 0 for that of the code. */
+#define WORK_EDIT_PUT "put"
+#define WORK_EDIT_CREATE "create" /* where there is no state */
+#define WORK_EDIT_KEEP "keep"     /* write it once more, as it is */
+#define WORK_EDIT_FORGET "forget" /* it is empty afterwards */
 
 struct work_header {
     const char *name;

@@ -398,12 +398,18 @@ unhandled(struct work_core *core, struct actor *actor, struct item *item)
     const bool circle = work_chain_circle(actor, item);
     const bool other = cancels_other(actor, item);
 
-    if (!circle && !other && item->message.kind != WORK_ACTIVATE)
+    const bool edit = item->message.kind == WORK_EDIT;
+
+    if (!circle && !other && !edit && item->message.kind != WORK_ACTIVATE)
         return false;
     TAILQ_REMOVE(&actor->mailbox, item, link);
     actor->mailbox_n--;
     if (circle)
         work_chain_refuse(core, actor, item);
+    else if (edit)
+        work_item_finish(core, item, PLEX_CONFLICT,
+                         "a run of the actor is open, and has its state; wait "
+                         "for its end, or cancel it");
     else if (other)
         work_item_finish(core, item, PLEX_UNAVAILABLE,
                          "the call that is to be cancelled has not begun");

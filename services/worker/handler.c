@@ -612,6 +612,8 @@ call_behaviour(struct work_handler *h, const struct plex_behaviour *behaviour,
 {
     if (m == NULL)
         return behaviour->activated == NULL ? 0 : behaviour->activated(&h->ctx);
+    if (m->kind == WORK_EDIT)
+        return work_handler_edit(h);
     if (m->kind == WORK_TIMER && h->facets != NULL &&
         strcmp(m->timer, WORK_FACETS_TIMER) == 0)
         return work_facets_tick(h, behaviour);

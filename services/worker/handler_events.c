@@ -340,6 +340,17 @@ migrate(struct work_handler *h, uint32_t from)
         rebuilt_not(h, 0);
 }
 
+void
+work_events_adopt(struct work_handler *h, struct plex_bytes state,
+                  uint32_t schema_version)
+{
+    h->has_base = true;
+    h->base = state;
+    migrate(h, schema_version);
+    if (!h->failed && !h->state_changed)
+        work_handler_state_put(h, state.data, state.len);
+}
+
 bool
 work_events_reopen(struct work_handler *h)
 {

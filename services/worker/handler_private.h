@@ -136,7 +136,13 @@ bool work_run_left_out(struct work_handler *h);
 void work_run_signal_add(struct work_handler *h, const char *name,
                          struct plex_bytes value);
 
+/* handler_edit.c: the message is a WORK_EDIT. */
+int work_handler_edit(struct work_handler *h);
+
 /* handler_events.c */
+/* `state` of that schema becomes the actor's, migrated where that is needed. */
+void work_events_adopt(struct work_handler *h, struct plex_bytes state,
+                       uint32_t schema_version);
 /* ops->persist. */
 int work_events_persist(struct plex_ctx *ctx, const char *type,
                         const void *data, size_t len);
