@@ -69,6 +69,7 @@ struct work_message {
     const char *chain;
     uint32_t process_kind;       /* enum plex_msg_kind; 0: not of a process */
     uint64_t from_node, from_id; /* of that process; 0: none */
+    uint64_t sent_ms; /* kept in the journal: when it was sent, wall clock */
 };
 
 struct work_reply {

@@ -16,6 +16,7 @@ const struct work_core_config work_core_defaults = {
     .unreleased_max = 1024,
     .recent_max = 32,
     .appends_max = 8,
+    .window_pends = 200000,
 };
 
 struct work_core *
@@ -34,6 +35,7 @@ work_core_create(const struct work_core_config *config)
     TAILQ_INIT(&core->settles);
     TAILQ_INIT(&core->batches);
     TAILQ_INIT(&core->lookups.out);
+    work_window_init(core);
     return core;
 }
 
@@ -138,6 +140,7 @@ work_core_free(struct work_core *core)
         work_take_free(core, TAILQ_FIRST(&core->takes));
     work_lookups_free(core);
     work_types_free(core);
+    work_window_fini(core);
     for (size_t i = 0; i < core->n_urls; i++)
         free(core->urls[i]);
     free(core->urls);
@@ -300,7 +303,8 @@ todo_action(struct work_core *core, const struct todo *todo,
         work_batch_action(todo->what, out);
         return true;
     case TODO_TAKE:
-        return work_take_action(core, todo->token, out);
+        return work_take_action(core, todo->token, out) ||
+               work_window_action(core, todo->token, out);
     case TODO_ABANDON:
         out->kind = WORK_DO_ABANDON;
         out->token = 0;
@@ -347,6 +351,7 @@ work_core_tick(struct work_core *core, struct work_time t)
 {
     core->t = t;
     work_pends_due(core);
+    work_window_go(core);
     work_actors_passivate(core);
     work_types_warm(core);
 }
@@ -363,9 +368,9 @@ work_core_due_in(const struct work_core *core, struct work_time t)
     const uint64_t wall_max = 60000; /* the wall clock may be set */
     const struct heap_node *retry = work_heap_top(&core->retry);
     const struct heap_node *due = work_heap_top(&core->due);
-    uint64_t ns = UINT64_MAX;
+    uint64_t ns = work_window_due_in(core, t);
 
-    if (core->idle_next != UINT64_MAX)
+    if (core->idle_next != UINT64_MAX && until(core->idle_next, t.now_ns) < ns)
         ns = until(core->idle_next, t.now_ns);
     if (core->warm_next != UINT64_MAX && until(core->warm_next, t.now_ns) < ns)
         ns = until(core->warm_next, t.now_ns);

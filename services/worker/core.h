@@ -123,7 +123,7 @@ void work_core_fenced(struct work_core *core, struct work_time t,
 void work_core_pendings(struct work_core *core, struct work_time t,
                         uint64_t pendings, enum plex_status status,
                         const struct journal_pending_item *items, size_t n,
-                        struct plex_bytes next);
+                        struct plex_bytes next, uint64_t next_due_ms);
 /* One result for each that was asked for when status is PLEX_OK. */
 void work_core_looked_up(struct work_core *core, struct work_time t,
                          uint64_t lookup, enum plex_status status,
@@ -216,9 +216,9 @@ struct work_action {
             size_t n;
         } fence;
         struct {
-            uint32_t first, last;
+            uint32_t first, last, limit;
+            uint64_t until_ms; /* what is due before */
             struct plex_bytes after;
-            uint32_t limit;
         } pendings;
         struct {
             const char *url; /* of the owner's inbox */

@@ -198,6 +198,7 @@ passivate(struct work_core *core, struct actor *actor)
     work_open_passivate(core, actor);
     work_ids_clear(core, actor);
     work_actor_clear(core, actor);
+    work_pends_evict(core, actor);
     if (TAILQ_EMPTY(&actor->pends))
         work_actor_destroy(core, actor);
 }

@@ -33,6 +33,12 @@ is_own(const struct pend *pend)
             plex_actor_equal(&pend->message->to, &pend->owner->id));
 }
 
+uint64_t
+work_pend_stored_due(const struct pend *pend)
+{
+    return is_own(pend) && pend->message->kind != WORK_GUARD ? pend->due_ms : 0;
+}
+
 struct pend *
 work_pend_make(struct work_core *core, struct actor *owner,
                struct plex_bytes id, uint64_t due_ms,
@@ -48,15 +54,13 @@ work_pend_make(struct work_core *core, struct actor *owner,
     pend->state = PEND_IDLE;
     pend->durable = owner->type == NULL || owner->type->info.durable;
     pend->due_ms = due_ms;
-    pend->message = work_message_copy(message);
-    pend->message->id = (struct plex_bytes){0};
+    pend->message = work_message_copy(message); /* with its own id */
     pend->message->fresh = false; /* of the sending, not of the message */
     pend->heap.kind = NODE_PEND;
     pend->id_copy = plex_reallocarray(NULL, 1, id.len + 1);
     if (id.len > 0)
         memcpy(pend->id_copy, id.data, id.len);
     pend->id = (struct plex_bytes){pend->id_copy, id.len};
-    pend->message->id = pend->id;
     work_htab_put(&core->pends_by_id, &pend->by_id,
                   XXH3_64bits_withSeed(id.data, id.len, owner->node.hash));
     TAILQ_INSERT_TAIL(&owner->pends, pend, of_actor);
@@ -91,6 +95,12 @@ work_pend_timer(const struct actor *actor, const char *name,
     return NULL;
 }
 
+static bool
+bytes_equal(struct plex_bytes a, struct plex_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
 struct pend *
 work_pend_call(const struct actor *actor, uint64_t tag)
 {
@@ -114,8 +124,7 @@ work_pend_find(const struct work_core *core, const struct actor *owner,
     for (; node != NULL; node = work_htab_next(node)) {
         struct pend *pend = plex_container_of(node, struct pend, by_id);
 
-        if (pend->owner == owner && pend->id.len == id.len &&
-            memcmp(pend->id.data, id.data, id.len) == 0)
+        if (pend->owner == owner && bytes_equal(pend->id, id))
             return pend;
     }
     return NULL;
@@ -297,6 +306,10 @@ work_pend_forget(struct work_core *core, struct pend *pend)
 {
     assert(!pend->gone);
     pend->gone = true;
+    if (pend->durable && pend->made)
+        work_gone_add(core, pend->owner, pend->id);
+    if (pend->loaded)
+        core->window.loaded--;
     work_heap_take(&pend->heap);
     if (pend->in_settles) {
         TAILQ_REMOVE(&core->settles, pend, link);
@@ -576,33 +589,65 @@ work_pends_due(struct work_core *core)
     }
 }
 
-/* From the journal: ours unless we know it already. */
-void
+/* Is it known already? Else one that a turn of unknown fate made goes: now its
+ * fate is known. A timer that is set again has the id of the one before. */
+static bool
+is_known(struct work_core *core, const struct actor *owner,
+         const struct journal_pending_item *item,
+         const struct work_message *message)
+{
+    const struct plex_bytes id = item->pending.id;
+    struct hnode *node = work_htab_first(
+        &core->pends_by_id,
+        XXH3_64bits_withSeed(id.data, id.len, owner->node.hash));
+    struct pend *pend, *same = NULL;
+
+    for (; node != NULL; node = work_htab_next(node)) {
+        pend = plex_container_of(node, struct pend, by_id);
+        if (pend->owner != owner || !bytes_equal(pend->id, id))
+            continue;
+        if (pend->made)
+            return true;
+        if (bytes_equal(pend->message->id, message->id))
+            same = pend;
+    }
+    if (same != NULL)
+        work_pend_forget(core, same);
+    return false;
+}
+
+bool
 work_pend_load(struct work_core *core, const struct journal_pending_item *item,
-               const struct work_message *message)
+               const struct work_message *message, bool go)
 {
     const uint64_t hash = plex_actor_hash(&item->owner);
+    const uint64_t due_ms =
+        item->pending.due_ms != 0 ? item->pending.due_ms : message->sent_ms;
     struct actor *owner = work_actor_get(core, &item->owner, hash);
-    struct pend *pend = work_pend_find(core, owner, item->pending.id);
+    struct pend *pend;
 
-    if (pend != NULL && pend->made)
-        return;
-    if (pend != NULL)
-        work_pend_forget(core,
-                         pend); /* its turn's fate was not known: now it is */
-    pend = work_pend_make(core, owner, item->pending.id, item->pending.due_ms,
-                          message);
+    if (is_known(core, owner, item, message))
+        return true;
+    pend = work_pend_make(core, owner, item->pending.id, due_ms, message);
     if (pend == NULL) {
         work_actor_settle_down(core, owner);
-        return;
+        return false;
     }
     pend->durable = true;
     pend->made = true;
     pend->tried = true;
-    if (is_own(pend))
-        work_pend_arm(core, pend);
-    else
+    pend->loaded = go;
+    core->window.loaded += go;
+    if (is_own(pend)) {
+        work_blind_attach(pend);
+        if (!pend->cancelled)
+            work_pend_arm(core, pend);
+    } else {
         lane_join(core, pend); /* work_pends_go() sends it, once all are here */
+        if (go)
+            work_lane_go(core, pend->lane);
+    }
+    return true;
 }
 
 void

@@ -14,6 +14,8 @@ struct take {
     size_t at; /* range whose pends are being loaded */
     bool fenced;
     bool refresh;
+    bool out;       /* refresh: a page is being read */
+    uint64_t began; /* gones after it */
     uint32_t attempts;
     uint8_t after[4096];
     size_t after_len;
@@ -44,6 +46,7 @@ struct lookups {
     size_t n_out; /* with those that are still in the action queue */
     struct journal_asked asked[JOURNAL_ASKED_MAX]; /* of the last LOOKUP */
 };
+#include "services/worker/core_window.h" // IWYU pragma: export
 
 enum todo_kind {
     TODO_RUN,
@@ -78,6 +81,7 @@ struct work_core {
     uint64_t lease_until;
     uint64_t lease_version;
     struct take_list takes;
+    struct window window;
 
     struct htab actors;
     struct actor **slots;
@@ -228,9 +232,11 @@ void work_lanes_wake(struct work_core *core);
 void work_pend_settle(struct work_core *core, struct pend *pend);
 bool work_pend_action(struct work_core *core, uint64_t token,
                       struct work_action *out);
-void work_pend_load(struct work_core *core,
+/* One that the journal has. `go`: what leaves, leaves at once. False: there is
+ * no room for it. */
+bool work_pend_load(struct work_core *core,
                     const struct journal_pending_item *item,
-                    const struct work_message *message);
+                    const struct work_message *message, bool go);
 
 /* core_shard.c */
 struct shard *work_shard_get(const struct work_core *core, uint32_t shard);
@@ -238,7 +244,7 @@ void work_shard_fenced(struct work_core *core, uint32_t shard, uint64_t epoch);
 struct take *work_shard_refresh(struct work_core *core, uint32_t shard);
 void work_take_go(struct work_core *core, struct take *take);
 void work_take_free(struct work_core *core, struct take *take);
-bool work_take_action(const struct work_core *core, uint64_t token,
+bool work_take_action(struct work_core *core, uint64_t token,
                       struct work_action *out);
 
 /* core_type.c */

@@ -87,6 +87,7 @@ shard_lose(struct work_core *core, struct shard *shard)
     struct actor *actor, *next;
 
     shard->take = NULL;
+    work_window_lose(core, (uint32_t)(shard - core->shards));
     for (actor = TAILQ_FIRST(&shard->actors); actor != NULL; actor = next) {
         next = TAILQ_NEXT(actor, of_shard);
         pends_forget(core, actor);
@@ -128,6 +129,8 @@ take_make(struct work_core *core, size_t n)
 void
 work_take_free(struct work_core *core, struct take *take)
 {
+    if (take->out)
+        work_gone_end(core);
     TAILQ_REMOVE(&core->takes, take, link);
     work_heap_take(&take->retry);
     free(take->ranges);
@@ -203,10 +206,10 @@ take_find(const struct work_core *core, uint64_t token)
 }
 
 bool
-work_take_action(const struct work_core *core, uint64_t token,
+work_take_action(struct work_core *core, uint64_t token,
                  struct work_action *out)
 {
-    const struct take *take = take_find(core, token);
+    struct take *take = take_find(core, token);
 
     if (take == NULL)
         return false;
@@ -215,8 +218,13 @@ work_take_action(const struct work_core *core, uint64_t token,
         out->kind = WORK_DO_PENDINGS;
         out->pendings.first = take->ranges[take->at].first;
         out->pendings.last = take->ranges[take->at].last;
+        out->pendings.until_ms = take->refresh ? INT64_MAX : 1;
         out->pendings.after = (struct plex_bytes){take->after, take->after_len};
         out->pendings.limit = WORK_PENDINGS_PAGE;
+        if (take->refresh) {
+            take->out = true;
+            take->began = work_gone_begin(core);
+        }
     } else {
         out->kind = WORK_DO_FENCE;
         out->fence.ranges = take->ranges;
@@ -279,6 +287,7 @@ take_range_done(struct work_core *core, struct take *take)
         if (shard->take == take && shard->state == SHARD_TAKING) {
             shard->state = SHARD_SERVING;
             shard->take = NULL;
+            work_window_serve(core, shard);
             work_types_warm_soon(core);
         }
         if (shard->state == SHARD_SERVING)
@@ -301,15 +310,19 @@ pendings_take(struct work_core *core, struct take *take,
         const uint32_t at =
             plex_shard_of(plex_actor_hash(&items[i].owner), core->shard_bits);
         const struct shard *shard = &core->shards[at];
-        const bool ours =
-            take->refresh ? shard->state == SHARD_SERVING : shard->take == take;
+        const bool ours = take->refresh
+                              ? shard->state == SHARD_SERVING &&
+                                    shard->epoch == take->ranges[0].epoch
+                              : shard->take == take;
 
         plex_arena_reset(&arena);
-        if (!ours)
+        if (!ours || (take->refresh &&
+                      work_gone_since(core, take->began, &items[i].owner,
+                                      items[i].pending.id)))
             continue;
         if (work_message_unpack(items[i].pending.message, &arena, &message,
                                 &err) == PLEX_OK)
-            work_pend_load(core, &items[i], &message);
+            (void)work_pend_load(core, &items[i], &message, false);
         else
             core->stats.corrupt_total++;
     }
@@ -333,20 +346,27 @@ void
 work_core_pendings(struct work_core *core, struct work_time t,
                    uint64_t pendings, enum plex_status status,
                    const struct journal_pending_item *items, size_t n,
-                   struct plex_bytes next)
+                   struct plex_bytes next, uint64_t next_due_ms)
 {
     struct take *take;
 
     core->t = t;
+    if (work_window_answered(core, pendings, status, items, n, next,
+                             next_due_ms))
+        return;
     take = take_find(core, pendings);
     if (take == NULL || !take->fenced)
         return;
+    if (status == PLEX_OK)
+        pendings_take(core, take, items, n);
+    if (take->out)
+        work_gone_end(core);
+    take->out = false;
     if (status != PLEX_OK || next.len > sizeof take->after) {
         take_retry(core, take);
         return;
     }
     take->attempts = 0;
-    pendings_take(core, take, items, n);
     take->after_len = next.len;
     if (next.len > 0)
         memcpy(take->after, next.data, next.len);
@@ -359,6 +379,7 @@ work_core_pendings(struct work_core *core, struct work_time t,
     if (take->refresh)
         actors_checked(core, take);
     work_take_free(core, take);
+    work_window_go(core);
 }
 
 struct take *

@@ -17,10 +17,14 @@ struct work_core_config {
     uint32_t unreleased_max;  /* turns of one actor that run ahead of disk */
     uint32_t recent_max;      /* recorded answers kept per activation */
     uint32_t appends_max;     /* append batches in flight */
+    uint32_t window_pends;    /* stored timers in memory; about twice as many
+                                 when they are due at once */
     /* Only for the proof that the simulator's checkers bite. */
     bool unsafe_no_dedup;
     bool unsafe_reply_before_commit;
-    bool unsafe_timer_early; /* by up to 50 ms */
+    bool unsafe_timer_early;  /* by up to 50 ms */
+    bool unsafe_timer_edge;   /* what leaves memory is not looked for */
+    bool unsafe_timer_unseen; /* what is not in memory is not cancelled */
 };
 extern const struct work_core_config work_core_defaults;
 
@@ -29,7 +33,8 @@ struct work_core_stats {
     size_t messages;    /* waiting, running or not released */
     uint64_t bytes;
     size_t appends;         /* batches in flight */
-    size_t pendings;        /* timers, delayed casts, messages under way */
+    size_t pendings;        /* timers, delayed casts, messages under way: those
+                               in memory */
     uint32_t shards;        /* served */
     uint32_t shards_taking; /* owned, being taken over */
     uint64_t turns_total;

@@ -21,6 +21,7 @@ work_write_free(struct work_core *core, struct write *write)
     free(write->record);
     free(write->made);
     free(write->ended);
+    free(write->blind);
     free((void *)(uintptr_t)write->entry.pending);
     free((void *)(uintptr_t)write->entry.settled);
     free(write);
@@ -41,7 +42,7 @@ work_turn_ends(struct write *write, struct pend *pend)
 
 static void
 output_message(const struct actor *actor, const struct work_output *out,
-               const char *sender, struct work_message *m)
+               uint64_t now_ms, const char *sender, struct work_message *m)
 {
     *m = (struct work_message){
         .to = actor->id,
@@ -66,8 +67,10 @@ output_message(const struct actor *actor, const struct work_output *out,
     m->sender = sender;
     m->tag = out->tag;
     m->ttl_ms = UINT64_C(24) * 3600 * 1000; /* outlives any retrying */
-    if (out->kind == WORK_OUT_CALL)
+    if (out->kind == WORK_OUT_CALL) {
         m->delay_ms = out->delay_ms; /* kept there: its timeout */
+        m->sent_ms = now_ms;
+    }
 }
 
 /* To the run that handles the call of that tag. False: it is answered. */
@@ -95,13 +98,15 @@ output_pend(struct work_core *core, struct actor *actor, uint64_t seq, size_t n,
 {
     char sender[PLEX_ACTOR_NAME_MAX + 1], id[80], chain[WORK_CHAIN_MAX];
     char cancels[120];
+    uint8_t timer[WORK_TIMER_ID_LEN];
     struct work_message message;
+    struct plex_bytes kept;
     struct plex_err err;
     struct pend *pend;
     int len;
 
     plex_actor_format(&actor->id, sender, sizeof sender);
-    output_message(actor, out, sender, &message);
+    output_message(actor, out, core->t.wall_ms, sender, &message);
     if (out->kind == WORK_OUT_CALL_CANCEL &&
         !cancel_message(actor, out->tag, cancels, &message))
         return NULL;
@@ -114,9 +119,13 @@ output_pend(struct work_core *core, struct actor *actor, uint64_t seq, size_t n,
     else
         len = snprintf(id, sizeof id, "v%" PRIx64 ":%" PRIu64,
                        core->config.incarnation, ++core->tokens);
-    message.id = (struct plex_bytes){(const uint8_t *)id, (size_t)len};
+    message.id = kept = (struct plex_bytes){(const uint8_t *)id, (size_t)len};
+    if (actor->durable && out->kind == WORK_OUT_TIMER_SET) {
+        work_timer_id(out->timer, timer);
+        kept = (struct plex_bytes){timer, sizeof timer};
+    }
     pend = work_pend_make(
-        core, actor, message.id,
+        core, actor, kept,
         core->t.wall_ms + (out->kind == WORK_OUT_TIMER_SET ? out->delay_ms : 0),
         &message);
     if (pend == NULL)
@@ -141,8 +150,11 @@ outputs_take(struct work_core *core, struct actor *actor, struct item *item,
         struct pend *pend = NULL;
 
         if (out->kind == WORK_OUT_TIMER_SET ||
-            out->kind == WORK_OUT_TIMER_CANCEL)
+            out->kind == WORK_OUT_TIMER_CANCEL) {
             pend = work_pend_timer(actor, out->timer, item->from);
+            if (pend == NULL && work_window_hides(core, actor))
+                work_blind_add(write, out->timer);
+        }
         if (pend != NULL)
             work_turn_ends(write, pend);
         if (out->kind == WORK_OUT_TIMER_CANCEL ||
@@ -185,6 +197,7 @@ outputs_commit(struct work_core *core, struct actor *actor, struct write *write)
 {
     const struct shard *shard = work_shard_get(core, actor->shard);
 
+    work_blind_done(core, write);
     for (size_t i = 0; i < write->n_ended; i++)
         if (!write->ended[i]->gone)
             work_pend_forget(core, write->ended[i]);
@@ -216,35 +229,53 @@ work_turn_undo(struct work_core *core, struct item *item)
 /* -- the entry
  * -------------------------------------------------------------------- */
 
+/* A timer that is set again replaces the one before: that needs no more. */
+static void
+settled_add(struct journal_entry *entry, struct plex_bytes *settled,
+            struct plex_bytes id)
+{
+    for (size_t i = 0; i < entry->n_pending; i++) {
+        const struct plex_bytes made = entry->pending[i].id;
+
+        if (made.len == id.len && memcmp(made.data, id.data, id.len) == 0)
+            return;
+    }
+    settled[entry->n_settled++] = id;
+}
+
 static void
 entry_lists(struct item *item, struct write *write)
 {
     struct journal_entry *entry = &write->entry;
-    const size_t n_settled = write->n_ended + (item->from != NULL);
+    const size_t n_blind = write->blind == NULL ? 0 : write->blind->n;
+    const size_t n_settled = write->n_ended + n_blind + (item->from != NULL);
     struct journal_pending *pending;
     struct plex_bytes *settled;
 
     if (write->n_made > 0) {
         pending = plex_calloc(write->n_made, sizeof *pending);
+        entry->pending = pending;
         for (size_t i = 0; i < write->n_made; i++) {
             const struct pend *pend = write->made[i];
 
-            pending[i].id = pend->id;
-            pending[i].due_ms = pend->due_ms;
-            pending[i].message =
-                (struct plex_bytes){pend->packed.data, pend->packed.len};
+            if (!pend->cancelled) /* by the same turn */
+                pending[entry->n_pending++] = (struct journal_pending){
+                    pend->id,
+                    work_pend_stored_due(pend),
+                    {pend->packed.data, pend->packed.len}};
         }
-        entry->pending = pending;
-        entry->n_pending = write->n_made;
     }
     if (n_settled > 0) {
         settled = plex_calloc(n_settled, sizeof *settled);
-        for (size_t i = 0; i < write->n_ended; i++)
-            settled[i] = write->ended[i]->id;
-        if (item->from != NULL)
-            settled[write->n_ended] = item->from->id;
         entry->settled = settled;
-        entry->n_settled = n_settled;
+        for (size_t i = 0; i < write->n_ended; i++)
+            settled_add(entry, settled, write->ended[i]->id);
+        for (size_t i = 0; i < n_blind; i++)
+            settled_add(
+                entry, settled,
+                (struct plex_bytes){write->blind->ids[i], WORK_TIMER_ID_LEN});
+        if (item->from != NULL)
+            settled_add(entry, settled, item->from->id);
     }
 }
 

@@ -69,6 +69,7 @@ struct write {
     size_t n_made;
     struct pend **ended; /* by this turn or settle */
     size_t n_ended;
+    struct blind *blind; /* by this turn, if they are there; NULL: none */
 };
 TAILQ_HEAD(write_list, write);
 
@@ -132,7 +133,8 @@ struct pend {
     bool cancelled; /* by a turn that is not durable yet */
     bool durable;
     bool in_settles;
-    bool tried; /* sent before, perhaps by another activation */
+    bool tried;  /* sent before, perhaps by another activation */
+    bool loaded; /* out of a window */
     uint32_t attempts;
     uint64_t token; /* of SEND */
     struct plex_bytes id;
@@ -269,7 +271,8 @@ enum shard_state { SHARD_OTHERS, SHARD_TAKING, SHARD_SERVING, SHARD_FENCED };
 struct shard {
     enum shard_state state;
     uint64_t epoch;
-    int32_t owner; /* index of core.urls; -1 none */
+    int32_t owner;       /* index of core.urls; -1 none */
+    uint64_t horizon_ms; /* SERVING: core_window.h */
     struct take *take;
     struct actor_list actors;
 };

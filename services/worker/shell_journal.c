@@ -54,14 +54,14 @@ on_fenced(void *arg, enum plex_status status, const char *text,
 static void
 on_pendings(void *arg, enum plex_status status, const char *text,
             const struct journal_pending_item *items, size_t n,
-            struct plex_bytes next)
+            struct plex_bytes next, uint64_t next_due_ms)
 {
     struct asking *asking = arg;
     struct work_state *state = asking->state;
 
     (void)text;
     work_core_pendings(state->core, work_now(), asking->token, status, items, n,
-                       next);
+                       next, next_due_ms);
     free(asking);
     work_pump(state);
 }
@@ -120,7 +120,7 @@ refuse(struct work_state *state, const struct work_action *a)
         break;
     default:
         work_core_pendings(state->core, t, a->token, PLEX_UNAVAILABLE, NULL, 0,
-                           (struct plex_bytes){0});
+                           (struct plex_bytes){0}, 0);
         break;
     }
 }
@@ -163,9 +163,12 @@ work_journal(struct work_state *state, const struct work_action *a)
                              on_fenced, asking);
         break;
     default:
-        journal_client_pending(&client, &context, a->pendings.first,
-                               a->pendings.last, a->pendings.after,
-                               a->pendings.limit, on_pendings, asking);
+        journal_client_due(
+            &client, &context,
+            &(struct journal_due){a->pendings.first, a->pendings.last,
+                                  a->pendings.until_ms, a->pendings.after,
+                                  a->pendings.limit},
+            on_pendings, asking);
         break;
     }
 }

@@ -90,6 +90,7 @@ work_message_pack(const struct work_message *m, struct plex_buf *out,
     pb.process_kind = m->process_kind;
     pb.from_node = m->from_node;
     pb.from_id = m->from_id;
+    pb.sent_ms = m->sent_ms;
     return plex_wire_pack(&pb.base, out, err);
 }
 
@@ -152,6 +153,7 @@ message_in(struct plex_bytes in, struct plex_arena *arena,
         .process_kind = pb->process_kind,
         .from_node = pb->from_node,
         .from_id = pb->from_id,
+        .sent_ms = pb->sent_ms,
     };
     if (message_check(pb, err) != PLEX_OK)
         return err->status;

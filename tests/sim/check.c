@@ -1,4 +1,5 @@
 #include "tests/sim/flow.h"
+#include "tests/sim/reminder.h"
 
 #include "services/worker/record.h"
 #include "services/worker/run_log.h"
@@ -419,6 +420,8 @@ committed_what(struct sim *sim, int key, const struct journal_entry *entry)
         if ((entry->schema_version & WORK_SCHEMA_OPEN) != 0)
             return; /* its state is a log */
     }
+    if (sim_reminder_is(key))
+        sim_reminder_committed(sim, key, entry);
     if (behaviour == SIM_LEDGER && entry->rebuilds)
         committed_events(sim, key, entry->record);
     else if (entry->has_state || entry->kind == JOURNAL_SNAPSHOT)

@@ -37,6 +37,8 @@ struct sim_config {
     bool unsafe_two_at_once;   /* who waited goes on without being asked to */
     bool unsafe_casts_again;   /* a replay tells again what it has told */
     bool unsafe_timer_early;
+    bool unsafe_timer_edge;
+    bool unsafe_timer_unseen;
     bool unsafe_no_undo;    /* a run that was replayed forgets to undo */
     bool unsafe_lost_write; /* a commit is confirmed and was not written */
     bool unsafe_torn_write; /* one in a crash is written without messages */

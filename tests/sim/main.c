@@ -26,7 +26,8 @@ usage(FILE *out)
         "usage: plex-sim [--seeds A..B] [--steps N] [--seconds S] [--trace]\n"
         "                [--unsafe no-fencing|no-dedup|reply-before-commit|\n"
         "                 effects-again|casts-again|timer-early|no-undo|\n"
-        "                 lost-write|torn-write|two-at-once]\n"
+        "                 lost-write|torn-write|two-at-once|timer-edge|\n"
+        "                 timer-unseen]\n"
         "       plex-sim --boundaries [--seeds A..B] [--stride N] [--pairs N]\n"
         "       plex-sim --strike KIND@N [--strike KIND@N] --seeds A\n"
         "       plex-sim --bite\n"
@@ -88,6 +89,8 @@ static const struct protection protections[] = {
     {"timer-early", offsetof(struct sim_config, unsafe_timer_early)},
     {"lost-write", offsetof(struct sim_config, unsafe_lost_write)},
     {"torn-write", offsetof(struct sim_config, unsafe_torn_write)},
+    {"timer-edge", offsetof(struct sim_config, unsafe_timer_edge)},
+    {"timer-unseen", offsetof(struct sim_config, unsafe_timer_unseen)},
     {"no-undo", offsetof(struct sim_config, unsafe_no_undo)},
 };
 enum { PROTECTIONS = sizeof protections / sizeof protections[0] };

@@ -119,6 +119,7 @@ read_store(struct sim *sim, struct sim_node *node,
     if (status == PLEX_OK) {
         sim_put_items(reply, paged.items, paged.n);
         reply->after = sim_copy_bytes(reply, paged.next);
+        reply->next_due_ms = paged.next_due_ms;
     }
     return status;
 }
@@ -238,7 +239,7 @@ request_fill(struct journal_request *pub, const struct sim_call *call)
         assert(call->method == SIM_PENDINGS);
         pub->kind = JOURNAL_PENDING;
         pub->page = (struct journal_page){msg->first, msg->last, msg->after,
-                                          msg->limit};
+                                          msg->limit, msg->until_ms};
         break;
     }
 }

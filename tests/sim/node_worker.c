@@ -2,6 +2,7 @@
 #include "services/worker/core.h"
 #include "tests/sim/aside.h"
 #include "tests/sim/flow.h"
+#include "tests/sim/reminder.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/watch.h"
 
@@ -62,6 +63,19 @@ sim_worker_asides(const struct sim_node *node)
 
 /* -- actors ---------------------------------------------------------------- */
 
+static void
+timer_handle(struct sim *sim, struct sim_node *node,
+             const struct work_action *run)
+{
+    struct worker *worker = node->state;
+    const int key = sim_key_of(run->run.actor);
+    const struct work_outcome outcome = {0};
+
+    sim_trace(sim, key, node, "runs timer %s", run->run.message->timer);
+    sim_reminder_came(sim, node, key, run->run.message);
+    work_core_ran(worker->core, now(sim, node), run->token, &outcome);
+}
+
 /* The state is the list of the numbers of what was applied. */
 static void
 list_handle(struct sim *sim, struct sim_node *node,
@@ -81,6 +95,11 @@ list_handle(struct sim *sim, struct sim_node *node,
         .kind = WORK_OUT_CAST, .type = "sink", .key = run->run.actor->key};
     enum plex_status status;
 
+    if (message != NULL && message->kind == WORK_TIMER) {
+        timer_handle(sim, node, run);
+        free(state);
+        return;
+    }
     assert(message != NULL && message->payload.len == sizeof payload);
     memcpy(&payload, message->payload.data, sizeof payload);
     if (old > 0)
@@ -95,6 +114,11 @@ list_handle(struct sim *sim, struct sim_node *node,
     count.number = payload.number;
     if (behaviour == SIM_RELAY && payload.what == SIM_INCREMENT) {
         tell.payload = message->payload;
+        outcome.outputs = &tell;
+        outcome.n_outputs = 1;
+    }
+    if (sim_reminder_is(key) && payload.what == SIM_INCREMENT &&
+        sim_reminder_output(payload.number, &tell)) {
         outcome.outputs = &tell;
         outcome.n_outputs = 1;
     }
@@ -215,7 +239,8 @@ pendings_done(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
     sim_trace(sim, -1, node, "pendings: %s, %zu of them",
               plex_status_name(reply->status), reply->n);
     work_core_pendings(worker->core, now(sim, node), token, reply->status,
-                       reply->items, reply->n, reply->after);
+                       reply->items, reply->n, reply->after,
+                       reply->next_due_ms);
     pump(sim, node);
 }
 
@@ -306,6 +331,7 @@ ask(struct sim *sim, struct sim_node *node, const struct work_action *action)
         msg->first = action->pendings.first;
         msg->last = action->pendings.last;
         msg->limit = action->pendings.limit;
+        msg->until_ms = action->pendings.until_ms;
         msg->after = sim_copy_bytes(msg, action->pendings.after);
         break;
     default:
@@ -508,7 +534,8 @@ catalog_changed(struct sim *sim, struct sim_node *node,
                 .state = apps[a].state == REG_APP_RUNNING ? WORK_TYPE_RUNNING
                                                           : WORK_TYPE_STOPPED,
                 .durable = type->durable,
-                .idle_timeout_ms = type->idle_timeout_ms,
+                .idle_timeout_ms =
+                    b == SIM_COUNTER ? 20 : type->idle_timeout_ms,
                 .mailbox_max = type->mailbox_max,
                 .snapshot_every = type->snapshot_every,
                 .schema_version = 1,
@@ -625,6 +652,9 @@ start(struct sim *sim, struct sim_node *node)
     config.unsafe_no_dedup = sim->config.unsafe_no_dedup;
     config.unsafe_reply_before_commit = sim->config.unsafe_reply_before_commit;
     config.unsafe_timer_early = sim->config.unsafe_timer_early;
+    config.unsafe_timer_edge = sim->config.unsafe_timer_edge;
+    config.unsafe_timer_unseen = sim->config.unsafe_timer_unseen;
+    config.window_pends = 2; /* timers leave memory whenever they may */
     node->state = worker;
     worker->core = work_core_create(&config);
     worker->flows = sim_flows_create(sim, node, worker->core, pump);

@@ -2,6 +2,7 @@
 #include "tests/sim/check.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/flow.h"
+#include "tests/sim/reminder.h"
 #include "tests/sim/sim.h"
 
 #include <inttypes.h>
@@ -33,7 +34,8 @@ cluster_make(struct sim *sim)
 static bool
 at_rest(struct sim *sim, uint64_t *quiet_since)
 {
-    if (!sim->faults_over || !sim_clients_done(sim) || !sim_check_quiet(sim))
+    if (!sim->faults_over || !sim_clients_done(sim) || !sim_check_quiet(sim) ||
+        !sim_reminders_quiet(sim))
         return false;
     if (*quiet_since == 0)
         *quiet_since = sim->now;
@@ -50,7 +52,8 @@ world_run(struct sim *sim)
         if (sim->config.steps_max != 0 && sim->steps >= sim->config.steps_max)
             return;
         if (sim->now > most || !sim_step(sim)) {
-            sim_check_end(sim); /* it may know more */
+            sim_check_end(sim); /* they may know more */
+            sim_reminders_end(sim);
             sim_fail(sim, -1,
                      "stuck: a client still waits %d s after the last fault",
                      REST_MS / 1000);
@@ -77,6 +80,7 @@ world_free(struct sim *sim)
     sim_clients_free(sim);
     sim_check_fini(sim);
     sim_flow_check_free(sim->flow_check);
+    sim_reminders_free(sim->reminders);
 }
 
 bool
@@ -88,6 +92,7 @@ sim_run(const struct sim_config *config, struct sim_outcome *outcome)
     sim_random_seed(&sim, config->seed);
     sim_check_init(&sim);
     sim.flow_check = sim_flow_check_create();
+    sim.reminders = sim_reminders_create();
     sim_net_init(&sim);
     cluster_make(&sim);
     sim_clients_start(&sim);

@@ -128,6 +128,7 @@ struct sim_msg {
     uint64_t epoch;
     uint32_t first, last, limit;
     struct plex_bytes after; /* page token, both ways */
+    uint64_t until_ms, next_due_ms;
     struct journal_pending_item *items;
     struct work_message *message;
     struct work_reply *reply;
@@ -216,6 +217,7 @@ struct sim_check;
 struct sim_net;
 struct sim_clients;
 struct sim_flow_check;
+struct sim_reminders;
 struct sim_heap {
     struct sim_event **at;
     size_t n, cap;
@@ -241,6 +243,7 @@ struct sim {
     struct sim_net *net;
     struct sim_check *check;
     struct sim_flow_check *flow_check;
+    struct sim_reminders *reminders;
     struct sim_clients *clients;
     bool faults_over;
     uint64_t disk_slow_until;

@@ -302,7 +302,7 @@ do_action(struct sourced *s, const struct work_action *a)
         break;
     case WORK_DO_PENDINGS:
         work_core_pendings(s->core, s->t, a->token, PLEX_OK, NULL, 0,
-                           (struct plex_bytes){0});
+                           (struct plex_bytes){0}, 0);
         break;
     default:
         break;

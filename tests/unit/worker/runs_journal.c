@@ -57,6 +57,7 @@ pending_add(struct runs *runs, const char *key, const struct journal_pending *p)
 {
     size_t i = 0;
 
+    settle(runs, key, p->id); /* one of that id is replaced */
     while (runs->pendings[i].used)
         i++;
     assert(i < RUNS_PENDINGS_MAX);
@@ -219,12 +220,17 @@ void
 runs_do_pendings(struct runs *runs, const struct work_action *a)
 {
     struct journal_pending_item items[RUNS_PENDINGS_MAX];
+    uint64_t next_due_ms = 0;
     size_t n = 0;
 
     for (size_t i = 0; i < RUNS_PENDINGS_MAX; i++) {
         const struct runs_pending *p = &runs->pendings[i];
 
-        if (p->used)
+        if (p->used && p->due_ms >= a->pendings.until_ms)
+            next_due_ms = next_due_ms == 0 || p->due_ms < next_due_ms
+                              ? p->due_ms
+                              : next_due_ms;
+        else if (p->used)
             items[n++] = (struct journal_pending_item){
                 .owner = {"acme", "default", "flow", p->key},
                 .pending = {{(const uint8_t *)p->id, strlen(p->id)},
@@ -232,5 +238,5 @@ runs_do_pendings(struct runs *runs, const struct work_action *a)
                             {p->message.data, p->message.len}}};
     }
     work_core_pendings(runs->core, runs->t, a->token, PLEX_OK, items, n,
-                       (struct plex_bytes){0});
+                       (struct plex_bytes){0}, next_due_ms);
 }

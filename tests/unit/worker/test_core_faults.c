@@ -227,7 +227,7 @@ START_TEST(a_stale_range_does_not_hold_up_the_others)
                              stale ? PLEX_FENCED : PLEX_OK, 5);
         } else {
             work_core_pendings(world->core, world->t, action.token, PLEX_OK,
-                               NULL, 0, (struct plex_bytes){0});
+                               NULL, 0, (struct plex_bytes){0}, 0);
         }
     }
     ck_assert_int_eq(fences, 3);

@@ -135,11 +135,31 @@ id_add(struct world *world, const char *name, struct plex_bytes id,
 }
 
 static void
+pending_remove(struct world *world, const char *owner, struct plex_bytes id,
+               size_t *n)
+{
+    for (size_t i = 0; i < 256; i++) {
+        struct world_pending *p = &world->pendings[i];
+
+        if (!p->used || strcmp(p->owner, owner) != 0 ||
+            strlen(p->id) != id.len || memcmp(p->id, id.data, id.len) != 0)
+            continue;
+        p->used = false;
+        free((char *)(uintptr_t)p->owner_id.key);
+        ++*n;
+    }
+}
+
+/* One of that id is replaced. */
+static void
 pending_add(struct world *world, const struct plex_actor_id *owner,
             const struct journal_pending *p)
 {
-    size_t i = 0;
+    char name[128];
+    size_t i = 0, replaced = 0;
 
+    plex_actor_format(owner, name, sizeof name);
+    pending_remove(world, name, p->id, &replaced);
     while (world->pendings[i].used)
         i++;
     world->pendings[i].used = true;
@@ -155,16 +175,7 @@ pending_add(struct world *world, const struct plex_actor_id *owner,
 static void
 pending_settle(struct world *world, const char *owner, struct plex_bytes id)
 {
-    for (size_t i = 0; i < 256; i++) {
-        struct world_pending *p = &world->pendings[i];
-
-        if (!p->used || strcmp(p->owner, owner) != 0 ||
-            strlen(p->id) != id.len || memcmp(p->id, id.data, id.len) != 0)
-            continue;
-        p->used = false;
-        free((char *)(uintptr_t)p->owner_id.key);
-        world->n_settles++;
-    }
+    pending_remove(world, owner, id, &world->n_settles);
 }
 
 static struct journal_result
@@ -251,26 +262,69 @@ do_load(struct world *world, const struct work_action *a)
     work_core_loaded(world->core, world->t, a->token, PLEX_OK, "", &loaded);
 }
 
+/* Pages by (shard, due, place). The token is that of the last one. */
+struct place {
+    uint32_t shard;
+    uint64_t due_ms;
+    size_t at;
+};
+
+static int
+place_compare(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    if (x->shard != y->shard)
+        return x->shard < y->shard ? -1 : 1;
+    if (x->due_ms != y->due_ms)
+        return x->due_ms < y->due_ms ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
 static void
 do_pendings(struct world *world, const struct work_action *a)
 {
     struct journal_pending_item items[256];
-    size_t n = 0;
+    struct place places[256], last = {0};
+    const uint32_t limit = world->page_max == 0 ? 256 : world->page_max;
+    uint64_t next_due_ms = 0;
+    size_t n = 0, given = 0;
 
+    world->n_pages++;
+    if (a->pendings.after.len > 0)
+        memcpy(&last, a->pendings.after.data, sizeof last);
     for (size_t i = 0; i < 256; i++) {
         const struct world_pending *p = &world->pendings[i];
-        const uint32_t shard =
-            p->used ? plex_shard_of(plex_actor_hash(&p->owner_id), 12) : 0;
+        struct place place = {0, p->due_ms, i};
 
-        if (p->used && shard >= a->pendings.first && shard <= a->pendings.last)
-            items[n++] = (struct journal_pending_item){
-                .owner = p->owner_id,
-                .pending = {{(const uint8_t *)p->id, strlen(p->id)},
-                            p->due_ms,
-                            {p->message, p->len}}};
+        if (p->used)
+            place.shard = plex_shard_of(plex_actor_hash(&p->owner_id), 12);
+        if (!p->used || place.shard < a->pendings.first ||
+            place.shard > a->pendings.last)
+            continue;
+        if (p->due_ms >= a->pendings.until_ms) {
+            if (next_due_ms == 0 || p->due_ms < next_due_ms)
+                next_due_ms = p->due_ms;
+        } else if (a->pendings.after.len == 0 ||
+                   place_compare(&place, &last) > 0) {
+            places[n++] = place;
+        }
     }
-    work_core_pendings(world->core, world->t, a->token, PLEX_OK, items, n,
-                       (struct plex_bytes){0});
+    qsort(places, n, sizeof *places, place_compare);
+    for (; given < n && given < limit; given++) {
+        const struct world_pending *p = &world->pendings[places[given].at];
+
+        last = places[given];
+        items[given] = (struct journal_pending_item){
+            .owner = p->owner_id,
+            .pending = {{(const uint8_t *)p->id, strlen(p->id)},
+                        p->due_ms,
+                        {p->message, p->len}}};
+    }
+    work_core_pendings(world->core, world->t, a->token, PLEX_OK, items, given,
+                       (struct plex_bytes){(const uint8_t *)&last,
+                                           given < n ? sizeof last : 0},
+                       given < n ? 0 : next_due_ms);
 }
 
 /* -- the behaviour
@@ -428,6 +482,7 @@ is_held(const struct world *world, const struct work_action *a)
 {
     return (a->kind == WORK_DO_APPEND && world->hold_appends) ||
            (a->kind == WORK_DO_LOAD && world->hold_loads) ||
+           (a->kind == WORK_DO_PENDINGS && world->hold_pages) ||
            (a->kind == WORK_DO_RUN && world->hold_runs);
 }
 

@@ -69,6 +69,9 @@ struct world {
     bool hold_appends; /* APPENDs wait in `held` */
     bool hold_loads;
     bool hold_runs;
+    bool hold_pages;
+    uint32_t page_max; /* pendings a page; 0: all */
+    size_t n_pages;
     bool refuse_others; /* SENDs to the other worker fail UNAVAILABLE */
     enum plex_status append_status; /* of whole batches; then OK again */
     uint64_t fence_epoch;           /* the journal's newest epoch */
