@@ -1,5 +1,7 @@
 #include "runtime/core.h"
 
+#include "common/loop.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +10,21 @@
 
 static const char *const states[] = {"",      "starting", "idle",
                                      "ready", "running",  "waiting"};
+
+/* For how long its callback has run, less what the watchdog did not look for:
+ * executors pay nothing for it. */
+static uint64_t
+running_ns(struct rt *rt, const struct rt_proc *proc, uint64_t id)
+{
+    const struct rt_exec *exec = &rt->execs[atomic_load(&proc->exec)];
+    const uint64_t seen_ns = atomic_load(&exec->seen_ns);
+    const uint64_t now = plex_now();
+
+    if (atomic_load(&exec->turn_id) != id || !rt->watching ||
+        atomic_load(&exec->seen_progress) != rt_progress(exec))
+        return 0;
+    return now > seen_ns ? now - seen_ns : 0;
+}
 
 static int
 look(struct rt *rt, struct rt_proc *proc, uint32_t generation,
@@ -28,6 +45,8 @@ look(struct rt *rt, struct rt_proc *proc, uint32_t generation,
                    behaviour->name);
     out->where = rt_scope_text(rt, atomic_load(&proc->scope));
     out->state = states[state <= RT_WAITING ? state : 0];
+    if (state == RT_RUNNING)
+        out->running_ns = running_ns(rt, proc, out->ref.id);
     out->messages = atomic_load(&proc->messages);
     out->is_supervisor = behaviour->supervisor != NULL;
     out->of_many = out->is_supervisor &&

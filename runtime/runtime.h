@@ -179,7 +179,8 @@ struct rt_info {
     char behaviour[128];
     const char *state; /* "starting", "idle", "ready", "running", "waiting" */
     uint32_t mailbox, links, monitors;
-    uint64_t messages, running_ns, bytes;
+    uint64_t messages, bytes;
+    uint64_t running_ns; /* its callback, as far as the watchdog saw */
     bool trap_exit, is_supervisor;
     bool of_many; /* a supervisor whose children have one id */
 };

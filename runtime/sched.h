@@ -71,6 +71,9 @@ struct rt_exec {
     _Alignas(64) _Atomic uint32_t park; /* RT_PARK_... */
     _Atomic uint64_t turn_id;           /* of the process that runs */
     _Atomic uint64_t turns;
+    /* Of the watchdog: what it had handled when it was seen to have handled
+     * something since, and when that was. */
+    _Atomic uint64_t seen_progress, seen_ns;
     _Atomic(struct rt_timer *) cancelled;
     /* rt_step(): what is ready, in no order. */
     struct rt_proc **ready;
@@ -128,6 +131,12 @@ static inline uint64_t
 rt_count_get(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
+}
+/* It is in one callback as long as this is the same. */
+static inline uint64_t
+rt_progress(const struct rt_exec *exec)
+{
+    return rt_count_get(&exec->handled) + rt_count_get(&exec->turns);
 }
 
 /* -- running (sched.c) -- */

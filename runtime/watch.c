@@ -66,8 +66,7 @@ spare(struct rt *rt)
 static bool
 look(struct rt *rt, struct rt_exec *exec, struct look *look, uint64_t now)
 {
-    uint64_t progress =
-        rt_count_get(&exec->handled) + rt_count_get(&exec->turns);
+    uint64_t progress = rt_progress(exec);
     uint64_t limit = rt->config.watchdog_ms == 0
                          ? UINT64_MAX
                          : (uint64_t)rt->config.watchdog_ms * 1000000;
@@ -77,6 +76,8 @@ look(struct rt *rt, struct rt_exec *exec, struct look *look, uint64_t now)
         if (look->stuck)
             emit(rt, exec, RT_RESUMED, now - look->since_ns);
         *look = (struct look){.progress = progress, .since_ns = now};
+        atomic_store(&exec->seen_progress, progress);
+        atomic_store(&exec->seen_ns, now);
         return !asleep;
     }
     if (!look->released) {

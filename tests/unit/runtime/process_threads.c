@@ -183,6 +183,7 @@ on_event(void *arg, const struct rt_event *event)
 START_TEST(a_callback_that_loops_is_named_and_others_go_on)
 {
     struct plex_ref looper, other;
+    struct rt_info info;
 
     create((struct rt_config){.executors = 1,
                               .watchdog_ms = 30,
@@ -192,6 +193,11 @@ START_TEST(a_callback_that_loops_is_named_and_others_go_on)
     other = start(&loop_behaviour);
     send(looper, 1, NULL, 0);
     wait_for(&stuck, 1);
+    ck_assert_int_eq(rt_inspect(rt, looper, &info), 0);
+    ck_assert_uint_ge(info.running_ns, 30000000);
+    ck_assert_str_eq(info.state, "running");
+    ck_assert_int_eq(rt_inspect(rt, other, &info), 0);
+    ck_assert_uint_eq(info.running_ns, 0);
     send(other, 2, NULL, 0);
     wait_for(&arrived, 1); /* while the other one loops */
     ck_assert_uint_eq(resumed, 0);
