@@ -41,6 +41,11 @@ static const struct field resource_fields[] = {
     {"memory_bytes", FIELD_INTEGER, false, NULL},
     {0},
 };
+static const struct field stateless_fields[] = {
+    {"max_local", FIELD_INTEGER, false, NULL},
+    {"route", FIELD_TEXT, false, NULL},
+    {0},
+};
 static const struct field type_fields[] = {
     {"name", FIELD_TEXT, true, NULL},
     {"module", FIELD_TEXT, true, NULL},
@@ -53,6 +58,7 @@ static const struct field type_fields[] = {
     {"pool", FIELD_TEXT, false, NULL},
     {"facets", FIELD_LIST, false, facet_fields},
     {"resources", FIELD_OBJECT, false, resource_fields},
+    {"stateless", FIELD_OBJECT, false, stateless_fields},
     {0},
 };
 static const struct field affinity_fields[] = {

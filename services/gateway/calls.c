@@ -546,7 +546,7 @@ key_needed(const struct gate *gate, const struct gate_request *request)
             ? NULL
             : reg_catalog_type(catalog, to->tenant, to->ns, to->type, NULL);
 
-    return type != NULL && type->is_virtual;
+    return type != NULL && type->is_virtual && !type->stateless;
 }
 
 static bool

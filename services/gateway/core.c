@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "services/gateway/core_heap.h"
+#include "services/gateway/core_stateless.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -25,6 +26,7 @@ struct gate_core {
     /* In order of arrival there, so that a new table treats them in order. */
     struct call_list flying, waiting;
     struct gate_heap heap;
+    struct gate_spots spots;
     struct gate_call *todo_head, *todo_tail;
     bool refresh;
     uint64_t refresh_version;
@@ -67,6 +69,8 @@ static void
 call_detach(struct gate_core *core, struct gate_call *call)
 {
     gate_heap_remove(&core->heap, call);
+    if (call->state == CALL_FLYING && call->route != 0)
+        gate_spots_leave(&core->spots, call->worker);
     if (call->state == CALL_FLYING)
         list_remove(&core->flying, call);
     else if (call->state == CALL_WAITING)
@@ -140,6 +144,9 @@ call_expire(struct gate_core *core, struct gate_call *call)
                     "the deadline passed before a worker confirmed the call; "
                     "the outcome is unknown: a retry with the same "
                     "Idempotency-Key is safe");
+    else if (call->why == WHY_NO_OWNER && call->route != 0)
+        problem_set(call, 503, "NO_WORKER", "gateway",
+                    "no worker is ready; the call was not carried out");
     else if (call->why == WHY_NO_OWNER || call->why == WHY_NOT_OWNER)
         problem_set(call, 503, "NO_OWNER", "gateway",
                     "no worker owns shard %u of this actor yet; the call was "
@@ -184,13 +191,32 @@ call_pause(struct gate_core *core, struct gate_call *call, unsigned char why,
     call_wait(core, call, why, now_ns + pause_ms * NS_PER_MS);
 }
 
-/* To the owner, or into the waiting room. */
+static void
+call_send(struct gate_core *core, struct gate_call *call,
+          const struct place_worker *to)
+{
+    call->state = CALL_FLYING;
+    call->target = to;
+    core->stats.attempts++;
+    core->stats.retries += call->attempt > 0;
+    call->attempt++;
+    list_append(&core->flying, call);
+    call_todo(core, call, TODO_INVOKE);
+}
+
+/* To the owner, or whom a stateless type's route picks, or into the waiting
+ * room. */
 static void
 call_route(struct gate_core *core, struct gate_call *call)
 {
     const struct place_worker *owner = NULL;
 
-    if (core->table != NULL) {
+    call_detach(core, call);
+    if (call->route != 0) {
+        owner = gate_spots_pick(&core->spots, call->route, call->message,
+                                call->refused);
+        call->worker = owner == NULL ? 0 : owner->incarnation;
+    } else if (core->table != NULL) {
         call->shard = plex_shard_of(plex_actor_hash(&call->message->to),
                                     core->table->shard_bits);
         owner = place_table_owner(core->table, call->shard);
@@ -200,15 +226,9 @@ call_route(struct gate_core *core, struct gate_call *call)
         call_wait(core, call, WHY_NO_OWNER, UINT64_MAX);
         return;
     }
-    call_detach(core, call);
-    call->state = CALL_FLYING;
-    call->target = owner;
-    call->epoch = place_table_find(core->table, call->shard)->epoch;
-    core->stats.attempts++;
-    core->stats.retries += call->attempt > 0;
-    call->attempt++;
-    list_append(&core->flying, call);
-    call_todo(core, call, TODO_INVOKE);
+    if (call->route == 0)
+        call->epoch = place_table_find(core->table, call->shard)->epoch;
+    call_send(core, call, owner);
 }
 
 /* An attempt that nobody has seen yet never was one. */
@@ -236,6 +256,7 @@ gate_core_create(const struct gate_core_config *config)
     struct gate_core *core = plex_calloc(1, sizeof *core);
 
     core->config = *config;
+    core->spots.last = SIZE_MAX;
     return core;
 }
 
@@ -247,7 +268,23 @@ gate_core_free(struct gate_core *core)
     reg_catalog_unref(core->catalog);
     place_table_unref(core->table);
     gate_heap_fini(&core->heap);
+    gate_spots_fini(&core->spots);
     free(core);
+}
+
+/* Stateless calls that wait because nobody was ready. */
+static void
+spots_wake(struct gate_core *core)
+{
+    struct gate_call *const last = core->waiting.tail;
+
+    if (!gate_spots_any(&core->spots))
+        return;
+    for (struct gate_call *c = core->waiting.head, *next; c != NULL; c = next) {
+        next = c == last ? NULL : c->next;
+        if (c->route != 0 && c->why == WHY_NO_OWNER)
+            call_route(core, c);
+    }
 }
 
 void
@@ -256,7 +293,37 @@ gate_core_catalog(struct gate_core *core, struct reg_catalog *catalog)
     struct reg_catalog *old = core->catalog;
 
     core->catalog = reg_catalog_ref(catalog);
+    gate_spots_set(&core->spots, core->catalog, core->table);
+    spots_wake(core);
     reg_catalog_unref(old);
+}
+
+/* Whoever had it has gone: it has a while to say something. */
+static void
+call_grace(struct gate_core *core, struct gate_call *call, uint64_t now_ns)
+{
+    if (call->heap_at != 0)
+        return;
+    call->wake = now_ns + GATE_GRACE_MS * NS_PER_MS;
+    if (call->wake < call->context->deadline) {
+        call->order = ++core->order;
+        gate_heap_push(&core->heap, call);
+    }
+}
+
+static void
+stateless_review(struct gate_core *core, struct gate_call *call,
+                 uint64_t now_ns)
+{
+    call->target = gate_spots_find(&core->spots, call->worker);
+    if (call->target != NULL)
+        return;
+    if (call->todo & TODO_INVOKE) {
+        call_abandon(core, call);
+        call_route(core, call);
+        return;
+    }
+    call_grace(core, call, now_ns);
 }
 
 /* The table has changed under a call in flight. */
@@ -268,6 +335,10 @@ flying_review(struct gate_core *core, struct gate_call *call, uint64_t now_ns)
     const struct place_worker *owner =
         place_table_owner(core->table, call->shard);
 
+    if (call->route != 0) {
+        stateless_review(core, call, now_ns);
+        return;
+    }
     if (owner != NULL && range->epoch == call->epoch) {
         call->target = owner;
         return;
@@ -287,13 +358,7 @@ flying_review(struct gate_core *core, struct gate_call *call, uint64_t now_ns)
         call_route(core, call);
         return;
     }
-    if (call->heap_at != 0)
-        return;
-    call->wake = now_ns + GATE_GRACE_MS * NS_PER_MS;
-    if (call->wake < call->context->deadline) {
-        call->order = ++core->order;
-        gate_heap_push(&core->heap, call);
-    }
+    call_grace(core, call, now_ns);
 }
 
 static void
@@ -302,6 +367,8 @@ waiting_review(struct gate_core *core, struct gate_call *call)
     const uint32_t shard = plex_shard_of(plex_actor_hash(&call->message->to),
                                          core->table->shard_bits);
 
+    if (call->route != 0)
+        return; /* spots_wake() */
     if (place_table_owner(core->table, shard) == NULL)
         return;
     if (call->attempt > 0 &&
@@ -323,6 +390,7 @@ gate_core_table(struct gate_core *core, struct place_table *table,
     if (old != NULL && table->version <= old->version)
         return;
     core->table = place_table_ref(table);
+    gate_spots_set(&core->spots, core->catalog, core->table);
     for (struct gate_call *c = core->flying.head, *next; c != NULL; c = next) {
         next = c == last_flying ? NULL : c->next;
         flying_review(core, c, now_ns);
@@ -331,6 +399,7 @@ gate_core_table(struct gate_core *core, struct place_table *table,
         next = c == last_waiting ? NULL : c->next;
         waiting_review(core, c);
     }
+    spots_wake(core);
     place_table_unref(old);
 }
 
@@ -361,6 +430,7 @@ call_permitted(struct gate_core *core, struct gate_call *call)
                     to->type);
     else {
         call->durable = type->durable;
+        call->route = type->stateless ? type->route : (enum plex_spread)0;
         return true;
     }
     return false;
@@ -403,6 +473,7 @@ result_again(struct gate_core *core, struct gate_call *call,
 {
     const uint64_t version = reply == NULL ? 0 : reply->table_version;
 
+    call->refused = call->worker;
     /* It may have been stopped or undeployed meanwhile. */
     if (!call->maybe_done && !call_permitted(core, call)) {
         call_end(core, call);

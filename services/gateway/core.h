@@ -17,7 +17,9 @@
  * done": it is tried again after a pause that doubles, or at once when a newer
  * table came. UNKNOWN (the worker was lost) means "perhaps done": a durable
  * type's call is sent again with the same id, which its journal deduplicates;
- * any other call ends with 503 OUTCOME_UNKNOWN and is never sent twice. A
+ * any other call ends with 503 OUTCOME_UNKNOWN and is never sent twice. Calls
+ * to stateless types go to any ready worker of the pool instead, by their
+ * route, and again to another one than has surely not done it. A
  * durable call in flight to a worker that no longer owns the shard is sent to
  * the new owner at once, so a worker that hangs costs a lease, not a deadline;
  * a call to another type gets GATE_GRACE_MS more and then ends as unknown.
@@ -57,10 +59,13 @@ struct gate_call {
     unsigned char todo; /* bits of actions to come */
     bool queued;        /* for actions */
     bool durable;
-    bool maybe_done;                   /* some attempt ended unknown */
-    unsigned char why;                 /* what it waits for */
-    uint32_t attempt;                  /* the newest; 0: none yet */
-    uint32_t abandoned;                /* the one to be abandoned */
+    enum plex_spread route; /* of a stateless type; 0: it has keys */
+    uint64_t worker;        /* stateless: incarnation of the newest target */
+    uint64_t refused;       /* the same, that surely did not do it */
+    bool maybe_done;        /* some attempt ended unknown */
+    unsigned char why;      /* what it waits for */
+    uint32_t attempt;       /* the newest; 0: none yet */
+    uint32_t abandoned;     /* the one to be abandoned */
     const struct place_worker *target; /* of the newest attempt */
     uint32_t pauses;                   /* in a row, for the backoff */
     uint32_t shard;

@@ -174,6 +174,38 @@ get_done(void *arg, enum plex_status status, const char *text,
         gate_rest_answer(rest, gate_wire_actor(&actors[0]));
 }
 
+static bool
+is_stateless(const struct gate *gate, const struct plex_actor_id *actor)
+{
+    const struct reg_catalog *catalog = gate_core_catalog_now(gate->core);
+    const struct reg_actor_type *type =
+        catalog == NULL ? NULL
+                        : reg_catalog_type(catalog, actor->tenant, actor->ns,
+                                           actor->type, NULL);
+
+    return type != NULL && type->stateless;
+}
+
+/* The worker that is part of the activation's name, "NODE~3". */
+static const struct place_worker *
+activation_owner(struct gate_rest *rest, const struct plex_actor_id *actor)
+{
+    const struct place_table *table = gate_core_table_now(rest->gate->core);
+    const char *end = strrchr(actor->key, '~');
+    const size_t len = end == NULL ? 0 : (size_t)(end - actor->key);
+
+    for (size_t i = 0; table != NULL && len > 0 && i < table->n_workers; i++)
+        if (strlen(table->workers[i].node_id) == len &&
+            strncmp(table->workers[i].node_id, actor->key, len) == 0)
+            return &table->workers[i];
+    gate_rest_problem(rest, 404, "ACTOR_NOT_FOUND", "gateway",
+                      "actor type \"%s\" is stateless: only its activations "
+                      "have names, like \"%s/worker-1~0\"; the list of actors "
+                      "shows them",
+                      actor->type, actor->type);
+    return NULL;
+}
+
 /* Whom the request names, and who has it. NULL: it has been refused. The
  * id's parts lie in the arena. */
 static const struct place_worker *
@@ -200,10 +232,12 @@ actor_owner(struct gate_rest *rest, struct plex_actor_id *actor)
                           actor->tenant, rest->context.tenant);
         return NULL;
     }
+    rest->context.ns = actor->ns;
+    if (is_stateless(rest->gate, actor))
+        return activation_owner(rest, actor);
     if (table != NULL)
         owner = place_table_owner(
             table, plex_shard_of(plex_actor_hash(actor), table->shard_bits));
-    rest->context.ns = actor->ns;
     if (owner == NULL) /* rest is gone after this */
         gate_rest_problem(rest, 503, "NO_OWNER", "gateway",
                           "no worker owns this actor's shard at the moment");

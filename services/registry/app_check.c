@@ -20,6 +20,7 @@ enum {
     SNAPSHOT_DEFAULT = 1000,
     SNAPSHOT_MAX = 1000000,
     PRIORITY_MAX = 10000,
+    LOCAL_MAX = 1000,
     CPU_MAX = 1024,
 };
 static const uint64_t idle_max_ms = 30ULL * 24 * 3600 * 1000;
@@ -210,6 +211,28 @@ type_check(const struct reg_actor_type *type, struct plex_err *err)
     return PLEX_OK;
 }
 
+/* What keeps something has no place in a type whose activations come and go
+ * with the work. */
+static enum plex_status
+stateless_check(const struct reg_actor_type *type,
+                const struct reg_type_extra *extra, struct plex_err *err)
+{
+    if (!type->stateless)
+        return PLEX_OK;
+    if (number_check("stateless.max_local", type->max_local, LOCAL_MAX, err) !=
+        PLEX_OK)
+        return err->status;
+    for (size_t i = 0; extra != NULL && i < extra->n_facets; i++)
+        if (reg_facet_stateless_check(&extra->facets[i], err) != PLEX_OK)
+            return plex_err_wrap(err, "facets[%zu]", i);
+    if (type->durable || type->snapshot_every != 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "%s keeps state, and the type is stateless: leave "
+                            "out one of the two",
+                            type->durable ? "durable" : "snapshot_every");
+    return PLEX_OK;
+}
+
 /* Which earlier type has the same name? An open hash keeps 1000 types cheap.
  */
 static size_t
@@ -242,7 +265,11 @@ types_check(const struct reg_app_full *in, struct plex_err *err)
         size_t first;
 
         if (type_check(&in->app.types[i], err) != PLEX_OK ||
-            (in->extras != NULL && extra_check(&in->extras[i], err) != PLEX_OK))
+            (in->extras != NULL &&
+             extra_check(&in->extras[i], err) != PLEX_OK) ||
+            stateless_check(&in->app.types[i],
+                            in->extras == NULL ? NULL : &in->extras[i],
+                            err) != PLEX_OK)
             return plex_err_wrap(err, "actor_types[%zu]", i);
         first = duplicate_of(&in->app, i, slots);
         if (first != i)

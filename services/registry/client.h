@@ -3,6 +3,7 @@
 
 #include "common/link.h"
 #include "common/service.h"
+#include "common/spread.h"
 
 /*
  * What others may know of plex-registry: announcing oneself, and a local copy
@@ -63,6 +64,9 @@ struct reg_actor_type {
     const char *pool;
     const struct reg_facet *facets;
     size_t n_facets;
+    bool stateless;
+    uint32_t max_local; /* activations on one worker; 0: as it has cores */
+    enum plex_spread route;
 };
 
 /* The processes of an application. Numbers as in plexspaces/supervisor.h. */

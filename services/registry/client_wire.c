@@ -101,8 +101,9 @@ extra_out(const struct reg_type_extra *in, struct plex_arena *arena,
     return true;
 }
 
-static void
-type_out(const struct reg_actor_type *in, APP(ActorType) * out)
+static bool
+type_out(const struct reg_actor_type *in, struct plex_arena *arena,
+         APP(ActorType) * out)
 {
     plexspaces__application__v1__actor_type__init(out);
     out->name = plex_wire_text(in->name);
@@ -114,6 +115,15 @@ type_out(const struct reg_actor_type *in, APP(ActorType) * out)
     out->mailbox_max = in->mailbox_max;
     out->snapshot_every = in->snapshot_every;
     out->pool = plex_wire_text(in->pool);
+    if (!in->stateless)
+        return true;
+    out->stateless = plex_wire_array(arena, 1, sizeof *out->stateless);
+    if (out->stateless == NULL)
+        return false;
+    plexspaces__application__v1__stateless__init(out->stateless);
+    out->stateless->max_local = in->max_local;
+    out->stateless->route = plex_wire_text(plex_spread_text(in->route));
+    return true;
 }
 
 static bool
@@ -128,7 +138,8 @@ types_out(const struct reg_app_full *in, struct plex_arena *arena,
         return false;
     out->n_actor_types = n;
     for (size_t i = 0; i < n; i++) {
-        type_out(&in->app.types[i], &types[i]);
+        if (!type_out(&in->app.types[i], arena, &types[i]))
+            return false;
         if (in->extras != NULL && !extra_out(&in->extras[i], arena, &types[i]))
             return false;
         out->actor_types[i] = &types[i];
@@ -237,6 +248,25 @@ type_in(const APP(ActorType) * in)
     };
 }
 
+static enum plex_status
+stateless_in(const APP(Stateless) * in, struct reg_actor_type *out,
+             struct plex_err *err)
+{
+    if (in == NULL)
+        return PLEX_OK;
+    out->stateless = true;
+    out->is_virtual = true;
+    out->max_local = in->max_local;
+    out->route = in->route[0] == '\0' ? PLEX_SPREAD_ROUND_ROBIN
+                                      : plex_spread_parse(in->route);
+    if (out->route == 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "stateless.route \"%.40s\" is none of "
+                            "round_robin, least_loaded and random",
+                            in->route);
+    return PLEX_OK;
+}
+
 enum plex_status
 reg_pb_app_in(const APP(Application) * in, struct plex_arena *arena,
               struct reg_app_full *out, struct plex_err *err)
@@ -254,7 +284,9 @@ reg_pb_app_in(const APP(Application) * in, struct plex_arena *arena,
         return plex_wire_no_room(err);
     for (size_t i = 0; i < in->n_actor_types; i++) {
         types[i] = type_in(in->actor_types[i]);
-        if (extra_in(in->actor_types[i], arena, &extras[i], err) != PLEX_OK)
+        if (stateless_in(in->actor_types[i]->stateless, &types[i], err) !=
+                PLEX_OK ||
+            extra_in(in->actor_types[i], arena, &extras[i], err) != PLEX_OK)
             return plex_err_wrap(err, "actor_types[%zu]", i);
         types[i].facets = extras[i].facets;
         types[i].n_facets = extras[i].n_facets;

@@ -138,6 +138,34 @@ reg_facet_process_check(const struct reg_facet *facet, struct plex_err *err)
     return PLEX_OK;
 }
 
+enum plex_status
+reg_facet_stateless_check(const struct reg_facet *facet, struct plex_err *err)
+{
+    static const char *const may[] = {"idle_timeout", "idle_timeout_seconds",
+                                      "reentrancy"};
+
+    if (rule_find(facet->type) != NULL)
+        return plex_err_set(err, PLEX_INVALID,
+                            "facet %s keeps state, and the type is stateless: "
+                            "leave out one of the two",
+                            facet->type);
+    if (strcmp(facet->type, "virtual_actor") != 0)
+        return PLEX_OK;
+    for (size_t i = 0; i < facet->n_config; i++) {
+        bool known = false;
+
+        for (size_t m = 0; m < sizeof may / sizeof may[0]; m++)
+            known = known || strcmp(may[m], facet->config[i].key) == 0;
+        if (!known)
+            return plex_err_set(err, PLEX_INVALID,
+                                "config.%.64s means nothing for a stateless "
+                                "type: it has no keys and keeps nothing, and "
+                                "stateless.max_local says how many there are",
+                                facet->config[i].key);
+    }
+    return PLEX_OK;
+}
+
 static const char *
 config_get(const struct reg_facet *facet, const char *key)
 {

@@ -11,6 +11,9 @@ PLEX_MUST_USE enum plex_status reg_facet_check(const struct reg_facet *facet,
 /* May a type have it that is not virtual, whose actors are processes? */
 PLEX_MUST_USE enum plex_status reg_facet_process_check(
     const struct reg_facet *facet, struct plex_err *err);
+/* And one whose activations are alike? */
+PLEX_MUST_USE enum plex_status reg_facet_stateless_check(
+    const struct reg_facet *facet, struct plex_err *err);
 /* After a successful check. What the type says itself comes first. */
 void reg_facet_apply(const struct reg_facet *facet,
                      struct reg_actor_type *type);

@@ -267,6 +267,8 @@ on_timer(void *arg)
         return (expression);                  \
     }
 READ(activations, stats.activations)
+READ(stateless, stats.stateless)
+READ(stateless_waiting, stats.stateless_waiting)
 READ(messages, stats.messages)
 READ(bytes, stats.bytes)
 READ(appends, stats.appends)
@@ -303,6 +305,10 @@ metrics_make(struct work_state *state)
     } rows[] = {
         {"plexspaces_worker_activations", "Actors in memory.",
          read_activations},
+        {"plexspaces_worker_stateless_activations",
+         "Of those, of stateless types.", read_stateless},
+        {"plexspaces_worker_stateless_waiting",
+         "Messages that wait for one of them.", read_stateless_waiting},
         {"plexspaces_worker_messages",
          "Messages waiting, running or not yet durable.", read_messages},
         {"plexspaces_worker_message_bytes", "Memory of those messages.",
@@ -470,6 +476,7 @@ drain(void *arg)
     struct work_state *state = arg;
 
     state->draining = true;
+    work_core_drain(state->core, work_now());
     work_node_drain(state->node);
     work_status(state);
     work_heartbeat(state);

@@ -241,6 +241,23 @@ message_of(const struct mail *mail)
     return m;
 }
 
+/* A stateless type runs on others, too. False: there are none. */
+static bool
+elsewhere(struct mail *mail, const struct plex_context *context,
+          const struct work_message *message)
+{
+    struct work_state *state = mail->state;
+    const char *url =
+        is_own(mail) ? NULL
+                     : work_core_owner(state->core, &message->to, NULL, NULL);
+
+    if (url == NULL || url[0] == '\0')
+        return false;
+    (void)work_client_invoke(state->host->link, url, context, message, on_taken,
+                             mail);
+    return true;
+}
+
 static void
 mail_send(void *arg)
 {
@@ -255,9 +272,10 @@ mail_send(void *arg)
                       : place_table_owner(
                             table, plex_shard_of(plex_actor_hash(&message.to),
                                                  table->shard_bits));
+    const bool stateless = work_core_stateless(state->core, &message.to);
     bool here;
 
-    if (owner == NULL) {
+    if (owner == NULL && !stateless) {
         on_taken(mail, PLEX_UNAVAILABLE, "nobody owns the actor's shard", NULL);
         return;
     }
@@ -265,8 +283,13 @@ mail_send(void *arg)
     context.ns = mail->ns;
     context.request_id = mail->id;
     context.deadline = mail->deadline;
-    here = owner->incarnation == state->host->incarnation;
-    if (!here && is_own(mail)) {
+    here = stateless || owner->incarnation == state->host->incarnation;
+    if (stateless && mail->kind == WORK_FIND) {
+        mail_end(mail, PLEX_NOT_FOUND, "", NULL); /* its names are of any */
+    } else if (stateless && state->draining &&
+               elsewhere(mail, &context, &message)) {
+        /* An activation on another worker gets it. */
+    } else if (!here && is_own(mail)) {
         mail_end(mail, PLEX_NOT_OWNER, "", NULL);
     } else if (here && mail->kind != WORK_FIND) {
         mail->errand.answered = on_answered;

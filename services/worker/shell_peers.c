@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* -- types
  * ----------------------------------------------------------------------- */
@@ -144,9 +145,32 @@ virtual_set(struct work_state *state, const struct reg_actor_type *from,
     out->evict_largest = is.eviction == 1;
     out->persist = is.persist && !from->durable;
     out->pinned = is.activation == 1;
+    if (from->stateless)
+        out->persist = false;
     if (is.activation != 0)
         out->warm_keys = is.prewarm_keys;
     return PLEX_OK;
+}
+
+/* What only the module shows. */
+static enum plex_status
+stateless_check(const struct reg_actor_type *type,
+                const struct plex_behaviour *behaviour, struct plex_err *err)
+{
+    if (!type->stateless || behaviour->apply == NULL)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_UNSUPPORTED,
+                        "behaviour %s makes its state of events, and the type "
+                        "is stateless",
+                        behaviour->name);
+}
+
+static uint32_t
+cores(void)
+{
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n > 0 ? (uint32_t)n : 1;
 }
 
 static void
@@ -166,9 +190,14 @@ type_of(struct work_state *state, const struct reg_app *app,
         .idle_timeout_ms = from->idle_timeout_ms,
         .mailbox_max = from->mailbox_max,
         .snapshot_every = from->snapshot_every,
+        .max_local = !from->stateless      ? 0
+                     : from->max_local > 0 ? from->max_local
+                                           : cores(),
+        .route = from->route,
     };
     if (work_modules_find(state->modules, from->module, from->behaviour,
                           &behaviour, &err) != PLEX_OK ||
+        stateless_check(from, behaviour, &err) != PLEX_OK ||
         virtual_set(state, from, out, &err) != PLEX_OK) {
         broken_set(state, app, out, &err);
         return;

@@ -352,6 +352,86 @@ START_TEST(facets_set_what_they_stand_for)
 }
 END_TEST
 
+START_TEST(stateless_types_keep_nothing)
+{
+    static const struct reg_pair active[] = {{"max_active", "3"}};
+    static const struct reg_pair idle[] = {{"idle_timeout", "5m"}};
+    static const struct {
+        struct reg_facet facet;
+        bool durable;
+        uint32_t max_local, snapshot_every;
+        const char *text; /* NULL: it may be deployed */
+    } rows[] = {
+        {{.type = "rate_limit"}, false, 4, 0, NULL},
+        {{.type = "virtual_actor", .config = idle, .n_config = 1},
+         false,
+         0,
+         0,
+         NULL},
+        {{.type = "metrics"}, true, 4, 0, "durable keeps state"},
+        {{.type = "metrics"}, false, 4, 9, "snapshot_every keeps state"},
+        {{.type = "metrics"}, false, 1001, 0, "max_local is 1001"},
+        {{.type = "durability"}, false, 4, 0, "facet durability keeps state"},
+        {{.type = "reminder"}, false, 4, 0, "facet reminder keeps state"},
+        {{.type = "virtual_actor", .config = active, .n_config = 1},
+         false,
+         4,
+         0,
+         "config.max_active means nothing"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct reg_actor_type type = {.name = "resize",
+                                            .module = "m",
+                                            .is_virtual = true,
+                                            .stateless = true,
+                                            .route = PLEX_SPREAD_RANDOM,
+                                            .max_local = rows[i].max_local,
+                                            .durable = rows[i].durable,
+                                            .snapshot_every =
+                                                rows[i].snapshot_every,
+                                            .behaviour = "",
+                                            .pool = ""};
+        const struct reg_type_extra extra = {.facets = &rows[i].facet,
+                                             .n_facets = 1};
+        struct reg_app_full app = app_of("shop", &type, 1);
+        struct reg_app_rec *rec = NULL;
+        struct plex_err err = {0};
+
+        app.extras = &extra;
+        if (reg_app_resolve(&app, &rec, &err) == PLEX_OK)
+            reg_app_rec_unref(rec);
+        if (rows[i].text == NULL)
+            ck_assert_msg(err.status == PLEX_OK, "%s", err.text);
+        else
+            ck_assert_msg(strstr(err.text, rows[i].text) != NULL, "%zu: %s", i,
+                          err.text);
+    }
+}
+END_TEST
+
+START_TEST(processes_have_no_facets_that_keep_state)
+{
+    static const struct reg_actor_type type = {
+        .name = "guest", .module = "m", .behaviour = "", .pool = ""};
+    static const struct reg_facet keeps = {.type = "durability"};
+    static const struct reg_facet limits = {.type = "rate_limit"};
+    struct reg_type_extra extra = {.facets = &keeps, .n_facets = 1};
+    struct reg_app_full app = app_of("shop", &type, 1);
+    struct reg_app_rec *rec = NULL;
+    struct plex_err err = {0};
+
+    app.extras = &extra;
+    ck_assert_int_eq(reg_app_resolve(&app, &rec, &err), PLEX_INVALID);
+    ck_assert_ptr_nonnull(
+        strstr(err.text, "actor_types[0]: facets[0]: facet durability is for "
+                         "virtual actors"));
+    extra.facets = &limits;
+    ck_assert_int_eq(reg_app_resolve(&app, &rec, &err), PLEX_OK);
+    reg_app_rec_unref(rec);
+}
+END_TEST
+
 START_TEST(bad_facets_list_what_is_known)
 {
     static const struct reg_pair wrong_key[] = {{"idle", "5m"}};
@@ -464,6 +544,8 @@ main(void)
     tcase_add_test(tc, versions_are_semantic);
     tcase_add_test(tc, a_thousand_types_are_fine);
     tcase_add_test(tc, facets_set_what_they_stand_for);
+    tcase_add_test(tc, stateless_types_keep_nothing);
+    tcase_add_test(tc, processes_have_no_facets_that_keep_state);
     tcase_add_test(tc, bad_facets_list_what_is_known);
     tcase_add_test(tc, turns_of_durable_actors_do_not_interleave);
     tcase_add_test(tc, durations_have_units);
