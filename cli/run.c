@@ -225,6 +225,11 @@ run_remedy(json_t *actor)
     else if (begins(waits_for, "signal "))
         (void)snprintf(text, sizeof text, "plexspaces run signal %s %.255s", id,
                        at);
+    else if (begins(waits_for, "another attempt "))
+        (void)snprintf(text, sizeof text,
+                       "mend the cause: it is tried again at that time; or "
+                       "plexspaces run cancel %s",
+                       id);
     else if (begins(waits_for, "call "))
         (void)snprintf(text, sizeof text, "plexspaces why %.*s",
                        (int)strcspn(at, " "), at);

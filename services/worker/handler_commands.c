@@ -20,6 +20,120 @@ enum {
 };
 #define SLEEP_MAX_MS (UINT64_C(3650) * 24 * 3600 * 1000)
 
+/* -- waiting --------------------------------------------------------------- */
+
+static void
+timer_name(const struct work_handler *h, size_t index, char out[32])
+{
+    (void)snprintf(out, 32, "%c%zu:%" PRIx32, WORK_TIMER_RUN, index,
+                   h->open.nonce);
+}
+
+/* A sleep, or the end of somebody's patience: its index among the steps. */
+static int
+sleep_start(struct work_handler *h, const char *name, uint64_t ms)
+{
+    struct work_output *out;
+    struct work_step *step;
+    char timer[32];
+    int status;
+
+    if (ms > SLEEP_MAX_MS) {
+        (void)work_handler_fail(&h->ctx, "a sleep can last for ten years");
+        return PLEX_E_INVALID;
+    }
+    status = work_run_command(h, WORK_STEP_SLEEP, name, &step);
+    if (status < 0)
+        return status;
+    if (status == 1)
+        return (int)(h->open.cursor - 1);
+    step = work_step_add(h, WORK_STEP_SLEEP, name);
+    out = step == NULL ? NULL : work_handler_output(h);
+    if (out == NULL)
+        return PLEX_E_LIMIT;
+    step->due_ms = h->wall_ms + ms;
+    timer_name(h, h->open.cursor - 1, timer);
+    out->kind = WORK_OUT_TIMER_SET;
+    out->timer = work_handler_text(h, timer);
+    out->delay_ms = ms;
+    return (int)(h->open.cursor - 1);
+}
+
+/* The first of them that was done; SIZE_MAX: none. */
+static size_t
+first_done(const struct work_handler *h, const int *futures, size_t n)
+{
+    const struct work_run *log = &h->open.log;
+    uint64_t order =
+        log->cancelled != 0 && !h->open.shielded ? log->cancelled : UINT64_MAX;
+    size_t first = SIZE_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct work_step *step = &log->steps[futures[i]];
+
+        if (step->done && step->order < order) {
+            order = step->order;
+            first = i;
+        }
+    }
+    return first;
+}
+
+static void
+wait_text(const struct work_handler *h, const int *futures, size_t n,
+          char text[1400])
+{
+    const struct work_step *step = &h->open.log.steps[futures[0]];
+    int len;
+
+    if (step->kind == WORK_STEP_SLEEP)
+        len = work_run_sleep_text(step, text, 1400);
+    else
+        len = snprintf(text, 1400, "%s %s", work_step_kind_name(step->kind),
+                       step->name);
+    if (n > 1)
+        (void)snprintf(text + len, 1400 - (size_t)len, " or %zu others", n - 1);
+}
+
+/* Index into `futures`, or negative. */
+static int
+wait_first(struct work_handler *h, const int *futures, size_t n)
+{
+    char text[1400];
+    size_t first;
+    int status;
+
+    while ((first = first_done(h, futures, n)) == SIZE_MAX) {
+        if (work_run_cancelled(h))
+            return PLEX_E_CANCELLED;
+        wait_text(h, futures, n, text);
+        status = work_run_stretch(h, WORK_WAITS, text);
+        if (status != 0)
+            return status;
+    }
+    return (int)first;
+}
+
+/* Nobody waits for that timer any more. */
+void
+work_run_timer_stop(struct work_handler *h, size_t index)
+{
+    struct work_step *step = &h->open.log.steps[index];
+    struct work_output *out;
+    char timer[32];
+
+    if (step->done)
+        return;
+    /* Done, but after whatever ended the waiting: a replay decides alike. */
+    work_step_done(h, step, PLEX_CANCELLED, (struct plex_bytes){0});
+    out = work_handler_output(h);
+    if (out == NULL)
+        return;
+    timer_name(h, index, timer);
+    out->kind = WORK_OUT_TIMER_CANCEL;
+    out->timer = work_handler_text(h, timer);
+}
+
 /* -- effects --------------------------------------------------------------- */
 
 static void
@@ -102,109 +216,157 @@ permit_await(struct work_handler *h)
     return status;
 }
 
-/* All attempts. 0: its result is in open.effect; PLEX_E_FAILED: fatal;
- * 1: used up. `text` says why. */
-static int
-attempts(struct work_handler *h, const struct plex_retry *retry,
-         plex_effect_fn fn, void *arg, char text[256])
+/* An effect that is being carried out. */
+struct trying {
+    const char *name;
+    plex_effect_fn fn;
+    void *arg;
+    const struct plex_retry *retry;
+    int at;          /* the step that waits for another attempt; -1: none yet */
+    uint32_t n;      /* attempts so far */
+    uint64_t due_ms; /* of the next one */
+    char why[256];
+};
+enum tried { TRIED_DONE, TRIED_FATAL, TRIED_AGAIN, TRIED_USED_UP };
+
+static enum tried
+try_once(struct work_handler *h, struct trying *t)
 {
-    const uint32_t max = or_default(retry->attempts, RETRY_ATTEMPTS);
+    const uint32_t max = or_default(t->retry->attempts, RETRY_ATTEMPTS);
+    const int code =
+        permit_await(h) == 0 ? attempt(h, t->fn, t->arg) : PLEX_E_FAILED;
 
-    for (uint32_t n = 1;; n++) {
-        const int code =
-            permit_await(h) == 0 ? attempt(h, fn, arg) : PLEX_E_FAILED;
-
-        if (h->failed)
-            return PLEX_E_FAILED;
-        if (code == 0 && h->open.effect.len <= WORK_STEP_RESULT_MAX)
-            return 0;
-        if (code == 0) {
-            (void)snprintf(text, 256,
-                           "its result is %zu bytes long, 1 MiB is allowed",
-                           h->open.effect.len);
-            return 1;
-        }
-        (void)snprintf(text, 256, "code %d: %s", code,
-                       h->open.effect_error == NULL ? "no reason given"
-                                                    : h->open.effect_error);
-        if (is_fatal(retry, code))
-            return PLEX_E_FAILED;
-        if (n >= max && max != UINT32_MAX)
-            return 1;
-        if (h->ctx.process != NULL)
-            plex_sleep(&h->ctx, retry_wait_ms(retry, n));
+    if (h->failed)
+        return TRIED_FATAL;
+    if (code == 0 && h->open.effect.len <= WORK_STEP_RESULT_MAX)
+        return TRIED_DONE;
+    if (code == 0) {
+        (void)snprintf(t->why, sizeof t->why,
+                       "its result is %zu bytes long, 1 MiB is allowed",
+                       h->open.effect.len);
+        return TRIED_USED_UP;
     }
+    (void)snprintf(t->why, sizeof t->why, "code %d: %s", code,
+                   h->open.effect_error == NULL ? "no reason given"
+                                                : h->open.effect_error);
+    if (is_fatal(t->retry, code))
+        return TRIED_FATAL;
+    t->n++;
+    if (t->n >= max && max != UINT32_MAX)
+        return TRIED_USED_UP;
+    t->due_ms = h->wall_ms + retry_wait_ms(t->retry, t->n);
+    return TRIED_AGAIN;
 }
 
-static int
-effect_new(struct work_handler *h, const char *name, plex_effect_fn fn,
-           void *arg, const struct plex_retry *retry)
+/* What the turn that is run again has of it; nothing is carried out. */
+static enum tried
+try_again(struct work_handler *h, struct trying *t, int *status)
 {
-    char why[256], text[600];
+    const struct work_run_delta *delta = h->turn->again->run;
+    const struct work_step *step = work_run_again(h, WORK_STEP_EFFECT, t->name);
+    char text[700];
+
+    if (step != NULL) {
+        h->open.effect = step->result;
+        *status = -(int)step->status;
+        return TRIED_DONE;
+    }
+    step = work_retry_again(h, t->name, t->at);
+    if (step != NULL) {
+        work_retry_read(step, &t->n, t->why, sizeof t->why);
+        t->due_ms = step->due_ms;
+        return TRIED_AGAIN;
+    }
+    if (delta != NULL && delta->parked[0] != '\0') {
+        *status = work_run_park(h, delta->parked);
+        return TRIED_DONE;
+    }
+    (void)snprintf(text, sizeof text,
+                   "the code asks for effect \"%s\" as step %zu, which the "
+                   "turn did not have",
+                   t->name, h->open.log.n_steps);
+    (void)work_handler_fail(&h->ctx, text);
+    return TRIED_FATAL;
+}
+
+/* Until another attempt may begin: 0, or why none will. */
+static int
+try_settled(struct work_handler *h, struct trying *t)
+{
     int status = 0;
 
     while (status == 0) {
-        if (h->open.log.parked[0] != '\0') /* replayed: it was parked here */
+        const bool waits = t->at >= 0 && !h->open.log.steps[t->at].done;
+
+        if (waits) {
+            status = wait_first(h, &t->at, 1);
+            if (status == PLEX_E_CANCELLED)
+                work_run_timer_stop(h, (size_t)t->at);
+        } else if (h->open.log.parked[0] != '\0') {
+            /* replayed: it was parked here */
             status = work_run_park(h, h->open.log.parked);
-        else if (h->open.dirty || h->n_outputs > 0 || !h->open.clean)
+            work_retry_reset(h, t->at, &t->n);
+        } else if (h->open.dirty || h->n_outputs > 0 || !h->open.clean) {
             status = work_run_stretch(h, WORK_COMMITS,
                                       "what was done so far to be durable");
-        if (status != 0)
-            break;
-        if (!h->open.clean && h->open.is_open)
-            continue; /* a park ended: that is to be durable as well */
-        if (work_run_cancelled(h)) {
-            status = PLEX_E_CANCELLED;
-            break;
+        } else {
+            return work_run_cancelled(h) ? PLEX_E_CANCELLED : 0;
         }
-        status = attempts(h, retry, fn, arg, why);
-        if (status != 1)
-            break;
-        (void)snprintf(text, sizeof text, "effect \"%s\" failed for good: %s",
-                       name, why);
-        status = work_run_park(h, text);
-    }
-    if (h->failed)
-        return PLEX_E_FAILED;
-    if (status == PLEX_E_FAILED) {
-        h->open.effect = (struct plex_bytes){(const uint8_t *)why, strlen(why)};
-    } else if (status != 0) {
-        h->open.effect = (struct plex_bytes){0};
     }
     return status;
 }
 
-/* The result that was recorded; nothing is carried out. */
+/* Nobody waits for the outcome of one attempt: it takes another, later. */
 static int
-effect_again(struct work_handler *h, const char *name)
+try_later(struct work_handler *h, struct trying *t)
 {
-    const struct work_run_delta *delta = h->turn->again->run;
-    const struct work_step *step;
-    char text[700];
-    int status = 0;
+    struct work_output *out;
+    char timer[32];
 
-    if (h->open.log.parked[0] != '\0')
-        status = work_run_park(h, h->open.log.parked);
-    if (status == 0 && (h->open.dirty || h->n_outputs > 0 || !h->open.clean))
-        status = work_run_stretch(h, WORK_COMMITS,
-                                  "what was done so far to be durable");
-    if (status == 0 && work_run_cancelled(h))
-        status = PLEX_E_CANCELLED;
-    if (status != 0)
-        return status;
-    step = work_run_again(h, WORK_STEP_EFFECT, name);
-    if (step == NULL && delta != NULL && delta->parked[0] != '\0')
-        return work_run_park(h, delta->parked);
-    if (step == NULL) {
-        (void)snprintf(text, sizeof text,
-                       "the code asks for effect \"%s\" as step %zu, which the "
-                       "turn did not have",
-                       name, h->open.log.n_steps);
-        (void)work_handler_fail(&h->ctx, text);
-        return PLEX_E_FAILED;
+    t->at = work_retry_put(h, t->name, t->at, t->n, t->due_ms, t->why);
+    out = t->at < 0 ? NULL : work_handler_output(h);
+    if (out == NULL)
+        return PLEX_E_LIMIT;
+    timer_name(h, (size_t)t->at, timer);
+    out->kind = WORK_OUT_TIMER_SET;
+    out->timer = work_handler_text(h, timer);
+    out->delay_ms = t->due_ms > h->wall_ms ? t->due_ms - h->wall_ms : 0;
+    return 0;
+}
+
+static int
+effect_new(struct work_handler *h, struct trying *t)
+{
+    char text[600];
+    int status;
+
+    while ((status = try_settled(h, t)) == 0) {
+        const enum tried tried =
+            h->turn->again != NULL ? try_again(h, t, &status) : try_once(h, t);
+
+        if (tried == TRIED_DONE)
+            break;
+        if (tried == TRIED_FATAL) {
+            status = PLEX_E_FAILED;
+            h->open.effect =
+                (struct plex_bytes){(uint8_t *)t->why, strlen(t->why)};
+            return status;
+        }
+        if (tried == TRIED_AGAIN) {
+            status = try_later(h, t);
+        } else {
+            (void)snprintf(text, sizeof text,
+                           "effect \"%s\" failed for good: %s", t->name,
+                           t->why);
+            status = work_run_park(h, text);
+            work_retry_reset(h, t->at, &t->n);
+        }
+        if (status != 0)
+            break;
     }
-    h->open.effect = step->result;
-    return -(int)step->status;
+    if (status != 0 && h->turn->again == NULL)
+        h->open.effect = (struct plex_bytes){0};
+    return status;
 }
 
 static int
@@ -213,16 +375,19 @@ ctx_run(struct plex_ctx *ctx, const char *name, plex_effect_fn fn, void *arg,
 {
     static const struct plex_retry defaults = {0};
     struct work_handler *h = work_handler_of(ctx);
+    struct trying t = {.name = name,
+                       .fn = fn,
+                       .arg = arg,
+                       .retry = retry == NULL ? &defaults : retry};
     struct work_step *step;
-    int status = work_run_command(h, WORK_STEP_EFFECT, name, &step);
+    int status;
 
+    t.at = work_retry_find(h, name, &t.n);
+    status = work_run_command(h, WORK_STEP_EFFECT, name, &step);
     if (status < 0)
         return status;
     if (status == 0) {
-        status = h->turn->again != NULL
-                     ? effect_again(h, name)
-                     : effect_new(h, name, fn, arg,
-                                  retry == NULL ? &defaults : retry);
+        status = effect_new(h, &t);
         if (h->failed)
             return PLEX_E_FAILED;
         step = work_step_add(h, WORK_STEP_EFFECT, name);
@@ -234,120 +399,8 @@ ctx_run(struct plex_ctx *ctx, const char *name, plex_effect_fn fn, void *arg,
     return work_step_give(h, step, out);
 }
 
-/* -- waiting --------------------------------------------------------------- */
-
-static void
-timer_name(const struct work_handler *h, size_t index, char out[32])
-{
-    (void)snprintf(out, 32, "%c%zu:%" PRIx32, WORK_TIMER_RUN, index,
-                   h->open.nonce);
-}
-
-/* A sleep, or the end of somebody's patience: its index among the steps. */
-static int
-sleep_start(struct work_handler *h, const char *name, uint64_t ms)
-{
-    struct work_output *out;
-    struct work_step *step;
-    char timer[32];
-    int status;
-
-    if (ms > SLEEP_MAX_MS) {
-        (void)work_handler_fail(&h->ctx, "a sleep can last for ten years");
-        return PLEX_E_INVALID;
-    }
-    status = work_run_command(h, WORK_STEP_SLEEP, name, &step);
-    if (status < 0)
-        return status;
-    if (status == 1)
-        return (int)(h->open.cursor - 1);
-    step = work_step_add(h, WORK_STEP_SLEEP, name);
-    out = step == NULL ? NULL : work_handler_output(h);
-    if (out == NULL)
-        return PLEX_E_LIMIT;
-    step->due_ms = h->wall_ms + ms;
-    timer_name(h, h->open.cursor - 1, timer);
-    out->kind = WORK_OUT_TIMER_SET;
-    out->timer = work_handler_text(h, timer);
-    out->delay_ms = ms;
-    return (int)(h->open.cursor - 1);
-}
-
-/* The first of them that was done; SIZE_MAX: none. */
-static size_t
-first_done(const struct work_handler *h, const int *futures, size_t n)
-{
-    const struct work_run *log = &h->open.log;
-    uint64_t order =
-        log->cancelled != 0 && !h->open.shielded ? log->cancelled : UINT64_MAX;
-    size_t first = SIZE_MAX;
-
-    for (size_t i = 0; i < n; i++) {
-        const struct work_step *step = &log->steps[futures[i]];
-
-        if (step->done && step->order < order) {
-            order = step->order;
-            first = i;
-        }
-    }
-    return first;
-}
-
-static void
-wait_text(const struct work_handler *h, const int *futures, size_t n,
-          char text[1400])
-{
-    const struct work_step *step = &h->open.log.steps[futures[0]];
-    int len;
-
-    if (step->kind == WORK_STEP_SLEEP)
-        len = snprintf(text, 1400, "%s until %" PRIu64 " ms", step->name,
-                       step->due_ms);
-    else
-        len = snprintf(text, 1400, "%s %s", work_step_kind_name(step->kind),
-                       step->name);
-    if (n > 1)
-        (void)snprintf(text + len, 1400 - (size_t)len, " or %zu others", n - 1);
-}
-
-/* Index into `futures`, or negative. */
-static int
-wait_first(struct work_handler *h, const int *futures, size_t n)
-{
-    char text[1400];
-    size_t first;
-    int status;
-
-    while ((first = first_done(h, futures, n)) == SIZE_MAX) {
-        if (work_run_cancelled(h))
-            return PLEX_E_CANCELLED;
-        wait_text(h, futures, n, text);
-        status = work_run_stretch(h, WORK_WAITS, text);
-        if (status != 0)
-            return status;
-    }
-    return (int)first;
-}
-
-/* Nobody waits for that timer any more. */
-void
-work_run_timer_stop(struct work_handler *h, size_t index)
-{
-    struct work_step *step = &h->open.log.steps[index];
-    struct work_output *out;
-    char timer[32];
-
-    if (step->done)
-        return;
-    /* Done, but after whatever ended the waiting: a replay decides alike. */
-    work_step_done(h, step, PLEX_CANCELLED, (struct plex_bytes){0});
-    out = work_handler_output(h);
-    if (out == NULL)
-        return;
-    timer_name(h, index, timer);
-    out->kind = WORK_OUT_TIMER_CANCEL;
-    out->timer = work_handler_text(h, timer);
-}
+/* -- sleeping and waiting ----------------------------------------------------
+ */
 
 static int
 ctx_sleep(struct plex_ctx *ctx, uint64_t ms)

@@ -234,6 +234,17 @@ int work_run_command(struct work_handler *h, enum work_step_kind kind,
 bool work_run_begin(struct work_handler *h);
 /* The record of the turn that ends, with what is new in its log. */
 void work_run_record(struct work_handler *h, struct work_outcome *out);
+/* handler_retry.c: the step before an effect by which its run waits for
+ * another attempt. Index, -1: there is none; how many attempts there were. */
+int work_retry_find(struct work_handler *h, const char *effect, uint32_t *n);
+/* It waits, again; -1: the run has too many steps. */
+int work_retry_put(struct work_handler *h, const char *effect, int at,
+                   uint32_t n, uint64_t due_ms, const char *why);
+/* Resumed after all were used up: they begin anew. */
+void work_retry_reset(struct work_handler *h, int at, uint32_t *n);
+/* As the turn that is run again left it; NULL: it has none. */
+const struct work_step *work_retry_again(const struct work_handler *h,
+                                         const char *effect, int at);
 /* What was recorded of the new step that comes next, for a turn that is run
  * again; NULL: there is no such step of that kind and name. */
 const struct work_step *work_run_again(struct work_handler *h,

@@ -34,6 +34,12 @@ enum work_step_kind { /* also in the journal: never renumber */
                       WORK_STEP_SIGNAL = 5,
                       WORK_STEP_VERSION = 6,
 };
+/*
+ * Between the attempts of an effect its run sleeps: one step before that of
+ * the effect, whose name begins with this, not done while it waits; its result
+ * is how many attempts there were (4 bytes) and why the last one failed.
+ */
+#define WORK_STEP_RETRY "retry "
 struct work_step {
     enum work_step_kind kind;
     const char *name; /* never NULL */
@@ -109,6 +115,10 @@ struct work_run_words {
 };
 /* Of a run that is not in memory. */
 void work_run_describe(const struct work_run *run, struct work_run_words *out);
+/* What a run waits for in a step that is a sleep. As snprintf. */
+int work_run_sleep_text(const struct work_step *step, char *out, size_t size);
+void work_retry_read(const struct work_step *step, uint32_t *n, char *why,
+                     size_t size);
 /* What helps against waiting for `waits_for`; static. */
 const char *work_run_remedy(bool parked, const char *waits_for);
 

@@ -121,6 +121,31 @@ check "once it is mended the run is resumed" 0 accepted \
     "$plex" run resume twice/p
 until_true "and goes on" lines "$work/no/notes" "a b "
 
+check "a run whose effect fails is accepted, and tries it again" 0 accepted \
+    "$plex" actor cast tries/a \
+    "{\"file\":\"$work/tries\",\"attempts\":1000,\"ms\":60000}"
+until_true "why: when, and why not yet" why_is tries/a waitsFor \
+    '^another attempt of effect "vain" until [0-9]+ ms, after 1: code 9: in vain'
+check "why: the command that ends it" 0 \
+    'plexspaces run cancel default/default/tries/a' "$plex" why tries/a
+check "it is cancelled at once" 0 accepted "$plex" run cancel tries/a
+until_true "and ends" why_is tries/a is idle
+check "after one attempt" 0 '^try$' cat "$work/tries"
+"$plex" actor cast tries/b \
+    "{\"file\":\"$work/tries.b\",\"attempts\":4,\"ms\":700}" >/dev/null
+until_true "another one tries" lines "$work/tries.b" "try try "
+kill_worker
+until_true "after kill -9 of all workers it is parked" why_is tries/b is parked
+check "when all attempts are used up, those before the kill among them" 0 \
+    '^try try try try $' bash -c "tr '\n' ' ' <'$work/tries.b'"
+until_true "its journal is exported" "$plex" actor export tries/b "$work/b.bin"
+check "and each stretch runs again as it ran" 0 ' 0 differ, 0 skipped' "$plex" replay \
+    "$work/b.bin" --module "$work/modules/flows.so"
+until_true "who resumes it" "$plex" run resume tries/b
+until_true "has all attempts anew" lines "$work/tries.b" \
+    "try try try try try try try try "
+until_true "until they are used up" why_is tries/b is parked
+
 "$plex" actor cast tells/t "{\"file\":\"$work/t\"}" >/dev/null
 until_true "a run sends a message and waits" lines "$work/t.1" "a b "
 kill_worker

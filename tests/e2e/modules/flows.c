@@ -138,11 +138,42 @@ tells_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     return 0;
 }
 
+static int
+vain_effect(struct plex_ctx *ctx, void *arg)
+{
+    (void)note_effect(ctx, arg);
+    plex_effect_error(ctx, "in vain");
+    return 9;
+}
+
+/* {"file":F,"attempts":N,"ms":M}: notes each attempt of an effect that fails,
+ * and whether it was cancelled. */
+static int
+tries_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    struct plex_retry retry = {.factor_pct = 100, .jitter_pct = 1};
+    struct note note = {.line = "try"};
+    int64_t attempts = 3, ms = 100;
+
+    (void)msg;
+    if (plex_json_text(ctx, "file", &note.file) != 1)
+        return plex_fail(ctx, "file is missing");
+    (void)plex_json_int(ctx, "attempts", &attempts);
+    (void)plex_json_int(ctx, "ms", &ms);
+    retry.attempts = (uint32_t)attempts;
+    retry.initial_ms = (uint32_t)ms;
+    return plex_fail(ctx, plex_run(ctx, "vain", vain_effect, &note, &retry,
+                                   NULL) == PLEX_E_CANCELLED
+                              ? "cancelled"
+                              : "failed");
+}
+
 static const struct plex_behaviour behaviours[] = {
     {.name = "twice", .handle_call = twice_handle},
     {.name = "signals", .handle_call = signals_handle},
     {.name = "epochs", .handle_call = epochs_handle},
     {.name = "tells", .handle_call = tells_handle},
+    {.name = "tries", .handle_call = tries_handle},
     {0},
 };
 PLEX_MODULE(behaviours);
