@@ -2,6 +2,7 @@
 #define RUNTIME_CORE_H
 
 #include "runtime/ext.h"
+#include "runtime/http.h"
 
 /* Functions that the files of the core have for each other. */
 
@@ -83,6 +84,28 @@ rt_msg_view(const struct rt_msg *msg, struct plex_msg *out)
         rt_msg_view_reason(msg, out);
 }
 uint8_t rt_content_code(const char *type); /* unknown: octets */
+/* What came with it by HTTP; NULL: nothing did. */
+static inline const struct rt_http *
+rt_msg_http(const struct rt_msg *msg)
+{
+    return (msg->flags & RT_MSG_OWNED) != 0 && msg->release == rt_http_release
+               ? rt_http_behind(msg->payload, msg->len)
+               : NULL;
+}
+/* rt_msg_view(), with that. */
+static inline void
+rt_msg_view_all(const struct rt_msg *msg, struct plex_msg *out)
+{
+    const struct rt_http *http = rt_msg_http(msg);
+
+    rt_msg_view(msg, out);
+    if (http != NULL)
+        rt_http_view(http, out);
+}
+/* An answer of plex_answer_http(): 0, -INVALID, -LIMIT. */
+int rt_http_answer_make(struct rt_exec *exec,
+                        const struct plex_http_answer *answer,
+                        struct rt_msg **out);
 /* plex_post(): bounded mailboxes, moves and all. */
 int rt_post(struct rt_turn *turn, struct plex_ref to,
             const struct plex_post *post, struct plex_from as);

@@ -94,29 +94,94 @@ op_state_put(struct plex_ctx *ctx, const void *state, size_t len)
     ext->state_len = len;
 }
 
+/* What was set for the caller from outside before; NULL: nothing. */
+static const struct rt_http *
+reply_http(const struct rt_turn *turn)
+{
+    return turn->reply == NULL ? NULL : rt_msg_http(turn->reply);
+}
+
+static struct rt_msg *
+reply_new(struct rt_turn *turn, const struct plex_post *post,
+          uint32_t http_status)
+{
+    struct rt_exec *exec = turn->fiber->exec;
+    struct rt_msg *reply = rt_msg_post(exec, post, RT_KIND_ANSWER);
+
+    if (reply == NULL)
+        return NULL;
+    rt_msg_free(exec, turn->reply);
+    turn->reply = reply;
+    reply->tag = http_status;
+    return reply;
+}
+
+static bool
+is_known(const char *content_type)
+{
+    return content_type == NULL ||
+           strcmp(content_type,
+                  rt_content_types[rt_content_code(content_type)]) == 0;
+}
+
 static void
 op_reply(struct plex_ctx *ctx, uint32_t http_status, const char *content_type,
          const void *payload, size_t len)
 {
     struct rt_turn *turn = rt_turn_of(ctx);
-    struct rt_exec *exec = exec_of(ctx);
+    const struct rt_http *set = reply_http(turn);
+    struct plex_post post = {.payload = payload, .len = len};
+    struct rt_msg *reply;
 
     if (len > RT_PAYLOAD_MAX) {
         (void)op_fail(ctx, "a reply of more than 5 MiB");
         return;
     }
-    rt_msg_free(exec, turn->reply);
-    turn->reply = rt_msg_new(exec, RT_KIND_ANSWER);
-    turn->reply->tag = http_status;
-    turn->reply->content = rt_content_code(content_type);
-    if (len > 0)
-        rt_msg_payload(turn->reply, payload, len);
+    if (http_status < 200 || http_status > 599) {
+        (void)op_fail(ctx, "an HTTP status outside 200 to 599");
+        return;
+    }
+    if ((set != NULL || !is_known(content_type)) && turn->msg != NULL &&
+        rt_msg_http(turn->msg) != NULL) {
+        if (!rt_http_value_ok(content_type, 255) ||
+            !rt_http_reply(set, content_type, NULL, payload, len, &post)) {
+            (void)op_fail(ctx, "the reply's content type is no header value");
+            return;
+        }
+    }
+    reply = reply_new(turn, &post, http_status);
+    if (reply != NULL)
+        reply->content = rt_content_code(content_type);
 }
 
 static void
 op_reply_header(struct plex_ctx *ctx, const char *name, const char *value)
 {
-    (void)ctx, (void)name, (void)value; /* processes have no HTTP answer */
+    struct rt_turn *turn = rt_turn_of(ctx);
+    const struct rt_msg *old = turn->reply;
+    const struct rt_http *set = reply_http(turn);
+    const char *const header[2] = {name, value};
+    const uint64_t status = old == NULL ? 0 : old->tag;
+    struct plex_post post = {0};
+    struct plex_msg view = {.content_type = "", .payload = ""};
+    const char *last[2];
+
+    if (turn->msg == NULL || rt_msg_http(turn->msg) == NULL)
+        return; /* a process has asked: it has no use for it */
+    if (!rt_http_header_ok(name, value)) {
+        (void)op_fail(ctx, "a header that HTTP does not allow");
+        return;
+    }
+    if (old != NULL)
+        rt_msg_view_all(old, &view);
+    if ((set != NULL && rt_http_header_at(set, RT_HTTP_REPLY_HEADERS - 1,
+                                          &last[0], &last[1])) ||
+        !rt_http_reply(set, view.content_type, header, view.payload, view.len,
+                       &post)) {
+        (void)op_fail(ctx, "the reply has more than 32 headers");
+        return;
+    }
+    (void)reply_new(turn, &post, (uint32_t)status);
 }
 
 static int
@@ -134,8 +199,9 @@ static void
 op_problem(struct plex_ctx *ctx, uint32_t http_status, const char *text)
 {
     json_t *root =
-        json_pack("{s:s, s:i, s:s, s:s}", "type", "about:blank", "status",
-                  (int)http_status, "detail", text, "source", "actor");
+        json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "type", "about:blank",
+                  "status", (int)http_status, "title", "the actor refused",
+                  "code", "ACTOR_REFUSED", "detail", text, "source", "actor");
     char *json = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
 
     if (json == NULL)
@@ -316,8 +382,10 @@ op_json_int(struct plex_ctx *ctx, const char *field, int64_t *out)
 static const char *
 op_header(struct plex_ctx *ctx, const char *name)
 {
-    (void)ctx, (void)name;
-    return NULL;
+    const struct rt_msg *msg = rt_turn_of(ctx)->msg;
+    const struct rt_http *http = msg == NULL ? NULL : rt_msg_http(msg);
+
+    return http == NULL ? NULL : rt_http_header(http, name);
 }
 
 const struct plex_ctx_ops rt_ctx_ops = {

@@ -40,7 +40,7 @@ struct rt_facets {
     struct rt_facet_entry *at[RT_FACETS_MAX];
     size_t n;
     uint64_t serials;
-    bool complete; /* the actor's beginning is over */
+    bool complete;              /* the actor's beginning is over */
     struct rt_facet_call *call; /* whose hooks run; NULL: none's */
     void *scratch;              /* blocks until the next call */
     struct rt_facet_action *first, **last, *popped;

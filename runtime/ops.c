@@ -1,6 +1,7 @@
 #include "runtime/around.h"
 
 #include "common/mem.h"
+#include "sdk/c/include/plexspaces/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,7 +181,7 @@ rt_await(struct rt_turn *turn, uint64_t deadline, struct plex_msg *answer,
     if (msg == NULL)
         return waited == RT_WAITED_LIMIT ? -PLEX_LIMIT : -PLEX_TIMEOUT;
     if (answer != NULL)
-        rt_msg_view(msg, answer);
+        rt_msg_view_all(msg, answer);
     *from = msg->from;
     turn->answer = msg;
     return msg->code;
@@ -350,6 +351,29 @@ op_answer(struct plex_ctx *ctx, const struct plex_from *to, const void *payload,
 }
 
 static int
+op_answer_http(struct plex_ctx *ctx, const struct plex_from *to,
+               const struct plex_http_answer *answer)
+{
+    struct rt_exec *exec = exec_of(ctx);
+    struct rt_ext *ext = rt_ext(exec, rt_turn_of(ctx)->proc);
+    struct rt_rel *row =
+        rt_rel_find(&ext->rels, RT_REL_OWED, to->ref, to->call);
+    struct rt_msg *msg;
+    int status;
+
+    if (row == NULL)
+        return -PLEX_EXISTS;
+    status = rt_http_answer_make(exec, answer, &msg);
+    if (status != 0)
+        return status;
+    rt_rel_remove(&ext->rels, row);
+    msg->from = self_of(ctx);
+    msg->number = to->call;
+    (void)rt_route(exec, to->ref, msg);
+    return 0;
+}
+
+static int
 op_forward(struct plex_ctx *ctx, struct plex_ref to)
 {
     struct rt_turn *turn = rt_turn_of(ctx);
@@ -365,8 +389,15 @@ op_forward(struct plex_ctx *ctx, struct plex_ref to)
     copy->number = msg->number;
     copy->tag = msg->tag;
     copy->content = msg->content;
-    if (msg->len > 0)
+    if (rt_msg_http(msg) != NULL) {
+        rt_http_share(rt_msg_http(msg));
+        copy->flags |= RT_MSG_OWNED;
+        copy->release = rt_http_release;
+        copy->payload = msg->payload;
+        copy->len = msg->len;
+    } else if (msg->len > 0) {
         rt_msg_payload(copy, msg->payload, msg->len);
+    }
     turn->from.call = 0;
     rt_msg_free(exec_of(ctx), turn->reply);
     turn->reply = NULL;
@@ -405,7 +436,7 @@ op_receive(struct plex_ctx *ctx, plex_match_fn match, void *arg,
                                  .path = "",
                                  .subpath = "",
                                  .query = ""};
-        rt_msg_view(msg, out);
+        rt_msg_view_all(msg, out);
     }
     if (msg->kind == PLEX_MSG_CALL) {
         turn->taken = (struct plex_from){msg->from, msg->number};
@@ -624,4 +655,5 @@ const struct plex_process_ops rt_process_ops = {
     .supervisor = rt_supervisor_request,
     .spawn_faceted = rt_op_spawn_faceted,
     .supervisor_within = rt_supervisor_within,
+    .answer_http = op_answer_http,
 };

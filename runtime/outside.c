@@ -102,6 +102,7 @@ outside_init(struct plex_ctx *ctx, const void *args, size_t len)
     if (errand->verb == VERB_FACETS)
         return outside_facets(ctx, state);
     ctx->process->call(ctx, errand->to, &errand->post, errand->timeout_ms);
+    errand->post.release = NULL;
     return 0;
 }
 
@@ -118,7 +119,9 @@ outside_reply(struct plex_ctx *ctx, uint64_t tag,
                             .query = ""};
 
     (void)tag, (void)status, (void)payload, (void)len;
-    rt_msg_view(msg, &view);
+    rt_msg_view_all(msg, &view);
+    if (rt_msg_http(msg) != NULL)
+        view.sender = rt_http_mark;
     view.kind = RT_KIND_ANSWER;
     if (msg->code != 0) {
         view.reason = rt_msg_reason_of(msg);
@@ -164,7 +167,11 @@ outside_fini(struct plex_ctx *ctx, void *state)
                                          .payload = "",
                                          .reason = "stopped"};
 
+    struct plex_post *post = &((struct outside_state *)state)->errand.post;
+
     (void)ctx;
+    if (post->release != NULL) /* it has not been sent */
+        post->release((void *)(uintptr_t)post->payload, post->len);
     done(state, -PLEX_UNAVAILABLE, &none, (struct plex_ref){0, 0}, "stopped");
 }
 
@@ -199,7 +206,8 @@ errand_start(struct rt *rt, uint32_t scope, const struct errand *errand,
         memcpy(state->bytes, bytes, len);
     if (name_len > 0)
         memcpy(state->bytes + len, name, name_len);
-    state->errand.post.payload = state->bytes;
+    if (state->errand.post.release == NULL)
+        state->errand.post.payload = state->bytes;
     state->errand.how.args = state->bytes;
     if (name != NULL)
         state->errand.how.name = state->bytes + len;
@@ -279,8 +287,13 @@ rt_call(struct rt *rt, struct plex_ref to, const struct plex_post *post,
                                   .reason = "limit reached"};
     int status = -PLEX_LIMIT;
 
+    if (post->release == rt_http_release && post->len <= RT_PAYLOAD_MAX) {
+        status = errand_start(rt, 0, &errand, NULL, 0, NULL);
+        if (status == 0)
+            return;
+    }
     errand.post.release = NULL;
-    if (post->len <= RT_PAYLOAD_MAX - 8192)
+    if (post->release != rt_http_release && post->len <= RT_PAYLOAD_MAX - 8192)
         status = errand_start(rt, 0, &errand, post->payload, post->len, NULL);
     if (post->release != NULL)
         post->release((void *)(uintptr_t)post->payload, post->len);

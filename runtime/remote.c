@@ -87,6 +87,12 @@ rt_remote_send(struct rt_exec *exec, struct plex_ref to, struct rt_msg *msg)
         } else {
             signal.post.payload = msg->payload;
             signal.post.len = msg->len;
+            if (rt_msg_http(msg) != NULL && /* actors get the body */
+                (alias == NULL || strchr(alias, '@') != NULL)) {
+                signal.is_http = true;
+                signal.post.payload =
+                    rt_http_bytes(rt_msg_http(msg), &signal.post.len);
+            }
         }
         if ((msg->flags & RT_MSG_EXTRA) != 0)
             signal.post.id = msg->extra.id;
@@ -111,8 +117,12 @@ msg_in(struct rt_exec *exec, const struct rt_signal *signal)
         [RT_DEMONITOR] = RT_KIND_DEMONITOR, [RT_DOWN] = RT_KIND_SIG_DOWN,
         [RT_SPAWNED] = RT_KIND_ANSWER,      [RT_REQUEST] = RT_KIND_ENGINE};
     const char *reason = signal->reason == NULL ? "" : signal->reason;
+    struct plex_post post = signal->post;
     struct rt_msg *msg;
 
+    if (signal->is_http &&
+        !rt_http_read(signal->post.payload, signal->post.len, &post))
+        return NULL;
     if (signal->kind == RT_SEND) {
         uint32_t kind = signal->post.kind;
 
@@ -120,12 +130,12 @@ msg_in(struct rt_exec *exec, const struct rt_signal *signal)
             kind = PLEX_MSG_INFO;
         if (kind == PLEX_MSG_TIMER) /* not one of this node's timers */
             kind = PLEX_MSG_INFO;
-        msg = rt_msg_post(exec, &signal->post, (enum rt_kind)kind);
+        msg = rt_msg_post(exec, &post, (enum rt_kind)kind);
     } else if (signal->kind < RT_SEND || signal->kind > RT_REQUEST ||
                kinds[signal->kind] == 0) {
         return NULL;
     } else {
-        msg = rt_msg_post(exec, &signal->post, kinds[signal->kind]);
+        msg = rt_msg_post(exec, &post, kinds[signal->kind]);
     }
     if (msg == NULL)
         return NULL;

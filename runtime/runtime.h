@@ -123,6 +123,7 @@ struct rt_signal {
     uint64_t call;
     int status;
     bool linked, monitored;
+    bool is_http; /* SEND, ANSWER: the payload is an rt_http (http.h) */
     struct plex_post post;
     /* SPAWN by a supervisor, NULL: its id there. For on_remote; not sent. */
     const char *child;

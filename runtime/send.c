@@ -1,6 +1,7 @@
 #include "runtime/core.h"
 
 #include "common/mem.h"
+#include "sdk/c/include/plexspaces/process.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,34 @@ rt_content_code(const char *type)
             strcmp(type, rt_content_types[i]) == 0)
             return i;
     }
+    return 0;
+}
+
+int
+rt_http_answer_make(struct rt_exec *exec, const struct plex_http_answer *answer,
+                    struct rt_msg **out)
+{
+    const char *type = answer->content_type == NULL ? "application/json"
+                                                    : answer->content_type;
+    struct rt_http_parts parts = {.content_type = type,
+                                  .headers = answer->headers,
+                                  .body = answer->payload,
+                                  .len = answer->len};
+    const char *const *header = answer->headers;
+    struct plex_post post = {0};
+
+    for (; header != NULL && header[0] != NULL; header += 2)
+        if (++parts.n_headers > RT_HTTP_REPLY_HEADERS ||
+            !rt_http_header_ok(header[0], header[1]))
+            return -PLEX_INVALID;
+    if (answer->status < 200 || answer->status > 599 ||
+        !rt_http_value_ok(type, 255))
+        return -PLEX_INVALID;
+    if (answer->len > RT_PAYLOAD_MAX || !rt_http_post(&parts, &post))
+        return -PLEX_LIMIT;
+    *out = rt_msg_post(exec, &post, RT_KIND_ANSWER);
+    (*out)->tag = answer->status;
+    (*out)->content = rt_content_code(type);
     return 0;
 }
 

@@ -142,7 +142,7 @@ rt_recall(struct plex_ctx *ctx, struct rt_msg *kept, struct plex_msg *out)
                              .path = "",
                              .subpath = "",
                              .query = ""};
-    rt_msg_view(kept, out);
+    rt_msg_view_all(kept, out);
 }
 
 void
@@ -338,18 +338,41 @@ rt_turn_deliver(struct rt_turn *turn, const struct plex_msg *msg)
     return deliver(turn, msg);
 }
 
-static int
-call_message(struct rt_turn *turn)
+static inline int
+to_callbacks(struct rt_turn *turn)
 {
     const struct rt_engine *engine = turn->proc->engine;
     struct plex_msg *view = &turn->view;
 
-    rt_msg_view(turn->msg, view);
     if (engine == NULL)
         return deliver(turn, view);
     if (view->kind == RT_KIND_ENGINE && view->tag == RT_FACETS_TAG)
         return rt_around_asked(turn);
     return engine->handle(&turn->ctx, view);
+}
+
+/* With the strings of the request, which the next message does not have. */
+static int
+call_http(struct rt_turn *turn, const struct rt_http *http)
+{
+    struct plex_msg *view = &turn->view;
+    int rc;
+
+    rt_http_view(http, view);
+    rc = to_callbacks(turn);
+    view->method = view->path = view->subpath = view->query = "";
+    view->content_type = "";
+    return rc;
+}
+
+static int
+call_message(struct rt_turn *turn)
+{
+    const struct rt_http *http = rt_msg_http(turn->msg);
+
+    rt_msg_view(turn->msg, &turn->view);
+    return __builtin_expect(http != NULL, 0) ? call_http(turn, http)
+                                             : to_callbacks(turn);
 }
 
 static int

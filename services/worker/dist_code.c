@@ -32,7 +32,7 @@ enum {
     SIG_TTL = 17,
     SIG_ID = 18,
 };
-enum { FLAG_LINKED = 1, FLAG_MONITORED = 2 };
+enum { FLAG_LINKED = 1, FLAG_MONITORED = 2, FLAG_HTTP = 4 };
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 /* -- writing --------------------------------------------------------------- */
@@ -128,7 +128,8 @@ put_signal(struct writer *w, const struct rt_signal *s, uint64_t node)
                (uint64_t)(s->status < 0 ? -s->status : s->status));
     put_number(w, SIG_FLAGS,
                (s->linked ? FLAG_LINKED : 0U) |
-                   (s->monitored ? FLAG_MONITORED : 0U));
+                   (s->monitored ? FLAG_MONITORED : 0U) |
+                   (s->is_http ? FLAG_HTTP : 0U));
     put_text(w, SIG_TENANT, s->where.tenant);
     put_text(w, SIG_NAMESPACE, s->where.ns);
     put_number(w, SIG_POST_KIND, post->kind);
@@ -330,6 +331,7 @@ numbers_set(const struct field *field, struct rt_signal *out, uint64_t *to)
     case SIG_FLAGS:
         out->linked = (value & FLAG_LINKED) != 0;
         out->monitored = (value & FLAG_MONITORED) != 0;
+        out->is_http = (value & FLAG_HTTP) != 0;
         return true;
     case SIG_POST_KIND:
         out->post.kind = (uint32_t)value;

@@ -8,6 +8,7 @@
 
 #include "common/mem.h"
 #include "common/wire.h"
+#include "runtime/http.h"
 #include "services/worker/client.h"
 
 #include <stdlib.h>
@@ -132,11 +133,38 @@ struct errand {
     struct plex_call *call;
     int status;
     uint32_t http_status;
-    char content_type[64];
-    char *reason;
+    struct plex_arena memory; /* of: */
+    const char *content_type;
+    struct work_header *headers;
+    size_t n_headers;
+    const char *reason;
     uint8_t *payload;
     size_t len;
 };
+enum { ANSWER_BYTES_MAX = 8 << 20 };
+
+static const char *
+text_of(struct errand *errand, const char *text)
+{
+    const char *copy =
+        text == NULL ? NULL
+                     : plex_arena_strndup(&errand->memory, text, strlen(text));
+
+    return copy == NULL ? "" : copy;
+}
+
+static void
+headers_take(struct errand *errand, const struct rt_http *http)
+{
+    const char *name, *value;
+
+    errand->headers = plex_arena_alloc(
+        &errand->memory, RT_HTTP_HEADERS_MAX * sizeof *errand->headers);
+    while (errand->headers != NULL && errand->n_headers < RT_HTTP_HEADERS_MAX &&
+           rt_http_header_at(http, errand->n_headers, &name, &value))
+        errand->headers[errand->n_headers++] =
+            (struct work_header){text_of(errand, name), text_of(errand, value)};
+}
 
 static void
 answered(void *arg, int status, const struct plex_msg *answer)
@@ -146,15 +174,15 @@ answered(void *arg, int status, const struct plex_msg *answer)
     errand->status = status;
     if (status == 0) {
         errand->http_status = (uint32_t)answer->tag;
-        (void)snprintf(errand->content_type, sizeof errand->content_type, "%s",
-                       answer->content_type);
-        errand->len = answer->len;
-        errand->payload = plex_calloc(1, answer->len + 1);
-        if (answer->len > 0)
+        errand->content_type = text_of(errand, answer->content_type);
+        if (rt_http_answer(answer) != NULL)
+            headers_take(errand, rt_http_answer(answer));
+        errand->payload = plex_arena_alloc(&errand->memory, answer->len + 1);
+        errand->len = errand->payload == NULL ? 0 : answer->len;
+        if (errand->len > 0)
             memcpy(errand->payload, answer->payload, answer->len);
     } else {
-        errand->reason = plex_strdup(
-            answer == NULL || answer->reason == NULL ? "" : answer->reason);
+        errand->reason = text_of(errand, answer == NULL ? "" : answer->reason);
     }
     node_note_push(errand->node, &errand->note);
 }
@@ -164,8 +192,7 @@ node_errand_drop(struct node_note *note)
 {
     struct errand *errand = plex_container_of(note, struct errand, note);
 
-    free(errand->reason);
-    free(errand->payload);
+    plex_arena_fini(&errand->memory);
     free(errand);
 }
 
@@ -187,9 +214,11 @@ node_errand_noted(struct work_node *node, struct node_note *note)
     const struct work_reply out = {
         .http_status = errand->http_status,
         .content_type = errand->content_type,
+        .headers = errand->headers,
+        .n_headers = errand->n_headers,
         .payload = {errand->payload, errand->len},
         .failed = errand->status == -PLEX_FAILED,
-        .error = errand->reason == NULL ? "" : errand->reason,
+        .error = errand->reason,
     };
 
     if (errand->status == 0 || out.failed)
@@ -217,22 +246,52 @@ pick(struct work_node *node, const struct node_type *type)
     return a.mailbox <= b.mailbox ? one : two;
 }
 
+/* All of the request, as its handler will see it. */
+static bool
+post_make(const struct work_message *message, struct plex_post *post)
+{
+    const char *headers[2 * RT_HTTP_HEADERS_MAX];
+    const struct rt_http_parts parts = {
+        .method = message->method,
+        .path = message->path,
+        .subpath = message->subpath,
+        .query = message->query,
+        .content_type = message->content_type,
+        .headers = headers,
+        .n_headers = message->n_headers,
+        .body = message->payload.data,
+        .len = message->payload.len,
+    };
+
+    if (message->n_headers > RT_HTTP_HEADERS_MAX)
+        return false;
+    for (size_t i = 0; i < message->n_headers; i++) {
+        headers[2 * i] = message->headers[i].name;
+        headers[2 * i + 1] = message->headers[i].value;
+    }
+    *post = (struct plex_post){
+        .kind = message->kind == WORK_CALL ? PLEX_MSG_CALL : PLEX_MSG_CAST,
+        .tag = message->tag,
+    };
+    return rt_http_post(&parts, post);
+}
+
 static void
 carry(struct work_node *node, struct plex_call *call, struct plex_ref to,
       const struct work_message *message)
 {
     const uint64_t deadline = plex_call_context(call)->deadline;
     const uint64_t now = plex_now();
-    const struct plex_post post = {
-        .kind = message->kind == WORK_CALL ? PLEX_MSG_CALL : PLEX_MSG_CAST,
-        .payload = message->payload.data,
-        .len = message->payload.len,
-        .tag = message->tag,
-    };
     const struct work_reply taken = {.content_type = "", .error = ""};
     struct errand *errand;
+    struct plex_post post;
     int status;
 
+    if (!post_make(message, &post)) {
+        plex_call_fail(call, PLEX_TOO_LARGE, "the request's headers",
+                       (struct plex_bytes){0});
+        return;
+    }
     if (message->kind == WORK_CAST) {
         status = rt_send(node->rt, to, &post);
         if (status == 0)
@@ -244,6 +303,8 @@ carry(struct work_node *node, struct plex_call *call, struct plex_ref to,
         return;
     }
     errand = plex_calloc(1, sizeof *errand);
+    plex_arena_init(&errand->memory, ANSWER_BYTES_MAX);
+    errand->content_type = errand->reason = "";
     errand->note.kind = NOTE_ERRAND;
     errand->node = node;
     errand->call = call;

@@ -308,8 +308,10 @@ static const struct {
     {"short-circuit: the process does not see it", "before=short text=no", "a",
      "before(1) =no", true},
     {"short-circuit with a problem", "before=problem text=slow", "a",
-     "before(1) ={\"type\":\"about:blank\",\"status\":429,\"detail\":\"slow\","
-     "\"source\":\"actor\"}",
+     "before(1) ={\"type\":\"about:blank\",\"status\":429,\"title\":\"the "
+     "actor "
+     "refused\",\"code\":\"ACTOR_REFUSED\",\"detail\":\"slow\",\"source\":"
+     "\"actor\"}",
      true},
     {"after replaces the result", "after=replace text=new", "a",
      "before(1) run(a) after(200,ok) =new", true},

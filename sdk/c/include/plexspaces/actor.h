@@ -277,7 +277,7 @@ plex_json_int(struct plex_ctx *ctx, const char *field, int64_t *out)
 {
     return ctx->ops->json_int(ctx, field, out);
 }
-/* A request header, case-insensitive; NULL when absent. */
+/* A header of the request being handled, case-insensitive; NULL: absent. */
 static inline const char *
 plex_header(struct plex_ctx *ctx, const char *name)
 {

@@ -184,6 +184,22 @@ plex_answer(struct plex_ctx *ctx, const struct plex_from *to,
 {
     return ctx->process->answer(ctx, to, payload, len);
 }
+/* The same to a caller from outside, as plex_reply_status() and
+ * plex_reply_header() would: processes that asked get the payload. */
+struct plex_http_answer {
+    uint32_t status;            /* 200..599 */
+    const char *content_type;   /* NULL: application/json */
+    const char *const *headers; /* name, value, ..., NULL; NULL: none */
+    const void *payload;
+    size_t len;
+};
+/* PLEX_E_INVALID: a status or header that HTTP does not have. */
+static inline int
+plex_answer_http(struct plex_ctx *ctx, const struct plex_from *to,
+                 const struct plex_http_answer *answer)
+{
+    return ctx->process->answer_http(ctx, to, answer);
+}
 /* The message being handled, unchanged, to another: sender and caller stay. */
 static inline int
 plex_forward(struct plex_ctx *ctx, struct plex_ref to)

@@ -82,6 +82,7 @@ struct plex_from {
 struct plex_behaviour;
 struct plex_msg;
 struct plex_supervisor_request;
+struct plex_http_answer;
 
 enum plex_msg_kind {
     PLEX_MSG_CALL = 1, /* handle_call */
@@ -199,6 +200,8 @@ struct plex_process_ops {
     int (*supervisor_within)(struct plex_ctx *ctx, struct plex_ref supervisor,
                              const struct plex_supervisor_request *request,
                              uint64_t timeout_ms);
+    int (*answer_http)(struct plex_ctx *ctx, const struct plex_from *to,
+                       const struct plex_http_answer *answer);
 };
 
 /* What a callback gets. The worker makes one for each turn of a virtual actor,
