@@ -75,26 +75,6 @@ const struct plex_option cli_workflow_approve_options[] = {
     {0},
 };
 
-struct retention_config {
-    const char *ns, *completed, *failed, *cancelled;
-    bool forever;
-};
-#define KEPT(name, help)                                                    \
-    {                                                                       \
-#name, PLEX_OPTION_STRING, offsetof(struct retention_config, name), \
-            "", help, 0, 0                                                  \
-    }
-const struct plex_option cli_workflow_retention_options[] = {
-    {"namespace", PLEX_OPTION_STRING, offsetof(struct retention_config, ns),
-     "default", "the namespace of the workflow", 0, 0},
-    KEPT(completed, "how long those that completed are kept: 12h, 30d"),
-    KEPT(failed, "those that failed or timed out"),
-    KEPT(cancelled, "those that were cancelled or terminated"),
-    {"forever", PLEX_OPTION_BOOL, offsetof(struct retention_config, forever),
-     "false", "keep what no other option names", 0, 0},
-    {0},
-};
-
 static const struct print_column definition_columns[] = {
     {"DEFINITION", "id", PRINT_TEXT, NULL},
     {"VERSION", "version", PRINT_TEXT, NULL},
@@ -340,26 +320,6 @@ cli_workflow_definitions(const struct cli *cli, const struct cli_args *args,
         print_table(definition_columns, json_object_get(reply, "definitions"));
     json_decref(reply);
     return 0;
-}
-
-/* Without a duration it only says what is set. */
-int
-cli_workflow_retention(const struct cli *cli, const struct cli_args *args,
-                       const void *config)
-{
-    const struct retention_config *retention = config;
-    struct rest_path path = {0};
-    json_t *body = NULL;
-
-    (void)args;
-    rest_path_add(&path, BASE "retention");
-    rest_path_param(&path, "namespace", retention->ns);
-    if (retention->completed[0] != '\0' || retention->failed[0] != '\0' ||
-        retention->cancelled[0] != '\0' || retention->forever)
-        body = json_pack("{s:s, s:s, s:s}", "completed", retention->completed,
-                         "failed", retention->failed, "cancelled",
-                         retention->cancelled);
-    return show(cli, body == NULL ? "GET" : "PUT", &path, body);
 }
 
 int

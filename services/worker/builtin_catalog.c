@@ -226,6 +226,26 @@ retention_reply(struct plex_ctx *ctx, const json_t *catalog)
                   kept == NULL ? json_object() : json_incref(kept)));
 }
 
+/* OUTCOME_max; false: the reply says what is wrong. */
+static bool
+retention_max(struct plex_ctx *ctx, const char *outcome, const json_t *request,
+              json_t *kept)
+{
+    char name[32];
+    json_int_t max;
+
+    (void)snprintf(name, sizeof name, "%s_max", outcome);
+    max = json_integer_value(json_object_get(request, name));
+    if (max < 0 || max > BUILTIN_KEPT_MAX) {
+        plex_reply_problem(ctx, 400, "%s is %lld; 1 to %d runs can be kept",
+                           name, (long long)max, BUILTIN_KEPT_MAX);
+        return false;
+    }
+    if (max > 0)
+        json_object_set_new(kept, name, json_integer(max));
+    return true;
+}
+
 static int
 retention_set(struct plex_ctx *ctx, json_t *catalog, const json_t *request)
 {
@@ -236,6 +256,10 @@ retention_set(struct plex_ctx *ctx, json_t *catalog, const json_t *request)
         const char *text =
             json_string_value(json_object_get(request, outcomes[i]));
 
+        if (!retention_max(ctx, outcomes[i], request, kept)) {
+            json_decref(kept);
+            return 0;
+        }
         if (text == NULL || text[0] == '\0')
             continue;
         if (!flow_duration_parse(text, &ms) || ms < 1 ||

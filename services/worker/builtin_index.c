@@ -402,7 +402,9 @@ work_index_call(struct plex_ctx *ctx, const struct plex_msg *msg)
 
     if (request == NULL)
         return 0;
-    if (key_read(&x)) {
+    if (work_kept_is(plex_self(ctx, NULL, NULL, NULL))) {
+        status = work_kept_call(ctx, action, request);
+    } else if (key_read(&x)) {
         state_load(&x);
         status = obey(&x, action, request);
         json_decref(x.state);

@@ -32,6 +32,16 @@ int work_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 void work_index_put(struct plex_ctx *ctx, const char *execution, json_t *entry);
 void work_index_remove(struct plex_ctx *ctx, const char *execution);
 
+/* builtin_kept.c: of runs that end in one way only the newest `max` are kept;
+ * these are also actors of the index. */
+enum { BUILTIN_KEPT_MAX = 1000 };
+void work_kept_tell(struct plex_ctx *ctx, const char *outcome,
+                    const char *definition, const char *execution,
+                    uint32_t max);
+bool work_kept_is(const char *key);
+int work_kept_call(struct plex_ctx *ctx, const char *action,
+                   const json_t *request);
+
 /* builtin_http.c: {"method","url","headers","body","timeout_ms"} gives
  * {"http_status","http_headers","body"} or {"http_error","code"}. */
 int work_http_call(struct plex_ctx *ctx, const struct plex_msg *msg);

@@ -313,6 +313,17 @@ erase(struct wf *wf)
     return work_builtin_reply(wf->ctx, 200, json_object());
 }
 
+/* Newer ones have ended. Its id may be another run's by now, or it goes on. */
+static int
+expire(struct wf *wf, const json_t *request)
+{
+    if (work_wf_ended(wf) &&
+        json_integer_value(json_object_get(wf->meta, "ended_ms")) ==
+            json_integer_value(json_object_get(request, "ended_ms")))
+        work_wf_erase(wf);
+    return 0;
+}
+
 static int
 wf_request(struct wf *wf, const char *action, const json_t *request)
 {
@@ -332,6 +343,8 @@ wf_request(struct wf *wf, const char *action, const json_t *request)
         return work_wf_look(wf, request);
     if (strcmp(action, "delete") == 0)
         return erase(wf);
+    if (strcmp(action, "expire") == 0)
+        return expire(wf, request);
     if (strcmp(action, "history") == 0)
         return work_builtin_reply(wf->ctx, 200,
                                   json_pack("{s:O}", "history", wf->history));

@@ -136,7 +136,8 @@ history_take(struct wf *wf)
     }
 }
 
-/* It is forgotten some time after its end; by how it ended. */
+/* It is forgotten some time after its end, or when so many have ended after
+ * it; by how it ended. */
 static void
 retention_set(struct wf *wf, const char *status, bool final)
 {
@@ -145,10 +146,17 @@ retention_set(struct wf *wf, const char *status, bool final)
         : strcmp(status, "FAILED") == 0 || strcmp(status, "TIMED_OUT") == 0
             ? "failed"
             : "cancelled";
-    const char *text =
-        work_wf_text(json_object_get(wf->meta, "retention"), outcome);
+    const json_t *kept = json_object_get(wf->meta, "retention");
+    const char *text = work_wf_text(kept, outcome);
+    char name[32];
+    json_int_t max;
     int64_t ms;
 
+    (void)snprintf(name, sizeof name, "%s_max", outcome);
+    max = json_integer_value(json_object_get(kept, name));
+    if (final && max > 0)
+        work_kept_tell(wf->ctx, outcome, work_wf_text(wf->meta, "definition"),
+                       work_wf_self(wf), (uint32_t)max);
     if (final && text[0] != '\0' && flow_duration_parse(text, &ms))
         plex_timer_set(wf->ctx, WF_TIMER_RETENTION, (uint64_t)ms, "", 0);
     else if (!final && work_wf_ended(wf))

@@ -282,6 +282,22 @@ ended "and one that fails" k2 1 'TOO_BIG'
 until_true "the first is forgotten" says 'does not exist' flow status k1
 until_true "also in lists" not_listed k1
 check "the other is kept" 0 'FAILED' flow status k2
+check "the newest two that completed are to be kept" 0 '"completed_max": ?2' \
+    flow retention --completed-max 2
+check "not more than can be" 2 'completed_max' flow retention --completed-max 1001
+for i in 1 2 3 4; do
+    start m$i double '{"x":2,"fail":false}' >/dev/null
+    "$plex" workflow wait m$i >/dev/null
+done
+until_true "so the first is forgotten" says 'does not exist' flow status m1
+until_true "and the second" says 'does not exist' flow status m2
+check "the third is kept" 0 'COMPLETED' flow status m3
+check "and the newest" 0 'COMPLETED' flow status m4
+start m2 double '{"x":3,"fail":false}' >/dev/null
+"$plex" workflow wait m2 >/dev/null
+until_true "a name that is used anew counts anew" says 'does not exist' \
+    flow status m3
+check "and is not mistaken for who had it" 0 'COMPLETED' flow status m2
 check "runs are kept for ever again" 0 '' flow retention --forever
 
 # -- the comparisons' workflows
