@@ -10,6 +10,9 @@
 #   scripts/test-postgres.sh crash             kill -9 of every process of it;
 #                                              resume starts it again
 #   scripts/test-postgres.sh freeze | thaw     it answers nothing until thawed
+#   scripts/test-postgres.sh archive           keep its log, and a copy of its
+#                                              files as they are now
+#   scripts/test-postgres.sh rewind TIME       back to what it had then
 #   scripts/test-postgres.sh run COMMAND...    all of it around one command
 #
 # Where no Postgres is installed, `run` runs the command without PLEX_TEST_PG:
@@ -131,6 +134,51 @@ thaw()
     kill -CONT $(children)
 }
 
+sql()
+{
+    as_postgres "$bin/psql" -h "$PLEX_TEST_PG_DIR" -p "$port" -U plex -qAt \
+        -v ON_ERROR_STOP=1 plex -c "$1"
+}
+
+# What docs/journal.md tells whoever operates Postgres.
+archive()
+{
+    local base=${PLEX_TEST_PG:?set by start}
+    find_bin || fail "Postgres is not installed"
+    dir=${PLEX_TEST_PG_DIR:?set by start}
+    port=${base##*:}
+    port=${port%%/*}
+    as_postgres mkdir "$dir/archive" || fail "no folder for the log"
+    sql "ALTER SYSTEM SET archive_mode = 'on'" &&
+        sql "ALTER SYSTEM SET archive_command = 'test ! -f $dir/archive/%f && cp %p $dir/archive/%f'" ||
+        fail "archiving cannot be switched on"
+    resume || fail "Postgres does not start with archiving"
+    as_postgres "$bin/pg_basebackup" -h "$dir" -p "$port" -U plex \
+        -D "$dir/base" -X none --checkpoint=fast --no-manifest >&2 \
+        2>/dev/null || fail "no copy of its files could be made"
+}
+
+rewind()
+{
+    find_bin || fail "Postgres is not installed"
+    dir=${PLEX_TEST_PG_DIR:?set by start}
+    # Stopping archives the rest of the log.
+    as_postgres "$bin/pg_ctl" -D "$dir/data" -m fast -w -s stop >&2 ||
+        fail "Postgres does not stop"
+    as_postgres mv "$dir/data" "$dir/lost" &&
+        as_postgres cp -a "$dir/base" "$dir/data" &&
+        as_postgres cp "$dir/lost/postmaster.opts" "$dir/data/" &&
+        as_postgres touch "$dir/data/recovery.signal" ||
+        fail "its files cannot be put back"
+    as_postgres tee -a "$dir/data/postgresql.auto.conf" >/dev/null <<END
+restore_command = 'cp $dir/archive/%f %p'
+recovery_target_time = '$1'
+recovery_target_action = 'promote'
+archive_mode = 'off'
+END
+    resume || { tail -n 20 "$dir/log" >&2; fail "Postgres does not recover"; }
+}
+
 newdb()
 {
     local base=${PLEX_TEST_PG:?set by start}
@@ -173,7 +221,9 @@ resume) resume ;;
 crash) crash ;;
 freeze) freeze ;;
 thaw) thaw ;;
+archive) archive ;;
+rewind) rewind "${1:?a time}" ;;
 newdb) newdb "${1:?name of the database}" ;;
 run) run "$@" ;;
-*) fail "usage: start | stop | pause | resume | crash | freeze | thaw | newdb NAME | run COMMAND..." ;;
+*) fail "usage: start | stop | pause | resume | crash | freeze | thaw | archive | rewind TIME | newdb NAME | run COMMAND..." ;;
 esac
