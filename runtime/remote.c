@@ -53,6 +53,17 @@ kind_out(const struct rt_msg *msg, struct rt_signal *out)
     return true;
 }
 
+/* Clocks of nodes differ, so what is left of it. */
+static uint64_t
+ttl_left(struct rt_exec *exec, const struct rt_msg *msg)
+{
+    const uint64_t now = rt_now(exec), end = msg->extra.expires_ns;
+
+    if (end == UINT64_MAX)
+        return 0;
+    return end > now ? (end - now + 999999) / 1000000 : 1;
+}
+
 bool
 rt_remote_send(struct rt_exec *exec, struct plex_ref to, struct rt_msg *msg)
 {
@@ -94,8 +105,10 @@ rt_remote_send(struct rt_exec *exec, struct plex_ref to, struct rt_msg *msg)
                     rt_http_bytes(rt_msg_http(msg), &signal.post.len);
             }
         }
-        if ((msg->flags & RT_MSG_EXTRA) != 0)
+        if ((msg->flags & RT_MSG_EXTRA) != 0) {
             signal.post.id = msg->extra.id;
+            signal.post.ttl_ms = ttl_left(exec, msg);
+        }
         sent = rt->config.on_remote(rt->config.arg, &signal);
     }
     if (sent)

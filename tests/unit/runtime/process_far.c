@@ -1,4 +1,5 @@
 #include "runtime/supervisor_code.h"
+#include "sdk/c/include/plexspaces/event.h"
 #include "tests/unit/runtime/nodes.h"
 
 /* Requests to a supervisor on another node: as to one here. */
@@ -299,6 +300,116 @@ START_TEST(a_child_of_a_supervisor_there_may_run_here)
 }
 END_TEST
 
+/* -- event managers there -- */
+
+static int
+loud_event(struct plex_ctx *ctx, void *data, const struct plex_msg *msg)
+{
+    (void)data;
+    node_say("event%llu;", (unsigned long long)msg->tag);
+    return msg->tag == 2 ? plex_fail(ctx, "broken") : 0;
+}
+
+static int
+loud_call(struct plex_ctx *ctx, void *data, const struct plex_msg *msg)
+{
+    (void)data;
+    plex_reply(ctx, "text/plain", msg->payload, msg->len);
+    return 0;
+}
+
+static void
+loud_end(struct plex_ctx *ctx, void *data, const char *reason)
+{
+    (void)ctx, (void)data;
+    node_say("end %s;", reason);
+}
+
+static const struct plex_event_handler handlers[] = {
+    {.name = "loud",
+     .handle_event = loud_event,
+     .handle_call = loud_call,
+     .terminate = loud_end},
+    {0},
+};
+static const struct plex_event_manager managing = {handlers, NULL};
+static const struct plex_behaviour manager = {.name = "manager",
+                                              .events = &managing};
+
+static void
+manage(struct plex_ctx *ctx)
+{
+    const struct plex_ref to = plex_whereis(ctx, "manager@n2");
+    struct plex_msg answer = {.payload = ""};
+
+    node_say("add%d;", plex_event_add(ctx, to, "loud", "one", false));
+    node_say("add%d;", plex_event_add(ctx, to, "loud", "one", false));
+    node_say("add%d;", plex_event_add(ctx, to, "quiet", NULL, false));
+    plex_event_notify(ctx, to, 1, NULL, 0);
+    node_say("call%d:",
+             plex_event_call(ctx, to, "one", 3, "hi", 2, 0, &answer));
+    node_say("%.*s;", (int)answer.len, (const char *)answer.payload);
+    node_say("swap%d;", plex_event_swap(ctx, to, "one", "loud", "two"));
+    node_say("remove%d;", plex_event_remove(ctx, to, "one"));
+    node_say("remove%d;", plex_event_remove(ctx, to, "two"));
+}
+
+static void
+own_handlers(struct plex_ctx *ctx)
+{
+    const struct plex_ref to = plex_whereis(ctx, "manager@n2");
+
+    node_say("add%d;", plex_event_add(ctx, to, "loud", "one", true));
+    node_say("add%d;", plex_event_add(ctx, to, "loud", "two", true));
+}
+
+static void
+notify_bad(struct plex_ctx *ctx)
+{
+    plex_event_notify(ctx, plex_whereis(ctx, "manager@n2"), 2, NULL, 0);
+}
+
+START_TEST(event_managers_there_are_as_here)
+{
+    (void)supervisor_start(&manager, "manager");
+    node_tell(0, node_a, manage);
+    node_run_ms(5);
+    ck_assert_str_eq(node_said, "add0;add-3;add-2;event1;call0:hi;end swap;"
+                                "swap0;remove-2;end normal;remove0;");
+}
+END_TEST
+
+START_TEST(who_supervises_handlers_there_hears_of_them)
+{
+    struct plex_ref to = supervisor_start(&manager, "manager");
+
+    node_tell(0, node_a, own_handlers);
+    node_run_ms(5);
+    node_tell(0, node_a, notify_bad);
+    node_run_ms(5);
+    ck_assert_str_eq(node_said, "add0;add0;event2;end broken;event2;end broken;"
+                                "a:info1735356005;a:info1735356005;");
+    node_said[0] = '\0';
+    node_tell(0, node_a, own_handlers);
+    node_run_ms(5);
+    rt_exit(node_rt[1], to, "kill");
+    node_run_ms(5);
+    ck_assert_str_eq(node_said, "add0;add0;a:exit0killed;");
+}
+END_TEST
+
+START_TEST(handlers_go_with_who_supervises_them_from_there)
+{
+    (void)supervisor_start(&manager, "manager");
+    node_tell(0, node_a, own_handlers);
+    node_run_ms(5);
+    node_said[0] = '\0';
+    rt_node_down(node_rt[1], 1, "n1");
+    node_run_ms(5);
+    ck_assert_str_eq(node_said, "end noconnection;end noconnection;");
+}
+END_TEST
+
 /* -- the wire form -- */
 
 START_TEST(a_request_arrives_as_it_was_written)
@@ -400,6 +511,9 @@ main(void)
     tcase_add_test(c, also_when_it_was_found_by_its_name);
     tcase_add_test(c, who_asked_and_died_is_not_waited_for);
     tcase_add_test(c, a_child_of_a_supervisor_there_may_run_here);
+    tcase_add_test(c, event_managers_there_are_as_here);
+    tcase_add_test(c, who_supervises_handlers_there_hears_of_them);
+    tcase_add_test(c, handlers_go_with_who_supervises_them_from_there);
     tcase_add_test(w, a_request_arrives_as_it_was_written);
     tcase_add_test(w, an_answer_of_too_many_or_wrong_rows_is_none);
     suite_add_tcase(s, c);

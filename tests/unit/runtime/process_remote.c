@@ -188,6 +188,131 @@ START_TEST(groups_reach_over_nodes)
 }
 END_TEST
 
+static void
+busy(struct plex_ctx *ctx)
+{
+    plex_sleep(ctx, 20);
+}
+
+static void
+send_aging(struct plex_ctx *ctx)
+{
+    const uint64_t ttls[] = {10, 0, 100};
+    struct plex_post post = {.kind = PLEX_MSG_INFO};
+
+    for (size_t i = 0; i < 3; i++) {
+        post.tag = i;
+        post.ttl_ms = ttls[i];
+        ck_assert_int_eq(plex_post(ctx, node_b, &post), 0);
+    }
+}
+
+START_TEST(what_is_too_old_is_not_handled_on_another_node_either)
+{
+    node_tell(1, node_b, busy);
+    node_run_ms(1);
+    node_tell(0, node_a, send_aging);
+    node_run_ms(30);
+    ck_assert_str_eq(node_said, "b:info1;b:info2;");
+}
+END_TEST
+
+static void
+send_twice(struct plex_ctx *ctx)
+{
+    struct plex_post post = {.kind = PLEX_MSG_CAST, .tag = 1, .id = 77};
+
+    (void)plex_post(ctx, plex_whereis(ctx, "once@n2"), &post);
+    post.tag = 2;
+    (void)plex_post(ctx, plex_whereis(ctx, "once@n2"), &post);
+    post.id = 78;
+    (void)plex_post(ctx, plex_whereis(ctx, "once@n2"), &post);
+}
+
+START_TEST(ids_are_remembered_for_senders_of_another_node)
+{
+    const struct plex_mailbox mailbox = {.dedup = 8};
+    const struct plex_spawn how = {
+        .behaviour = &node_doer, .name = "once", .mailbox = &mailbox};
+
+    ck_assert_int_eq(rt_spawn(node_rt[1], node_where, &how, NULL, NULL, NULL),
+                     0);
+    node_tell(0, node_a, send_twice);
+    node_run_ms(1);
+    ck_assert_str_eq(node_said, "once:cast1;once:cast2;");
+}
+END_TEST
+
+static void
+fill(struct plex_ctx *ctx)
+{
+    struct plex_msg answer;
+
+    for (uint64_t i = 0; i < 4; i++)
+        plex_cast_ref(ctx, plex_whereis(ctx, "small@n2"), i, NULL, 0);
+    node_say("ask%d;", plex_ask(ctx, plex_whereis(ctx, "small@n2"), 9, NULL, 0,
+                                0, &answer));
+}
+
+START_TEST(a_full_mailbox_is_full_for_senders_of_another_node)
+{
+    static const enum plex_overflow full[] = {
+        PLEX_OVERFLOW_BLOCK, PLEX_OVERFLOW_ERROR, PLEX_OVERFLOW_DROP_NEWEST,
+        PLEX_OVERFLOW_DROP_OLDEST};
+    /* Nobody can wait there: a call is refused. */
+    static const char *const want[] = {
+        "ask-6;small:cast0;small:cast1;", "ask-6;small:cast0;small:cast1;",
+        "small:cast0;small:cast1;ask-8;", "small:cast3;ask0;"};
+
+    for (size_t i = 0; i < 4; i++) {
+        const struct plex_mailbox mailbox = {.max = 2, .full = full[i]};
+        const struct plex_spawn how = {
+            .behaviour = &node_doer, .name = "small", .mailbox = &mailbox};
+        struct plex_ref small;
+
+        node_said[0] = '\0';
+        ck_assert_int_eq(
+            rt_spawn(node_rt[1], node_where, &how, NULL, NULL, &small), 0);
+        node_run_ms(0);
+        node_tell(1, small, busy);
+        node_run_ms(0);
+        node_tell(0, node_a, fill);
+        node_run_ms(6000);
+        ck_assert_str_eq(node_said, want[i]);
+        rt_exit(node_rt[1], small, "kill");
+        node_run_ms(1);
+    }
+}
+END_TEST
+
+static void
+leave(struct plex_ctx *ctx)
+{
+    (void)plex_group_leave(ctx, "g");
+}
+
+START_TEST(members_of_another_node_leave_and_end)
+{
+    const struct plex_ref c = node_start(1, "c");
+
+    node_tell(0, node_a, watch);
+    node_run_ms(1);
+    node_tell(1, node_b, join);
+    node_tell(1, c, join);
+    node_run_ms(1);
+    ck_assert_str_eq(node_said, "a:group1;a:group1;");
+    node_tell(1, node_b, leave);
+    node_run_ms(1);
+    rt_exit(node_rt[1], c, "kill");
+    node_run_ms(1);
+    ck_assert_str_eq(node_said, "a:group1;a:group1;a:group0;a:group0;");
+    node_said[0] = '\0';
+    node_tell(0, node_a, publish);
+    node_run_ms(1);
+    ck_assert_str_eq(node_said, "0,0,0;");
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -203,6 +328,10 @@ suite(void)
     tcase_add_test(c, a_process_started_on_another_node_is_linked);
     tcase_add_test(c, the_end_of_who_started_it_ends_a_process_elsewhere);
     tcase_add_test(c, groups_reach_over_nodes);
+    tcase_add_test(c, members_of_another_node_leave_and_end);
+    tcase_add_test(c, what_is_too_old_is_not_handled_on_another_node_either);
+    tcase_add_test(c, ids_are_remembered_for_senders_of_another_node);
+    tcase_add_test(c, a_full_mailbox_is_full_for_senders_of_another_node);
     suite_add_tcase(s, c);
     return s;
 }

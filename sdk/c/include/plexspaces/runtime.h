@@ -112,7 +112,8 @@ struct plex_post {
     uint64_t id;     /* not 0: dropped when this sender sent it before */
 };
 enum plex_overflow {
-    PLEX_OVERFLOW_BLOCK = 0, /* the sender waits, at most 5 s */
+    PLEX_OVERFLOW_BLOCK = 0, /* the sender waits, at most 5 s; one that cannot
+                                (elsewhere, outside): ERROR */
     PLEX_OVERFLOW_DROP_OLDEST,
     PLEX_OVERFLOW_DROP_NEWEST,
     PLEX_OVERFLOW_ERROR,
