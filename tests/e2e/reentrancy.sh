@@ -119,11 +119,22 @@ wait $(jobs -p | grep -v -e "^$suite_pid\$")
 check "its code never runs twice at once, and nothing is lost" 0 \
     '"most":1,"n":90' post always/watched '{"most":1}'
 
-# -- the end of a worker -----------------------------------------------------------
-pid=$(suite_daemon "$(node_of "always/$b")")
+# -- other code, and the end of a worker -----------------------------------------------------------
+post always/code '{"add":"1","until":9999}' >"$work/code" &
+code=$!
+until_true "a turn waits while its type is deployed anew" counts always/code 1
+sed -e 's/1\.0\.0/1.0.1/' -e '/type: metrics/d' tests/e2e/modules/again.yaml \
+    >"$work/again.yaml"
+check "it is" 0 . "$plex" application deploy "$work/again.yaml"
+wait "$code"
+check "it is told that the rest of it is not done" 0 \
+    'left this worker while the turn waited' cat "$work/code"
+until_true "and the next message finds the actor" counts always/code 0
+
 post "always/$b" '{"add":"500","until":9999}' >"$work/lost" &
 lost=$!
 until_true "a turn waits" counts "always/$b" '5[0-9][0-9]'
+pid=$(suite_daemon "$(node_of "always/$b")")
 kill -9 "$pid"
 wait "$lost"
 check "who waited on a worker that is lost is told" 0 '^(500|502|503|504)$' \
