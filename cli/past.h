@@ -121,6 +121,16 @@ PLEX_MUST_USE enum plex_status past_rebuild(
     const struct cli *cli, const char *actor, const struct past_code *code,
     struct plex_arena *arena, struct journal_was *was, struct plex_err *err);
 
+/* -- upgrade_definition.c -- */
+
+struct past_definition {
+    const char *file, *workflow, *language;
+};
+/* Could the runs of the workflow that have not ended move to it? The exit
+ * code. */
+int past_check_definition(const struct cli *cli, const char *ns,
+                          const struct past_definition *definition);
+
 /* -- as JSON that can be read; new references -- */
 
 /* The events in the record of a turn, as an array; NULL: it has none. */

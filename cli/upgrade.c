@@ -19,6 +19,7 @@ enum { PAST_ARENA = 64 << 20, TOKEN_MAX = 3000, VERDICT_MAX = 2000 };
 
 struct upgrade_config {
     const char *module, *behaviour, *type, *as, *ns;
+    struct past_definition definition;
 };
 const struct plex_option cli_upgrade_options[] = {
     {"module", PLEX_OPTION_STRING, offsetof(struct upgrade_config, module), "",
@@ -32,6 +33,14 @@ const struct plex_option cli_upgrade_options[] = {
      "only runs of this type", 0, 0},
     {"namespace", PLEX_OPTION_STRING, offsetof(struct upgrade_config, ns), "",
      "only of this namespace", 0, 0},
+    {"definition", PLEX_OPTION_STRING,
+     offsetof(struct upgrade_config, definition.file), "",
+     "instead of a module: a workflow definition's file", 0, 0},
+    {"workflow", PLEX_OPTION_STRING,
+     offsetof(struct upgrade_config, definition.workflow), "", "its id", 0, 0},
+    {"language", PLEX_OPTION_STRING,
+     offsetof(struct upgrade_config, definition.language), "",
+     "asl: it is a state machine", 0, 0},
     {0},
 };
 
@@ -310,6 +319,12 @@ cli_upgrade_check(const struct cli *cli, const struct cli_args *args,
     int code = 0;
 
     (void)args;
+    if (up.config->definition.file[0] != '\0') {
+        json_decref(up.seen);
+        json_decref(up.rows);
+        return past_check_definition(cli, up.config->ns,
+                                     &up.config->definition);
+    }
     (void)signal(SIGPIPE, SIG_IGN); /* a module may end before it reads */
     if (files_find(&up, &err) != PLEX_OK || check_all(&up, &err) != PLEX_OK) {
         code = cli_fail(&err);

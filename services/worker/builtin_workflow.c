@@ -335,6 +335,8 @@ wf_request(struct wf *wf, const char *action, const json_t *request)
         return work_wf_fork(wf, request);
     if (strcmp(action, "move") == 0)
         return work_wf_move(wf, request);
+    if (strcmp(action, "check_move") == 0)
+        return work_wf_check_move(wf, request);
     if (strcmp(action, "adopt") == 0) { /* sent twice, or the id is taken */
         plex_reply_problem(wf->ctx, 409, "the run exists");
         return 0;

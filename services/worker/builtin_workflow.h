@@ -67,5 +67,7 @@ int work_wf_never(struct wf *wf, const char *status, const char *code,
 int work_wf_fork(struct wf *wf, const json_t *request);
 int work_wf_adopt(struct wf *wf, const json_t *request);
 int work_wf_move(struct wf *wf, const json_t *request);
+/* Could it, to the definition in the request? Changes nothing. */
+int work_wf_check_move(struct wf *wf, const json_t *request);
 
 #endif

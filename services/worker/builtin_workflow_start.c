@@ -219,6 +219,34 @@ work_wf_move(struct wf *wf, const json_t *request)
     return work_builtin_reply(wf->ctx, 202, work_wf_describe(wf));
 }
 
+int
+work_wf_check_move(struct wf *wf, const json_t *request)
+{
+    const struct flow_now now = work_wf_now(wf->ctx);
+    struct plex_err err = {.text = ""};
+    struct flow_def *def = work_definition_parse(request, &err);
+    const char *mine = work_wf_text(wf->definition, "id");
+    bool fits = true;
+
+    if (def == NULL)
+        return work_builtin_refuse(wf->ctx, &err);
+    if (wf->run != NULL && !work_wf_ended(wf)) {
+        fits = false;
+        if (strcmp(flow_def_id(def), mine) != 0)
+            (void)plex_err_set(&err, PLEX_CONFLICT,
+                               "it is a run of \"%.100s\", not of \"%.100s\"",
+                               mine, flow_def_id(def));
+        else /* of what was read for this message, and is not written */
+            fits = flow_run_move(wf->run, def, &now, &err) == PLEX_OK;
+    }
+    flow_def_unref(def);
+    return work_builtin_reply(
+        wf->ctx, 200,
+        json_pack("{s:s, s:s, s:b, s:s}", "execution_id", work_wf_self(wf),
+                  "version", work_wf_text(wf->meta, "version"), "fits", fits,
+                  "why", fits ? "" : err.text));
+}
+
 /* Takes the reference to `definition`, which may be NULL. */
 static int
 moved(struct wf *wf, json_t *definition)

@@ -219,6 +219,19 @@ start m1 wait '{}' >/dev/null
 until_true "a run of the old version waits" says 'go' flow why m1
 sed 's/^version: .*/version: 2.0.0/; s/"${vars.limit + .*"/new/' \
     $here/wait.yaml >"$work/wait2.yaml"
+check "before a newer one is deployed: the run could move to it" 0 \
+    'workflow/m1 +fits' "$plex" upgrade check --workflow wait \
+    --definition "$work/wait2.yaml"
+sed 's/id: wait, signal/id: other, signal/; s/\[wait\]/[other]/' \
+    "$work/wait2.yaml" >"$work/wait3.yaml"
+check "to one without the step that waits it could not" 1 \
+    "workflow/m1 +diverges.*no signal .*wait.*1 would diverge" \
+    bash -c "'$plex' upgrade check --workflow wait \
+    --definition '$work/wait3.yaml' | tr '\n' ' '; exit \${PIPESTATUS[0]}"
+echo 'id: wait' >"$work/wait4.yaml"
+check "what is no definition is refused" 1 'steps' "$plex" upgrade check \
+    --workflow wait --definition "$work/wait4.yaml"
+check "all that has changed nothing" 0 '"version": ?"1.0.0"' flow status m1
 check "a newer one is deployed" 0 'wait 2.0.0' flow deploy "$work/wait2.yaml"
 check "the run moves to it" 0 '' flow move m1 2.0.0
 until_true "and says so" says '"version": ?"2.0.0"' flow status m1
