@@ -5,6 +5,7 @@
 #include "cli/rest.h"
 #include "common/json_pb.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,34 @@ const struct plex_option cli_set_state_options[] = {
      "refuse where there is a state already", 0, 0},
     {0},
 };
+
+int
+cli_journal_shred(const struct cli *cli, const struct cli_args *args,
+                  const void *config)
+{
+    json_t *body = json_pack("{s:s}", "tenant", args->values[0]);
+    char *text = json_dumps(body, JSON_COMPACT);
+    const struct rest_request request = {
+        .method = "POST", .path = "/api/v1/journal/shred", .body = text};
+    struct rest_reply got = {0};
+    struct rest *rest = NULL;
+    struct plex_err err;
+    enum plex_status status = rest_open(&rest, cli, &err);
+
+    (void)config;
+    if (status == PLEX_OK)
+        status = rest_call(rest, &request, &got, &err);
+    if (status == PLEX_OK && cli->json)
+        print_json(got.json);
+    else if (status == PLEX_OK)
+        (void)printf("%llu keys destroyed\n",
+                     (unsigned long long)past_u64(got.json, "keys"));
+    rest_reply_free(&got);
+    rest_close(rest);
+    json_decref(body);
+    free(text);
+    return status == PLEX_OK ? 0 : cli_fail(&err);
+}
 
 /* Takes `body`; prints which turn it was. `after` follows the actor's name. */
 static int

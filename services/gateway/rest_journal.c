@@ -450,6 +450,32 @@ ask_backup(struct gate_rest *rest, struct journal_client *journal,
 }
 
 static void
+shred_done(void *arg, enum plex_status status, const char *text, uint64_t keys)
+{
+    Plexspaces__History__V1__ShredTenantResponse m =
+        PLEXSPACES__HISTORY__V1__SHRED_TENANT_RESPONSE__INIT;
+    struct gate_rest *rest = arg;
+
+    if (refused(rest, status, text))
+        return;
+    m.keys = keys;
+    gate_rest_answer(rest, plex_json_from_pb(&m.base));
+}
+
+static void
+ask_shred(struct gate_rest *rest, struct journal_client *journal)
+{
+    const char *tenant = REQUEST(ShredTenant, rest)->tenant;
+
+    if (strcmp(tenant, rest->context.tenant) != 0)
+        gate_rest_problem(rest, 403, "TENANT_FORBIDDEN", "gateway",
+                          "tenant is \"%.64s\"; the caller belongs to \"%s\"",
+                          tenant, rest->context.tenant);
+    else
+        journal_client_shred(journal, &rest->context, tenant, shred_done, rest);
+}
+
+static void
 ask(struct gate_rest *rest, struct journal_client *journal)
 {
     const Plexspaces__History__V1__GetActorHistoryRequest *h =
@@ -495,6 +521,9 @@ ask(struct gate_rest *rest, struct journal_client *journal)
         break;
     case METHOD(VERIFY_JOURNAL):
         ask_verify(rest, journal);
+        break;
+    case METHOD(SHRED_TENANT):
+        ask_shred(rest, journal);
         break;
     case METHOD(CREATE_BACKUP):
         ask_backup(rest, journal, JOURNAL_BACKUP_CREATE,

@@ -31,6 +31,15 @@ journal_client_verify(struct journal_client *client,
 }
 
 void
+journal_client_shred(struct journal_client *client,
+                     const struct plex_context *context, const char *tenant,
+                     journal_shred_fn done, void *arg)
+{
+    (void)client, (void)context, (void)tenant;
+    done(arg, PLEX_UNSUPPORTED, "a fake seals nothing", 0);
+}
+
+void
 journal_client_backup(struct journal_client *client,
                       const struct plex_context *context,
                       enum journal_backup_op op, const char *name,
