@@ -358,7 +358,9 @@ describe(struct sched *s)
 
     for (int i = 0; i < 5 && !is_paused(s); i++) {
         at = next_of(s, at);
-        if (at == INT64_MAX)
+        if (at == INT64_MAX || (s->plan.when.max_count > 0 &&
+                                (uint64_t)number(s, "count") + (uint64_t)i >=
+                                    s->plan.when.max_count))
             break;
         flow_time_format(at, text);
         json_array_append_new(upcoming, json_string(text));

@@ -153,6 +153,10 @@ when_of(const json_t *spec, int64_t anchor_ms, struct flow_schedule *when,
         time_of(spec, "start_at", &when->start_ms, err) != PLEX_OK ||
         time_of(spec, "end_at", &when->end_ms, err) != PLEX_OK)
         return err->status;
+    if (when->every_ms == 0 &&
+        (text_of(spec, "every")[0] != '\0' ||
+         json_is_integer(json_object_get(spec, "every_ms"))))
+        return plex_err_set(err, PLEX_INVALID, "every must be 1 ms or more");
     if ((cron[0] != '\0') + (when->every_ms > 0) + (at > 0) != 1)
         return plex_err_set(err, PLEX_INVALID,
                             "one of cron, every and at is needed");

@@ -52,6 +52,12 @@ export PLEXSPACES_SERVER=$suite_url
 suite_deploy examples/orders/app.yaml || exit 1
 "$plex" workflow deploy examples/cron_report/report.yaml >/dev/null || exit 1
 
+check "an interval of nothing is refused" 1 'every must be 1 ms or more' \
+    schedule create never --every 0s --actor log/never --method add
+check "one that is to come twice" 0 'twice' schedule create twice \
+    --every 1h --actor log/twice --method add --max-occurrences 2
+check "has two times ahead" 0 '^2$' bash -c "'$plex' schedule get twice |
+    python3 -c 'import json, sys; print(len(json.load(sys.stdin)[\"upcoming\"]))'"
 check "an interval that ends after eight times" 0 '"max_occurrences": 8' \
     schedule create tick --every 300ms --actor log/tick --method add \
     --max-occurrences 8
