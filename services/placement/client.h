@@ -133,7 +133,13 @@ typedef void (*place_hold_fn)(void *arg, enum plex_status status, bool again);
 void place_client_hold(struct plex_link *link, const char *url,
                        const struct place_hold *hold, place_hold_fn done,
                        void *arg);
-/* The same from JSON, as a manifest has it; packed, in the arena. */
+/* What such a `held` reserves; nothing if it is none. And one that a worker
+ * makes itself, for what nobody asked placement about. */
+struct place_amounts place_client_held_amounts(struct plex_bytes held);
+PLEX_MUST_USE enum plex_status place_client_held_make(
+    const char *request_id, const struct place_amounts *amounts,
+    struct plex_buf *out, struct plex_err *err);
+/* Placement from JSON, as a manifest has it; packed, in the arena. */
 PLEX_MUST_USE enum plex_status place_client_need_json(const char *json,
                                                       struct plex_arena *arena,
                                                       struct plex_bytes *out,

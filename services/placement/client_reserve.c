@@ -16,6 +16,7 @@ enum {
     METHOD_RELEASE = 405,
     METHOD_HOLD = 406,
     REPLY_ARENA_MAX = 64 << 10,
+    HELD_ARENA_MAX = 64 << 10,
     REQUEST_BYTES_MAX = 8 << 20,
     TIMEOUT_MS = 5000,
 };
@@ -184,4 +185,37 @@ place_client_hold(struct plex_link *link, const char *url,
     message.n_ended = hold->n_ended;
     send(link, &request, &message.base, TIMEOUT_MS);
     free(held);
+}
+
+struct place_amounts
+place_client_held_amounts(struct plex_bytes held)
+{
+    struct place_amounts amounts = {0};
+    struct plex_arena arena;
+    ProtobufCMessage *message;
+    struct plex_err err;
+
+    plex_arena_init(&arena, HELD_ARENA_MAX);
+    if (plex_wire_unpack(TYPE(held), held, &arena, &message, &err) == PLEX_OK) {
+        const PB(Held) *in = (const void *)message;
+
+        if (in->amounts != NULL)
+            amounts = place_pb_amounts_in(in->amounts);
+    }
+    plex_arena_fini(&arena);
+    return amounts;
+}
+
+enum plex_status
+place_client_held_make(const char *request_id,
+                       const struct place_amounts *amounts,
+                       struct plex_buf *out, struct plex_err *err)
+{
+    PB(Held) pb = PLEXSPACES__PLACEMENT__V1__HELD__INIT;
+    PB(Amounts) all;
+
+    place_pb_amounts_out(amounts, &all);
+    pb.request_id = plex_wire_text(request_id);
+    pb.amounts = &all;
+    return plex_wire_pack(&pb.base, out, err);
 }

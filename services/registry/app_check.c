@@ -208,6 +208,11 @@ type_check(const struct reg_actor_type *type, struct plex_err *err)
     if (pool[0] != '\0' &&
         plex_name_plain("pool", pool, strlen(pool), err) != PLEX_OK)
         return err->status;
+    if (pool[0] != '\0' && strcmp(pool, "default") != 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "pool is \"%s\", and calls go to the pool "
+                            "\"default\" alone: leave it out",
+                            pool);
     return PLEX_OK;
 }
 
@@ -324,10 +329,21 @@ type_resolve(struct reg_actor_type *type, const struct reg_type_extra *extra)
 }
 
 static enum plex_status
-processes_check(const struct reg_app *app, struct plex_err *err)
+processes_check(const struct reg_app_full *full, struct plex_err *err)
 {
+    const struct reg_app *app = &full->app;
+
     for (size_t i = 0; i < app->n_types; i++) {
         const struct reg_actor_type *type = &app->types[i];
+        const struct reg_type_extra *extra = &full->extras[i];
+
+        if (!type->is_virtual &&
+            (extra->cpu_cores > 0 || extra->memory_bytes > 0))
+            return plex_err_set(err, PLEX_INVALID,
+                                "actor_types[%zu]: resources are what virtual "
+                                "actors reserve, and the type is not virtual: "
+                                "its child says placement",
+                                i);
 
         for (size_t j = 0; j < type->n_facets && !type->is_virtual; j++)
             if (reg_facet_process_check(&type->facets[j], err) != PLEX_OK)
@@ -353,7 +369,7 @@ reg_app_resolve(const struct reg_app_full *in, struct reg_app_rec **out,
         type_resolve((struct reg_actor_type *)&rec->full.app.types[i],
                      &rec->full.extras[i]);
     /* Types are what they are only now: a facet may make them virtual. */
-    if (processes_check(&rec->full.app, err) != PLEX_OK ||
+    if (processes_check(&rec->full, err) != PLEX_OK ||
         reg_tree_check(&rec->full.app, err) != PLEX_OK) {
         reg_app_rec_unref(rec);
         return err->status;

@@ -64,6 +64,8 @@ struct reg_actor_type {
     const char *pool;
     const struct reg_facet *facets;
     size_t n_facets;
+    double cpu_cores; /* what an activation reserves; 0: nothing */
+    uint64_t memory_bytes;
     bool stateless;
     uint32_t max_local; /* activations on one worker; 0: as it has cores */
     enum plex_spread route;

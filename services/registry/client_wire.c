@@ -290,6 +290,8 @@ reg_pb_app_in(const APP(Application) * in, struct plex_arena *arena,
             return plex_err_wrap(err, "actor_types[%zu]", i);
         types[i].facets = extras[i].facets;
         types[i].n_facets = extras[i].n_facets;
+        types[i].cpu_cores = extras[i].cpu_cores;
+        types[i].memory_bytes = extras[i].memory_bytes;
     }
     out->app = (struct reg_app){
         .tenant = in->tenant,

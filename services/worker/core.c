@@ -29,6 +29,7 @@ work_core_create(const struct work_core_config *config)
     core->config.node_id = core->node_id;
     core->self = -1;
     core->idle_next = core->warm_next = UINT64_MAX;
+    core->room.max = (struct work_needs){UINT64_MAX, UINT64_MAX};
     TAILQ_INIT(&core->takes);
     TAILQ_INIT(&core->types);
     TAILQ_INIT(&core->unwritten);
@@ -390,6 +391,8 @@ void
 work_core_stats(const struct work_core *core, struct work_core_stats *out)
 {
     *out = core->stats;
+    out->reserved_cpu_millis = core->room.reserved.cpu_millis;
+    out->reserved_memory_bytes = core->room.reserved.memory_bytes;
     if (core->n_stateless > 0)
         work_stateless_stats(core, out);
     for (size_t i = 0; i < core->n_shards; i++) {

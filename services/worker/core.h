@@ -57,6 +57,10 @@ uint64_t work_core_applied_version(const struct work_core *core);
 
 enum work_type_state { WORK_TYPE_RUNNING = 1, WORK_TYPE_STOPPED = 2 };
 /* Every deployed type, from the catalogue; strings are copied. */
+/* What an activation reserves while it is in memory; all 0: nothing. */
+struct work_needs {
+    uint64_t cpu_millis, memory_bytes;
+};
 struct work_type {
     const char *tenant;
     const char *ns;
@@ -87,12 +91,17 @@ struct work_type {
      * 0: it is not. They are neither durable nor does their state persist. */
     uint32_t max_local;
     enum plex_spread route;
+    struct work_needs needs;
     const void *user; /* the behaviour; handed back with RUN */
 };
 /* Replaces the whole list. A type with another `user`, durable or schema is
  * another type: its activations are dropped. */
 void work_core_types(struct work_core *core, struct work_time t,
                      const struct work_type *types, size_t n);
+
+/* What activations here may reserve together; without bounds at first. Less
+ * than they have: no more come in before some have gone. */
+void work_core_room(struct work_core *core, const struct work_needs *room);
 
 /* -- messages ------------------------------------------------------------- */
 

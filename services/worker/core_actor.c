@@ -194,6 +194,7 @@ passivate(struct work_core *core, struct actor *actor)
     actor->leaves = actor->pinned = false;
     core->stats.activations--;
     actor->type->active--;
+    work_room_give(core, actor->type);
     core->stats.passivated_total++;
     work_open_passivate(core, actor);
     work_ids_clear(core, actor);
@@ -308,11 +309,13 @@ work_actor_wake(struct work_core *core, struct actor *actor)
     if (actor->state != ACTOR_COLD)
         return PLEX_OK;
     if (!work_type_admits(core, actor->type) ||
+        !work_room_admits(core, actor->type) ||
         (core->stats.activations >= core->config.activations_max &&
          !make_room(core)))
         return PLEX_LIMIT;
     core->stats.activations++;
     actor->type->active++;
+    work_room_take(core, actor->type);
     actor->durable = actor->type->info.durable;
     actor->schema_version = actor->type->info.schema_version;
     actor->epoch = work_shard_get(core, actor->shard)->epoch;

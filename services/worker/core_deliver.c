@@ -264,8 +264,12 @@ deactivate(struct work_core *core, struct actor *actor, struct item *item)
 }
 
 static const char *
-no_room(const struct type *type)
+no_room(struct work_core *core, const struct type *type)
 {
+    const char *why = work_room_why(core, type);
+
+    if (why != NULL)
+        return why;
     return type->info.max_active > 0 && type->active >= type->info.max_active
                ? "the worker holds as many actors of the type as max_active "
                  "allows, and none is idle"
@@ -310,7 +314,7 @@ actor_deliver(struct work_core *core, struct actor *actor, struct item *item)
     }
     status = work_actor_wake(core, actor);
     if (status != PLEX_OK) {
-        work_item_finish(core, item, status, no_room(type));
+        work_item_finish(core, item, status, no_room(core, type));
         work_actor_settle_down(core, actor);
         return;
     }

@@ -165,6 +165,7 @@ work_actor_drop_continue(struct work_core *core, struct actor *actor)
     actor->check = NULL;
     core->stats.activations--;
     actor->type->active--;
+    work_room_give(core, actor->type);
     if (actor->mailbox_n > 0) {
         const struct shard *shard = work_shard_get(core, actor->shard);
         const char *text = "the actor was dropped";

@@ -95,6 +95,7 @@ struct work_core {
     uint64_t idle_next; /* ns: nobody is due earlier */
     uint64_t warm_next; /* ns: then warm_keys are looked at */
     bool warms;         /* some type has any */
+    struct room room;
     bool over_memory;   /* some type's states are larger than they may be */
 
     struct htab ids;
@@ -253,11 +254,6 @@ struct type *work_type_find(const struct work_core *core, const char *tenant,
 /* PLEX_OK, or why messages to it are refused. */
 enum plex_status work_type_check(const struct type *type, const char **text);
 void work_types_free(struct work_core *core);
-/* May one more actor of the type come into memory? Makes room if need be. */
-bool work_type_admits(struct work_core *core, struct type *type);
-/* Who is to make room; NULL when nobody is idle. */
-struct actor *work_type_victim(const struct type *type);
-void work_types_shrink(struct work_core *core);
 /* Look at all warm_keys soon. */
 void work_types_warm_soon(struct work_core *core);
 void work_types_warm(struct work_core *core);

@@ -47,6 +47,7 @@ struct work_core_stats {
     uint64_t corrupt_total;   /* pendings that did not decode */
     size_t stateless;         /* activations of stateless types */
     size_t stateless_waiting; /* messages in their mailboxes */
+    uint64_t reserved_cpu_millis, reserved_memory_bytes; /* by activations */
 };
 
 struct work_core_filter {

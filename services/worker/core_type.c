@@ -135,6 +135,7 @@ type_update(struct work_core *core, struct type *type,
 
     info_copy(&type->info, info);
     type->gone = false;
+    work_room_changed(core, type, &old.needs);
     work_stateless_room(type);
     if (other || stops)
         type_drop(core, type);

@@ -2,6 +2,7 @@
 #define SERVICES_WORKER_CORE_TYPES_H
 
 #include "services/worker/core.h"
+#include "services/worker/core_room.h"
 #include "services/worker/tables.h"
 
 #include <sys/queue.h>

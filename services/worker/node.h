@@ -32,6 +32,8 @@ struct work_node_config {
                                      struct plex_err *err);
     void (*facets_free)(struct work_facet_setup *setup);
     void (*on_facet)(void *arg, const struct plex_facet_action *action);
+    /* What processes have reserved here has changed; may be NULL. */
+    void (*held_changed)(void *arg);
     /* What is claimed has changed: announce it. */
     void (*claims_changed)(void *arg);
     void *arg;
@@ -81,6 +83,10 @@ bool work_node_invoke(struct work_node *node, struct plex_call *call,
                       const struct work_message *message);
 /* Placement has renewed the lease; `hold`: it asks what is held here. */
 void work_node_leased(struct work_node *node, bool hold);
+/* What processes have reserved here; what virtual actors have. */
+struct place_amounts work_node_held(const struct work_node *node);
+void work_node_actors_hold(struct work_node *node,
+                           const struct place_amounts *amounts);
 /* Another worker is to be empty: what we have started there goes elsewhere. */
 void work_node_peer_drains(struct work_node *node, const char *node_id);
 /* An operator drains the worker: trees go elsewhere, the rest goes on. */

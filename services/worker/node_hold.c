@@ -21,6 +21,7 @@ struct holding {
     char *id;
     uint8_t *held;
     size_t len;
+    struct place_amounts amounts;
     bool told;
     bool own; /* nobody's child */
 };
@@ -38,7 +39,12 @@ struct node_holds {
     size_t n_ended;
     uint64_t sequence;
     bool in_flight, dirty, full;
+    struct place_amounts sum;    /* of all */
+    struct place_amounts actors; /* of virtual ones, together */
+    bool actors_told;
 };
+enum { ACTORS_ID_BYTES = 32, ACTORS_HELD_BYTES = 256 };
+
 /* -- telling placement ----------------------------------------------------- */
 
 static void hold_send(struct work_node *node);
@@ -74,9 +80,33 @@ ended_free(struct node_holds *holds)
     holds->n_ended = 0;
 }
 
+/* Virtual actors come and go too often to be told one by one: they are one
+ * reservation, and what it has is told anew. */
+static void
+actors_put(struct work_node *node, struct place_hold *hold,
+           struct plex_bytes *held, struct plex_buf *space)
+{
+    static const struct place_amounts none;
+    struct node_holds *holds = node->holds;
+    char id[ACTORS_ID_BYTES];
+    struct plex_err err;
+
+    if ((holds->actors_told &&
+         (!holds->full || memcmp(&holds->actors, &none, sizeof none) == 0)) ||
+        hold->n_held == PLACE_HELD_MAX)
+        return;
+    (void)snprintf(id, sizeof id, "%" PRIx64 "-actors",
+                   node->config.host->incarnation);
+    if (place_client_held_make(id, &holds->actors, space, &err) != PLEX_OK)
+        return;
+    held[hold->n_held++] = (struct plex_bytes){space->data, space->len};
+    holds->actors_told = true;
+}
+
 static void
 hold_send(struct work_node *node)
 {
+    struct plex_buf space = {.max = ACTORS_HELD_BYTES};
     struct node_holds *holds = node->holds;
     const struct plex_host *host = node->config.host;
     const char *url = node->config.placement_url(node->config.arg);
@@ -90,7 +120,7 @@ hold_send(struct work_node *node)
     holds->dirty = true;
     if (holds->in_flight || url == NULL)
         return;
-    held = plex_calloc(HASH_COUNT(holds->all) + 1, sizeof *held);
+    held = plex_calloc(HASH_COUNT(holds->all) + 2, sizeof *held);
     ids = plex_calloc(holds->n_ended + 1, sizeof *ids);
     HASH_ITER(hh, holds->all, one, next)
     {
@@ -98,6 +128,7 @@ hold_send(struct work_node *node)
             held[hold.n_held++] = (struct plex_bytes){one->held, one->len};
         one->told = true;
     }
+    actors_put(node, &hold, held, &space);
     for (struct ended *e = holds->ended; e != NULL; e = e->next)
         ids[hold.n_ended++] = e->id;
     hold.held = held;
@@ -107,6 +138,7 @@ hold_send(struct work_node *node)
     holds->dirty = holds->full = false;
     place_client_hold(host->link, url, &hold, on_told, node);
     ended_free(holds);
+    plex_buf_free(&space);
     free(held);
     free((void *)ids);
 }
@@ -152,12 +184,35 @@ holding_free(struct holding *one)
 }
 
 static void
+sum_changed(struct work_node *node)
+{
+    if (node->config.held_changed != NULL)
+        node->config.held_changed(node->config.arg);
+}
+
+static void
+hold_put(struct work_node *node, struct holding *one)
+{
+    struct node_holds *holds = node->holds;
+
+    one->amounts =
+        place_client_held_amounts((struct plex_bytes){one->held, one->len});
+    for (size_t i = 0; i < PLACE_RESOURCES; i++)
+        holds->sum.of[i] += one->amounts.of[i];
+    HASH_ADD(hh, holds->all, process, sizeof one->process, one);
+    sum_changed(node);
+}
+
+static void
 hold_end(struct work_node *node, struct holding *one)
 {
     struct node_holds *holds = node->holds;
     struct ended *ended = plex_calloc(1, sizeof *ended + strlen(one->id) + 1);
 
     HASH_DEL(holds->all, one);
+    for (size_t i = 0; i < PLACE_RESOURCES; i++)
+        holds->sum.of[i] -= one->amounts.of[i];
+    sum_changed(node);
     memcpy(ended->id, one->id, strlen(one->id) + 1);
     ended->next = holds->ended;
     holds->ended = ended;
@@ -178,7 +233,7 @@ node_hold_add(struct work_node *node, const char *request_id,
     one->len = held.len;
     one->own = true;
     one->process = process;
-    HASH_ADD(hh, node->holds->all, process, sizeof one->process, one);
+    hold_put(node, one);
     hold_send(node);
 }
 
@@ -219,7 +274,7 @@ node_spawn(struct work_node *node, const struct rt_signal *signal)
     if (one == NULL)
         return;
     one->process = process;
-    HASH_ADD(hh, node->holds->all, process, sizeof one->process, one);
+    hold_put(node, one);
     if (process.id == 0)
         hold_end(node, one);
     hold_send(node);
@@ -279,6 +334,25 @@ node_hold_tick(struct work_node *node, bool asked)
         hold_send(node);
 }
 
+struct place_amounts
+work_node_held(const struct work_node *node)
+{
+    return node->holds->sum;
+}
+
+void
+work_node_actors_hold(struct work_node *node,
+                      const struct place_amounts *amounts)
+{
+    struct node_holds *holds = node->holds;
+
+    if (memcmp(&holds->actors, amounts, sizeof *amounts) == 0)
+        return;
+    holds->actors = *amounts;
+    holds->actors_told = false;
+    hold_send(node);
+}
+
 size_t
 node_hold_count(const struct work_node *node)
 {
@@ -292,6 +366,7 @@ node_holds_create(struct work_node *node)
 {
     node->holds = plex_calloc(1, sizeof *node->holds);
     node->holds->full = true;
+    node->holds->actors_told = true; /* none */
 }
 
 void

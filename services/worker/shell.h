@@ -149,6 +149,8 @@ void work_mails_free(struct work_state *state);
 /* shell_node.c */
 void work_shell_node_create(struct work_state *state);
 void work_shell_node_end(struct work_state *state);
+/* Placement is to know what virtual actors reserve. */
+void work_room_tell(struct work_state *state);
 /* shell.c, any thread: an event of the runtime; true: of an activation. */
 bool work_shell_event(void *arg, const struct rt_event *event);
 

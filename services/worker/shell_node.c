@@ -6,6 +6,43 @@
 /* -- life -------------------------------------------------------------------
  */
 
+static uint64_t
+left(const struct work_state *state, const struct place_amounts *held,
+     enum place_resource what)
+{
+    const uint64_t all = state->capacity.offer.amounts.of[what];
+
+    return all == PLACE_UNLIMITED ? all
+           : held->of[what] < all ? all - held->of[what]
+                                  : 0;
+}
+
+/* Actors may have what processes leave. */
+static void
+room_set(void *arg)
+{
+    struct work_state *state = arg;
+    const struct place_amounts held = state->node == NULL
+                                          ? (struct place_amounts){0}
+                                          : work_node_held(state->node);
+    const struct work_needs room = {left(state, &held, PLACE_CPU),
+                                    left(state, &held, PLACE_MEMORY)};
+
+    work_core_room(state->core, &room);
+}
+
+void
+work_room_tell(struct work_state *state)
+{
+    struct work_core_stats stats;
+    struct place_amounts actors = {0};
+
+    work_core_stats(state->core, &stats);
+    actors.of[PLACE_CPU] = stats.reserved_cpu_millis;
+    actors.of[PLACE_MEMORY] = stats.reserved_memory_bytes;
+    work_node_actors_hold(state->node, &actors);
+}
+
 static void
 claims_changed(void *arg)
 {
@@ -57,6 +94,7 @@ work_shell_node_create(struct work_state *state)
         .to_service = to_service,
         .on_event = work_shell_event,
         .placement_url = placement_url,
+        .held_changed = room_set,
         .claims_changed = claims_changed,
         .facets_setup = facets_setup,
         .facets_free = work_facets_free,
@@ -65,6 +103,7 @@ work_shell_node_create(struct work_state *state)
     };
 
     state->node = work_node_create(&config);
+    room_set(state);
 }
 
 /* rt_stop() has been called. */

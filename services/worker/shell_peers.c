@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "services/worker/shell.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,8 @@ type_of(struct work_state *state, const struct reg_app *app,
                      : from->max_local > 0 ? from->max_local
                                            : cores(),
         .route = from->route,
+        .needs = {(uint64_t)ceil(from->cpu_cores * 1000 - 1e-6),
+                  from->memory_bytes},
     };
     if (work_modules_find(state->modules, from->module, from->behaviour,
                           &behaviour, &err) != PLEX_OK ||
@@ -278,6 +281,7 @@ on_heartbeat(void *arg, enum plex_status status, const char *text,
     if (lease->version > work_core_applied_version(state->core))
         place_watch_hint(state->watch, lease->version);
     work_node_leased(state->node, lease->hold);
+    work_room_tell(state);
     work_pump(state);
 }
 

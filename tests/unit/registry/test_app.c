@@ -268,6 +268,7 @@ START_TEST(bad_types_name_the_field)
         {{.name = "a", .module = "m", .idle_timeout_ms = 1ULL << 40},
          "idle_timeout_ms"},
         {{.name = "a", .module = "m", .pool = "No Pool"}, "pool"},
+        {{.name = "a", .module = "m", .pool = "gpu"}, "pool is \"gpu\""},
         {{.name = "first", .module = "m"}, "is that of actor_types[0] too"},
     };
 
@@ -429,6 +430,9 @@ START_TEST(processes_have_no_facets_that_keep_state)
     extra.facets = &limits;
     ck_assert_int_eq(reg_app_resolve(&app, &rec, &err), PLEX_OK);
     reg_app_rec_unref(rec);
+    extra.memory_bytes = 1;
+    ck_assert_int_eq(reg_app_resolve(&app, &rec, &err), PLEX_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "its child says placement"));
 }
 END_TEST
 

@@ -59,6 +59,64 @@ START_TEST(one_type_may_hold_fewer_actors_than_the_worker)
 }
 END_TEST
 
+START_TEST(actors_that_need_something_come_in_while_there_is_room)
+{
+    struct world *world =
+        shaped((struct work_type){.needs = {.cpu_millis = 500}});
+    const struct work_needs room = {.cpu_millis = 1200,
+                                    .memory_bytes = UINT64_MAX};
+    const struct world_answer *answer;
+
+    work_core_room(world->core, &room);
+    (void)tell(world, "counter", "a", "inc");
+    (void)tell(world, "volatile", "b", "inc");
+    ck_assert_uint_eq(world_stats(world).reserved_cpu_millis, 1000);
+    /* Those that are idle make room, of the same type first. */
+    world_wait(world, 1);
+    (void)tell(world, "counter", "c", "inc");
+    ck_assert(!in_memory(world, "counter", "a"));
+    ck_assert(in_memory(world, "volatile", "b"));
+    ck_assert_uint_eq(world_stats(world).reserved_cpu_millis, 1000);
+    ck_assert_uint_eq(world_stats(world).evicted_total, 1);
+    /* And those that are not, do not. */
+    world->hold_runs = true;
+    (void)world_call(world, (struct world_send){.key = "c", .payload = "inc"});
+    (void)world_call(world, (struct world_send){.key = "d", .payload = "inc"});
+    ck_assert(!in_memory(world, "volatile", "b"));
+    answer =
+        world_call(world, (struct world_send){.key = "e", .payload = "inc"});
+    ck_assert(answer->given);
+    ck_assert_int_eq(answer->status, PLEX_LIMIT);
+    ck_assert_ptr_nonnull(strstr(answer->text,
+                                 "none is idle: it needs 500 thousandths of a "
+                                 "core, of 1200 for actors 200 a"));
+    world_free(world);
+}
+END_TEST
+
+START_TEST(what_actors_reserve_follows_their_type_and_ends_with_them)
+{
+    struct world *world =
+        shaped((struct work_type){.needs = {.memory_bytes = 100}});
+    const struct work_needs none = {0};
+
+    (void)tell(world, "counter", "a", "inc");
+    (void)tell(world, "counter", "b", "inc");
+    ck_assert_uint_eq(world_stats(world).reserved_memory_bytes, 200);
+    world->shape.needs.memory_bytes = 30;
+    world_types(world, WORK_TYPE_RUNNING, world);
+    ck_assert_uint_eq(world_stats(world).reserved_memory_bytes % 30, 0);
+    /* Processes took what was left: who is there stays. */
+    (void)tell(world, "counter", "a", "inc");
+    work_core_room(world->core, &none);
+    ck_assert(in_memory(world, "counter", "a"));
+    ck_assert_str_eq(tell(world, "counter", "a", "get"), "2");
+    world_types(world, WORK_TYPE_STOPPED, world);
+    ck_assert_uint_eq(world_stats(world).reserved_memory_bytes, 0);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(a_type_whose_actors_are_all_busy_takes_no_other)
 {
     struct world *world = shaped((struct work_type){.max_active = 1});
@@ -247,6 +305,10 @@ core_virtual_tests(void)
     TCase *tests = tcase_create("virtual");
 
     tcase_add_test(tests, one_type_may_hold_fewer_actors_than_the_worker);
+    tcase_add_test(tests,
+                   actors_that_need_something_come_in_while_there_is_room);
+    tcase_add_test(tests,
+                   what_actors_reserve_follows_their_type_and_ends_with_them);
     tcase_add_test(tests, a_type_whose_actors_are_all_busy_takes_no_other);
     tcase_add_test(tests, states_larger_than_memory_max_leave);
     tcase_add_test(tests,

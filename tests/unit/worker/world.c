@@ -63,7 +63,8 @@ world_types(struct world *world, enum work_type_state state, const void *user)
          .evict_largest = world->shape.evict_largest,
          .persist = world->shape.persist,
          .pinned = world->shape.pinned,
-         .warm_keys = world->shape.warm_keys},
+         .warm_keys = world->shape.warm_keys,
+         .needs = world->shape.needs},
     };
 
     types[1] = types[0];
