@@ -1,11 +1,15 @@
 #include "services/journal/backup.h"
 #include "tests/contract/journal/store_fixture.h"
 
+#include <dirent.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Backup of a journal that is being written, and restore into another. */
@@ -267,6 +271,88 @@ START_TEST(a_backup_beside_writing_is_of_one_moment)
 }
 END_TEST
 
+/* -- files that may not grow beyond a size --------------------------------- */
+
+enum cut { CUT_FAILS, CUT_KILLS };
+
+/* In a process of its own: 0 when the backup was made. */
+static int
+cut_child(char **argv)
+{
+    const struct rlimit limit = {strtoul(argv[4], NULL, 10), RLIM_INFINITY};
+    struct journal_backup_info info;
+    struct plex_err err;
+
+    if (atoi(argv[5]) == CUT_FAILS)
+        (void)signal(SIGXFSZ, SIG_IGN);
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return 3;
+    return journal_backup_create(argv[2], argv[3], NOW, &info, &err) == PLEX_OK
+               ? 0
+               : 2;
+}
+
+static bool
+cut_backup(uint64_t limit, enum cut cut)
+{
+    char size[32], how[8];
+    int status;
+    pid_t pid;
+
+    (void)snprintf(size, sizeof size, "%llu", (unsigned long long)limit);
+    (void)snprintf(how, sizeof how, "%d", (int)cut);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        (void)execl("/proc/self/exe", "test", "--cut", fx.dsn, path, size, how,
+                    (char *)NULL);
+        _exit(3);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(!WIFEXITED(status) || WEXITSTATUS(status) != 3);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Files whose names begin as the backup's does. */
+static int
+files_of_backup(void)
+{
+    DIR *folder = opendir(fx.folder);
+    const struct dirent *entry;
+    int n = 0;
+
+    ck_assert_ptr_nonnull(folder);
+    while ((entry = readdir(folder)) != NULL)
+        n += strncmp(entry->d_name, "one.plexjournal", 15) == 0;
+    (void)closedir(folder);
+    return n;
+}
+
+START_TEST(a_backup_cut_off_at_any_size_is_none_and_is_in_nobodys_way)
+{
+    const enum cut cut = (enum cut)_i;
+    struct journal_backup_info info;
+    struct plex_err err = {0};
+    uint64_t bytes;
+
+    fill(60);
+    bytes = backup().bytes;
+    ck_assert_int_eq(unlink(path), 0);
+    for (uint64_t at = 0; at < bytes; at += bytes / 16 + 1) {
+        ck_assert_msg(!cut_backup(at, cut), "%llu of %llu bytes",
+                      (unsigned long long)at, (unsigned long long)bytes);
+        ck_assert_int_ne(access(path, F_OK), 0);
+        if (cut == CUT_FAILS)
+            ck_assert_int_eq(files_of_backup(), 0);
+    }
+    (void)backup();
+    ck_assert_int_eq(journal_backup_check(path, &info, &err), PLEX_OK);
+    ck_assert_int_eq(files_of_backup(), 1);
+    ck_assert_uint_eq(load("a", 60).last_seq, 60);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -282,16 +368,20 @@ suite(void)
     tcase_add_test(t, a_failure_leaves_no_file);
     tcase_add_test(t, what_is_sealed_stays_sealed_and_opens_with_its_keys);
     tcase_add_test(t, a_backup_beside_writing_is_of_one_moment);
+    tcase_add_loop_test(
+        t, a_backup_cut_off_at_any_size_is_none_and_is_in_nobodys_way, 0, 2);
     suite_add_tcase(s, t);
     return s;
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
     SRunner *runner;
     int failed;
 
+    if (argc == 6 && strcmp(argv[1], "--cut") == 0)
+        return cut_child(argv);
     if (fixture_skipped())
         return 0;
     runner = srunner_create(suite());
