@@ -16,7 +16,8 @@ typedef int cli_past_fn(const struct cli *cli, const struct cli_args *args,
 cli_past_fn cli_actor_history, cli_actor_at, cli_actor_diff, cli_actor_export;
 cli_past_fn cli_actor_set_state, cli_actor_restore, cli_actor_fork,
     cli_actor_checkpoint, cli_actor_forget;
-cli_past_fn cli_journal_verify, cli_journal_shred, cli_replay, cli_upgrade_check;
+cli_past_fn cli_journal_verify, cli_journal_shred, cli_replay,
+    cli_upgrade_check;
 cli_past_fn cli_backup_create, cli_backup_list, cli_backup_restore;
 
 extern const struct plex_option cli_history_options[];

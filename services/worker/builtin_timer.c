@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-    NAME_MAX_BYTES = 128,
+    NAME_MAX_BYTES = 100, /* with its kind it names a timer of ours */
     ACTIVE_MAX = 1000,
     ENDED_MAX = 100, /* that are still shown */
     DATA_MAX = 64 << 10,
@@ -26,6 +26,7 @@ enum {
     PAGE_MAX = 1000,
 };
 #define DAY_MS ((int64_t)86400000)
+#define FAR_MS (3650 * DAY_MS) /* the furthest that a timer may be */
 
 struct timers {
     struct plex_ctx *ctx;
@@ -211,9 +212,12 @@ arm(struct timers *t, const char *id, json_t *entry,
     number_set(entry, "next_ms", next == INT64_MAX ? 0 : next);
     if (next == INT64_MAX)
         plex_timer_cancel(t->ctx, id);
-    else
+    else /* what is further off is looked at again then */
         plex_timer_set(t->ctx, id,
-                       next <= t->now ? 0 : (uint64_t)(next - t->now), "", 0);
+                       next <= t->now           ? 0
+                       : next - t->now > FAR_MS ? (uint64_t)FAR_MS
+                                                : (uint64_t)(next - t->now),
+                       "", 0);
 }
 
 /* The newest time that is due, from `first` on; how many came before it.
@@ -357,7 +361,7 @@ set(struct timers *t, json_t *spec)
 {
     struct schedule_plan plan;
     struct plex_err err;
-    int64_t last = t->now;
+    int64_t last = t->now, next;
     json_t *entry;
 
     if (!room_left(t, spec))
@@ -372,13 +376,17 @@ set(struct timers *t, json_t *spec)
         last--; /* at once, and then again */
     entry = json_pack("{s:O, s:I, s:I, s:i}", "spec", spec, "anchor_ms", t->now,
                       "last_ms", (json_int_t)last, "count", 0);
+    next = next_of(&plan, entry, last);
+    if (next == INT64_MAX || next - t->now > FAR_MS) {
+        json_decref(entry);
+        work_schedule_plan_fini(&plan);
+        return refuse(t, 400,
+                      next == INT64_MAX ? "would never be due"
+                                        : "would be due in over ten years");
+    }
     json_object_set_new(t->all, t->id, entry);
     arm(t, t->id, entry, &plan);
     work_schedule_plan_fini(&plan);
-    if (number(entry, "next_ms") == 0) {
-        json_object_del(t->all, t->id);
-        return refuse(t, 400, "would never be due");
-    }
     if (save(t) != 0)
         return -1;
     return work_builtin_reply(t->ctx, 200, describe(t->id, entry));
