@@ -38,7 +38,8 @@ const char *const journal_sql_texts[SQL_STATEMENTS] = {
     [SQL_TURN_PAST] = "SELECT seq, at_ms, expires_ms, request_hash, has_state, "
                       "schema_version, state_hash, checksum, flags, "
                       "record_hash, chain, message_id, reply, record, CASE "
-                      "WHEN ?2 THEN state END FROM journal_turn WHERE id = ?1",
+                      "WHEN ?2 THEN state END, prev FROM journal_turn WHERE id "
+                      "= ?1",
     [SQL_TURN_SCAN] = "SELECT id, actor, expires_ms + keep_more_ms, flags, "
                       "message_id, seq, prev, keep_turns, chain FROM "
                       "journal_turn WHERE id >= ? ORDER BY id LIMIT ?",

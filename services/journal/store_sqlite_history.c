@@ -190,24 +190,40 @@ past_read(sqlite3_stmt *stmt, const struct sql_head *head, bool with_state,
     return past_copy(&row->state, arena, err);
 }
 
+static uint64_t
+range_room(const struct journal_stored_range *range)
+{
+    return range->last - range->first < range->limit
+               ? range->last - range->first + 1
+               : range->limit;
+}
+
+static bool
+range_begin(struct sql_store *store, const struct sql_head *head,
+            const struct journal_stored_range *range, uint64_t *turn,
+            struct link *link, struct plex_err *err)
+{
+    uint64_t last = range->first + range_room(range) - 1;
+
+    if (last > head->now.last_seq)
+        last = head->now.last_seq;
+    return turn_find(store, head, last, turn, link, err) == PLEX_OK;
+}
+
 /* The rows of the turns in the range, oldest first. */
 static enum plex_status
 rows_collect(struct sql_store *store, const struct sql_head *head,
              const struct journal_stored_range *range, uint64_t *rows,
              size_t *n, struct plex_err *err)
 {
-    const uint64_t room = range->last - range->first < range->limit
-                              ? range->last - range->first + 1
-                              : range->limit;
-    uint64_t last = range->first + room - 1, turn;
+    const uint64_t room = range_room(range);
+    uint64_t turn;
     struct link link;
     bool found;
     size_t at = (size_t)room;
 
     *n = 0;
-    if (last > head->now.last_seq)
-        last = head->now.last_seq;
-    if (turn_find(store, head, last, &turn, &link, err) != PLEX_OK)
+    if (!range_begin(store, head, range, &turn, &link, err))
         return err->status;
     while (turn != 0 && at > 0) {
         rows[--at] = turn;
@@ -224,6 +240,66 @@ rows_collect(struct sql_store *store, const struct sql_head *head,
     return PLEX_OK;
 }
 
+struct range_reading {
+    struct sql_store *store;
+    const struct sql_head *head;
+    const struct journal_stored_range *range;
+    struct plex_arena *arena;
+    size_t bytes;
+};
+
+/* The turn of a row of SQL_TURN_PAST, unless the page gets too large. */
+static enum plex_status
+range_row(struct range_reading *r, sqlite3_stmt *stmt,
+          struct journal_stored *out, bool *fits, struct plex_err *err)
+{
+    for (int i = 12; i <= 14; i++)
+        r->bytes += (size_t)sqlite3_column_bytes(stmt, i);
+    *fits = r->bytes <= JOURNAL_PAGE_BYTES_MAX;
+    if (!*fits)
+        return PLEX_OK;
+    return past_read(stmt, r->head, r->range->with_state, r->arena, out, err);
+}
+
+/* All of the range on the way back, one look at each row. With *fits false they
+ * are more than a page, which begins with the oldest. */
+static enum plex_status
+range_read(struct range_reading *r, struct journal_stored *out, size_t *n,
+           bool *fits, struct plex_err *err)
+{
+    const size_t room = (size_t)range_room(r->range);
+    size_t at = room;
+    struct link link;
+    uint64_t turn;
+
+    if (!range_begin(r->store, r->head, r->range, &turn, &link, err))
+        return err->status;
+    while (turn != 0 && at > 0) {
+        sqlite3_stmt *stmt = journal_sql_get(r->store, SQL_TURN_PAST);
+        enum plex_status status;
+        int rc;
+
+        plex_sqlite_bind_u64(stmt, 1, turn);
+        (void)sqlite3_bind_int(stmt, 2, r->range->with_state);
+        rc = sqlite3_step(stmt);
+        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+            return journal_sql_error(r->store, "could not read", err);
+        if (rc == SQLITE_DONE || plex_sqlite_u64(stmt, 0) < r->range->first) {
+            sqlite3_reset(stmt);
+            break;
+        }
+        turn = plex_sqlite_u64(stmt, 15);
+        status = range_row(r, stmt, &out[at - 1], fits, err);
+        sqlite3_reset(stmt);
+        if (status != PLEX_OK || !*fits)
+            return status;
+        at--;
+    }
+    *n = room - at;
+    memmove(out, out + at, *n * sizeof *out);
+    return PLEX_OK;
+}
+
 static enum plex_status
 sql_turns(struct journal_store *base, const struct plex_actor_id *actor,
           const struct journal_stored_range *range, struct plex_arena *arena,
@@ -232,7 +308,10 @@ sql_turns(struct journal_store *base, const struct plex_actor_id *actor,
     struct sql_store *store = (struct sql_store *)base;
     uint64_t rows[JOURNAL_HISTORY_MAX];
     struct sql_head *head;
+    struct range_reading reading = {
+        .store = store, .range = range, .arena = arena};
     size_t bytes = 0, n_rows;
+    bool fits = true;
 
     *n = 0;
     *out = plex_arena_alloc(arena, range->limit * sizeof **out + 1);
@@ -243,6 +322,12 @@ sql_turns(struct journal_store *base, const struct plex_actor_id *actor,
         return err->status;
     if (head == NULL || range->first > head->now.last_seq)
         return PLEX_OK;
+    reading.head = head;
+    if (range_read(&reading, *out, n, &fits, err) != PLEX_OK)
+        return err->status;
+    if (fits)
+        return PLEX_OK;
+    *n = 0;
     if (rows_collect(store, head, range, rows, &n_rows, err) != PLEX_OK)
         return err->status;
     for (size_t i = 0; i < n_rows && bytes < JOURNAL_PAGE_BYTES_MAX; i++) {
