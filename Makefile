@@ -67,6 +67,23 @@ bench-journal-big: setup-test build
 	scripts/test-postgres.sh run tests/bench/journal_big.sh $(BUILD) $(N)
 .PHONY: bench-journal-big
 
+# The same, filled by COPY: 100 million turns take 33 GB and half an hour.
+TURNS ?= 100000000
+bench-journal-copy: setup-test build
+	tests/bench/journal_copy.sh $(BUILD) $(TURNS)
+.PHONY: bench-journal-copy
+
+# Records of 1 KiB: the back end by itself, and through the journal.
+bench-journal-append: setup-test build
+	scripts/test-postgres.sh run tests/bench/journal_append.sh $(BUILD)
+.PHONY: bench-journal-append
+
+# Timers that come due, with so many millions pending besides.
+MILLIONS ?= 0
+bench-timers: setup-test build
+	scripts/test-postgres.sh run tests/bench/timers.sh $(BUILD) $(MILLIONS)
+.PHONY: bench-timers
+
 # Calls between processes of two workers.
 bench-dist: build
 	$(BUILD)/bin/bench_dist
