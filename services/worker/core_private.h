@@ -233,11 +233,6 @@ void work_lanes_wake(struct work_core *core);
 void work_pend_settle(struct work_core *core, struct pend *pend);
 bool work_pend_action(struct work_core *core, uint64_t token,
                       struct work_action *out);
-/* One that the journal has. `go`: what leaves, leaves at once. False: there is
- * no room for it. */
-bool work_pend_load(struct work_core *core,
-                    const struct journal_pending_item *item,
-                    const struct work_message *message, bool go);
 
 /* core_shard.c */
 struct shard *work_shard_get(const struct work_core *core, uint32_t shard);

@@ -90,6 +90,11 @@ void work_blind_add(struct write *write, const char *name);
 void work_blind_done(struct work_core *core, const struct write *write);
 /* Turns that are under way may have ended it before it was loaded. */
 void work_blind_attach(struct pend *pend);
+/* One that the journal has. `go`: what leaves, leaves at once. False: there is
+ * no room for it. */
+bool work_pend_load(struct work_core *core,
+                    const struct journal_pending_item *item,
+                    const struct work_message *message, bool go);
 /* When it is due in the journal; 0: at once. */
 uint64_t work_pend_stored_due(const struct pend *pend);
 /* `actor` leaves memory: its later timers do, too, when there are many. */
