@@ -57,32 +57,22 @@ static int
 ask(const struct cli *cli, const char *method, const char *actor,
     const char *after, json_t *body)
 {
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
     struct rest_path path = {0};
-    struct rest_reply got = {0};
-    struct rest *rest = NULL;
     struct plex_err err;
-    enum plex_status status = rest_open(&rest, cli, &err);
+    json_t *reply;
 
     rest_path_add(&path, "/api/v1/actors/");
     rest_path_segment(&path, actor);
     rest_path_add(&path, after);
-    if (status == PLEX_OK) {
-        const struct rest_request request = {
-            .method = method, .path = path.text, .body = text};
-
-        status = rest_call(rest, &request, &got, &err);
-    }
-    if (status == PLEX_OK && cli->json)
-        print_json(got.json);
-    else if (status == PLEX_OK)
+    if (rest_ask(cli, method, path.text, body, &reply, &err) != PLEX_OK)
+        return cli_fail(&err);
+    if (cli->json)
+        print_json(reply);
+    else
         (void)printf("turn %llu\n",
-                     (unsigned long long)past_u64(got.json, "sequence"));
-    rest_reply_free(&got);
-    rest_close(rest);
-    json_decref(body);
-    free(text);
-    return status == PLEX_OK ? 0 : cli_fail(&err);
+                     (unsigned long long)past_u64(reply, "sequence"));
+    json_decref(reply);
+    return 0;
 }
 
 int

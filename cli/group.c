@@ -80,33 +80,6 @@ static const struct print_column group_columns[] = {
     {0},
 };
 
-/* Ask and print what came; `rows`: of the field of that name, as a table.
- * Takes `body`, which may be NULL. */
-static int
-show(const struct cli *cli, const char *method, const struct rest_path *path,
-     json_t *body, const char *rows)
-{
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-    const struct rest_request request = {
-        .method = method, .path = path->text, .body = text};
-    struct rest_reply got = {0};
-    struct rest *rest = NULL;
-    struct plex_err err;
-    enum plex_status status = rest_open(&rest, cli, &err);
-
-    if (status == PLEX_OK)
-        status = rest_call(rest, &request, &got, &err);
-    if (status == PLEX_OK && rows != NULL && !cli->json)
-        print_table(group_columns, json_object_get(got.json, rows));
-    else if (status == PLEX_OK)
-        print_json(rows == NULL ? got.json : json_object_get(got.json, rows));
-    rest_reply_free(&got);
-    rest_close(rest);
-    json_decref(body);
-    free(text);
-    return status == PLEX_OK ? 0 : cli_fail(&err);
-}
-
 static void
 path_of(struct rest_path *path, const char *group, const char *verb,
         const struct group_config *config)
@@ -155,24 +128,18 @@ cli_group_enable(const struct cli *cli, const struct cli_args *args,
                  const void *config)
 {
     static const char *const types[] = {"actor-group", "actor-group-index",
-                                        "actor-group-call"};
+                                        "actor-group-call", NULL};
     const struct group_config *group = config;
-    struct rest_path path = {0};
-    json_t *list = json_array();
+    struct plex_err err;
+    json_t *reply;
 
     (void)args;
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}",
-                                              "name", types[i], "module",
-                                              "builtin", "behaviour", types[i],
-                                              "virtual", 1, "durable", 1));
-    rest_path_add(&path, "/api/v1/applications");
-    return show(cli, "POST", &path,
-                json_pack("{s:{s:s, s:s, s:s, s:s, s:o}}", "application",
-                          "name", "plexspaces-groups", "version", "1.0.0",
-                          "namespace", group->ns, "description",
-                          "Groups of actors", "actorTypes", list),
-                NULL);
+    if (cli_builtins_deploy(cli, "plexspaces-groups", group->ns,
+                            "Groups of actors", types, &reply, &err) != PLEX_OK)
+        return cli_fail(&err);
+    print_json(reply);
+    json_decref(reply);
+    return 0;
 }
 
 int
@@ -188,7 +155,7 @@ cli_group_create(const struct cli *cli, const struct cli_args *args,
 
     bounds_set(body, group->bounds);
     path_of(&path, NULL, "", group);
-    return show(cli, "POST", &path, body, NULL);
+    return rest_show(cli, "POST", path.text, body);
 }
 
 int
@@ -198,7 +165,7 @@ cli_group_get(const struct cli *cli, const struct cli_args *args,
     struct rest_path path = {0};
 
     path_of(&path, args->values[0], "", config);
-    return show(cli, "GET", &path, NULL, NULL);
+    return rest_show(cli, "GET", path.text, NULL);
 }
 
 int
@@ -207,11 +174,21 @@ cli_group_list(const struct cli *cli, const struct cli_args *args,
 {
     const struct group_config *group = config;
     struct rest_path path = {0};
+    json_t *reply, *groups;
+    struct plex_err err;
 
     (void)args;
     path_of(&path, NULL, "", group);
     rest_path_param(&path, "actor_type", group->type);
-    return show(cli, "GET", &path, NULL, "groups");
+    if (rest_get(cli, path.text, &reply, &err) != PLEX_OK)
+        return cli_fail(&err);
+    groups = json_object_get(reply, "groups");
+    if (cli->json)
+        print_json(groups);
+    else
+        print_table(group_columns, groups);
+    json_decref(reply);
+    return 0;
 }
 
 int
@@ -233,7 +210,7 @@ cli_group_scale(const struct cli *cli, const struct cli_args *args,
         json_object_set_new(body, "rebalance", json_string(group->rebalance));
     bounds_set(body, group->bounds);
     path_of(&path, args->values[0], ":scale", group);
-    return show(cli, "POST", &path, body, NULL);
+    return rest_show(cli, "POST", path.text, body);
 }
 
 int
@@ -248,12 +225,11 @@ cli_group_send(const struct cli *cli, const struct cli_args *args,
     if (message == NULL)
         return cli_fail(&err);
     path_of(&path, args->values[0], "/shards:send", group);
-    return show(cli, "POST", &path,
-                json_pack("{s:s, s:o, s:b, s:I}", "partition_key",
-                          args->values[1], "message", message,
-                          "wait_for_response", !group->cast, "timeout_ms",
-                          (json_int_t)group->timeout_ms),
-                NULL);
+    return rest_show(cli, "POST", path.text,
+                     json_pack("{s:s, s:o, s:b, s:I}", "partition_key",
+                               args->values[1], "message", message,
+                               "wait_for_response", !group->cast, "timeout_ms",
+                               (json_int_t)group->timeout_ms));
 }
 
 int
@@ -268,13 +244,12 @@ cli_group_gather(const struct cli *cli, const struct cli_args *args,
     if (message == NULL)
         return cli_fail(&err);
     path_of(&path, args->values[0], ":scatterGather", group);
-    return show(cli, "POST", &path,
-                json_pack("{s:o, s:s, s:s, s:I, s:I}", "message", message,
-                          "aggregation", group->aggregation, "field",
-                          group->field, "min_responses",
-                          (json_int_t)group->min_responses, "timeout_ms",
-                          (json_int_t)group->timeout_ms),
-                NULL);
+    return rest_show(cli, "POST", path.text,
+                     json_pack("{s:o, s:s, s:s, s:I, s:I}", "message", message,
+                               "aggregation", group->aggregation, "field",
+                               group->field, "min_responses",
+                               (json_int_t)group->min_responses, "timeout_ms",
+                               (json_int_t)group->timeout_ms));
 }
 
 int
@@ -284,5 +259,5 @@ cli_group_delete(const struct cli *cli, const struct cli_args *args,
     struct rest_path path = {0};
 
     path_of(&path, args->values[0], "", config);
-    return show(cli, "DELETE", &path, NULL, NULL);
+    return rest_show(cli, "DELETE", path.text, NULL);
 }

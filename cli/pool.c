@@ -56,30 +56,6 @@ const struct plex_option cli_pool_checkin_options[] = {
     {0},
 };
 
-/* Ask and print what came. Takes `body`, which may be NULL. */
-static int
-show(const struct cli *cli, const char *method, const struct rest_path *path,
-     json_t *body)
-{
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-    const struct rest_request request = {
-        .method = method, .path = path->text, .body = text};
-    struct rest_reply got = {0};
-    struct rest *rest = NULL;
-    struct plex_err err;
-    enum plex_status status = rest_open(&rest, cli, &err);
-
-    if (status == PLEX_OK)
-        status = rest_call(rest, &request, &got, &err);
-    if (status == PLEX_OK)
-        print_json(got.json);
-    rest_reply_free(&got);
-    rest_close(rest);
-    json_decref(body);
-    free(text);
-    return status == PLEX_OK ? 0 : cli_fail(&err);
-}
-
 /* POST .../POOL:VERB, or what `verb` begins with. */
 static int
 pool_do(const struct cli *cli, const char *method, const char *pool,
@@ -94,30 +70,25 @@ pool_do(const struct cli *cli, const char *method, const char *pool,
     }
     rest_path_add(&path, verb);
     rest_path_param(&path, "namespace", config->ns);
-    return show(cli, method, &path, body);
+    return rest_show(cli, method, path.text, body);
 }
 
 int
 cli_pool_enable(const struct cli *cli, const struct cli_args *args,
                 const void *config)
 {
-    static const char *const types[] = {"pool", "pool-checkout"};
+    static const char *const types[] = {"pool", "pool-checkout", NULL};
     const struct pool_config *pool = config;
-    struct rest_path path = {0};
-    json_t *list = json_array();
+    struct plex_err err;
+    json_t *reply;
 
     (void)args;
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}",
-                                              "name", types[i], "module",
-                                              "builtin", "behaviour", types[i],
-                                              "virtual", 1, "durable", 1));
-    rest_path_add(&path, "/api/v1/applications");
-    return show(cli, "POST", &path,
-                json_pack("{s:{s:s, s:s, s:s, s:s, s:o}}", "application",
-                          "name", "plexspaces-pools", "version", "1.0.0",
-                          "namespace", pool->ns, "description", "Elastic pools",
-                          "actorTypes", list));
+    if (cli_builtins_deploy(cli, "plexspaces-pools", pool->ns, "Elastic pools",
+                            types, &reply, &err) != PLEX_OK)
+        return cli_fail(&err);
+    print_json(reply);
+    json_decref(reply);
+    return 0;
 }
 
 static bool

@@ -1,5 +1,7 @@
 #include "cli/rest.h"
 
+#include "cli/print.h"
+
 #include "common/bytes.h"
 #include "common/mem.h"
 
@@ -251,6 +253,70 @@ rest_get(const struct cli *cli, const char *path, json_t **out,
         *out = json_incref(reply.json);
     rest_reply_free(&reply);
     rest_close(rest);
+    return status;
+}
+
+enum plex_status
+rest_ask(const struct cli *cli, const char *method, const char *path,
+         json_t *body, json_t **out, struct plex_err *err)
+{
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    const struct rest_request request = {
+        .method = method, .path = path, .body = text};
+    struct rest_reply got = {0};
+    struct rest *rest = NULL;
+    enum plex_status status = rest_open(&rest, cli, err);
+
+    *out = NULL;
+    if (status == PLEX_OK)
+        status = rest_call(rest, &request, &got, err);
+    if (status == PLEX_OK)
+        *out = json_incref(got.json);
+    rest_reply_free(&got);
+    rest_close(rest);
+    json_decref(body);
+    free(text);
+    return status;
+}
+
+int
+rest_show(const struct cli *cli, const char *method, const char *path,
+          json_t *body)
+{
+    struct plex_err err;
+    json_t *reply;
+
+    if (rest_ask(cli, method, path, body, &reply, &err) != PLEX_OK)
+        return cli_fail(&err);
+    print_json(reply);
+    json_decref(reply);
+    return 0;
+}
+
+enum plex_status
+cli_builtins_deploy(const struct cli *cli, const char *application,
+                    const char *ns, const char *description,
+                    const char *const *types, json_t **out,
+                    struct plex_err *err)
+{
+    json_t *list = json_array(), *reply;
+    enum plex_status status;
+
+    for (; *types != NULL; types++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}",
+                                              "name", *types, "module",
+                                              "builtin", "behaviour", *types,
+                                              "virtual", 1, "durable", 1));
+    status =
+        rest_ask(cli, "POST", "/api/v1/applications",
+                 json_pack("{s:{s:s, s:s, s:s, s:s, s:o}}", "application",
+                           "name", application, "version", "1.0.0", "namespace",
+                           ns, "description", description, "actorTypes", list),
+                 &reply, err);
+    if (out != NULL)
+        *out = reply;
+    else
+        json_decref(reply);
     return status;
 }
 

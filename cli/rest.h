@@ -45,6 +45,22 @@ void rest_reply_free(struct rest_reply *reply);
 PLEX_MUST_USE enum plex_status rest_get(const struct cli *cli, const char *path,
                                         json_t **out, struct plex_err *err);
 
+/* The same of any method; takes `body`, which may be NULL. */
+PLEX_MUST_USE enum plex_status rest_ask(const struct cli *cli,
+                                        const char *method, const char *path,
+                                        json_t *body, json_t **out,
+                                        struct plex_err *err);
+/* That, and print what came: the exit code. */
+int rest_show(const struct cli *cli, const char *method, const char *path,
+              json_t *body);
+
+/* Deploy durable virtual types of the module "builtin" as an application;
+ * `types` ends with NULL. *out, when not NULL, is the answer. */
+PLEX_MUST_USE enum plex_status cli_builtins_deploy(
+    const struct cli *cli, const char *application, const char *ns,
+    const char *description, const char *const *types, json_t **out,
+    struct plex_err *err);
+
 /* All pages of a list: the array `field` of each answer, in one array. `path`
  * may hold a query. */
 PLEX_MUST_USE enum plex_status rest_list(const struct cli *cli,

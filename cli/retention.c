@@ -36,29 +36,6 @@ const struct plex_option cli_workflow_retention_options[] = {
     {0},
 };
 
-/* Takes `body`, which may be NULL; prints the answer. */
-static int
-ask(const struct cli *cli, const char *method, const char *path, json_t *body)
-{
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-    const struct rest_request request = {
-        .method = method, .path = path, .body = text};
-    struct rest_reply got = {0};
-    struct rest *rest = NULL;
-    struct plex_err err;
-    enum plex_status status = rest_open(&rest, cli, &err);
-
-    if (status == PLEX_OK)
-        status = rest_call(rest, &request, &got, &err);
-    if (status == PLEX_OK)
-        print_json(got.json);
-    rest_reply_free(&got);
-    rest_close(rest);
-    json_decref(body);
-    free(text);
-    return status == PLEX_OK ? 0 : cli_fail(&err);
-}
-
 /* Without anything to set it only says what is set. */
 int
 cli_workflow_retention(const struct cli *cli, const struct cli_args *args,
@@ -82,5 +59,5 @@ cli_workflow_retention(const struct cli *cli, const struct cli_args *args,
                          (json_int_t)retention->completed_max, "failed_max",
                          (json_int_t)retention->failed_max, "cancelled_max",
                          (json_int_t)retention->cancelled_max);
-    return ask(cli, body == NULL ? "GET" : "PUT", path.text, body);
+    return rest_show(cli, body == NULL ? "GET" : "PUT", path.text, body);
 }

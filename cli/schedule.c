@@ -64,29 +64,6 @@ static const struct print_column columns[] = {
     {0},
 };
 
-/* Takes `body`, which may be NULL; prints the answer. */
-static int
-ask(const struct cli *cli, const char *method, const char *path, json_t *body)
-{
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-    const struct rest_request request = {
-        .method = method, .path = path, .body = text};
-    struct rest_reply got = {0};
-    struct rest *rest = NULL;
-    struct plex_err err;
-    enum plex_status status = rest_open(&rest, cli, &err);
-
-    if (status == PLEX_OK)
-        status = rest_call(rest, &request, &got, &err);
-    if (status == PLEX_OK)
-        print_json(got.json);
-    rest_reply_free(&got);
-    rest_close(rest);
-    json_decref(body);
-    free(text);
-    return status == PLEX_OK ? 0 : cli_fail(&err);
-}
-
 static void
 path_of(struct rest_path *path, const char *id, const char *verb,
         const struct schedule_config *config)
@@ -148,7 +125,7 @@ cli_schedule_create(const struct cli *cli, const struct cli_args *args,
     if (!c->replace)
         put(body, "id", args->values[0]);
     path_of(&path, c->replace ? args->values[0] : NULL, "", c);
-    return ask(cli, c->replace ? "PUT" : "POST", path.text, body);
+    return rest_show(cli, c->replace ? "PUT" : "POST", path.text, body);
 }
 
 /* What a person wants to see of it: "every 5s", "workflow report". */
@@ -209,7 +186,7 @@ verb(const struct cli *cli, const struct cli_args *args,
     struct rest_path path = {0};
 
     path_of(&path, args->values[0], name, config);
-    return ask(cli, method, path.text, body);
+    return rest_show(cli, method, path.text, body);
 }
 
 int

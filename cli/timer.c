@@ -71,26 +71,6 @@ path_of(struct rest_path *path, const char *kinds, const char *actor,
     return PLEX_OK;
 }
 
-static int
-ask(const struct cli *cli, const char *method, const char *path,
-    const char *body)
-{
-    const struct rest_request request = {
-        .method = method, .path = path, .body = body};
-    struct rest_reply got = {0};
-    struct rest *rest = NULL;
-    struct plex_err err;
-    enum plex_status status = rest_open(&rest, cli, &err);
-
-    if (status == PLEX_OK)
-        status = rest_call(rest, &request, &got, &err);
-    if (status == PLEX_OK)
-        print_json(got.json);
-    rest_reply_free(&got);
-    rest_close(rest);
-    return status == PLEX_OK ? 0 : cli_fail(&err);
-}
-
 static void
 put(json_t *body, const char *field, const char *value)
 {
@@ -135,8 +115,6 @@ set(const struct cli *cli, const struct cli_args *args,
     struct rest_path path = {0};
     struct plex_err err;
     json_t *body = body_of(config, &err);
-    char *text;
-    int result;
 
     if (body == NULL ||
         path_of(&path, kinds, args->values[0],
@@ -146,11 +124,7 @@ set(const struct cli *cli, const struct cli_args *args,
     }
     if (!config->replace)
         put(body, field, args->values[1]);
-    text = json_dumps(body, JSON_COMPACT);
-    result = ask(cli, config->replace ? "PUT" : "POST", path.text, text);
-    free(text);
-    json_decref(body);
-    return result;
+    return rest_show(cli, config->replace ? "PUT" : "POST", path.text, body);
 }
 
 static int
@@ -182,7 +156,7 @@ one(const struct cli *cli, const struct cli_args *args, const char *kinds,
     if (path_of(&path, kinds, args->values[0], args->values[1], &err) !=
         PLEX_OK)
         return cli_fail(&err);
-    return ask(cli, method, path.text, NULL);
+    return rest_show(cli, method, path.text, NULL);
 }
 
 int

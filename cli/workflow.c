@@ -105,30 +105,6 @@ static const struct print_column history_columns[] = {
 /* -- asking ------------------------------------------------------------------
  */
 
-/* Takes `body`, which may be NULL. *reply is owned on PLEX_OK. */
-static enum plex_status
-ask(const struct cli *cli, const char *method, const char *path, json_t *body,
-    json_t **reply, struct plex_err *err)
-{
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-    const struct rest_request request = {
-        .method = method, .path = path, .body = text};
-    struct rest_reply got = {0};
-    struct rest *rest = NULL;
-    enum plex_status status = rest_open(&rest, cli, err);
-
-    *reply = NULL;
-    if (status == PLEX_OK)
-        status = rest_call(rest, &request, &got, err);
-    if (status == PLEX_OK)
-        *reply = json_incref(got.json);
-    rest_reply_free(&got);
-    rest_close(rest);
-    json_decref(body);
-    free(text);
-    return status;
-}
-
 static void
 path_of(struct rest_path *path, const char *what, const char *id,
         const char *verb, const struct workflow_config *config)
@@ -141,21 +117,6 @@ path_of(struct rest_path *path, const char *what, const char *id,
     }
     rest_path_add(path, verb);
     rest_path_param(path, "namespace", config->ns);
-}
-
-/* Ask and print what came. */
-static int
-show(const struct cli *cli, const char *method, const struct rest_path *path,
-     json_t *body)
-{
-    struct plex_err err;
-    json_t *reply;
-
-    if (ask(cli, method, path->text, body, &reply, &err) != PLEX_OK)
-        return cli_fail(&err);
-    print_json(reply);
-    json_decref(reply);
-    return 0;
 }
 
 static json_t *
@@ -180,25 +141,15 @@ cli_workflow_enable(const struct cli *cli, const struct cli_args *args,
 {
     static const char *const types[] = {
         "workflow", "workflow-catalog", "workflow-index", "workflow-http",
-        "schedule", "schedule-index",   "actor-timers"};
+        "schedule", "schedule-index",   "actor-timers",   NULL};
     const struct workflow_config *workflow = config;
-    json_t *list = json_array(), *reply;
     struct plex_err err;
 
     (void)args;
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}",
-                                              "name", types[i], "module",
-                                              "builtin", "behaviour", types[i],
-                                              "virtual", 1, "durable", 1));
-    if (ask(cli, "POST", "/api/v1/applications",
-            json_pack("{s:{s:s, s:s, s:s, s:s, s:o}}", "application", "name",
-                      "plexspaces-workflows", "version", "1.0.0", "namespace",
-                      workflow->ns, "description",
-                      "Runs of workflow definitions", "actorTypes", list),
-            &reply, &err) != PLEX_OK)
+    if (cli_builtins_deploy(cli, "plexspaces-workflows", workflow->ns,
+                            "Runs of workflow definitions", types, NULL,
+                            &err) != PLEX_OK)
         return cli_fail(&err);
-    json_decref(reply);
     (void)printf("workflows run in namespace %s\n", workflow->ns);
     return 0;
 }
@@ -243,7 +194,7 @@ definition_send(const struct cli *cli, const struct workflow_config *config,
     /* A replacement goes by the id and version in the text itself. */
     json_object_set_new(body, "replace", json_boolean(config->replace));
     path_of(&path, "definitions", NULL, "", config);
-    if (ask(cli, "POST", path.text, body, &reply, &err) != PLEX_OK)
+    if (rest_ask(cli, "POST", path.text, body, &reply, &err) != PLEX_OK)
         return cli_fail(&err);
     definition = json_object_get(reply, "definition");
     if (cli->json)
@@ -338,7 +289,7 @@ cli_workflow_delete(const struct cli *cli, const struct cli_args *args,
     }
     rest_path_param(&path, "namespace",
                     ((const struct workflow_config *)config)->ns);
-    if (ask(cli, "DELETE", path.text, NULL, &reply, &err) != PLEX_OK)
+    if (rest_ask(cli, "DELETE", path.text, NULL, &reply, &err) != PLEX_OK)
         return cli_fail(&err);
     json_decref(reply);
     (void)printf("deleted\n");
@@ -397,7 +348,7 @@ cli_workflow_start(const struct cli *cli, const struct cli_args *args,
             json_pack("{s:s, s:o}", "name", workflow->signal, "value", input));
     }
     path_of(&path, "executions", NULL, "", config);
-    if (ask(cli, "POST", path.text, body, &reply, &err) != PLEX_OK)
+    if (rest_ask(cli, "POST", path.text, body, &reply, &err) != PLEX_OK)
         return cli_fail(&err);
     if (cli->json)
         print_json(reply);
@@ -439,7 +390,7 @@ cli_workflow_status(const struct cli *cli, const struct cli_args *args,
     struct rest_path path = {0};
 
     path_of(&path, "executions", args->values[0], "", config);
-    return show(cli, "GET", &path, NULL);
+    return rest_show(cli, "GET", path.text, NULL);
 }
 
 int
@@ -526,7 +477,7 @@ cli_workflow_remove(const struct cli *cli, const struct cli_args *args,
     json_t *reply;
 
     path_of(&path, "executions", args->values[0], "", config);
-    if (ask(cli, "DELETE", path.text, NULL, &reply, &err) != PLEX_OK)
+    if (rest_ask(cli, "DELETE", path.text, NULL, &reply, &err) != PLEX_OK)
         return cli_fail(&err);
     json_decref(reply);
     (void)printf("removed\n");
@@ -541,7 +492,7 @@ send_verb(const struct cli *cli, const struct cli_args *args,
     struct rest_path path = {0};
 
     path_of(&path, "executions", args->values[0], verb, config);
-    return show(cli, "POST", &path, body);
+    return rest_show(cli, "POST", path.text, body);
 }
 
 static int
@@ -640,7 +591,7 @@ read_verb(const struct cli *cli, const struct cli_args *args,
     struct rest_path path = {0};
 
     path_of(&path, "executions", args->values[0], verb, config);
-    return show(cli, "GET", &path, NULL);
+    return rest_show(cli, "GET", path.text, NULL);
 }
 
 int
