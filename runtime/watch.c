@@ -3,6 +3,8 @@
 #include "common/loop.h"
 #include "common/park.h"
 
+#include <string.h>
+
 /*
  * Callbacks that run too long. A thread looks now and then at what each
  * executor has done since: an executor that is not asleep and has handled no
@@ -121,6 +123,7 @@ watch(void *arg)
             continue;
         }
         plex_park_wait(&rt->watch_park, 1, UINT64_MAX, now);
+        memset(looks, 0, sizeof looks); /* all have slept as long as we */
         idle = 0;
     }
     return NULL;
