@@ -17,8 +17,8 @@
 
 enum {
     NAME_MAX_BYTES = 100, /* with its kind it names a timer of ours */
-    ACTIVE_MAX = 1000,
-    ENDED_MAX = 100, /* that are still shown */
+    ACTIVE_MAX = 300,     /* each turn writes all of them */
+    ENDED_MAX = 100,      /* that are still shown */
     DATA_MAX = 64 << 10,
     STATE_MAX = 1 << 20,
     INTERVAL_MIN_MS = 10,

@@ -294,6 +294,46 @@ START_TEST(integers_may_be_decimal_strings_and_nothing_else)
 }
 END_TEST
 
+/* An edit; the HTTP status of its reply. */
+static unsigned
+edit(struct bench *b, const char *what, uint64_t tag, const char *state)
+{
+    b->message.kind = WORK_EDIT;
+    b->message.method = what;
+    b->message.tag = tag;
+    run(b, state);
+    return b->reply.http_status;
+}
+
+START_TEST(a_state_is_edited_without_a_callback)
+{
+    static const uint8_t before[8] = {7};
+    struct bench b;
+
+    setup(&b);
+    ck_assert_uint_eq(edit(&b, WORK_EDIT_PUT, 0, "twelve b"), 409);
+    ck_assert(!b.outcome.state_changed); /* the actor is not durable */
+    b.action.run.durable = true;
+    ck_assert_uint_lt(edit(&b, WORK_EDIT_PUT, 0, "twelve b"), 400);
+    ck_assert(b.outcome.state_changed && !b.outcome.failed);
+    ck_assert_mem_eq(b.outcome.state.data, "twelve b", 8);
+    ck_assert_uint_eq(edit(&b, WORK_EDIT_KEEP, 0, ""), 409);
+    b.action.run.has_state = true;
+    b.action.run.state = (struct plex_bytes){before, sizeof before};
+    ck_assert_uint_eq(edit(&b, WORK_EDIT_CREATE, 0, "twelve b"), 409);
+    ck_assert(!b.outcome.state_changed);
+    ck_assert_uint_eq(edit(&b, WORK_EDIT_PUT, 1000, "twelve b"), 409);
+    ck_assert(!b.outcome.state_changed); /* of a newer schema */
+    ck_assert_uint_lt(edit(&b, WORK_EDIT_KEEP, 0, ""), 400);
+    ck_assert_mem_eq(b.outcome.state.data, before, sizeof before);
+    ck_assert_uint_lt(edit(&b, WORK_EDIT_FORGET, 0, ""), 400);
+    ck_assert(b.outcome.state_changed);
+    ck_assert_uint_eq(b.outcome.state.len, 0);
+    ck_assert_uint_eq(edit(&b, "melt", 0, ""), 409);
+    teardown(&b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -305,6 +345,7 @@ main(void)
     tcase_add_test(tests, a_handler_sees_its_actor_and_message);
     tcase_add_test(tests, messages_and_timers_are_handed_over_in_order);
     tcase_add_test(tests, state_is_read_back_as_it_was_put);
+    tcase_add_test(tests, a_state_is_edited_without_a_callback);
     tcase_add_test(tests, timers_and_replies_reach_their_callbacks);
     tcase_add_test(tests, a_refusal_is_a_problem_and_no_failure);
     tcase_add_test(tests, what_a_handler_must_not_do_fails_the_turn);
