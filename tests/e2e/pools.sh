@@ -20,9 +20,10 @@ tight() # COMMAND...: its output on one line without blanks
     return $status
 }
 field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
-stat() # FIELD
+named=scales
+stat() # FIELD, of the pool $named
 {
-    pool stats scales | python3 -c '
+    pool stats $named | python3 -c '
 import json, sys
 print(json.load(sys.stdin)["pool"].get(sys.argv[1], 0))' "$1"
 }
@@ -31,7 +32,7 @@ until_true() # SENTENCE COMMAND...: within 20 s
 {
     local sentence=$1 try
     shift
-    for try in $(seq 1 100); do
+    for try in $(seq 1 200); do
         if "$@" >/dev/null 2>&1; then
             ok "$sentence"
             return
@@ -48,7 +49,7 @@ suite_deploy examples/counter/app.yaml || exit 1
 
 # -- lending
 check "a pool is made" 0 '"workers":1,"idle":1' tight \
-    pool create scales counter --max 3 --check-ms 500 --lease-ms 4000
+    pool create scales counter --max 3 --check-ms 500
 check "its name is taken then" 1 'pool "scales" exists' \
     pool create scales counter
 check "what makes no pool is refused" 1 'max must be 5 to 1000' \
@@ -76,9 +77,20 @@ check "what was given back cannot be given back again" 1 'not any more' \
 # -- leases, and the death of workers
 check "a lease can be renewed" 0 'until_ms' pool renew scales \
     "$(field checkout_id <<<"$first")"
+for each in "$first" "$third" "$(cat "$work/waited")"; do
+    check "one more is given back" 0 '' \
+        pool checkin scales "$(field checkout_id <<<"$each")"
+done
+named=brief
+check "a pool with short leases is made" 0 '"workers":1' tight \
+    pool create brief counter --max 3 --check-ms 500 --lease-ms 1000
+for each in 1 2 3; do
+    pool checkout brief --wait-ms 10000 >/dev/null
+done
 kill -KILL "$(suite_daemon worker-1)"
 until_true "what borrowers do not give back is replaced, whoever dies" \
     has expired 3
+named=scales
 until_true "and the pool shrinks again" has workers 1
 check "nothing is lent any more" 0 '^0$' stat out
 

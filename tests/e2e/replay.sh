@@ -93,7 +93,7 @@ check "nothing was carried out again" 0 '^3$' grep -c noted "$work/notes"
 check "the headers that the code looked at are there" 0 '"who": "bob"' \
     replay modules
 check "code that throws other dice differs, and both sides are named" 1 \
-    'differs: the reply: recorded .*"dice":\[[1-6],.*now .*"dice":\[6,6\]' \
+    'differs: the reply: recorded .*"dice":\[[1-6],.*now .*"dice":\[7,7\]' \
     replay loaded
 check "what it did not touch is the same" 1 '"verdict": "same"' \
     replay loaded --output json
