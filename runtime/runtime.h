@@ -23,19 +23,21 @@ struct rt_event; /* what happened to a process, below */
 struct rt_signal;
 
 struct rt_config {
-    uint32_t executors;     /* threads; 0: rt_step() */
-    uint32_t processes_max; /* alive at once; 0: 16 Mi */
-    uint64_t node;          /* incarnation of this worker: ref.node */
-    const char *node_id;    /* its name, for texts; copied */
-    uint64_t seed;          /* order of things under rt_step() */
-    uint32_t stack_bytes;   /* of a suspended callback; 0: 64 KiB */
-    uint32_t waiting_max;   /* suspended callbacks; 0: as many as the kernel
-                               has mappings for */
-    uint32_t budget;        /* messages received + sent per turn at the
-                               executor; 0: 200 */
-    uint32_t watchdog_ms;   /* a callback that runs longer is reported
-                               (RT_STUCK); 0: never */
-    bool watchdog_spare;    /* and its executor gets a stand-in */
+    uint32_t executors;        /* threads; 0: rt_step() */
+    uint32_t processes_max;    /* alive at once; 0: 16 Mi */
+    uint64_t node;             /* incarnation of this worker: ref.node */
+    const char *node_id;       /* its name, for texts; copied */
+    uint64_t seed;             /* order of things under rt_step() */
+    uint32_t stack_bytes;      /* of a suspended callback; 0: 64 KiB */
+    uint32_t waiting_max;      /* suspended callbacks; 0: as many as the kernel
+                                  has mappings for */
+    uint32_t budget;           /* messages received + sent per turn at the
+                                  executor; 0: 200 */
+    uint32_t watchdog_ms;      /* a callback that runs longer is reported
+                                  (RT_STUCK); 0: never */
+    bool watchdog_spare;       /* and its executor gets a stand-in */
+    uint32_t watchdog_last_ms; /* one that runs as long as this is reported
+                                  once more (event.last); 0: never */
     /* All called on any executor; must not block. `arg` first. */
     void (*on_event)(void *arg, const struct rt_event *event);
     /* To another node, a name there, or a virtual actor. False: nobody. */
@@ -171,6 +173,7 @@ struct rt_event {
     const char *reason; /* "" */
     uint64_t count;
     uint64_t ns;
+    bool last; /* RT_STUCK: it has run for watchdog_last_ms */
 };
 struct rt_info {
     struct plex_ref ref, parent, supervisor;

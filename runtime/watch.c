@@ -18,11 +18,12 @@ enum { IDLE_LOOKS = 8, LOOK_MS = 20 };
 struct look {
     uint64_t progress;
     uint64_t since_ns;
-    bool stuck, released;
+    bool stuck, released, last;
 };
 
 static void
-emit(struct rt *rt, struct rt_exec *exec, enum rt_event_kind kind, uint64_t ns)
+emit(struct rt *rt, struct rt_exec *exec, enum rt_event_kind kind,
+     const struct look *look, uint64_t now)
 {
     uint64_t id = atomic_load(&exec->turn_id);
     struct rt_proc *proc = rt_slot(rt, id);
@@ -39,7 +40,8 @@ emit(struct rt *rt, struct rt_exec *exec, enum rt_event_kind kind, uint64_t ns)
         .child = "",
         .behaviour = behaviour == NULL ? "" : behaviour->name,
         .reason = "",
-        .ns = ns,
+        .ns = now - look->since_ns,
+        .last = look->last,
     };
 
     if (rt_inspect(rt, event.process, &info) == 0) {
@@ -65,18 +67,23 @@ spare(struct rt *rt)
         atomic_store(&rt->exec_count, count + 1);
 }
 
+/* 0: never. */
+static uint64_t
+ms_ns(uint32_t ms)
+{
+    return ms == 0 ? UINT64_MAX : (uint64_t)ms * 1000000;
+}
+
 static bool
 look(struct rt *rt, struct rt_exec *exec, struct look *look, uint64_t now)
 {
     uint64_t progress = rt_progress(exec);
-    uint64_t limit = rt->config.watchdog_ms == 0
-                         ? UINT64_MAX
-                         : (uint64_t)rt->config.watchdog_ms * 1000000;
+    uint64_t limit = ms_ns(rt->config.watchdog_ms);
     bool asleep = atomic_load(&exec->park) == RT_PARK_ASLEEP;
 
     if (look->since_ns == 0 || asleep || progress != look->progress) {
         if (look->stuck)
-            emit(rt, exec, RT_RESUMED, now - look->since_ns);
+            emit(rt, exec, RT_RESUMED, look, now);
         *look = (struct look){.progress = progress, .since_ns = now};
         atomic_store(&exec->seen_progress, progress);
         atomic_store(&exec->seen_ns, now);
@@ -89,8 +96,13 @@ look(struct rt *rt, struct rt_exec *exec, struct look *look, uint64_t now)
     if (!look->stuck && now - look->since_ns >= limit) {
         look->stuck = true;
         atomic_fetch_add(&rt->stuck, 1);
-        emit(rt, exec, RT_STUCK, now - look->since_ns);
+        emit(rt, exec, RT_STUCK, look, now);
         spare(rt);
+    }
+    if (look->stuck && !look->last &&
+        now - look->since_ns >= ms_ns(rt->config.watchdog_last_ms)) {
+        look->last = true;
+        emit(rt, exec, RT_STUCK, look, now);
     }
     return true;
 }

@@ -215,6 +215,8 @@ process_stuck(struct work_host *host, const struct gone *was)
              "a turn of %s/%s/%s/%s has run for %llu ms", actor->tenant,
              actor->ns, actor->type, actor->key,
              (unsigned long long)(was->stuck_ns / 1000000));
+    if (was->last)
+        work_stuck_exit();
 }
 
 static void
@@ -322,6 +324,7 @@ work_host_on_event(struct work_host *host, const struct rt_event *event)
     gone->ref = event->process;
     if (event->kind == RT_STUCK)
         gone->stuck_ns = event->ns > 0 ? event->ns : 1;
+    gone->last = event->last;
     (void)work_queue_push(&host->gone, &gone->link);
     work_host_wake(host);
 }

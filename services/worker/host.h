@@ -89,6 +89,8 @@ enum { WORK_INBOUND_MAX = 65536 }; /* on their way from processes */
  * ours that was killed in its turn fails it; a turn that is stuck is logged
  * with its actor. */
 void work_host_on_event(struct work_host *host, const struct rt_event *event);
+/* After the log has said who is stuck for longer than may be. */
+_Noreturn void work_stuck_exit(void);
 struct work_host_stats {
     size_t activations; /* with a process */
     size_t running;     /* turns that are out, or wait */

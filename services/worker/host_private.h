@@ -67,6 +67,7 @@ struct gone {
     struct work_link link;
     struct plex_ref ref;
     uint64_t stuck_ns; /* 0: gone */
+    bool last;         /* it has been stuck for too long */
 };
 
 struct work_host {

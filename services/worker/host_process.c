@@ -2,6 +2,7 @@
  * this runs on executors. */
 #include "services/worker/host_private.h"
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "runtime/hosted.h"
 #include "runtime/internal.h"
@@ -11,6 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Native code cannot be stopped by another thread; its process can. */
+void
+work_stuck_exit(void)
+{
+    plex_log(PLEX_LOG_ERROR, "worker.stuck",
+             "the worker ends, so that others go on with what runs here "
+             "(watchdog_exit_ms)");
+    abort();
+}
 
 /* Once until the loop has looked. */
 void

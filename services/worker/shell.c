@@ -45,6 +45,10 @@ static const struct plex_option options[] = {
         "a callback that runs longer is reported, and another thread takes "
         "its executor's place; 0: never",
         0, 0),
+    ROW("watchdog_exit_ms", PLEX_OPTION_U32, watchdog_exit_ms, "0",
+        "a callback that runs for so long ends the worker: what runs here "
+        "starts elsewhere; 0: never",
+        0, 0),
     ROW("labels", PLEX_OPTION_STRING, offer.labels, "",
         "what placements may ask of this worker: zone=a,disk=ssd", 0, 0),
     ROW("cpu_cores", PLEX_OPTION_U32, offer.cpu_cores, "0",
@@ -374,10 +378,17 @@ bool
 work_shell_event(void *arg, const struct rt_event *event)
 {
     struct work_state *state = arg;
+    const bool is_actor = strcmp(event->behaviour, "virtual-actor") == 0;
 
     if (state->turns != NULL)
         work_host_on_event(state->turns, event);
-    return strcmp(event->behaviour, "virtual-actor") == 0;
+    if (event->last && !is_actor) {
+        plex_log(PLEX_LOG_WARN, "worker.stuck",
+                 "a callback of %s %s has run for %llu ms", event->behaviour,
+                 event->name, (unsigned long long)(event->ns / 1000000));
+        work_stuck_exit();
+    }
+    return is_actor;
 }
 
 static void
@@ -418,6 +429,7 @@ turns_start(struct work_state *state, struct plex_err *err)
                            .node_id = state->host->base->node,
                            .watchdog_ms = state->config.watchdog_ms,
                            .watchdog_spare = true,
+                           .watchdog_last_ms = state->config.watchdog_exit_ms,
                            .processes_max = state->config.processes_max};
 
     work_shell_node_create(state);

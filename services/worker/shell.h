@@ -34,6 +34,7 @@ struct work_config {
     uint32_t appends_max;
     uint32_t executors;
     uint32_t watchdog_ms;
+    uint32_t watchdog_exit_ms;
     uint32_t processes_max;
     struct work_offer_options offer;
 };

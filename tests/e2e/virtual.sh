@@ -36,6 +36,7 @@ active() { "$plex" actor exists "$1" --output json | grep -q '"active": *true'; 
 asleep() { ! active "$1"; }
 logged() { grep -qrE "$1" "$work/data" --include='*.log' --include='*.out'; }
 
+export PLEXSPACES_WORKER_WATCHDOG_EXIT_MS=6000
 suite_start "$work/data" --processes --workers 2 --modules "$work/modules" ||
     exit 1
 export PLEXSPACES_SERVER=$suite_url
@@ -117,4 +118,13 @@ else
 fi
 check "nothing acknowledged is lost" 0 '"n":4' \
     "$plex" actor call solid/crash '{"read":1}'
+
+touch "$work/hang"
+"$plex" actor call solid/hang "{\"hang\":\"$work/hang\"}" >"$work/hung" 2>&1 &
+hung=$!
+until_true "one that never ends takes its worker down after watchdog_exit_ms" \
+    logged 'the worker ends.*watchdog_exit_ms'
+until_true "and is named" logged 'solid/hang has run for ([6-9]|[1-9][0-9])[0-9]{3} ms'
+wait "$hung"
+check "its call is done by another worker" 0 '"n":1' cat "$work/hung"
 check_end

@@ -21,7 +21,8 @@ spin(int64_t ms)
            ms);
 }
 
-/* Counts; {"spin":MS} loops, {"crash":FILE} dies once, as long as the file is
+/* Counts; {"spin":MS} loops, {"hang":FILE} without end as long as the file is
+ * there, {"crash":FILE} dies once, as long as the file is
  * there, {"mute":1} does not reply, {"twice":1} replies twice. */
 static int
 odd_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
@@ -33,6 +34,8 @@ odd_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     (void)plex_state_get(ctx, &n, sizeof n);
     if (plex_json_int(ctx, "spin", &ms) == 1)
         spin(ms);
+    if (plex_json_text(ctx, "hang", &file) == 1 && unlink(file) == 0)
+        spin(INT64_MAX);
     if (plex_json_text(ctx, "crash", &file) == 1 && unlink(file) == 0) {
         (void)signal(SIGSEGV, SIG_DFL); /* meant: no sanitizer's business */
         (void)raise(SIGSEGV);

@@ -13,6 +13,7 @@
 static struct rt *rt;
 static const struct rt_where where = {"t", "n"};
 static _Atomic uint64_t arrived, early, out_of_order, stuck, resumed, refused;
+static _Atomic uint64_t last;
 
 static void
 create(struct rt_config config)
@@ -174,8 +175,10 @@ on_event(void *arg, const struct rt_event *event)
 {
     (void)arg;
     if (event->kind == RT_STUCK && strcmp(event->behaviour, "loop") == 0 &&
-        event->ns >= 30000000)
+        event->ns >= 30000000 && !event->last)
         atomic_fetch_add(&stuck, 1);
+    if (event->kind == RT_STUCK && event->last && event->ns >= 60000000)
+        atomic_fetch_add(&last, 1);
     if (event->kind == RT_RESUMED)
         atomic_fetch_add(&resumed, 1);
 }
@@ -188,6 +191,7 @@ START_TEST(a_callback_that_loops_is_named_and_others_go_on)
     create((struct rt_config){.executors = 1,
                               .watchdog_ms = 30,
                               .watchdog_spare = true,
+                              .watchdog_last_ms = 60,
                               .on_event = on_event});
     looper = start(&loop_behaviour);
     other = start(&loop_behaviour);
@@ -200,9 +204,12 @@ START_TEST(a_callback_that_loops_is_named_and_others_go_on)
     ck_assert_uint_eq(info.running_ns, 0);
     send(other, 2, NULL, 0);
     wait_for(&arrived, 1); /* while the other one loops */
+    wait_for(&last, 1);
     ck_assert_uint_eq(resumed, 0);
     atomic_store(&go_on, 1);
     wait_for(&resumed, 1);
+    ck_assert_uint_eq(stuck, 1);
+    ck_assert_uint_eq(last, 1);
     destroy();
 }
 END_TEST
