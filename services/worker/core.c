@@ -16,6 +16,7 @@ const struct work_core_config work_core_defaults = {
     .unreleased_max = 1024,
     .recent_max = 32,
     .appends_max = 8,
+    .loading_max = 1024,
     .window_pends = 200000,
 };
 
@@ -377,7 +378,7 @@ work_core_due_in(const struct work_core *core, struct work_time t)
         ns = until(core->warm_next, t.now_ns);
     if (retry != NULL && until(retry->key, t.now_ns) < ns)
         ns = until(retry->key, t.now_ns);
-    if (due != NULL) {
+    if (due != NULL && core->loading < core->config.loading_max) {
         uint64_t ms = until(due->key, t.wall_ms);
 
         ms = ms < wall_max ? ms : wall_max;

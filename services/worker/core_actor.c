@@ -287,6 +287,7 @@ activation_turn(struct work_core *core, struct actor *actor)
 static void
 actor_activated(struct work_core *core, struct actor *actor)
 {
+    core->loading -= actor->state == ACTOR_LOADING;
     actor->state = ACTOR_ACTIVE;
     actor->activated_at = core->t.now_ns;
     if (actor->activation == 0) /* else it was restored under that number */
@@ -326,6 +327,7 @@ work_actor_wake(struct work_core *core, struct actor *actor)
     }
     actor->check = NULL; /* asked for again once it is loaded */
     actor->state = ACTOR_LOADING;
+    core->loading++;
     work_todo_push(core, TODO_LOAD, work_actor_token_new(core, actor), NULL);
     return PLEX_OK;
 }

@@ -59,6 +59,7 @@ work_actor_drop(struct work_core *core, struct actor *actor, bool requeue,
     actor->drop_status = status;
     actor->drop_requeues = requeue && (!again || actor->drop_requeues);
     work_actor_busy(actor);
+    core->loading -= actor->state == ACTOR_LOADING;
     actor->state = ACTOR_DROPPED;
     if (!again) {
         core->stats.dropped_total++;

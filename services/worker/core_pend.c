@@ -582,6 +582,7 @@ work_pends_due(struct work_core *core)
            node->key <= core->t.now_ns)
         retry_one(core, node);
     while ((node = work_heap_top(&core->due)) != NULL &&
+           core->loading < core->config.loading_max &&
            node->key <=
                core->t.wall_ms + (core->config.unsafe_timer_early ? 50 : 0)) {
         work_heap_take(node);

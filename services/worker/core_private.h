@@ -82,6 +82,7 @@ struct work_core {
     uint64_t lease_version;
     struct take_list takes;
     struct window window;
+    size_t loading; /* actors in that state */
 
     struct htab actors;
     struct actor **slots;

@@ -17,6 +17,8 @@ struct work_core_config {
     uint32_t unreleased_max;  /* turns of one actor that run ahead of disk */
     uint32_t recent_max;      /* recorded answers kept per activation */
     uint32_t appends_max;     /* append batches in flight */
+    uint32_t loading_max;     /* actors being loaded; then timers wait, so that
+                                 not all whose time has come are at once */
     uint32_t window_pends;    /* stored timers in memory; about twice as many
                                  when they are due at once */
     /* Only for the proof that the simulator's checkers bite. */

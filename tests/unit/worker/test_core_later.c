@@ -569,6 +569,38 @@ START_TEST(timers_of_a_shard_that_is_taken_over_are_loaded_page_by_page)
 }
 END_TEST
 
+/* What waits for them goes on as they end. */
+START_TEST(timers_that_are_due_at_once_do_not_all_load_their_actors_at_once)
+{
+    struct work_core_config config = work_core_defaults;
+    struct world *world;
+    char key[8];
+
+    config.loading_max = 4;
+    world = world_create(&config);
+    world_start(world);
+    for (int i = 0; i < 20; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        (void)tell(world, NULL, key, "timer 100000");
+    }
+    world_wait(world, 61000); /* none is in memory */
+    world->hold_loads = true;
+    world_wait(world, 40000);
+    ck_assert_uint_eq(world->n_held, 4);
+    ck_assert_uint_gt(work_core_due_in(world->core, world->t), 1000000);
+    world->hold_loads = false;
+    for (size_t i = 0; i < 4; i++)
+        world_unhold(world, i);
+    for (int i = 0; i < 10; i++)
+        world_wait(world, 1);
+    for (int i = 0; i < 20; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        ck_assert_int_eq(world_stored(world, key), 100);
+    }
+    world_free(world);
+}
+END_TEST
+
 START_TEST(a_clock_that_is_set_forward_brings_what_is_due)
 {
     struct world *world = forgotten();
@@ -642,6 +674,9 @@ core_later_tests(void)
     tcase_add_test(tests, what_leaves_memory_during_a_read_is_looked_for_again);
     tcase_add_test(
         tests, timers_of_a_shard_that_is_taken_over_are_loaded_page_by_page);
+    tcase_add_test(
+        tests,
+        timers_that_are_due_at_once_do_not_all_load_their_actors_at_once);
     tcase_add_test(tests, a_clock_that_is_set_forward_brings_what_is_due);
     tcase_add_test(tests, a_journal_that_cannot_be_read_is_asked_again);
     return tests;
