@@ -3,6 +3,7 @@
 #include "cli/manifest.h"
 
 #include "common/mem.h"
+#include "runtime/facet.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -282,6 +283,69 @@ read_map(struct reader *reader, yaml_node_t *node, const char *what,
     return status;
 }
 
+/* -- facets ---------------------------------------------------------------- */
+
+/* Where the key is that the text names as "config.KEY"; else `facet`. */
+static const yaml_node_t *
+facet_place(struct reader *reader, const yaml_node_t *facet, const char *text)
+{
+    const char *named = strstr(text, "config.");
+    const size_t len = named == NULL ? 0 : strcspn(named + 7, " :\"");
+
+    for (yaml_node_pair_t *pair = facet->data.mapping.pairs.start;
+         len > 0 && pair < facet->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *config =
+            yaml_document_get_node(&reader->document, pair->value);
+
+        if (config->type != YAML_MAPPING_NODE)
+            continue;
+        for (yaml_node_pair_t *entry = config->data.mapping.pairs.start;
+             entry < config->data.mapping.pairs.top; entry++) {
+            const yaml_node_t *key =
+                yaml_document_get_node(&reader->document, entry->key);
+
+            if (key->type == YAML_SCALAR_NODE &&
+                key->data.scalar.length == len &&
+                strncmp((const char *)key->data.scalar.value, named + 7, len) ==
+                    0)
+                return key;
+        }
+    }
+    return facet;
+}
+
+/* Those that a chain is made of: here, because here is known where it says
+ * so. The registry checks them again, and those it carries out itself. */
+static enum plex_status
+facet_check(struct reader *reader, const yaml_node_t *node, const json_t *facet,
+            struct plex_err *err)
+{
+    struct plex_facet_pair pairs[RT_FACET_PAIRS];
+    struct rt_facet_spec spec = {
+        .type = json_string_value(json_object_get(facet, "type")),
+        .config = pairs};
+    const json_t *config = json_object_get(facet, "config"), *value;
+    const yaml_node_t *at;
+    struct plex_err why;
+    const char *key;
+
+    if (strcmp(spec.type, "durability") == 0 ||
+        strcmp(spec.type, "reminder") == 0 ||
+        json_object_size(config) > RT_FACET_PAIRS)
+        return PLEX_OK;
+    json_object_foreach((json_t *)(uintptr_t)config, key, value)
+    {
+        pairs[spec.n_config++] =
+            (struct plex_facet_pair){key, json_string_value(value)};
+    }
+    if (rt_facet_check(NULL, &spec, true, &why) == PLEX_OK)
+        return PLEX_OK;
+    at = facet_place(reader, node, why.text);
+    return plex_err_set(err, PLEX_INVALID, "%.80s:%zu:%zu: %s", reader->name,
+                        at->start_mark.line + 1, at->start_mark.column + 1,
+                        why.text);
+}
+
 static enum plex_status
 read_list(struct reader *reader, yaml_node_t *node, const char *what,
           const struct field *fields, json_t **out, struct plex_err *err)
@@ -302,6 +366,10 @@ read_list(struct reader *reader, yaml_node_t *node, const char *what,
                              member, fields, &value, err);
         if (status == PLEX_OK)
             (void)json_array_append_new(list, value);
+        if (status == PLEX_OK && fields == facet_fields)
+            status = facet_check(
+                reader, yaml_document_get_node(&reader->document, *item), value,
+                err);
     }
     if (status == PLEX_OK)
         *out = list;

@@ -280,6 +280,88 @@ cli_process_exit(const struct cli *cli, const struct cli_args *args,
     return show(cli, status, answer, "process", process_detail, &err);
 }
 
+/* -- facets ---------------------------------------------------------------- */
+
+struct attach_config {
+    const char *ns;
+    uint32_t priority;
+};
+const struct plex_option cli_facet_attach_options[] = {
+    NAMESPACE(struct attach_config, "default", "of the process"),
+    {"priority", PLEX_OPTION_U32, offsetof(struct attach_config, priority), "0",
+     "higher ones are outside; 0: the facet's own", 0, 10000},
+    {0},
+};
+static const struct print_column facet_columns[] = {
+    {"FACET", "type", PRINT_TEXT, NULL},
+    {"PRIORITY", "priority", PRINT_TEXT, NULL},
+    {0},
+};
+
+int
+cli_process_facets(const struct cli *cli, const struct cli_args *args,
+                   const void *config)
+{
+    const struct where_config *where = config;
+    struct rest_path path = {0};
+    json_t *answer = NULL;
+    struct plex_err err;
+    enum plex_status status;
+
+    path_of(&path, "/api/v1/processes/", args->values[0], "/facets");
+    rest_path_param(&path, "namespace", where->ns);
+    status = call(cli, "GET", &path, NULL, &answer, &err);
+    return show(cli, status, answer, "facets", facet_columns, &err);
+}
+
+int
+cli_process_attach(const struct cli *cli, const struct cli_args *args,
+                   const void *config)
+{
+    const struct attach_config *how = config;
+    struct rest_path path = {0};
+    json_t *body = json_object(), *answer = NULL, *settings = NULL;
+    struct plex_err err;
+    enum plex_status status;
+    json_error_t where;
+
+    path_of(&path, "/api/v1/processes/", args->values[0], "/facets");
+    set_text(body, "namespace", how->ns);
+    set_text(body, "type", args->values[1]);
+    json_object_set_new(body, "priority", json_integer(how->priority));
+    if (args->count > 2)
+        settings = json_loads(args->values[2], JSON_REJECT_DUPLICATES, &where);
+    if (args->count > 2 && !json_is_object(settings)) {
+        json_decref(settings);
+        json_decref(body);
+        (void)plex_err_set(&err, PLEX_INVALID,
+                           "the configuration is no JSON object like "
+                           "{\"level\": \"info\"}");
+        return cli_fail(&err);
+    }
+    if (settings != NULL)
+        json_object_set_new(body, "config", settings);
+    status = call(cli, "POST", &path, body, &answer, &err);
+    return show(cli, status, answer, "facets", facet_columns, &err);
+}
+
+int
+cli_process_detach(const struct cli *cli, const struct cli_args *args,
+                   const void *config)
+{
+    const struct where_config *where = config;
+    struct rest_path path = {0};
+    json_t *answer = NULL;
+    struct plex_err err;
+    enum plex_status status;
+
+    path_of(&path, "/api/v1/processes/", args->values[0], "/facets/");
+    rest_path_segment(&path, args->values[1]);
+    rest_path_param(&path, "namespace", where->ns);
+    status = call(cli, "DELETE", &path, NULL, &answer, &err);
+    return show(cli, status, answer, "facets", facet_columns, &err);
+}
+
 /* -- the tree -------------------------------------------------------------- */
 
 static const char *

@@ -14,6 +14,12 @@ int cli_process_inspect(const struct cli *cli, const struct cli_args *args,
                         const void *config);
 int cli_process_exit(const struct cli *cli, const struct cli_args *args,
                      const void *config);
+int cli_process_facets(const struct cli *cli, const struct cli_args *args,
+                       const void *config);
+int cli_process_attach(const struct cli *cli, const struct cli_args *args,
+                       const void *config);
+int cli_process_detach(const struct cli *cli, const struct cli_args *args,
+                       const void *config);
 int cli_supervisor_list(const struct cli *cli, const struct cli_args *args,
                         const void *config);
 int cli_supervisor_which(const struct cli *cli, const struct cli_args *args,
@@ -34,102 +40,121 @@ int cli_events(const struct cli *cli, const struct cli_args *args,
 extern const struct plex_option cli_process_options[];
 extern const struct plex_option cli_process_list_options[];
 extern const struct plex_option cli_process_exit_options[];
+extern const struct plex_option cli_facet_attach_options[];
 extern const struct plex_option cli_child_start_options[];
 extern const struct plex_option cli_events_options[];
 
-#define CLI_PROCESS_COMMANDS                                        \
-    {"actor",                                                       \
-     "processes",                                                   \
-     "",                                                            \
-     0,                                                             \
-     0,                                                             \
-     "processes of all workers",                                    \
-     cli_process_list_options,                                      \
-     cli_process_list},                                             \
-        {"actor",                                                   \
-         "tree",                                                    \
-         "[NAME]",                                                  \
-         0,                                                         \
-         1,                                                         \
-         "processes under their supervisors",                       \
-         cli_process_list_options,                                  \
-         cli_process_tree},                                         \
-        {"actor",                                                   \
-         "inspect",                                                 \
-         "PROCESS",                                                 \
-         1,                                                         \
-         1,                                                         \
-         "one process: NAME, NAME@NODE, SUPERVISOR/CHILD or a ref", \
-         cli_process_options,                                       \
-         cli_process_inspect},                                      \
-        {"actor",                                                   \
-         "exit",                                                    \
-         "PROCESS",                                                 \
-         1,                                                         \
-         1,                                                         \
-         "send it an exit signal",                                  \
-         cli_process_exit_options,                                  \
-         cli_process_exit},                                         \
-        {"supervisor",                                              \
-         "list",                                                    \
-         "",                                                        \
-         0,                                                         \
-         0,                                                         \
-         "supervisors of all workers",                              \
-         cli_process_list_options,                                  \
-         cli_supervisor_list},                                      \
-        {"supervisor",                                              \
-         "which",                                                   \
-         "SUPERVISOR",                                              \
-         1,                                                         \
-         1,                                                         \
-         "its children, in the order of their start",               \
-         cli_process_options,                                       \
-         cli_supervisor_which},                                     \
-        {"supervisor",                                              \
-         "count",                                                   \
-         "SUPERVISOR",                                              \
-         1,                                                         \
-         1,                                                         \
-         "how many there are of which",                             \
-         cli_process_options,                                       \
-         cli_supervisor_count},                                     \
-        {"supervisor",                                              \
-         "start-child",                                             \
-         "SUPERVISOR [ID MODULE]",                                  \
-         1,                                                         \
-         3,                                                         \
-         "add a child; without ID one more of simple_one_for_one",  \
-         cli_child_start_options,                                   \
-         cli_child_start},                                          \
-        {"supervisor",                                              \
-         "terminate-child",                                         \
-         "SUPERVISOR ID",                                           \
-         2,                                                         \
-         2,                                                         \
-         "stop a child; it stays declared",                         \
-         cli_process_options,                                       \
-         cli_child_terminate},                                      \
-        {"supervisor",                                              \
-         "restart-child",                                           \
-         "SUPERVISOR ID",                                           \
-         2,                                                         \
-         2,                                                         \
-         "start a child that was terminated",                       \
-         cli_process_options,                                       \
-         cli_child_restart},                                        \
-        {"supervisor",                                              \
-         "delete-child",                                            \
-         "SUPERVISOR ID",                                           \
-         2,                                                         \
-         2,                                                         \
-         "forget a child that was terminated",                      \
-         cli_process_options,                                       \
-         cli_child_delete},                                         \
-    {                                                               \
-        "", "events", "", 0, 0,                                     \
-            "starts, stops, restarts of processes; a line each",    \
-            cli_events_options, cli_events                          \
+#define CLI_PROCESS_COMMANDS                                                 \
+    {"actor",                                                                \
+     "processes",                                                            \
+     "",                                                                     \
+     0,                                                                      \
+     0,                                                                      \
+     "processes of all workers",                                             \
+     cli_process_list_options,                                               \
+     cli_process_list},                                                      \
+        {"actor",                                                            \
+         "tree",                                                             \
+         "[NAME]",                                                           \
+         0,                                                                  \
+         1,                                                                  \
+         "processes under their supervisors",                                \
+         cli_process_list_options,                                           \
+         cli_process_tree},                                                  \
+        {"actor",                                                            \
+         "inspect",                                                          \
+         "PROCESS",                                                          \
+         1,                                                                  \
+         1,                                                                  \
+         "one process: NAME, NAME@NODE, SUPERVISOR/CHILD or a ref",          \
+         cli_process_options,                                                \
+         cli_process_inspect},                                               \
+        {"actor",                                                            \
+         "exit",                                                             \
+         "PROCESS",                                                          \
+         1,                                                                  \
+         1,                                                                  \
+         "send it an exit signal",                                           \
+         cli_process_exit_options,                                           \
+         cli_process_exit},                                                  \
+        {"actor",                                                            \
+         "facets",                                                           \
+         "PROCESS",                                                          \
+         1,                                                                  \
+         1,                                                                  \
+         "what stands around its callbacks",                                 \
+         cli_process_options,                                                \
+         cli_process_facets},                                                \
+        {"actor",                                                            \
+         "attach-facet",                                                     \
+         "PROCESS FACET [JSON]",                                             \
+         2,                                                                  \
+         3,                                                                  \
+         "put one more around them; JSON: its configuration",                \
+         cli_facet_attach_options,                                           \
+         cli_process_attach},                                                \
+        {"actor", "detach-facet",  "PROCESS FACET",     2,                   \
+         2,       "take one away", cli_process_options, cli_process_detach}, \
+        {"supervisor",                                                       \
+         "list",                                                             \
+         "",                                                                 \
+         0,                                                                  \
+         0,                                                                  \
+         "supervisors of all workers",                                       \
+         cli_process_list_options,                                           \
+         cli_supervisor_list},                                               \
+        {"supervisor",                                                       \
+         "which",                                                            \
+         "SUPERVISOR",                                                       \
+         1,                                                                  \
+         1,                                                                  \
+         "its children, in the order of their start",                        \
+         cli_process_options,                                                \
+         cli_supervisor_which},                                              \
+        {"supervisor",                                                       \
+         "count",                                                            \
+         "SUPERVISOR",                                                       \
+         1,                                                                  \
+         1,                                                                  \
+         "how many there are of which",                                      \
+         cli_process_options,                                                \
+         cli_supervisor_count},                                              \
+        {"supervisor",                                                       \
+         "start-child",                                                      \
+         "SUPERVISOR [ID MODULE]",                                           \
+         1,                                                                  \
+         3,                                                                  \
+         "add a child; without ID one more of simple_one_for_one",           \
+         cli_child_start_options,                                            \
+         cli_child_start},                                                   \
+        {"supervisor",                                                       \
+         "terminate-child",                                                  \
+         "SUPERVISOR ID",                                                    \
+         2,                                                                  \
+         2,                                                                  \
+         "stop a child; it stays declared",                                  \
+         cli_process_options,                                                \
+         cli_child_terminate},                                               \
+        {"supervisor",                                                       \
+         "restart-child",                                                    \
+         "SUPERVISOR ID",                                                    \
+         2,                                                                  \
+         2,                                                                  \
+         "start a child that was terminated",                                \
+         cli_process_options,                                                \
+         cli_child_restart},                                                 \
+        {"supervisor",                                                       \
+         "delete-child",                                                     \
+         "SUPERVISOR ID",                                                    \
+         2,                                                                  \
+         2,                                                                  \
+         "forget a child that was terminated",                               \
+         cli_process_options,                                                \
+         cli_child_delete},                                                  \
+    {                                                                        \
+        "", "events", "", 0, 0,                                              \
+            "starts, stops, restarts of processes; a line each",             \
+            cli_events_options, cli_events                                   \
     }
 
 #endif

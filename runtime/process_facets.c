@@ -385,15 +385,17 @@ failure_drop(struct rt_turn *turn)
 static struct plex_facet_result
 result_of(const struct rt_turn *turn)
 {
-    const struct rt_msg *reply = turn->reply;
+    struct plex_msg view = {.content_type = "", .payload = NULL};
+    uint32_t status = 200;
 
-    return (struct plex_facet_result){
-        .http_status =
-            reply == NULL || reply->tag == 0 ? 200 : (uint32_t)reply->tag,
-        .content_type = reply == NULL ? "" : rt_content_types[reply->content],
-        .payload = reply == NULL ? NULL : reply->payload,
-        .len = reply == NULL ? 0 : reply->len,
-    };
+    if (turn->reply != NULL) {
+        rt_msg_view_all(turn->reply, &view);
+        status = turn->reply->tag == 0 ? 200 : (uint32_t)turn->reply->tag;
+    }
+    return (struct plex_facet_result){.http_status = status,
+                                      .content_type = view.content_type,
+                                      .payload = view.payload,
+                                      .len = view.len};
 }
 
 /* The handler once; what comes of it. RUN: as it is. */
@@ -418,7 +420,8 @@ attempt(struct plex_ctx *ctx, struct rt_around *around, int *rc)
                                when(ctx));
     result = result_of(turn);
     verdict = rt_facets_after(around->chain, call, &result, when(ctx));
-    if (call->problem == NULL && call->result.payload == result.payload &&
+    if (call->problem == NULL && call->header == NULL &&
+        call->result.payload == result.payload &&
         call->result.len == result.len &&
         call->result.http_status == result.http_status)
         return RT_FACETS_RUN;
@@ -431,23 +434,28 @@ result_reply(struct plex_ctx *ctx, const struct rt_facet_call *call)
 {
     const struct plex_facet_result *result = &call->result;
     struct rt_turn *turn = rt_turn_of(ctx);
+    char *type;
     void *copy;
 
     if (turn->from.call == 0)
         return;
-    if (call->problem != NULL) {
-        ctx->ops->problem(ctx,
-                          result->http_status < 400 ? 500 : result->http_status,
-                          call->problem);
-        return;
-    }
-    /* It may lie in the reply that it replaces. */
+    /* They may lie in the reply that this replaces. */
+    type =
+        plex_strdup(result->content_type == NULL ? "" : result->content_type);
     copy = plex_calloc(1, result->len + 1);
     if (result->len > 0)
         memcpy(copy, result->payload, result->len);
-    ctx->ops->reply(ctx, result->http_status, result->content_type, copy,
-                    result->len);
+    reply_drop(turn);
+    if (call->problem != NULL)
+        ctx->ops->problem(ctx,
+                          result->http_status < 400 ? 500 : result->http_status,
+                          call->problem);
+    else
+        ctx->ops->reply(ctx, result->http_status, type, copy, result->len);
+    if (call->header != NULL)
+        ctx->ops->reply_header(ctx, call->header, call->header_value);
     free(copy);
+    free(type);
 }
 
 static int
@@ -486,7 +494,7 @@ through(struct plex_ctx *ctx, struct rt_around *around,
     return rc;
 }
 
-/* Who sent it; "" for who is no process. */
+/* Who sent it; the principal of a request from outside, NULL for nobody. */
 static const char *
 client_of(struct plex_ctx *ctx, struct rt_around *around,
           const struct plex_msg *msg)
@@ -497,7 +505,7 @@ client_of(struct plex_ctx *ctx, struct rt_around *around,
 
     if (msg->from.id == 0 || (proc != NULL && atomic_load(&proc->behaviour) ==
                                                   &rt_outside_behaviour))
-        return "";
+        return ctx->ops->header(ctx, "X-Plexspaces-Principal");
     (void)rt_ref_text(rt, msg->from, around->client, sizeof around->client);
     return around->client;
 }
@@ -516,6 +524,7 @@ handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     else if (msg->kind == PLEX_MSG_DOWN)
         rt_facets_down(around->chain, msg->from, msg->reason, when(ctx));
     around->call.client = client_of(ctx, around, msg);
+    around->call.traceparent = ctx->ops->header(ctx, "traceparent");
     around->calling = true;
     rc = through(ctx, around, msg);
     if (dying(turn))
@@ -637,6 +646,8 @@ asked_do(struct plex_ctx *ctx, const struct plex_facet_request *request,
     }
     (void)actions_do(ctx, around);
     timer_arm(ctx, around);
+    if (err->status == PLEX_OK)
+        rt_facets_describe(around->chain, out);
     return err->status;
 }
 

@@ -35,8 +35,8 @@ PLEX_MUST_USE enum plex_status rt_facet_process_check(const char *type,
                                                       struct plex_err *err);
 
 /* ATTACH, DETACH and LIST from outside, in the order of the process's mailbox;
- * answered once, on an executor. What LIST answers has a line "PRIORITY NAME"
- * for each, in order of the chain. (any) */
+ * answered once, on an executor. The answer has a line "PRIORITY NAME" for each
+ * that is attached then, in order of the chain. (any) */
 void rt_facets_ask(struct rt *rt, struct plex_ref to,
                    const struct plex_facet_request *request,
                    uint64_t timeout_ms, rt_answer_fn answered, void *arg);

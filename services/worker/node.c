@@ -123,6 +123,8 @@ on_notes(struct plex_task *task)
             node_moves_noted(node, note);
         else if (note->kind == NOTE_SCHEDULED)
             node_schedule_noted(node, note);
+        else if (note->kind == NOTE_FACETS)
+            node_facets_noted(node, note);
         else
             node_console_noted(node, note);
     }
@@ -490,4 +492,7 @@ METHOD(start)
 METHOD(terminate)
 METHOD(restart)
 METHOD(delete)
+METHOD(facets)
+METHOD(attach_facet)
+METHOD(detach_facet)
 #undef METHOD

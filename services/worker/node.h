@@ -114,6 +114,9 @@ void work_node_on_start(void *state, struct plex_call *call);
 void work_node_on_terminate(void *state, struct plex_call *call);
 void work_node_on_restart(void *state, struct plex_call *call);
 void work_node_on_delete(void *state, struct plex_call *call);
+void work_node_on_facets(void *state, struct plex_call *call);
+void work_node_on_attach_facet(void *state, struct plex_call *call);
+void work_node_on_detach_facet(void *state, struct plex_call *call);
 #define WORK_NODE_METHODS                                        \
     {620, "worker.signals", work_node_on_signals},               \
         {621, "worker.attach", work_node_on_attach},             \
@@ -128,8 +131,11 @@ void work_node_on_delete(void *state, struct plex_call *call);
         {716, "worker.start-child", work_node_on_start},         \
         {717, "worker.terminate-child", work_node_on_terminate}, \
         {718, "worker.restart-child", work_node_on_restart},     \
+        {719, "worker.delete-child", work_node_on_delete},       \
+        {720, "worker.list-facets", work_node_on_facets},        \
+        {721, "worker.attach-facet", work_node_on_attach_facet}, \
     {                                                            \
-        719, "worker.delete-child", work_node_on_delete          \
+        722, "worker.detach-facet", work_node_on_detach_facet    \
     }
 
 #endif

@@ -96,9 +96,10 @@ resolve(struct work_node *node, const struct plex_call *call,
                         request->process, request->ns);
 }
 
-static bool
-begin(struct work_node *node, struct plex_call *call, uint32_t method,
-      struct work_process_request *request, struct plex_ref *process)
+bool
+node_request_begin(struct work_node *node, struct plex_call *call,
+                   uint32_t method, struct work_process_request *request,
+                   struct plex_ref *process)
 {
     struct plex_err err;
 
@@ -115,8 +116,8 @@ begin(struct work_node *node, struct plex_call *call, uint32_t method,
 
 /* -- looking --------------------------------------------------------------- */
 
-static bool
-is_internal(const struct rt_info *info)
+bool
+node_is_internal(const struct rt_info *info)
 {
     return strcmp(info->behaviour, "console") == 0 ||
            strcmp(info->behaviour, "rt-outside") == 0 ||
@@ -134,7 +135,8 @@ node_on_list(struct work_node *node, struct plex_call *call)
     uint64_t cursor = 0;
     size_t n = 0, got;
 
-    if (!begin(node, call, WORK_METHOD_LIST_PROCESSES, &request, NULL))
+    if (!node_request_begin(node, call, WORK_METHOD_LIST_PROCESSES, &request,
+                            NULL))
         return;
     where = (struct rt_where){plex_call_context(call)->tenant, request.ns};
     infos = plex_calloc(request.page_size + 1, sizeof *infos);
@@ -145,7 +147,7 @@ node_on_list(struct work_node *node, struct plex_call *call)
                       request.page_size + 1 - n);
         for (size_t i = from; i < from + got; i++)
             if ((!request.supervisors || infos[i].is_supervisor) &&
-                !is_internal(&infos[i]))
+                !node_is_internal(&infos[i]))
                 infos[n++] = infos[i];
         got = got < request.page_size + 1 - from ? 0 : got;
     } while (got > 0 && n <= request.page_size);
@@ -179,7 +181,8 @@ node_on_get(struct work_node *node, struct plex_call *call)
     struct rt_info info;
     struct plex_err err;
 
-    if (!begin(node, call, WORK_METHOD_GET_PROCESS, &request, &process) ||
+    if (!node_request_begin(node, call, WORK_METHOD_GET_PROCESS, &request,
+                            &process) ||
         !inspect(node, call, process, &info))
         return;
     plex_call_answer(
@@ -196,7 +199,8 @@ node_on_exit(struct work_node *node, struct plex_call *call)
     struct rt_info info;
     struct plex_err err;
 
-    if (!begin(node, call, WORK_METHOD_EXIT_PROCESS, &request, &process) ||
+    if (!node_request_begin(node, call, WORK_METHOD_EXIT_PROCESS, &request,
+                            &process) ||
         !inspect(node, call, process, &info))
         return;
     rt_exit(node->rt, process, request.reason);
@@ -424,7 +428,7 @@ supervise(struct work_node *node, struct plex_call *call, uint32_t method)
     enum plex_status status = PLEX_OK;
     struct plex_err err;
 
-    if (!begin(node, call, method, &request, &supervisor) ||
+    if (!node_request_begin(node, call, method, &request, &supervisor) ||
         !inspect(node, call, supervisor, &info))
         return;
     if (!info.is_supervisor) {

@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "runtime/process_facets.h"
 #include "services/worker/handler.h"
+#include "services/worker/wire_process.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -91,4 +92,114 @@ node_facets_find(struct work_node *node, const char *path,
     }
     return plex_err_set(err, PLEX_NOT_FOUND, "no type %.80s in the catalogue",
                         path);
+}
+
+/* -- requests --------------------------------------------------------------
+ */
+
+enum { ASK_MS = 5000 };
+
+struct errand {
+    struct node_note note;
+    struct work_node *node;
+    struct plex_call *call;
+    int status;
+    char *text; /* what is attached, or why not */
+};
+
+static void
+answered(void *arg, int status, const struct plex_msg *answer)
+{
+    struct errand *errand = arg;
+
+    errand->status = status;
+    errand->text = status == 0 ? plex_calloc(1, answer->len + 1)
+                               : plex_strdup(answer->reason);
+    if (status == 0 && answer->len > 0)
+        memcpy(errand->text, answer->payload, answer->len);
+    node_note_push(errand->node, &errand->note);
+}
+
+void
+node_facets_drop(struct node_note *note)
+{
+    struct errand *errand = plex_container_of(note, struct errand, note);
+
+    free(errand->text);
+    free(errand);
+}
+
+void
+node_facets_noted(struct work_node *node, struct node_note *note)
+{
+    struct errand *errand = plex_container_of(note, struct errand, note);
+    struct plex_err err;
+
+    node->scratch.len = 0;
+    plex_arena_reset(&node->arena);
+    if (errand->status == 0) {
+        plex_call_answer(
+            errand->call,
+            work_facets_pack(errand->text, &node->arena, &node->scratch, &err),
+            &node->scratch, &err);
+    } else {
+        const enum plex_status status = (enum plex_status) - errand->status;
+
+        (void)plex_err_set(&err, status, "%s",
+                           status == PLEX_TIMEOUT
+                               ? "the process has not looked at it in time"
+                           : errand->text[0] == '\0' ? plex_status_text(status)
+                                                     : errand->text);
+        plex_call_refuse(errand->call, &err);
+    }
+    node_facets_drop(note);
+}
+
+static void
+ask(struct work_node *node, struct plex_call *call, uint32_t method,
+    enum plex_facet_verb verb)
+{
+    struct work_process_request request;
+    struct plex_facet_request wanted = {.verb = verb};
+    struct plex_ref process;
+    struct rt_info info;
+    struct errand *errand;
+    struct plex_err err;
+
+    if (!node_request_begin(node, call, method, &request, &process))
+        return;
+    if (rt_inspect(node->rt, process, &info) == 0 && node_is_internal(&info)) {
+        (void)plex_err_set(&err, PLEX_UNSUPPORTED,
+                           "\"%.80s\" is a process of the worker's own",
+                           request.process);
+        plex_call_refuse(call, &err);
+        return;
+    }
+    wanted.facet = request.facet;
+    wanted.priority = request.priority;
+    wanted.config = request.config;
+    wanted.n_config = request.n_config;
+    errand = plex_calloc(1, sizeof *errand);
+    errand->note.kind = NOTE_FACETS;
+    errand->node = node;
+    errand->call = call;
+    rt_facets_ask(node->rt, process, &wanted, ASK_MS, answered, errand);
+}
+
+void
+node_on_facets(struct work_node *node, struct plex_call *call)
+{
+    ask(node, call, WORK_METHOD_LIST_FACETS, PLEX_FACET_LIST);
+}
+
+void
+node_on_attach_facet(struct work_node *node, struct plex_call *call)
+{
+    ask(node, call, WORK_METHOD_ATTACH_FACET, PLEX_FACET_ATTACH);
+}
+
+void
+node_on_detach_facet(struct work_node *node, struct plex_call *call)
+{
+    ask(node, call, WORK_METHOD_DETACH_FACET, PLEX_FACET_DETACH);
 }

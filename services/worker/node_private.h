@@ -24,6 +24,7 @@ enum node_note_kind {
     NOTE_PLACE,     /* node_place.c: a start that asks for a worker */
     NOTE_ENDED,     /* node_hold.c: a process that may hold something */
     NOTE_MOVED,     /* node_move.c: a child has been started elsewhere */
+    NOTE_FACETS,    /* node_facets.c: a request about facets is done */
     NOTE_SCHEDULED, /* node_schedule.c: a process that people asked for runs */
 };
 struct node_note {
@@ -208,7 +209,21 @@ void node_instances_free(struct work_node *node);
 void node_errand_noted(struct work_node *node, struct node_note *note);
 void node_errand_drop(struct node_note *note);
 
+/* node_facets.c */
+void node_facets_noted(struct work_node *node, struct node_note *note);
+void node_facets_drop(struct node_note *note);
+void node_on_facets(struct work_node *node, struct plex_call *call);
+void node_on_attach_facet(struct work_node *node, struct plex_call *call);
+void node_on_detach_facet(struct work_node *node, struct plex_call *call);
+
 /* node_console.c */
+/* Unpacks a request about a process that is here; else it is refused. */
+struct work_process_request;
+bool node_request_begin(struct work_node *node, struct plex_call *call,
+                        uint32_t method, struct work_process_request *request,
+                        struct plex_ref *process);
+/* One that nobody has written: of an activation, of a request. */
+bool node_is_internal(const struct rt_info *info);
 void node_console_noted(struct work_node *node, struct node_note *note);
 /* After the runtime has been stopped. */
 void node_consoles_free(struct work_node *node);

@@ -16,7 +16,12 @@
 #define WORKER(name) Plexspaces__Worker__V1__##name
 #define ACTOR_TYPE(name) &plexspaces__actor__v1__##name##__descriptor
 
-enum { REASON_MAX = 255, PAGE_DEFAULT = 1000, WAIT_MS_MAX = 30000 };
+enum {
+    REASON_MAX = 255,
+    PAGE_DEFAULT = 1000,
+    WAIT_MS_MAX = 30000,
+    FACET_PAIRS_MAX = 32
+};
 
 /* -- requests -------------------------------------------------------------- */
 
@@ -166,11 +171,61 @@ named_in(const void *message, struct work_process_request *out,
     _Static_assert(offsetof(ACTOR(ListChildrenRequest), namespace_) ==
                            offsetof(ACTOR(GetProcessRequest), namespace_) &&
                        offsetof(ACTOR(CountChildrenRequest), namespace_) ==
+                           offsetof(ACTOR(GetProcessRequest), namespace_) &&
+                       offsetof(ACTOR(ListFacetsRequest), namespace_) ==
                            offsetof(ACTOR(GetProcessRequest), namespace_),
                    "requests that name a process have one layout");
     out->ns = pb->namespace_;
     out->process = pb->process;
     return common_check(out, false, err);
+}
+
+static enum plex_status
+detach_in(const void *message, struct work_process_request *out,
+          struct plex_err *err)
+{
+    const ACTOR(DetachFacetRequest) *pb = message;
+
+    out->ns = pb->namespace_;
+    out->process = pb->process;
+    out->facet = pb->type;
+    if (out->facet[0] == '\0')
+        return plex_err_set(err, PLEX_INVALID, "which facet? give its type");
+    return common_check(out, false, err);
+}
+
+static enum plex_status
+attach_in(const void *message, struct work_process_request *out,
+          struct plex_err *err)
+{
+    const ACTOR(AttachFacetRequest) *pb = message;
+
+    _Static_assert(offsetof(ACTOR(AttachFacetRequest), type) ==
+                       offsetof(ACTOR(DetachFacetRequest), type),
+                   "requests that name a facet have one layout");
+    out->priority = pb->priority;
+    if (pb->n_config > FACET_PAIRS_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "config has %zu entries, at most %d", pb->n_config,
+                            FACET_PAIRS_MAX);
+    return detach_in(message, out, err);
+}
+
+static enum plex_status
+config_in(const ACTOR(AttachFacetRequest) * pb, struct plex_arena *arena,
+          struct work_process_request *out, struct plex_err *err)
+{
+    struct plex_facet_pair *pairs =
+        plex_wire_array(arena, pb->n_config, sizeof *pairs);
+
+    if (pairs == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < pb->n_config; i++)
+        pairs[i] =
+            (struct plex_facet_pair){pb->config[i]->key, pb->config[i]->value};
+    out->config = pairs;
+    out->n_config = pb->n_config;
+    return PLEX_OK;
 }
 
 enum plex_status
@@ -194,6 +249,9 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
         [7] = {ACTOR_TYPE(terminate_child_request), child_in},
         [8] = {ACTOR_TYPE(restart_child_request), child_in},
         [9] = {ACTOR_TYPE(delete_child_request), child_in},
+        [10] = {ACTOR_TYPE(list_facets_request), named_in},
+        [11] = {ACTOR_TYPE(attach_facet_request), attach_in},
+        [12] = {ACTOR_TYPE(detach_facet_request), detach_in},
     };
     const uint32_t row = method - WORK_METHOD_LIST_PROCESSES;
     ProtobufCMessage *message;
@@ -207,11 +265,14 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
                                          .name = "",
                                          .args = "",
                                          .node = "",
-                                         .placement = ""};
+                                         .placement = "",
+                                         .facet = ""};
     if (plex_wire_unpack(rows[row].type, in, arena, &message, err) != PLEX_OK)
         return err->status;
     if (rows[row].read(message, out, err) != PLEX_OK)
         return err->status;
+    if (method == WORK_METHOD_ATTACH_FACET)
+        return config_in((const void *)message, arena, out, err);
     return method == WORK_METHOD_START_CHILD
                ? placement_in((const void *)message, arena, out, err)
                : PLEX_OK;
@@ -424,4 +485,35 @@ work_events_reply_pack(const struct work_node *node, uint64_t next,
     pb.next = next;
     pb.lost = atomic_load(&node->events_lost);
     return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+work_facets_pack(const char *lines, struct plex_arena *arena,
+                 struct plex_buf *out, struct plex_err *err)
+{
+    ACTOR(ListFacetsResponse)
+    response = PLEXSPACES__ACTOR__V1__LIST_FACETS_RESPONSE__INIT;
+    ACTOR(AttachedFacet) * rows;
+    size_t n = 0;
+
+    for (const char *at = lines; *at != '\0'; at++)
+        n += *at == '\n';
+    rows = plex_wire_array(arena, n, sizeof *rows);
+    response.facets = plex_wire_array(arena, n, sizeof *response.facets);
+    if (rows == NULL || response.facets == NULL)
+        return plex_wire_no_room(err);
+    for (size_t i = 0; i < n; i++) {
+        const size_t len = strcspn(lines, "\n"),
+                     digits = strspn(lines, "0123456789");
+
+        plexspaces__actor__v1__attached_facet__init(&rows[i]);
+        rows[i].priority = (uint32_t)strtoul(lines, NULL, 10);
+        rows[i].type =
+            plex_arena_strndup(arena, lines + digits + 1, len - digits - 1);
+        if (rows[i].type == NULL)
+            return plex_wire_no_room(err);
+        response.facets[response.n_facets++] = &rows[i];
+        lines += len + 1;
+    }
+    return plex_wire_pack(&response.base, out, err);
 }

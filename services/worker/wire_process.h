@@ -1,6 +1,7 @@
 #ifndef SERVICES_WORKER_WIRE_PROCESS_H
 #define SERVICES_WORKER_WIRE_PROCESS_H
 
+#include "sdk/c/include/plexspaces/facet.h"
 #include "services/worker/node_private.h"
 
 /*
@@ -18,6 +19,9 @@ enum {
     WORK_METHOD_TERMINATE_CHILD = 717,
     WORK_METHOD_RESTART_CHILD = 718,
     WORK_METHOD_DELETE_CHILD = 719,
+    WORK_METHOD_LIST_FACETS = 720,
+    WORK_METHOD_ATTACH_FACET = 721,
+    WORK_METHOD_DETACH_FACET = 722,
 };
 enum { WORK_EVENTS_PAGE = 1000, WORK_PROCESSES_PAGE = 10000 };
 
@@ -37,7 +41,7 @@ PLEX_MUST_USE enum plex_status work_events_reply_pack(
     const struct node_event *const *events, size_t n, struct plex_arena *arena,
     struct plex_buf *out, struct plex_err *err);
 
-/* Any of the requests 710 to 719: what it does not have is "" or 0. */
+/* Any of the requests 710 to 722: what it does not have is "" or 0. */
 struct work_process_request {
     const char *ns;      /* never "", but in a list */
     const char *process; /* or supervisor */
@@ -49,6 +53,10 @@ struct work_process_request {
     const char *placement; /* START: JSON, as plex_spawn takes it for a node */
     uint8_t restart;
     uint32_t shutdown_ms;
+    const char *facet; /* ATTACH, DETACH */
+    uint32_t priority;
+    const struct plex_facet_pair *config;
+    size_t n_config;
 };
 PLEX_MUST_USE enum plex_status work_process_request_unpack(
     uint32_t method, struct plex_bytes in, struct plex_arena *arena,
@@ -72,6 +80,11 @@ PLEX_MUST_USE enum plex_status work_children_pack(
 PLEX_MUST_USE enum plex_status work_count_pack(
     const struct plex_child_count *count, struct plex_buf *out,
     struct plex_err *err);
+/* Of the requests about facets: lines "PRIORITY NAME". */
+PLEX_MUST_USE enum plex_status work_facets_pack(const char *lines,
+                                                struct plex_arena *arena,
+                                                struct plex_buf *out,
+                                                struct plex_err *err);
 /* Of START and RESTART. */
 PLEX_MUST_USE enum plex_status work_ref_pack(struct plex_ref ref,
                                              struct plex_buf *out,

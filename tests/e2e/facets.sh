@@ -45,10 +45,10 @@ refused()
     "$plex" application deploy "$work/bad.yaml"
 }
 
-check "an unknown facet names the nearest" 1 'nearest is "logging"' \
+check "an unknown facet names the nearest" 100 'nearest is "logging"' \
     refused loging 'level: info'
-check "an unknown key too" 1 'nearest is "level"' refused logging 'levl: info'
-check "and a value its range" 1 'it must be 1 to 1000000' \
+check "an unknown key too" 100 'nearest is "level"' refused logging 'levl: info'
+check "and a value its range" 100 'it must be 1 to 1000000' \
     refused rate_limit 'refill_rate: "0"'
 check "the example is deployed" 0 'running' \
     "$plex" application deploy examples/facets/app.yaml

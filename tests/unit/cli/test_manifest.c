@@ -33,7 +33,7 @@ START_TEST(a_manifest_becomes_the_json_of_the_application)
     ck_assert_int_eq(
         parse(TYPE "    durable: true\n    idle_timeout_ms: 5000\n"
                    "    resources: {cpu_cores: 0.5, memory_bytes: 1024}\n"
-                   "    facets:\n      - type: timer\n        priority: 3\n"
+                   "    facets:\n      - type: m/x\n        priority: 3\n"
                    "        config: {every: 5s, 7: x}\n"),
         PLEX_OK);
     text = json_dumps(json, JSON_COMPACT);
@@ -41,7 +41,7 @@ START_TEST(a_manifest_becomes_the_json_of_the_application)
         text, "{\"name\":\"a\",\"version\":\"1.0.0\",\"actor_types\":[{"
               "\"name\":\"t\",\"module\":\"m\",\"durable\":true,"
               "\"idle_timeout_ms\":5000,\"resources\":{\"cpu_cores\":0.5,"
-              "\"memory_bytes\":1024},\"facets\":[{\"type\":\"timer\","
+              "\"memory_bytes\":1024},\"facets\":[{\"type\":\"m/x\","
               "\"priority\":3,\"config\":{\"every\":\"5s\",\"7\":\"x\"}}]}]}");
     free(text);
     json_decref(json);
@@ -53,6 +53,23 @@ START_TEST(an_unknown_key_is_named_with_line_and_column)
     refused("name: a\nversion: 1.0.0\n  \nnamespce: b\n",
             "app.yaml:4:1: unknown key namespce; known are name version "
             "namespace description actor_types supervisor");
+}
+END_TEST
+
+START_TEST(a_wrong_facet_is_named_with_its_place)
+{
+    refused(TYPE "    facets:\n      - {type: metrics}\n"
+                 "      - {type: loging}\n",
+            "app.yaml:8:9: facet \"loging\" is unknown; the nearest is "
+            "\"logging\"");
+    ck_assert_int_eq(parse(TYPE "    facets:\n      - type: rate_limit\n"
+                                "        config:\n"
+                                "          burst_size: \"2\"\n"
+                                "          refill_rate: \"0\"\n"),
+                     PLEX_INVALID);
+    ck_assert_msg(strncmp(err.text, "app.yaml:10:11: facet rate_limit", 32) ==
+                      0,
+                  "%s", err.text);
 }
 END_TEST
 
@@ -153,7 +170,7 @@ START_TEST(an_alias_bomb_is_refused)
 
     (void)strcat(text, "  - &t {name: t, module: m, facets: &f [");
     for (int i = 0; i < 250; i++)
-        (void)strcat(text, i == 0 ? "&g {type: x}" : ",*g");
+        (void)strcat(text, i == 0 ? "&g {type: metrics}" : ",*g");
     (void)strcat(text, "]}\n");
     len = strlen(text);
     for (int i = 0; i < 4500; i++)
@@ -184,6 +201,7 @@ main(void)
 
     tcase_add_test(tests, a_manifest_becomes_the_json_of_the_application);
     tcase_add_test(tests, an_unknown_key_is_named_with_line_and_column);
+    tcase_add_test(tests, a_wrong_facet_is_named_with_its_place);
     tcase_add_test(tests, a_wrong_type_is_named_with_what_would_be_right);
     tcase_add_test(tests, a_missing_or_second_key_is_refused);
     tcase_add_test(tests,

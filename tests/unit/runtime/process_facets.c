@@ -483,7 +483,7 @@ START_TEST(others_attach_detach_and_list)
     ask(PLEX_FACET_LIST, "", NULL, 0);
     ck_assert_str_eq(said(), "0:");
     ask(PLEX_FACET_ATTACH, "timer", &timers, 1);
-    ck_assert_str_eq(said(), "0:");
+    ck_assert_str_eq(said(), "0:50 timer\n");
     ask(PLEX_FACET_LIST, "", NULL, 0);
     ck_assert_str_eq(said(), "0:50 timer\n");
     stage_after(25);
@@ -503,6 +503,28 @@ START_TEST(others_attach_detach_and_list)
     stage_run();
     ask(PLEX_FACET_LIST, "", NULL, 0);
     ck_assert_str_eq(said(), "-2:");
+}
+END_TEST
+
+START_TEST(a_cached_answer_is_given_without_the_handler)
+{
+    const struct plex_facet_pair calls = {"methods", "call"};
+
+    (void)stage_spawn(&plain, "p", NULL);
+    stage_run();
+    (void)said();
+    ask(PLEX_FACET_ATTACH, "caching", &calls, 1);
+    ck_assert_str_eq(said(), "0:150 caching\n");
+    stage_call("p", 0, "a");
+    stage_run();
+    ck_assert_str_eq(said(), "run(a) =ok");
+    stage_call("p", 0, "a");
+    stage_run();
+    ck_assert_str_eq(said(), "=ok");
+    ask(PLEX_FACET_DETACH, "caching", NULL, 0);
+    stage_call("p", 0, "a");
+    stage_run();
+    ck_assert_str_eq(said(), "0: run(a) =ok");
 }
 END_TEST
 
@@ -629,6 +651,7 @@ main(void)
     tcase_add_test(tcase, ends_of_all_kinds_release_everything);
     tcase_add_test(tcase, facets_come_and_go_while_it_runs);
     tcase_add_test(tcase, others_attach_detach_and_list);
+    tcase_add_test(tcase, a_cached_answer_is_given_without_the_handler);
     tcase_add_test(tcase, its_own_init_attaches_some);
     tcase_add_test(tcase, a_supervisor_has_none);
     tcase_add_test(tcase, code_starts_processes_with_facets);
