@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { OWNERLESS_TRIES = 20 }; /* 5 s */
 
 struct rest {
     const struct cli *cli;
@@ -233,6 +236,16 @@ rest_reply_free(struct rest_reply *reply)
     *reply = (struct rest_reply){0};
 }
 
+/* After the death of a worker another one takes over within seconds. */
+static bool
+is_ownerless(const struct rest_reply *reply)
+{
+    const char *code = json_string_value(json_object_get(reply->json, "code"));
+
+    return reply->status == 503 && code != NULL &&
+           strcmp(code, "NO_OWNER") == 0;
+}
+
 enum plex_status
 rest_get(const struct cli *cli, const char *path, json_t **out,
          struct plex_err *err)
@@ -245,6 +258,12 @@ rest_get(const struct cli *cli, const char *path, json_t **out,
     if (status != PLEX_OK)
         return status;
     status = rest_call(rest, &request, &reply, err);
+    for (int tries = 1; tries < OWNERLESS_TRIES && is_ownerless(&reply);
+         tries++) {
+        rest_reply_free(&reply);
+        (void)nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);
+        status = rest_call(rest, &request, &reply, err);
+    }
     if (status == PLEX_OK && !json_is_object(reply.json))
         status = plex_err_set(err, PLEX_FAILED,
                               "%s does not answer as a gateway would: %.80s",

@@ -5,6 +5,8 @@
 #include "common/mem.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,6 +174,8 @@ work_actor_clear(struct work_core *core, struct actor *actor)
     actor->data = NULL;
     actor->data_len = actor->data_cap = 0;
     actor->has_data = actor->dirty = false;
+    if (actor->known < actor->committed)
+        actor->known = actor->committed;
     actor->seq = actor->committed = actor->activation = 0;
     actor->since_snapshot = 0;
     actor->bytes_since_snapshot = 0;
@@ -332,10 +336,28 @@ work_actor_wake(struct work_core *core, struct actor *actor)
     return PLEX_OK;
 }
 
+/* A store that loses what it has confirmed cannot be helped, but it can be
+ * told: the actor goes on from what is there. */
+static void
+lost_note(struct work_core *core, struct actor *actor, uint64_t last_seq)
+{
+    struct work_core_stats *stats = &core->stats;
+
+    if (last_seq >= actor->known)
+        return;
+    stats->lost_total++;
+    (void)snprintf(stats->lost, sizeof stats->lost,
+                   "the store has %" PRIu64 " turns of %.60s/%.120s, and had "
+                   "confirmed %" PRIu64,
+                   last_seq, actor->id.type, actor->id.key, actor->known);
+    actor->known = last_seq;
+}
+
 static void
 loaded_ok(struct work_core *core, struct actor *actor,
           const struct journal_loaded *loaded)
 {
+    lost_note(core, actor, loaded->last_seq);
     actor->seq = actor->committed = loaded->last_seq;
     if (loaded->has_state) {
         work_actor_state_set(actor, loaded->state);

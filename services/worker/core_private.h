@@ -221,8 +221,6 @@ void work_pend_forget(struct work_core *core, struct pend *pend);
 void work_pend_unref(struct pend *pend);
 void work_pend_outcome(struct work_core *core, struct pend *pend,
                        enum plex_status status, const struct work_reply *reply);
-/* Of the newest call with that tag that has no answer yet; NULL: none. */
-struct pend *work_pend_call(const struct actor *actor, uint64_t tag);
 struct pend *work_pend_find(const struct work_core *core,
                             const struct actor *owner, struct plex_bytes id);
 struct pend *work_pend_timer(const struct actor *actor, const char *name,

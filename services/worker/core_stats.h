@@ -47,6 +47,9 @@ struct work_core_stats {
     uint64_t passivated_total;
     uint64_t evicted_total;   /* of those, to make room */
     uint64_t corrupt_total;   /* pendings that did not decode */
+    uint64_t lost_total;      /* activations of which the journal has less than
+                                 it had confirmed */
+    char lost[320];           /* the last of these, in words */
     size_t stateless;         /* activations of stateless types */
     size_t stateless_waiting; /* messages in their mailboxes */
     uint64_t reserved_cpu_millis, reserved_memory_bytes; /* by activations */

@@ -214,6 +214,7 @@ struct actor {
     uint64_t epoch;
     uint64_t seq;                  /* last given out */
     uint64_t committed;            /* last durable */
+    uint64_t known;                /* was, in an earlier activation */
     uint32_t since_snapshot;       /* turns that changed the state */
     uint64_t bytes_since_snapshot; /* of their records */
     uint64_t snapshot_ms;          /* wall clock of the last one */

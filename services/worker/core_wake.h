@@ -45,4 +45,7 @@ void work_snapshot_queue(struct work_core *core, struct actor *actor);
 void work_batch_free(struct batch *batch);
 void work_batch_action(const struct batch *batch, struct work_action *out);
 
+/* Of the newest call with that tag that has no answer yet; NULL: none. */
+struct pend *work_pend_call(const struct actor *actor, uint64_t tag);
+
 #endif

@@ -281,6 +281,7 @@ READ(shards, stats.shards)
 READ(replays, stats.replays_total)
 READ(fenced, stats.fenced_total)
 READ(dropped, stats.dropped_total)
+READ(lost, stats.lost_total)
 READ(activated, stats.activated_total)
 READ(passivated, stats.passivated_total)
 #undef READ
@@ -328,6 +329,9 @@ metrics_make(struct work_state *state)
          "Entries refused because of a newer epoch.", read_fenced},
         {"plexspaces_worker_dropped_total",
          "Activations thrown away to be rebuilt.", read_dropped},
+        {"plexspaces_worker_commits_lost_total",
+         "Times that the store had less than it had confirmed: must be 0.",
+         read_lost},
         {"plexspaces_worker_runs_open", "Runs in memory that are not over.",
          read_runs_open},
         {"plexspaces_worker_runs_parked",

@@ -87,6 +87,7 @@ struct work_state {
     struct place_watch *watch;
     struct plex_timer *heartbeat;
     uint64_t turns_reported; /* for the load of the next heartbeat */
+    uint64_t lost_reported;
     uint64_t heartbeat_at;
     uint64_t load;
     bool granted; /* placement has answered */

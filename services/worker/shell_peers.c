@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "services/worker/shell.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,6 +294,11 @@ load_measure(struct work_state *state)
     uint64_t ms;
 
     work_core_stats(state->core, &stats);
+    if (stats.lost_total != state->lost_reported)
+        plex_log(PLEX_LOG_ERROR, "commits-lost",
+                 "%s; that is the %" PRIu64 ". loss seen", stats.lost,
+                 stats.lost_total);
+    state->lost_reported = stats.lost_total;
     ms = (now - state->heartbeat_at) / 1000000;
     if (ms < 100)
         return; /* too short to say anything */
