@@ -15,16 +15,12 @@ enum { CALL_NEW, CALL_FLYING, CALL_WAITING, CALL_ENDING };
 enum { WHY_NO_OWNER, WHY_NOT_OWNER, WHY_UNAVAILABLE, WHY_LOST, WHY_NO_TYPE };
 enum { TODO_ABANDON = 1, TODO_INVOKE = 2, TODO_RESPOND = 4 };
 
-struct call_list {
-    struct gate_call *head, *tail;
-};
-
 struct gate_core {
     struct gate_core_config config;
     struct reg_catalog *catalog;
     struct place_table *table;
     /* In order of arrival there, so that a new table treats them in order. */
-    struct call_list flying, waiting;
+    struct gate_list flying, waiting;
     struct gate_heap heap;
     struct gate_spots spots;
     struct gate_call *todo_head, *todo_tail;
@@ -35,34 +31,8 @@ struct gate_core {
     struct gate_core_stats stats;
 };
 
-/* -- lists ------------------------------------------------------------------
+/* -- calls ------------------------------------------------------------------
  */
-
-static void
-list_append(struct call_list *list, struct gate_call *call)
-{
-    call->next = NULL;
-    call->prev = list->tail;
-    if (list->tail != NULL)
-        list->tail->next = call;
-    else
-        list->head = call;
-    list->tail = call;
-}
-
-static void
-list_remove(struct call_list *list, struct gate_call *call)
-{
-    if (call->prev != NULL)
-        call->prev->next = call->next;
-    else
-        list->head = call->next;
-    if (call->next != NULL)
-        call->next->prev = call->prev;
-    else
-        list->tail = call->prev;
-    call->next = call->prev = NULL;
-}
 
 /* Out of the heap and of whatever list its state says. */
 static void
@@ -72,9 +42,9 @@ call_detach(struct gate_core *core, struct gate_call *call)
     if (call->state == CALL_FLYING && call->route != 0)
         gate_spots_leave(&core->spots, call->worker);
     if (call->state == CALL_FLYING)
-        list_remove(&core->flying, call);
+        gate_list_remove(&core->flying, call);
     else if (call->state == CALL_WAITING)
-        list_remove(&core->waiting, call);
+        gate_list_remove(&core->waiting, call);
     call->state = CALL_NEW;
 }
 
@@ -174,7 +144,7 @@ call_wait(struct gate_core *core, struct gate_call *call, unsigned char why,
     call->wake =
         until < call->context->deadline ? until : call->context->deadline;
     call->order = ++core->order;
-    list_append(&core->waiting, call);
+    gate_list_append(&core->waiting, call);
     gate_heap_push(&core->heap, call);
 }
 
@@ -200,7 +170,7 @@ call_send(struct gate_core *core, struct gate_call *call,
     core->stats.attempts++;
     core->stats.retries += call->attempt > 0;
     call->attempt++;
-    list_append(&core->flying, call);
+    gate_list_append(&core->flying, call);
     call_todo(core, call, TODO_INVOKE);
 }
 

@@ -81,3 +81,32 @@ gate_heap_first(const struct gate_heap *heap)
 {
     return heap->n == 0 ? NULL : heap->at[1];
 }
+
+/* -- lists ------------------------------------------------------------------
+ */
+
+void
+gate_list_append(struct gate_list *list, struct gate_call *call)
+{
+    call->next = NULL;
+    call->prev = list->tail;
+    if (list->tail != NULL)
+        list->tail->next = call;
+    else
+        list->head = call;
+    list->tail = call;
+}
+
+void
+gate_list_remove(struct gate_list *list, struct gate_call *call)
+{
+    if (call->prev != NULL)
+        call->prev->next = call->next;
+    else
+        list->head = call->next;
+    if (call->next != NULL)
+        call->next->prev = call->prev;
+    else
+        list->tail = call->prev;
+    call->next = call->prev = NULL;
+}

@@ -17,4 +17,11 @@ void gate_heap_remove(struct gate_heap *heap, struct gate_call *call);
 /* NULL when empty. */
 struct gate_call *gate_heap_first(const struct gate_heap *heap);
 
+/* Calls in order of arrival; each is in at most one list. */
+struct gate_list {
+    struct gate_call *head, *tail;
+};
+void gate_list_append(struct gate_list *list, struct gate_call *call);
+void gate_list_remove(struct gate_list *list, struct gate_call *call);
+
 #endif

@@ -157,9 +157,8 @@ type_same(const struct reg_actor_type *a, const struct reg_actor_type *b)
            strcmp(a->behaviour, b->behaviour) == 0 &&
            a->is_virtual == b->is_virtual && a->durable == b->durable &&
            a->idle_timeout_ms == b->idle_timeout_ms &&
-           a->mailbox_max == b->mailbox_max &&
-           a->stateless == b->stateless && a->max_local == b->max_local &&
-           a->route == b->route &&
+           a->mailbox_max == b->mailbox_max && a->stateless == b->stateless &&
+           a->max_local == b->max_local && a->route == b->route &&
            a->snapshot_every == b->snapshot_every &&
            strcmp(a->pool, b->pool) == 0;
 }

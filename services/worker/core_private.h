@@ -97,7 +97,7 @@ struct work_core {
     uint64_t warm_next; /* ns: then warm_keys are looked at */
     bool warms;         /* some type has any */
     struct room room;
-    bool over_memory;   /* some type's states are larger than they may be */
+    bool over_memory; /* some type's states are larger than they may be */
 
     struct htab ids;
     struct htab pends_by_id;

@@ -11,8 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint32_t methods[] = {710, 711, 712, 714, 715,
-                                       716, 717, 718, 719};
+    static const uint32_t methods[] = {710, 711, 712, 714, 715, 716,
+                                       717, 718, 719, 720, 721, 722};
     struct plex_arena arena;
     struct work_process_request request;
     struct work_events_request events;
@@ -33,7 +33,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (method != 710 &&
             (request.ns[0] == '\0' || request.process[0] == '\0'))
             abort();
-        if (method >= 717 && request.child[0] == '\0')
+        if (method >= 717 && method <= 719 && request.child[0] == '\0')
+            abort();
+        if (method >= 721 && request.facet[0] == '\0')
             abort();
         (void)node_ref_parse(request.process, &ref);
     }
