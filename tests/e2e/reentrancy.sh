@@ -34,7 +34,7 @@ until_true() # SENTENCE COMMAND...: within 20 s
 }
 active() { "$plex" actor exists "$1" --output json | grep -q '"active": *true'; }
 counts() { post "$1" '{}' | grep -qE "\"before\":$2,"; }
-node_of() { "$plex" actor status "$1" | awk '$1 == "node" { print $2 }'; }
+node_of() { "$plex" actor status "$1" 2>&1 | awk '$1 == "node" { print $2 }'; }
 apart() # TYPE: two keys that are not on one worker, once both have shards
 {
     local try first node key
