@@ -81,7 +81,7 @@ until_true "and ends" why_is twice/k is '^(idle|not in memory)$'
 check "an expense waits for a person" 0 'accepted' \
     "$plex" actor cast expense/e1 '{"patience_ms":60000}'
 until_true "and says for which promise" \
-    why_is expense/e1 waitsFor '^promise default/default/expense/e1~'
+    why_is expense/e1 waitsFor '^promise default/default/expense/e1~.* or 1'
 id=$(why expense/e1 waitsFor | cut -d' ' -f2)
 check "why: the promise waits to be kept" 0 'not kept yet' \
     "$plex" why "$id"
