@@ -1,5 +1,6 @@
 /* A table of dice, as tests/e2e/replay.sh wants it. With -DLOADED its dice are
- * others, with -DEAGER it asks for more, with -DBROKEN it crashes on a six. */
+ * others, with -DEAGER it asks for more, with -DBROKEN it crashes when it is
+ * asked for a game that there is not. */
 #include <plexspaces/actor.h>
 #include <plexspaces/durable.h>
 
