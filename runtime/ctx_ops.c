@@ -22,6 +22,25 @@ exec_of(struct plex_ctx *ctx)
     return rt_turn_of(ctx)->fiber->exec;
 }
 
+/* "label=where another node finds it": people know the label. */
+static const char *
+label_of(struct rt_turn *turn, const char *name)
+{
+    const size_t len = strcspn(name, "=");
+    struct rt_ext *ext;
+
+    if (name[len] == '\0')
+        return name;
+    ext = rt_ext(turn->fiber->exec, turn->proc);
+    if (ext->label == NULL || strncmp(ext->label, name, len) != 0 ||
+        ext->label[len] != '\0') {
+        free(ext->label);
+        ext->label = plex_calloc(1, len + 1);
+        memcpy(ext->label, name, len);
+    }
+    return ext->label;
+}
+
 static const char *
 op_self(struct plex_ctx *ctx, const char **tenant, const char **ns,
         const char **type)
@@ -34,7 +53,7 @@ op_self(struct plex_ctx *ctx, const char **tenant, const char **ns,
     if (ns != NULL)
         *ns = where.ns;
     if (type != NULL)
-        *type = rt_behaviour(ctx)->name;
+        *type = label_of(rt_turn_of(ctx), rt_behaviour(ctx)->name);
     return proc->ext != NULL && proc->ext->name != NULL ? proc->ext->name : "";
 }
 

@@ -69,6 +69,7 @@ struct rt_ext {
     /* A name and a supervisor. */
     char *name;
     char *child;
+    char *label; /* of the behaviour, where its name has more */
     struct plex_ref supervisor;
     /* The mailbox. */
     struct rt_list *bands;    /* [4], NULL: none */

@@ -47,6 +47,7 @@ rt_ext_free(struct rt_exec *exec, struct rt_proc *proc)
     free(ext->reason);
     free(ext->name);
     free(ext->child);
+    free(ext->label);
     free(ext->bands);
     free(ext->waiters);
     free(ext->waiter_calls);

@@ -90,6 +90,37 @@ process_receive(struct plex_ctx *ctx, plex_match_fn match, void *arg,
     return rc;
 }
 
+static int
+process_supervisor_within(struct plex_ctx *ctx, struct plex_ref supervisor,
+                          const struct plex_supervisor_request *request,
+                          uint64_t timeout_ms)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    if (refused(h, "a request to a supervisor", "a process that makes it"))
+        return PLEX_E_UNSUPPORTED;
+    return h->process_base->supervisor_within(ctx, supervisor, request,
+                                              timeout_ms);
+}
+
+static int
+process_supervisor(struct plex_ctx *ctx, struct plex_ref supervisor,
+                   const struct plex_supervisor_request *request)
+{
+    return process_supervisor_within(ctx, supervisor, request, UINT64_MAX);
+}
+
+static int
+process_event(struct plex_ctx *ctx, struct plex_ref manager, int verb,
+              const char *handler, const char *id, const char *old_id)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    if (refused(h, "a request to an event manager", "a process that makes it"))
+        return PLEX_E_UNSUPPORTED;
+    return h->process_base->event(ctx, manager, verb, handler, id, old_id);
+}
+
 /* -- what takes effect at once: not again when a run is replayed ----------- */
 
 static int
@@ -196,6 +227,9 @@ work_process_ops(struct work_handler *h, const struct plex_process_ops *base)
         h->process = *base;
         h->process.ask = process_ask;
         h->process.receive = process_receive;
+        h->process.supervisor = process_supervisor;
+        h->process.supervisor_within = process_supervisor_within;
+        h->process.event = process_event;
         h->process.send = process_send;
         h->process.call = process_call;
         h->process.exit = process_exit;

@@ -82,6 +82,10 @@ for from in box/c box/d; do
 done
 check "plex_ask in a durable turn is refused" 0 '"status":-19' \
     tell safe/a '{"do":"ask","whom":"one@worker-1","text":"hey"}'
+check "so is a request to a supervisor" 0 '"status":-19' \
+    tell safe/a '{"do":"sup_count","whom":"party@worker-1"}'
+check "which other actors may make" 0 '"status":0,"active":3' \
+    tell box/a '{"do":"sup_count","whom":"party@worker-1"}'
 until_true "and the log says what to use" \
     grep -rqE 'not recorded, so a replay .* use plex_call_wait' "$work/data"
 

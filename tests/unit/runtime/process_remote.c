@@ -313,6 +313,36 @@ START_TEST(members_of_another_node_leave_and_end)
 }
 END_TEST
 
+static int
+name_type(struct plex_ctx *ctx, const void *args, size_t len)
+{
+    const char *type = "";
+
+    (void)args, (void)len;
+    (void)plex_self(ctx, NULL, NULL, &type);
+    node_say("%s;", type);
+    (void)plex_self(ctx, NULL, NULL, &type);
+    node_say("%s;", type);
+    return 0;
+}
+
+START_TEST(who_was_started_from_afar_knows_its_type_by_the_short_name)
+{
+    const struct plex_behaviour far = {.name = "guest=room/guest",
+                                       .init = name_type};
+    const struct plex_behaviour near = {.name = "guest", .init = name_type};
+    const struct plex_spawn one = {.behaviour = &far};
+    const struct plex_spawn two = {.behaviour = &near};
+
+    ck_assert_int_eq(rt_spawn(node_rt[0], node_where, &one, NULL, NULL, NULL),
+                     0);
+    ck_assert_int_eq(rt_spawn(node_rt[0], node_where, &two, NULL, NULL, NULL),
+                     0);
+    node_run_ms(1);
+    ck_assert_str_eq(node_said, "guest;guest;guest;guest;");
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -328,6 +358,8 @@ suite(void)
     tcase_add_test(c, a_process_started_on_another_node_is_linked);
     tcase_add_test(c, the_end_of_who_started_it_ends_a_process_elsewhere);
     tcase_add_test(c, groups_reach_over_nodes);
+    tcase_add_test(c,
+                   who_was_started_from_afar_knows_its_type_by_the_short_name);
     tcase_add_test(c, members_of_another_node_leave_and_end);
     tcase_add_test(c, what_is_too_old_is_not_handled_on_another_node_either);
     tcase_add_test(c, ids_are_remembered_for_senders_of_another_node);
