@@ -72,6 +72,7 @@ actor_free(struct work_core *core, struct actor *actor)
     actor->open = actor->running = NULL;
     items_free(core, &actor->asides);
     items_free(core, &actor->woken);
+    items_free(core, &actor->ahead);
     items_free(core, &actor->mailbox);
     items_free(core, &actor->unreleased);
     while (!TAILQ_EMPTY(&actor->pends))
@@ -196,7 +197,7 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
         work_core_ran(core, core->t, token, &nothing);
         return false;
     }
-    actor->hosted = true;
+    actor->hosted = actor->running->out = true;
     out->kind = WORK_DO_RUN;
     out->token = token;
     out->run.how = work_open_how(actor);
@@ -220,6 +221,9 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
     out->run.epoch = actor->epoch;
     out->run.wait_ns =
         actor->running->yielded ? 0 : core->t.now_ns - actor->running->arrived;
+    out->run.n_ahead = 0;
+    if (core->config.ahead_max > 0 && out->run.how == WORK_RUN_MESSAGE)
+        work_ahead_take(core, actor, out);
     return true;
 }
 

@@ -121,6 +121,13 @@ void work_core_deliver(struct work_core *core, struct work_time t,
 void work_core_ran(struct work_core *core, struct work_time t, uint64_t run,
                    const struct work_outcome *outcome);
 
+/* The same, of the message and of the first n - 1 of `ahead`. */
+void work_core_ran_ahead(struct work_core *core, struct work_time t,
+                         uint64_t run, const struct work_outcome *outcomes,
+                         size_t n);
+/* May what went along be handled after that? */
+bool work_outcome_chains(const struct work_outcome *outcome);
+
 /* -- answers of the journal and of other workers -------------------------- */
 
 void work_core_loaded(struct work_core *core, struct work_time t, uint64_t load,
@@ -181,6 +188,13 @@ enum work_run_how {
     WORK_RUN_RESUME = 6,   /* it waited aside (WORK_YIELDS), and has its turn
                               again; `state` may be another one now */
 };
+/* A message that may be handled right after that of the RUN and those before
+ * it, on the state they left, unless one did not work_outcome_chains(). */
+struct work_ahead {
+    const struct work_message *message; /* valid as that of the RUN */
+    const char *request_id;
+    uint64_t wait_ns;
+};
 struct work_action {
     enum work_action_kind kind;
     uint64_t token; /* RUN, LOAD, APPEND, FENCE, PENDINGS, SEND: hand it back;
@@ -204,7 +218,9 @@ struct work_action {
             const struct journal_record *records; /* RESTORE */
             size_t n_records;
             uint64_t epoch;
-            uint64_t wait_ns; /* since the message arrived */
+            uint64_t wait_ns;               /* since the message arrived */
+            const struct work_ahead *ahead; /* MESSAGE; until the next action */
+            size_t n_ahead;
         } run;
         struct {
             enum plex_status status;
@@ -253,8 +269,7 @@ struct work_action {
 };
 /* False when there is nothing to do. */
 bool work_core_next(struct work_core *core, struct work_action *out);
-/* Everything that waits to be written becomes APPEND actions now, and what
- * waits to be looked up LOOKUPs. */
+/* What waits to be written becomes APPENDs now; to be looked up, LOOKUPs. */
 void work_core_flush(struct work_core *core);
 
 /* -- looking -------------------------------------------------------------- */

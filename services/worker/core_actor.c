@@ -69,6 +69,7 @@ actor_make(struct work_core *core, const struct plex_actor_id *id,
     actor->state = ACTOR_COLD;
     work_asides_init(actor);
     TAILQ_INIT(&actor->mailbox);
+    TAILQ_INIT(&actor->ahead);
     TAILQ_INIT(&actor->unreleased);
     TAILQ_INIT(&actor->pends);
     TAILQ_INIT(&actor->recents);
@@ -124,6 +125,7 @@ work_actor_destroy(struct work_core *core, struct actor *actor)
 {
     assert(TAILQ_EMPTY(&actor->mailbox) && TAILQ_EMPTY(&actor->unreleased));
     assert(TAILQ_EMPTY(&actor->pends) && actor->running == NULL);
+    assert(TAILQ_EMPTY(&actor->ahead));
     work_ids_clear(core, actor);
     if (actor->is_idle)
         TAILQ_REMOVE(&actor->type->idle, actor, idle);
@@ -482,6 +484,7 @@ work_actor_pump(struct work_core *core, struct actor *actor)
     struct item *item;
 
     while (actor->state == ACTOR_ACTIVE && actor->running == NULL &&
+           !actor->taking &&
            actor->unreleased_n < core->config.unreleased_max) {
         if (actor->open != NULL) {
             item = work_open_next(core, actor);

@@ -14,9 +14,9 @@ mailbox_refuse(struct work_core *core, struct actor *actor)
     /* Detached first: what fails here must not be queued here again. */
     TAILQ_INIT(&mailbox);
     TAILQ_CONCAT(&mailbox, &actor->mailbox, link);
-    actor->mailbox_n = 0;
     while ((item = TAILQ_FIRST(&mailbox)) != NULL) {
         TAILQ_REMOVE(&mailbox, item, link);
+        actor->mailbox_n--;
         work_item_finish(core, item, actor->drop_status, actor->drop_text);
     }
 }
@@ -101,7 +101,9 @@ dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
     if (unknown) {
         work_item_finish(
             core, item, PLEX_UNKNOWN,
-            "the journal did not say whether the turn was written");
+            actor->durable
+                ? "the journal did not say whether the turn was written"
+                : "the actor was dropped while it handled the message");
     } else if (item->activation ||
                (item->step && item->call == 0 && item->carries == NULL)) {
         work_item_finish(core, item, PLEX_CANCELLED, NULL);

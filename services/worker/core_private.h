@@ -1,6 +1,7 @@
 #ifndef SERVICES_WORKER_CORE_PRIVATE_H
 #define SERVICES_WORKER_CORE_PRIVATE_H
 
+#include "services/worker/core_lookup.h"
 #include "services/worker/core_types.h"
 
 /* Taking over some shards: fence them, then load their pends. A refresh loads
@@ -31,22 +32,6 @@ struct batch {
     size_t n;
 };
 TAILQ_HEAD(batch_list, batch);
-
-/* Questions for recorded answers (core_lookup.c). */
-struct lookup {
-    TAILQ_ENTRY(lookup) link;
-    uint64_t token;
-    size_t n;
-    uint64_t actors[JOURNAL_ASKED_MAX]; /* their tokens */
-};
-struct lookups {
-    uint64_t *waiting; /* tokens of actors that are in no question yet */
-    size_t n, cap;
-    TAILQ_HEAD(, lookup) out;
-    size_t n_out; /* with those that are still in the action queue */
-    struct journal_asked asked[JOURNAL_ASKED_MAX]; /* of the last LOOKUP */
-};
-#include "services/worker/core_window.h" // IWYU pragma: export
 
 enum todo_kind {
     TODO_RUN,
@@ -113,8 +98,9 @@ struct work_core {
 
     struct todo *todo; /* a ring */
     size_t todo_head, todo_n, todo_cap;
-    struct item *popped;         /* freed at the next pop */
-    struct work_message sending; /* what the last SEND points to */
+    struct work_ahead ahead[WORK_AHEAD_MAX]; /* of the last RUN */
+    struct item *popped;                     /* freed at the next pop */
+    struct work_message sending;             /* what the last SEND points to */
     struct work_core_stats stats;
 };
 
@@ -200,6 +186,9 @@ void work_turn_queue(struct work_core *core, struct actor *actor,
                      struct item *item, struct write *write);
 void work_turn_ready(struct actor *actor, struct item *item);
 void work_turn_ends(struct write *write, struct pend *pend);
+/* One outcome, when its RUN took nothing along, or that has been seen to. */
+void work_turn_ran(struct work_core *core, struct work_time t, uint64_t token,
+                   const struct work_outcome *outcome);
 void work_turn_failed_reply(struct work_core *core, struct item *item,
                             const char *text);
 void work_turn_accept(struct work_core *core, struct actor *actor,

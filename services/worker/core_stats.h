@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { WORK_AHEAD_MAX = 31 };
 /* What a worker's core is told at first, what it counts, and by what its
  * actors are listed. */
 struct work_core_config {
@@ -21,6 +22,8 @@ struct work_core_config {
                                  not all whose time has come are at once */
     uint32_t window_pends;    /* stored timers in memory; about twice as many
                                  when they are due at once */
+    uint32_t ahead_max;       /* messages that go along with a RUN; at most
+                                 WORK_AHEAD_MAX */
     /* Only for the proof that the simulator's checkers bite. */
     bool unsafe_no_dedup;
     bool unsafe_reply_before_commit;

@@ -500,7 +500,7 @@ work_turn_effects(struct work_core *core, struct actor *actor,
 }
 
 void
-work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
+work_turn_ran(struct work_core *core, struct work_time t, uint64_t token,
               const struct work_outcome *outcome)
 {
     struct actor *actor;
@@ -525,10 +525,14 @@ work_core_ran(struct work_core *core, struct work_time t, uint64_t token,
         return;
     }
     if (actor->state == ACTOR_DROPPED) {
-        if (item->step)
+        if (item->step) {
             work_item_finish(core, item, PLEX_CANCELLED, NULL);
-        else if (item != actor->open)
+        } else if (item != actor->open) {
             work_turn_ready(actor, item);
+            /* What a handler without a journal did cannot be undone. */
+            if (item->out && !actor->durable)
+                item->state = ITEM_UNKNOWN;
+        }
         work_actor_drop_continue(core, actor);
         return;
     }

@@ -92,6 +92,7 @@ struct item {
     bool looked;     /* the journal has no answer to its id */
     bool let_in;     /* a turn of the actor led to it and may wait for it */
     bool yielded;    /* part of its turn has taken effect */
+    bool out;        /* a RUN with it went out: its handler may have run */
     uint8_t attempts;
     uint64_t deadline; /* ns; 0: none */
     uint64_t arrived;
@@ -206,8 +207,10 @@ struct actor {
     struct item_list asides; /* turns that wait while others run */
     struct item_list woken;  /* of those, who want to go on, in order */
     size_t n_asides;         /* of both */
+    bool taking; /* outcomes that came together: more of them follow */
     struct item_list mailbox;
-    size_t mailbox_n;
+    struct item_list ahead;      /* before it; went along with RUN */
+    size_t mailbox_n;            /* of both */
     struct item_list unreleased; /* turns, oldest first */
     size_t unreleased_n;
     size_t writing; /* entries queued or in batches */

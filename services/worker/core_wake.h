@@ -27,18 +27,6 @@ void work_fold_page(struct work_core *core, struct actor *actor,
                     const struct journal_loaded *loaded);
 void work_fold_free(struct actor *actor);
 
-/* core_lookup.c: was a run's message perhaps answered long ago? */
-/* Its id may be known to the journal and not to us. */
-bool work_lookup_wanted(const struct work_core *core, const struct actor *actor,
-                        const struct item *item);
-/* The first stretch waits for the answer. */
-void work_lookup_begin(struct work_core *core, struct actor *actor,
-                       const struct work_outcome *first);
-/* At the end of an iteration: what waits is asked. */
-void work_lookups_flush(struct work_core *core);
-bool work_lookup_action(struct work_core *core, struct work_action *out);
-void work_lookups_free(struct work_core *core);
-
 /* core_append.c */
 void work_write_queue(struct work_core *core, struct write *write);
 void work_snapshot_queue(struct work_core *core, struct actor *actor);

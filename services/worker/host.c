@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct hosted *
-find(const struct work_host *host, uint64_t activation)
+struct hosted *
+work_host_find(const struct work_host *host, uint64_t activation)
 {
     struct hnode *node = work_htab_first(&host->by_activation, activation);
 
@@ -23,50 +23,6 @@ find(const struct work_host *host, uint64_t activation)
             return hosted;
     }
     return NULL;
-}
-
-static struct job *
-job_take(struct work_host *host)
-{
-    struct job *job = host->spare;
-
-    host->n_running++;
-    if (job != NULL) {
-        host->spare = job->next;
-        host->n_spare--;
-        return job;
-    }
-    job = plex_calloc(1, sizeof *job);
-    job->host = host;
-    job->handler = work_handler_create();
-    return job;
-}
-
-/* The job is done with: what it has of the activation goes back, or ends. */
-static void
-chain_return(struct job *job, struct hosted *hosted)
-{
-    if (job->chain == NULL)
-        return;
-    if (hosted != NULL)
-        hosted->chain = job->chain;
-    else
-        work_facets_end(job->facets, job->chain, "shutdown");
-    job->chain = NULL;
-}
-
-static void
-job_give(struct work_host *host, struct job *job)
-{
-    host->n_running--;
-    if (host->n_spare == SPARE_MAX) {
-        work_handler_free(job->handler);
-        free(job);
-        return;
-    }
-    job->next = host->spare;
-    host->spare = job;
-    host->n_spare++;
 }
 
 static bool
@@ -85,96 +41,21 @@ job_send(struct work_host *host, struct lane *lane, uint64_t tag)
     return rt_send(host->config.rt, lane->ref, &post) == 0;
 }
 
-static void
-report(struct work_host *host, struct job *job)
-{
-    const struct work_host_ran ran = {
-        .token = job->run.token,
-        .user = job->run.run.user,
-        .outcome = &job->outcome,
-        .wait_ns =
-            job->run.run.wait_ns +
-            (job->began_ns > job->sent_ns ? job->began_ns - job->sent_ns : 0),
-        .run_ns =
-            job->ended_ns > job->began_ns ? job->ended_ns - job->began_ns : 0,
-    };
-
-    host->config.ran(host->config.arg, &ran);
-}
-
-/* The turn cannot be run, or was cut short. */
-static void
-job_fails(struct work_host *host, struct lane *lane)
-{
-    struct job *job = lane->job;
-
-    lane->job = NULL;
-    chain_return(job, lane->hosted);
-    job->out = job->aside = false;
-    job->outcome = (struct work_outcome){.failed = true};
-    job->sent_ns = job->began_ns = job->ended_ns = plex_now();
-    report(host, job);
-    job_give(host, job);
-}
-
-/* Its activation ended while it stood aside: nobody uses it any more. */
-static void
-orphan_end(struct work_host *host, struct job *job)
-{
-    struct job **at = &host->orphans;
-
-    while (*at != job)
-        at = &(*at)->next;
-    *at = job->next;
-    job_give(host, job);
-}
-
-static void
-job_came(struct work_host *host, struct job *job)
-{
-    struct hosted *hosted = find(host, job->activation);
-    struct lane *lane = hosted == NULL ? NULL : work_lane_of(hosted, job);
-
-    job->out = false;
-    if (lane == NULL) { /* abandoned meanwhile */
-        chain_return(job, NULL);
-        if (job->ref.id != 0)
-            orphan_end(host, job);
-        else if (job->over)
-            job_give(host, job);
-        return;
-    }
-    if (job->wakes) {
-        job->wakes = false;
-        job->outcome = (struct work_outcome){.phase = WORK_WAKES};
-        report(host, job);
-        return;
-    }
-    if (job->over) {
-        lane->job = NULL;
-        chain_return(job, hosted);
-    }
-    job->outcome.holds = work_lane_holds(host, lane, job->outcome.holds);
-    report(host, job);
-    if (job->over)
-        job_give(host, job);
-}
-
 /* It stands aside: the facets are the next turn's. */
 static void
 yield_came(struct work_host *host, struct job *job)
 {
-    struct hosted *hosted = find(host, job->activation);
+    struct hosted *hosted = work_host_find(host, job->activation);
     struct lane *lane = hosted == NULL ? NULL : work_lane_of(hosted, job);
 
     if (lane == NULL)
         return; /* abandoned meanwhile: it does not go on */
-    chain_return(job, hosted);
+    work_job_chain_back(job, hosted);
     job->out = false;
     job->aside = true;
     job->outcome = job->so_far;
     job->outcome.holds = work_lane_holds(host, lane, job->outcome.holds);
-    report(host, job);
+    work_job_report(host, job);
 }
 
 /* Somebody killed it, or its callback ended it. */
@@ -188,12 +69,12 @@ process_gone(struct work_host *host, struct plex_ref ref)
         while (job != NULL && !plex_ref_is(job->ref, ref))
             job = job->next;
         if (job != NULL)
-            orphan_end(host, job);
+            work_job_orphan_end(host, job);
         return;
     }
     work_lane_forget(host, lane);
     if (lane->job != NULL && (lane->job->out || lane->job->aside))
-        job_fails(host, lane);
+        work_job_fails(host, lane);
     if (host->config.inbound != NULL)
         host->config.inbound(
             host->config.arg,
@@ -290,7 +171,7 @@ drain(struct work_host *host)
     while (link != NULL) {
         struct work_link *next = link->next;
 
-        job_came(host, plex_container_of(link, struct job, link));
+        work_job_came(host, link);
         link = next;
     }
     while (inbound != NULL) {
@@ -383,7 +264,7 @@ struct plex_ref
 work_host_process(struct work_host *host, uint64_t activation,
                   const struct plex_actor_id *actor)
 {
-    struct hosted *hosted = find(host, activation);
+    struct hosted *hosted = work_host_find(host, activation);
 
     if (hosted == NULL)
         hosted = hosted_make(host, activation, actor);
@@ -404,33 +285,15 @@ enum plex_status
 work_host_chain(const struct work_host *host, struct plex_ref from, char *out)
 {
     const struct lane *lane = work_lane_find(host, from);
-    const struct job *job = lane == NULL ? NULL : lane->job;
+    const struct job *job = lane == NULL ? NULL : work_job_now(lane->job);
 
     /* While it is out, or stands aside, what its RUN points to is there. */
-    if (job == NULL || (!job->out && !job->aside) ||
+    if (job == NULL || (!lane->job->out && !job->aside) ||
         job->run.run.message == NULL)
         return PLEX_NOT_FOUND;
     return work_chain_of(&lane->hosted->actor, job->run.run.message, out)
                ? PLEX_OK
                : PLEX_LIMIT;
-}
-
-static void
-job_begin(struct work_host *host, struct lane *lane,
-          const struct plex_behaviour *behaviour,
-          const struct work_facet_setup *facets)
-{
-    struct job *job = job_take(host);
-
-    lane->job = job;
-    lane->hosted->behaviour = behaviour;
-    lane->hosted->facets = facets;
-    job->behaviour = behaviour;
-    job->facets = facets;
-    job->activation = lane->hosted->activation;
-    job->ref = (struct plex_ref){0};
-    job->wakes = job->aside = false;
-    atomic_store(&job->revoked, false);
 }
 
 /* Its turn comes again, but the process that waited for it has gone. */
@@ -442,7 +305,8 @@ resume_fails(struct work_host *host, const struct work_action *run)
     host->config.ran(host->config.arg,
                      &(struct work_host_ran){.token = run->token,
                                              .user = run->run.user,
-                                             .outcome = &outcome});
+                                             .outcomes = &outcome,
+                                             .n = 1});
 }
 
 void
@@ -454,7 +318,7 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
     const bool resumes = how == WORK_RUN_RESUME;
     const bool begins =
         !resumes && how != WORK_RUN_RESULT && how != WORK_RUN_CONTINUE;
-    struct hosted *hosted = find(host, run->run.activation);
+    struct hosted *hosted = work_host_find(host, run->run.activation);
     struct lane *lane;
 
     if (hosted == NULL)
@@ -467,17 +331,18 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
         return;
     }
     if (begins)
-        job_begin(host, lane, behaviour, facets);
+        work_job_begin(host, lane, behaviour, facets, run);
     assert(lane->job != NULL);
     if (begins || resumes) {
         lane->job->chain = hosted->chain;
         hosted->chain = NULL;
     }
-    lane->job->run = *run;
+    if (!begins)
+        lane->job->run = *run;
     if (lane->ref.id == 0 && (!begins || !work_lane_start(host, lane)))
-        job_fails(host, lane);
+        work_job_fails(host, lane);
     else if (!job_send(host, lane, begins ? TAG_TURN : TAG_RESUME))
-        job_fails(host, lane);
+        work_job_fails(host, lane);
     if (host->config.stepped)
         step(host);
 }
@@ -485,7 +350,7 @@ work_host_run(struct work_host *host, const struct plex_behaviour *behaviour,
 void
 work_host_revoke(struct work_host *host, uint64_t activation)
 {
-    struct hosted *hosted = find(host, activation);
+    struct hosted *hosted = work_host_find(host, activation);
 
     if (hosted == NULL)
         return;
@@ -514,9 +379,9 @@ lane_abandon(struct work_host *host, struct lane *lane, const char *reason)
     lane->job = NULL;
     if (job == NULL || job->out)
         return;
-    chain_return(job, NULL);
+    work_job_chain_back(job, NULL);
     if (!job->aside) {
-        job_give(host, job);
+        work_job_give(host, job);
         return;
     }
     job->ref = ref;
@@ -528,7 +393,7 @@ void
 work_host_abandon(struct work_host *host, uint64_t activation,
                   const char *reason)
 {
-    struct hosted *hosted = find(host, activation);
+    struct hosted *hosted = work_host_find(host, activation);
     struct lane *lane;
 
     if (hosted == NULL)
@@ -579,16 +444,6 @@ drain_rest(struct work_host *host)
     }
 }
 
-static void
-job_free(struct job *job)
-{
-    if (job == NULL)
-        return;
-    chain_return(job, NULL);
-    work_handler_free(job->handler);
-    free(job);
-}
-
 void
 work_host_free(struct work_host *host)
 {
@@ -604,21 +459,21 @@ work_host_free(struct work_host *host)
 
         work_htab_take(&host->by_activation, node);
         work_facets_end(hosted->facets, hosted->chain, "shutdown");
-        job_free(hosted->front.job);
+        work_job_free(hosted->front.job);
         while ((lane = hosted->front.next) != NULL) {
             hosted->front.next = lane->next;
-            job_free(lane->job);
+            work_job_free(lane->job);
             free(lane);
         }
         free(hosted);
     }
     while ((job = host->orphans) != NULL) {
         host->orphans = job->next;
-        job_free(job);
+        work_job_free(job);
     }
     while ((job = host->spare) != NULL) {
         host->spare = job->next;
-        job_free(job);
+        work_job_free(job);
     }
     work_htab_fini(&host->by_activation);
     work_htab_fini(&host->by_ref);

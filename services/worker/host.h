@@ -15,11 +15,17 @@
  */
 struct work_host;
 
+/* Before and in the callback. */
+struct work_host_times {
+    uint64_t wait_ns, run_ns;
+};
+/* Of the RUN, and of the first n - 1 messages that went along with it. */
 struct work_host_ran {
     uint64_t token; /* of the RUN */
     const void *user;
-    const struct work_outcome *outcome; /* borrowed for the call */
-    uint64_t wait_ns, run_ns;           /* before and in the callback */
+    const struct work_outcome *outcomes; /* borrowed for the call, as: */
+    const struct work_host_times *times; /* NULL: nothing was run */
+    size_t n;
 };
 /* A message to the process of an activation from another process: the
  * actor's inbox is the core's. */

@@ -6,7 +6,7 @@
 #include "services/worker/tables.h"
 
 /* What host.c (the loop's side) and host_process.c (the executors') share. */
-enum { TAG_TURN = 1, TAG_RESUME = 2, SPARE_MAX = 64 };
+enum { TAG_TURN = 1, TAG_RESUME = 2, SPARE_MAX = 256 };
 
 /* One turn, from RUN to its end; between waits too. The executor that runs it
  * owns it from the message until job_done(), then the loop does. */
@@ -26,6 +26,12 @@ struct job {
     uint64_t activation;
     const struct work_facet_setup *facets;
     struct rt_facets *chain; /* the activation's, while the job is its */
+    /* A visit: turns of one activation in a row. `follow` is the next one, to
+     * be run only after this one, and only when this one chains. */
+    struct job *follow;
+    struct job *head;       /* the first of the visit: it comes back for all */
+    struct job *last;       /* head: the last that was run, or waits */
+    _Atomic uint32_t n_ran; /* head: those that are over */
     bool over;
     bool wakes;          /* it stood aside, and wants to go on */
     bool out;            /* the executor has it */
@@ -88,6 +94,30 @@ struct work_host {
     _Atomic uint64_t lease_until;
     bool draining; /* work_host_run() inside ran(): the outer loop goes on */
 };
+
+/* host.c */
+struct hosted *work_host_find(const struct work_host *host,
+                              uint64_t activation);
+
+/* host_job.c */
+void work_job_begin(struct work_host *host, struct lane *lane,
+                    const struct plex_behaviour *behaviour,
+                    const struct work_facet_setup *facets,
+                    const struct work_action *run);
+/* The one of the visit whose turn it is. Accepts NULL. */
+const struct job *work_job_now(const struct job *head);
+/* To whoever wants to know what came of it. */
+void work_job_report(struct work_host *host, struct job *head);
+/* The turn cannot be run, or was cut short. */
+void work_job_fails(struct work_host *host, struct lane *lane);
+/* What it has of the activation goes back, or ends. */
+void work_job_chain_back(struct job *job, struct hosted *hosted);
+void work_job_give(struct work_host *host, struct job *job);
+/* With those that follow it. Accepts NULL. */
+void work_job_free(struct job *job);
+/* Its activation ended while it stood aside: nobody uses it any more. */
+void work_job_orphan_end(struct work_host *host, struct job *job);
+void work_job_came(struct work_host *host, struct work_link *link);
 
 /* host_lane.c */
 struct lane *work_lane_find(const struct work_host *host, struct plex_ref ref);

@@ -13,6 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Longer than a hand-over takes, shorter than anybody notices. */
+#define VISIT_NS UINT64_C(200000)
+
 /* Native code cannot be stopped by another thread; its process can. */
 void
 work_stuck_exit(void)
@@ -37,7 +40,8 @@ job_done(struct job *job)
     struct work_host *host = job->host;
 
     job->ended_ns = plex_now();
-    (void)work_queue_push(&host->done, &job->link);
+    job->head->last = job;
+    (void)work_queue_push(&host->done, &job->head->link);
     work_host_wake(host);
 }
 
@@ -100,7 +104,7 @@ job_may(void *arg)
 {
     struct job *job = arg;
 
-    return !atomic_load(&job->revoked) &&
+    return !atomic_load(&job->head->revoked) &&
            plex_now() < atomic_load(&job->host->lease_until);
 }
 
@@ -173,19 +177,10 @@ reply_came(struct plex_ctx *ctx, uint64_t tag, enum plex_result_status status,
     return 0;
 }
 
-static int
-turn(struct plex_ctx *ctx, const struct plex_msg *msg)
+static void
+turn_run(struct plex_ctx *ctx, struct job *job)
 {
-    struct job *job;
-    struct work_turn how;
-
-    if (msg->tag != TAG_TURN || !plex_ref_none(msg->from) ||
-        msg->len != sizeof job)
-        return message_came(ctx, msg);
-    memcpy(&job, msg->payload, sizeof job);
-    job->ctx = ctx;
-    job->began_ns = plex_now();
-    how = (struct work_turn){
+    const struct work_turn how = {
         .behaviour = job->behaviour,
         .run = &job->run,
         .wall_ms = plex_wall_ms(),
@@ -198,8 +193,55 @@ turn(struct plex_ctx *ctx, const struct plex_msg *msg)
         .facets = job->facets,
         .chain = &job->chain,
     };
+
+    job->ctx = ctx;
     work_handler_run(job->handler, &how, &job->outcome);
     job->over = true;
+}
+
+/* The next one of the visit, made ready; NULL: there is none, or it is not to
+ * be run now. Others want to run as well, and to hear of what was done. */
+static struct job *
+visit_next(struct job *job)
+{
+    struct job *next = job->follow, *head = job->head;
+    const struct work_outcome *outcome = &job->outcome;
+
+    if (next == NULL || !work_outcome_chains(outcome))
+        return NULL;
+    job->ended_ns = plex_now();
+    if (job->ended_ns - head->began_ns > VISIT_NS || !job_may(job))
+        return NULL;
+    atomic_fetch_add(&head->n_ran, 1);
+    next->run.run.state = job->run.run.state;
+    next->run.run.has_state = job->run.run.has_state;
+    if (outcome->state_changed && !outcome->failed) {
+        next->run.run.state = outcome->state;
+        next->run.run.has_state = true;
+    }
+    next->chain = job->chain;
+    job->chain = NULL;
+    next->began_ns = job->ended_ns;
+    return next;
+}
+
+static int
+turn(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    struct job *job, *next;
+
+    if (msg->tag != TAG_TURN || !plex_ref_none(msg->from) ||
+        msg->len != sizeof job)
+        return message_came(ctx, msg);
+    memcpy(&job, msg->payload, sizeof job);
+    job->began_ns = plex_now();
+    for (;;) {
+        turn_run(ctx, job);
+        next = visit_next(job);
+        if (next == NULL)
+            break;
+        job = next;
+    }
     job_done(job);
     return 0;
 }

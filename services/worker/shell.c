@@ -91,12 +91,15 @@ on_ran(void *arg, const struct work_host_ran *ran)
 
     if (state->core == NULL)
         return; /* stopped meanwhile */
-    if (ran->outcome->phase != WORK_WAKES) {
+    for (size_t i = 0; i < ran->n && ran->times != NULL; i++) {
+        if (ran->outcomes[i].phase == WORK_WAKES)
+            continue;
         bound->turns->value++;
-        plex_histogram_record(state->wait_us, ran->wait_ns / 1000);
-        plex_histogram_record(state->turn_us, ran->run_ns / 1000);
+        plex_histogram_record(state->wait_us, ran->times[i].wait_ns / 1000);
+        plex_histogram_record(state->turn_us, ran->times[i].run_ns / 1000);
     }
-    work_core_ran(state->core, work_now(), ran->token, ran->outcome);
+    work_core_ran_ahead(state->core, work_now(), ran->token, ran->outcomes,
+                        ran->n);
 }
 
 static void
@@ -468,6 +471,7 @@ start(void *arg, const void *config, const struct plex_host *host,
     core.unreleased_max = state->config.unreleased_max;
     core.recent_max = state->config.recent_max;
     core.appends_max = state->config.appends_max;
+    core.ahead_max = WORK_AHEAD_MAX;
     plex_random(&core.hash_seed, sizeof core.hash_seed);
     state->core = work_core_create(&core);
     state->modules = work_modules_create(state->config.module_dir);

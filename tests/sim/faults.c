@@ -111,7 +111,11 @@ isolate(struct sim *sim, struct sim_node *node)
 void
 sim_clock_set(struct sim *sim, struct sim_node *node, int64_t offset_ms)
 {
-    node->wall_before_ms = sim_wall(sim, node);
+    const uint64_t wall_ms = sim_wall(sim, node);
+
+    /* What was due before an earlier jump may still be on its way. */
+    if (wall_ms > node->wall_before_ms)
+        node->wall_before_ms = wall_ms;
     node->wall_offset_ms = offset_ms;
     sim_trace(sim, -1, node, "has a wall clock %" PRId64 " ms off", offset_ms);
 }
@@ -193,9 +197,7 @@ heal(struct sim *sim)
     sim_trace(sim, -1, NULL, "faults are over");
     sim->faults_over = true;
     for (int i = 0; i < sim->n_nodes; i++) {
-        if (sim->nodes[i].wall_offset_ms > 0)
-            sim->nodes[i].wall_before_ms = sim_wall(sim, &sim->nodes[i]);
-        sim->nodes[i].wall_offset_ms = 0;
+        sim_clock_set(sim, &sim->nodes[i], 0);
         if (!sim->nodes[i].up)
             sim_start(sim, &sim->nodes[i]);
     }

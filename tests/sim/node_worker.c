@@ -2,8 +2,8 @@
 #include "services/worker/core.h"
 #include "tests/sim/aside.h"
 #include "tests/sim/flow.h"
-#include "tests/sim/reminder.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/visit.h"
 #include "tests/sim/watch.h"
 
 #include "common/mem.h"
@@ -64,84 +64,6 @@ sim_worker_asides(const struct sim_node *node)
 /* -- actors ---------------------------------------------------------------- */
 
 static void
-timer_handle(struct sim *sim, struct sim_node *node,
-             const struct work_action *run)
-{
-    struct worker *worker = node->state;
-    const int key = sim_key_of(run->run.actor);
-    const struct work_outcome outcome = {0};
-
-    sim_trace(sim, key, node, "runs timer %s", run->run.message->timer);
-    sim_reminder_came(sim, node, key, run->run.message);
-    work_core_ran(worker->core, now(sim, node), run->token, &outcome);
-}
-
-/* The state is the list of the numbers of what was applied. */
-static void
-list_handle(struct sim *sim, struct sim_node *node,
-            const struct work_action *run, enum sim_behaviour behaviour)
-{
-    struct worker *worker = node->state;
-    const struct work_message *message = run->run.message;
-    const int key = sim_key_of(run->run.actor);
-    const size_t old = run->run.state.len;
-    uint8_t *state = plex_calloc(1, old + sizeof(uint32_t));
-    struct sim_payload payload;
-    struct sim_count count = {0};
-    struct plex_buf packed = {.max = 4096};
-    struct plex_err err = {0};
-    struct work_outcome outcome = {0};
-    struct work_output tell = {
-        .kind = WORK_OUT_CAST, .type = "sink", .key = run->run.actor->key};
-    enum plex_status status;
-
-    if (message != NULL && message->kind == WORK_TIMER) {
-        timer_handle(sim, node, run);
-        free(state);
-        return;
-    }
-    assert(message != NULL && message->payload.len == sizeof payload);
-    memcpy(&payload, message->payload.data, sizeof payload);
-    if (old > 0)
-        memcpy(state, run->run.state.data, old);
-    if (payload.what == SIM_INCREMENT) {
-        memcpy(state + old, &payload.number, sizeof payload.number);
-        outcome.state = (struct plex_bytes){state, old + sizeof(uint32_t)};
-        outcome.state_changed = true;
-    }
-    count.count = (uint32_t)(old / sizeof(uint32_t)) +
-                  (payload.what == SIM_INCREMENT ? 1 : 0);
-    count.number = payload.number;
-    if (behaviour == SIM_RELAY && payload.what == SIM_INCREMENT) {
-        tell.payload = message->payload;
-        outcome.outputs = &tell;
-        outcome.n_outputs = 1;
-    }
-    if (sim_reminder_is(key) && payload.what == SIM_INCREMENT &&
-        sim_reminder_output(payload.number, &tell)) {
-        outcome.outputs = &tell;
-        outcome.n_outputs = 1;
-    }
-    status = work_reply_pack(
-        &(struct work_reply){
-            .http_status = 200,
-            .content_type = "",
-            .error = "",
-            .payload = {(const uint8_t *)&count, sizeof count}},
-        &packed, &err);
-    assert(status == PLEX_OK);
-    (void)status;
-    outcome.reply = (struct plex_bytes){packed.data, packed.len};
-    sim_trace(sim, key, node,
-              "runs %s %" PRIu32 " at %" PRIu32 " (epoch %" PRIu64 ")",
-              payload.what == SIM_GET ? "get" : "increment", payload.number,
-              count.count, run->run.epoch);
-    work_core_ran(worker->core, now(sim, node), run->token, &outcome);
-    plex_buf_free(&packed);
-    free(state);
-}
-
-static void
 handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
 {
     const struct worker *worker = node->state;
@@ -155,7 +77,8 @@ handle(struct sim *sim, struct sim_node *node, const struct work_action *run)
     else if (behaviour == SIM_VOLATILE)
         sim_asides_run(worker->asides, run);
     else
-        list_handle(sim, node, run, behaviour);
+        sim_visit_run(sim, node, run,
+                      &(struct sim_visitor){worker->core, pump, behaviour});
 }
 
 /* -- what the core wants --------------------------------------------------- */
@@ -649,6 +572,7 @@ start(struct sim *sim, struct sim_node *node)
     config.node_id = node->name;
     config.incarnation = node->incarnation;
     config.hash_seed = sim->config.seed;
+    config.ahead_max = 1 + (uint32_t)(sim->config.seed % 7);
     config.unsafe_no_dedup = sim->config.unsafe_no_dedup;
     config.unsafe_reply_before_commit = sim->config.unsafe_reply_before_commit;
     config.unsafe_timer_early = sim->config.unsafe_timer_early;

@@ -90,6 +90,7 @@ sim_run(const struct sim_config *config, struct sim_outcome *outcome)
     struct sim_check_counts counts;
 
     sim_random_seed(&sim, config->seed);
+    sim_entropy_seed(config->seed);
     sim_check_init(&sim);
     sim.flow_check = sim_flow_check_create();
     sim.reminders = sim_reminders_create();

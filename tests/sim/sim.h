@@ -71,7 +71,7 @@ struct sim_node {
     uint64_t stopped_until;
     uint64_t mono_offset; /* its monotonic clock is not ours */
     int64_t wall_offset_ms;
-    uint64_t wall_before_ms; /* its wall clock when it was last set back */
+    uint64_t wall_before_ms; /* the most it showed before it was set */
     uint64_t wake_at;        /* world time of its next wake; UINT64_MAX none */
     void *state;
     void *disk; /* survives crashes */

@@ -429,6 +429,7 @@ main(void)
     tcase_add_test(tests, limits_and_strangers_are_refused);
     tcase_add_test(tests, activations_are_listed_in_pages);
     suite_add_tcase(suite, tests);
+    suite_add_tcase(suite, core_ahead_tests());
     suite_add_tcase(suite, core_fault_tests());
     suite_add_tcase(suite, core_later_tests());
     suite_add_tcase(suite, core_stateless_tests());

@@ -3,6 +3,7 @@
 
 #include <check.h>
 
+TCase *core_ahead_tests(void);
 TCase *core_fault_tests(void);
 TCase *core_later_tests(void);
 TCase *core_stateless_tests(void);

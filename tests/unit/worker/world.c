@@ -369,18 +369,26 @@ obey(const struct work_message *m, int64_t *count, char *word, char *arg,
     return 0;
 }
 
-static void
-do_run(struct world *world, const struct work_action *a)
-{
-    const struct work_message *m = a->run.message;
-    struct work_outcome outcome = {0};
+/* What one turn leaves, until its RUN is answered. */
+struct left {
+    struct plex_buf buf;
+    int64_t count;
     struct work_output outputs[2];
-    struct plex_buf buf = {.max = 1024};
+    char word[16], arg[16]; /* what they point to */
+};
+
+static struct work_outcome
+obey_one(struct world *world, const struct work_action *a,
+         const struct work_message *m, struct left *left)
+{
+    struct work_outcome outcome = {0};
+    struct work_output *outputs = left->outputs;
     struct plex_err err;
     struct work_reply reply = {.content_type = "", .error = ""};
-    char word[16], arg[16], text[32];
+    char *word = left->word, *arg = left->arg, text[32];
     int64_t count = 0, before;
 
+    left->buf = (struct plex_buf){.max = 1024};
     if (a->run.has_state)
         memcpy(&count, a->run.state.data, sizeof count);
     before = count;
@@ -388,20 +396,44 @@ do_run(struct world *world, const struct work_action *a)
     outcome.outputs = outputs;
     outcome.failed = strcmp(word, "fail") == 0;
     outcome.state_changed = count != before;
-    outcome.state = (struct plex_bytes){(const uint8_t *)&count, sizeof count};
+    left->count = count;
+    outcome.state =
+        (struct plex_bytes){(const uint8_t *)&left->count, sizeof count};
     snprintf(text, sizeof text, "%lld", (long long)count);
     reply.payload = (struct plex_bytes){(const uint8_t *)text, strlen(text)};
     reply.failed = outcome.failed;
     reply.error = outcome.failed ? "asked to" : "";
-    if (work_reply_pack(&reply, &buf, &err) != PLEX_OK)
+    if (work_reply_pack(&reply, &left->buf, &err) != PLEX_OK)
         abort();
-    outcome.reply = (struct plex_bytes){buf.data, buf.len};
+    outcome.reply = (struct plex_bytes){left->buf.data, left->buf.len};
     snprintf(world->ran[world->n_runs++], 24, "%.10s %.10s", a->run.actor->key,
              m->kind == WORK_TIMER   ? "timer"
              : m->kind == WORK_REPLY ? "reply"
                                      : (const char *)m->payload.data);
-    work_core_ran(world->core, world->t, a->token, &outcome);
-    plex_buf_free(&buf);
+    return outcome;
+}
+
+static void
+do_run(struct world *world, struct work_action a)
+{
+    struct work_outcome outcomes[WORK_AHEAD_MAX + 1];
+    struct left left[WORK_AHEAD_MAX + 1];
+    size_t n = 0;
+
+    outcomes[n] = obey_one(world, &a, a.run.message, &left[n]);
+    while (n < a.run.n_ahead && n < world->ahead_runs &&
+           work_outcome_chains(&outcomes[n])) {
+        if (outcomes[n].state_changed && !outcomes[n].failed) {
+            a.run.state = outcomes[n].state;
+            a.run.has_state = true;
+        }
+        n++;
+        outcomes[n] = obey_one(world, &a, a.run.ahead[n - 1].message, &left[n]);
+    }
+    world->n_visits++;
+    work_core_ran_ahead(world->core, world->t, a.token, outcomes, n + 1);
+    for (size_t i = 0; i <= n; i++)
+        plex_buf_free(&left[i].buf);
 }
 
 /* -- actions
@@ -444,7 +476,7 @@ do_action(struct world *world, const struct work_action *a)
 {
     switch (a->kind) {
     case WORK_DO_RUN:
-        do_run(world, a);
+        do_run(world, *a);
         break;
     case WORK_DO_ANSWER:
         do_answer(world, a);
@@ -487,6 +519,19 @@ is_held(const struct world *world, const struct work_action *a)
            (a->kind == WORK_DO_RUN && world->hold_runs);
 }
 
+static void
+hold(struct world *world, const struct work_action *a)
+{
+    struct world_held *held = &world->held[world->n_held++];
+
+    held->action = *a;
+    if (a->kind != WORK_DO_RUN)
+        return;
+    for (size_t i = 0; i < a->run.n_ahead; i++)
+        held->ahead[i] = a->run.ahead[i];
+    held->action.run.ahead = held->ahead;
+}
+
 void
 world_go(struct world *world)
 {
@@ -498,7 +543,7 @@ world_go(struct world *world)
         while (work_core_next(world->core, &action)) {
             any = true;
             if (is_held(world, &action))
-                world->held[world->n_held++].action = action;
+                hold(world, &action);
             else
                 do_action(world, &action);
         }
@@ -508,7 +553,7 @@ world_go(struct world *world)
         if (any)
             continue;
         if (is_held(world, &action))
-            world->held[world->n_held++].action = action;
+            hold(world, &action);
         else
             do_action(world, &action);
     }

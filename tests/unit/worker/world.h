@@ -58,6 +58,7 @@ struct world_pending {
 /* An action that the test answers itself. */
 struct world_held {
     struct work_action action;
+    struct work_ahead ahead[WORK_AHEAD_MAX]; /* of a RUN */
 };
 
 struct world {
@@ -84,6 +85,8 @@ struct world {
     struct world_id ids[WORLD_IDS_MAX];
     size_t n_ids;
     struct world_pending pendings[256];
+    size_t ahead_runs; /* of what goes along with a RUN: at most so many */
+    size_t n_visits;   /* RUNs that were answered */
     size_t n_runs, n_appends, n_entries, n_loads, n_sends, n_settles;
     char ran[WORLD_ANSWERS_MAX][24]; /* "KEY payload", in order */
     uint64_t sent_token;
