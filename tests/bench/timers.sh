@@ -2,7 +2,7 @@
 # Timers that come due on real daemons, few and many pending. The timers are
 # written by the journal's own commits while the suite does not run.
 #
-#   timers.sh BUILD [MILLIONS pending besides, 0]
+#   timers.sh BUILD [MILLIONS pending besides, 0] [sqlite | postgres]
 #
 # `set again`: 20,000 actors in memory, each sets its timer again for 300 ms
 # later (66,000/s are asked for). `asleep`: one timer each of 100,000 actors
@@ -11,6 +11,7 @@ set -u
 cd "$(dirname "$0")/../.."
 bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
 millions=${2:-0}
+only=${3:-}
 . tests/lib/suite.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/plex-timers.XXXXXX") || exit 1
 trap 'suite_stop; rm -rf "$work"' EXIT
@@ -21,7 +22,7 @@ cc -O2 -shared -fPIC -I sdk/c/include -o "$work/modules/ticks.so" \
 
 worker() # METRIC, of the only worker
 {
-    curl -fsS "http://$admin/metrics" | awk -v name="$1" '
+    curl -fsS --retry 3 "http://$admin/metrics" | awk -v name="$1" '
         index($1, name) == 1 { sum += $2 } END { print sum + 0 }'
 }
 
@@ -117,8 +118,10 @@ rows() # STORE DSN [dev options...]
 }
 
 uptime
-rows sqlite ""
-if [ -n "${PLEX_TEST_PG:-}" ]; then
+[ "$only" = postgres ] || rows sqlite ""
+if [ "$only" = sqlite ]; then
+    :
+elif [ -n "${PLEX_TEST_PG:-}" ]; then
     dsn=$(scripts/test-postgres.sh newdb "timers_$$") || exit 1
     rows postgres "$dsn" --store "$dsn"
 else
