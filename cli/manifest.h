@@ -12,7 +12,7 @@
  */
 enum {
     MANIFEST_BYTES_MAX = 4 << 20,
-    MANIFEST_NODES_MAX = 1000000, /* also through aliases */
+    MANIFEST_NODES_MAX = 100000, /* also through aliases */
     MANIFEST_DEPTH_MAX = 100,     /* mappings and lists in each other */
 };
 

@@ -33,6 +33,7 @@ struct client {
     uint32_t *samples; /* ns */
     size_t n_samples;
     uint64_t next_key, to_fill;
+    uint64_t give_up;
     uint64_t of; /* the key of the next call: it chooses the namespace */
 };
 
@@ -137,6 +138,47 @@ call(struct client *client, uint32_t method, const uint8_t *payload, size_t len,
     context.ns = ns;
     client->pending++;
     (void)plex_link_call(client->link, &request);
+}
+
+/* -- who owns what ----------------------------------------------------------
+ */
+
+static void on_probed(void *arg, const struct plex_link_result *result);
+
+/* A tuple that nobody wrote: asked for until the owner of its shard answers. */
+static void
+probe(struct client *client)
+{
+    uint8_t packed[PACKED_MAX];
+
+    call(client, TAKE, packed, pack_take(0, 0, packed), on_probed, client);
+}
+
+static void
+on_probed(void *arg, const struct plex_link_result *result)
+{
+    struct client *client = arg;
+
+    client->pending--;
+    if (result->status == PLEX_OK && ++client->of == namespaces) {
+        plex_loop_quit(client->loop);
+        return;
+    }
+    if (plex_now() > client->give_up) {
+        (void)fprintf(stderr, "no owner within 10 s: %s\n", result->text);
+        exit(1);
+    }
+    probe(client);
+}
+
+/* Until the registry has said which shards are here. */
+static void
+wait_owners(struct client *client)
+{
+    client->of = 0;
+    client->give_up = plex_now() + UINT64_C(10000000000);
+    probe(client);
+    plex_loop_run(client->loop);
 }
 
 /* -- throughput: each slot writes a tuple and takes it -----------------------
@@ -400,10 +442,12 @@ run(const char *dsn, uint64_t tuples, double seconds)
     must(plex_instance_start(&registry, &reg_service, reg, &err), &err);
     must(plex_instance_start(&tuplespace, &tspace_service, given, &err), &err);
     (void)plex_instance_wait_ready(tuplespace, 10000);
-    (void)usleep(500000); /* until the registry says which shards are here */
     (void)snprintf(client.peer, sizeof client.peer, "%s", url);
     client.next_key = 1;
     /* A loop that was ended does not run again: one for each phase. */
+    client_open(&client);
+    wait_owners(&client);
+    client_close(&client);
     client_open(&client);
     fill(&client, tuples);
     client_close(&client);

@@ -6,11 +6,15 @@
 #include "services/worker/service.h"
 #include "tests/integration/gateway/http_client.h"
 
+#include <arpa/inet.h>
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ACTORS "/api/v1/actors/default/default/counter/"
 #define REGISTRY_URL "inproc://gateway-suite-registry"
@@ -18,7 +22,7 @@
 enum { PARTS = 6, WORKER_A = 3, WORKER_B = 4, GATEWAY = 5 };
 
 static struct plex_instance *parts[PARTS];
-static const char *addr = "127.0.0.1:18482";
+static char addr[32]; /* free_addr() */
 static struct http_answer answer;
 
 static void
@@ -53,9 +57,28 @@ deploy(void)
     ck_assert_msg(answer.status == 200, "%s%s", answer.head, answer.body);
 }
 
+/* A port that nobody listens on. */
+static void
+free_addr(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) != 0) {
+        perror("no port is free");
+        exit(1);
+    }
+    (void)close(fd);
+    (void)snprintf(addr, sizeof addr, "127.0.0.1:%u", ntohs(at.sin_port));
+}
+
 static void
 start(void)
 {
+    free_addr();
     part_start(0, &reg_service, "registry", REGISTRY_URL, "store_dsn", "mem:");
     part_start(1, &place_service, "placement",
                "inproc://gateway-suite-placement", "store_dsn", "mem:");

@@ -173,7 +173,7 @@ START_TEST(an_alias_bomb_is_refused)
         (void)strcat(text, i == 0 ? "&g {type: metrics}" : ",*g");
     (void)strcat(text, "]}\n");
     len = strlen(text);
-    for (int i = 0; i < 4500; i++)
+    for (int i = 0; i < 500; i++)
         len += (size_t)snprintf(text + len, sizeof text - len, "  - *t\n");
     ck_assert_int_eq(parse(text), PLEX_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "too many values"));
