@@ -13,11 +13,7 @@
 enum {
     MANIFEST_BYTES_MAX = 4 << 20,
     MANIFEST_NODES_MAX = 100000, /* also through aliases */
-<<<<<<< HEAD
-    MANIFEST_DEPTH_MAX = 100,     /* mappings and lists in each other */
-=======
     MANIFEST_DEPTH_MAX = 100,    /* mappings and lists in each other */
->>>>>>> 23af328 (tmp7)
 };
 
 /* PLEX_INVALID: "NAME:LINE:COLUMN: what is wrong; what would be right". */
