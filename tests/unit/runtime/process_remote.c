@@ -328,9 +328,10 @@ name_type(struct plex_ctx *ctx, const void *args, size_t len)
 
 START_TEST(who_was_started_from_afar_knows_its_type_by_the_short_name)
 {
-    const struct plex_behaviour far = {.name = "guest=room/guest",
-                                       .init = name_type};
-    const struct plex_behaviour near = {.name = "guest", .init = name_type};
+    static const struct plex_behaviour far = {.name = "guest=room/guest",
+                                              .init = name_type};
+    static const struct plex_behaviour near = {.name = "guest",
+                                               .init = name_type};
     const struct plex_spawn one = {.behaviour = &far};
     const struct plex_spawn two = {.behaviour = &near};
 
