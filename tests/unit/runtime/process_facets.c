@@ -370,9 +370,10 @@ END_TEST
 
 START_TEST(a_pause_before_a_retry_lets_time_pass_and_others_run)
 {
-    const struct plex_behaviour other = {.name = "other",
-                                         .handle_cast = act,
-                                         .data_size = sizeof(struct memory)};
+    static const struct plex_behaviour other = {.name = "other",
+                                                .handle_cast = act,
+                                                .data_size =
+                                                    sizeof(struct memory)};
 
     (void)start("error=retry backoff=50", NULL);
     (void)stage_spawn(&other, "o", NULL);
@@ -390,9 +391,10 @@ END_TEST
 
 START_TEST(casts_infos_exits_and_downs_go_through)
 {
-    const struct plex_behaviour other = {.name = "other",
-                                         .handle_cast = act,
-                                         .data_size = sizeof(struct memory)};
+    static const struct plex_behaviour other = {.name = "other",
+                                                .handle_cast = act,
+                                                .data_size =
+                                                    sizeof(struct memory)};
 
     (void)start("", NULL);
     (void)stage_spawn(&other, "o", NULL);
@@ -543,8 +545,8 @@ START_TEST(a_supervisor_has_none)
     static const struct plex_child none[] = {{0}};
     static const struct plex_supervisor flags = {.strategy = PLEX_ONE_FOR_ONE,
                                                  .children = none};
-    const struct plex_behaviour behaviour = {.name = "sup",
-                                             .supervisor = &flags};
+    static const struct plex_behaviour behaviour = {.name = "sup",
+                                                    .supervisor = &flags};
     struct rt_faceted with;
     struct plex_err err = {0};
 
@@ -583,8 +585,8 @@ spawner(struct plex_ctx *ctx, const struct plex_msg *msg)
 
 START_TEST(code_starts_processes_with_facets)
 {
-    const struct plex_behaviour behaviour = {.name = "code",
-                                             .handle_cast = spawner};
+    static const struct plex_behaviour behaviour = {.name = "code",
+                                                    .handle_cast = spawner};
 
     (void)stage_spawn(&behaviour, "c", NULL);
     stage_send("c", PLEX_MSG_CAST, 0, "");
