@@ -147,7 +147,8 @@ sim_flow_timer(struct sim *sim, const struct sim_node *node, int key,
 {
     const struct flow_key *flow = key_of(sim, key);
 
-    for (unsigned i = 0; i < flow->n_timers; i++)
+    /* The newest: each wait between the attempts of an effect has its name. */
+    for (unsigned i = flow->n_timers; i-- > 0;)
         if (strcmp(flow->timers[i].name, name) == 0) {
             /* It may have been due when the clock was set back. */
             if (sim_wall(sim, node) < flow->timers[i].due_ms &&
