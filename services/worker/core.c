@@ -32,6 +32,7 @@ work_core_create(const struct work_core_config *config)
     core->idle_next = core->warm_next = UINT64_MAX;
     core->room.max = (struct work_needs){UINT64_MAX, UINT64_MAX};
     TAILQ_INIT(&core->takes);
+    TAILQ_INIT(&core->refreshes);
     TAILQ_INIT(&core->types);
     TAILQ_INIT(&core->unwritten);
     TAILQ_INIT(&core->settles);
@@ -139,8 +140,7 @@ work_core_free(struct work_core *core)
             actor_free(core, core->slots[i]);
     todo_free(core);
     sent_free(core);
-    while (!TAILQ_EMPTY(&core->takes))
-        work_take_free(core, TAILQ_FIRST(&core->takes));
+    work_takes_free(core);
     work_lookups_free(core);
     work_types_free(core);
     work_window_fini(core);

@@ -66,6 +66,8 @@ struct work_core {
     uint64_t lease_until;
     uint64_t lease_version;
     struct take_list takes;
+    struct take_list refreshes; /* that wait for another one's end */
+    size_t refreshing;          /* among the takes */
     struct window window;
     size_t loading; /* actors in that state */
 
@@ -225,9 +227,11 @@ bool work_pend_action(struct work_core *core, uint64_t token,
 /* core_shard.c */
 struct shard *work_shard_get(const struct work_core *core, uint32_t shard);
 void work_shard_fenced(struct work_core *core, uint32_t shard, uint64_t epoch);
+/* NULL: not served. Who asks before it begins to read shares it, and few read
+ * at a time: a store that is slow already is not buried under them. */
 struct take *work_shard_refresh(struct work_core *core, uint32_t shard);
 void work_take_go(struct work_core *core, struct take *take);
-void work_take_free(struct work_core *core, struct take *take);
+void work_takes_free(struct work_core *core);
 bool work_take_action(struct work_core *core, uint64_t token,
                       struct work_action *out);
 

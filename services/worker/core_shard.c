@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REFRESHES_MAX = 4 /* that read at a time */ };
+
 struct shard *
 work_shard_get(const struct work_core *core, uint32_t shard)
 {
@@ -116,25 +118,66 @@ work_shard_fenced(struct work_core *core, uint32_t at, uint64_t epoch)
  * ------------------------------------------------------------------ */
 
 static struct take *
-take_make(struct work_core *core, size_t n)
+take_make(size_t n)
 {
     struct take *take = plex_calloc(1, sizeof *take);
 
     take->ranges = plex_calloc(n, sizeof *take->ranges);
     take->retry.kind = NODE_TAKE;
-    TAILQ_INSERT_TAIL(&core->takes, take, link);
     return take;
 }
 
-void
-work_take_free(struct work_core *core, struct take *take)
+static void
+take_free(struct work_core *core, struct take *take)
 {
     if (take->out)
         work_gone_end(core);
-    TAILQ_REMOVE(&core->takes, take, link);
     work_heap_take(&take->retry);
     free(take->ranges);
     free(take);
+}
+
+static void
+take_start(struct work_core *core, struct take *take)
+{
+    TAILQ_INSERT_TAIL(&core->takes, take, link);
+    work_take_go(core, take);
+}
+
+static void
+take_end(struct work_core *core, struct take *take)
+{
+    TAILQ_REMOVE(&core->takes, take, link);
+    if (take->refresh) {
+        core->refreshing--;
+        take_free(core, take);
+        take = TAILQ_FIRST(&core->refreshes);
+        if (take == NULL)
+            return;
+        TAILQ_REMOVE(&core->refreshes, take, link);
+        core->refreshing++;
+        take_start(core, take);
+    } else {
+        take_free(core, take);
+    }
+}
+
+static void
+list_free(struct work_core *core, struct take_list *list)
+{
+    struct take *take;
+
+    while ((take = TAILQ_FIRST(list)) != NULL) {
+        TAILQ_REMOVE(list, take, link);
+        take_free(core, take);
+    }
+}
+
+void
+work_takes_free(struct work_core *core)
+{
+    list_free(core, &core->takes);
+    list_free(core, &core->refreshes);
 }
 
 static void
@@ -176,7 +219,7 @@ work_take_go(struct work_core *core, struct take *take)
     if (!take->refresh && !take->fenced) {
         take_trim(core, take);
         if (take->n == 0) {
-            work_take_free(core, take);
+            take_end(core, take);
             return;
         }
     }
@@ -205,6 +248,16 @@ take_find(const struct work_core *core, uint64_t token)
     return NULL;
 }
 
+/* Whoever asks from now on may want to know of something later. */
+static void
+refresh_begun(struct work_core *core, const struct take *take)
+{
+    struct shard *shard = work_shard_get(core, take->ranges[0].first);
+
+    if (shard->refresh == take)
+        shard->refresh = NULL;
+}
+
 bool
 work_take_action(struct work_core *core, uint64_t token,
                  struct work_action *out)
@@ -224,6 +277,7 @@ work_take_action(struct work_core *core, uint64_t token,
         if (take->refresh) {
             take->out = true;
             take->began = work_gone_begin(core);
+            refresh_begun(core, take);
         }
     } else {
         out->kind = WORK_DO_FENCE;
@@ -239,7 +293,7 @@ static void
 take_split(struct work_core *core, struct take *take)
 {
     const size_t half = take->n / 2;
-    struct take *other = take_make(core, take->n - half);
+    struct take *other = take_make(take->n - half);
 
     for (size_t i = half; i < take->n; i++)
         for (uint32_t at = take->ranges[i].first; at <= take->ranges[i].last;
@@ -250,7 +304,7 @@ take_split(struct work_core *core, struct take *take)
            (take->n - half) * sizeof *other->ranges);
     other->n = take->n - half;
     take->n = half;
-    work_take_go(core, other);
+    take_start(core, other);
     work_take_go(core, take);
 }
 
@@ -378,24 +432,32 @@ work_core_pendings(struct work_core *core, struct work_time t,
     }
     if (take->refresh)
         actors_checked(core, take);
-    work_take_free(core, take);
+    take_end(core, take);
     work_window_go(core);
 }
 
 struct take *
 work_shard_refresh(struct work_core *core, uint32_t at)
 {
-    const struct shard *shard = work_shard_get(core, at);
-    struct take *take;
+    struct shard *shard = work_shard_get(core, at);
+    struct take *take = shard->refresh;
 
     if (shard->state != SHARD_SERVING)
         return NULL;
-    take = take_make(core, 1);
+    if (take != NULL && take->ranges[0].epoch == shard->epoch)
+        return take;
+    take = take_make(1);
     take->ranges[0] = (struct journal_fence){at, at, shard->epoch};
     take->n = 1;
     take->refresh = true;
     take->fenced = true;
-    work_take_go(core, take);
+    shard->refresh = take;
+    if (core->refreshing < REFRESHES_MAX) {
+        core->refreshing++;
+        take_start(core, take);
+    } else {
+        TAILQ_INSERT_TAIL(&core->refreshes, take, link);
+    }
     return take;
 }
 
@@ -474,7 +536,7 @@ work_core_table(struct work_core *core, struct work_time t,
         return;
     core->version = table->version;
     urls_set(core, table);
-    take = take_make(core, core->n_shards);
+    take = take_make(core->n_shards);
     for (size_t i = 0; i < table->n_ranges; i++) {
         const struct place_range *range = &table->ranges[i];
 
@@ -483,8 +545,8 @@ work_core_table(struct work_core *core, struct work_time t,
             shard_apply(core, take, at, range);
     }
     if (take->n > 0)
-        work_take_go(core, take);
+        take_start(core, take);
     else
-        work_take_free(core, take);
+        take_free(core, take);
     work_lanes_wake(core);
 }

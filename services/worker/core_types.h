@@ -279,6 +279,7 @@ struct shard {
     int32_t owner;       /* index of core.urls; -1 none */
     uint64_t horizon_ms; /* SERVING: core_window.h */
     struct take *take;
+    struct take *refresh; /* one that has not begun to read */
     struct actor_list actors;
 };
 

@@ -2,6 +2,7 @@
 #include "tests/unit/worker/test_core.h"
 #include "tests/unit/worker/world.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct world_send inc_a = {.key = "a", .payload = "inc"};
@@ -345,6 +346,43 @@ START_TEST(the_unsafe_switches_do_what_they_say)
 }
 END_TEST
 
+/* A store that is slow fails many writes at once; what their actors must know
+ * then is asked for few at a time. */
+START_TEST(few_ask_at_a_time_what_a_failed_append_has_left)
+{
+    enum { ACTORS = 40, AT_ONCE = 4 };
+    struct world *world = started();
+    char key[8];
+    size_t pages = 0;
+
+    for (int i = 0; i < ACTORS; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        (void)world_call(world,
+                         (struct world_send){.key = key, .payload = "inc"});
+    }
+    world->hold_pages = true;
+    for (int i = 0; i < ACTORS; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        world->append_status = PLEX_UNAVAILABLE;
+        (void)world_post(world,
+                         (struct world_send){.key = key, .payload = "inc"});
+        world_go(world);
+    }
+    ck_assert_uint_eq(world->n_held, AT_ONCE);
+    world->hold_pages = false;
+    for (; pages < world->n_held; pages++)
+        work_core_pendings(world->core, world->t,
+                           world->held[pages].action.token, PLEX_OK, NULL, 0,
+                           (struct plex_bytes){0}, 0);
+    world_go(world);
+    for (int i = 0; i < ACTORS; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        ck_assert_int_eq(world_stored(world, key), 2);
+    }
+    world_free(world);
+}
+END_TEST
+
 TCase *
 core_fault_tests(void)
 {
@@ -353,6 +391,7 @@ core_fault_tests(void)
     tcase_add_test(
         tests, a_failed_append_rebuilds_the_actor_and_runs_the_messages_again);
     tcase_add_test(tests, a_store_that_goes_on_failing_is_reported);
+    tcase_add_test(tests, few_ask_at_a_time_what_a_failed_append_has_left);
     tcase_add_test(tests, all_unreleased_turns_go_with_a_failed_append);
     tcase_add_test(tests, an_unknown_append_is_reported_as_unknown);
     tcase_add_test(tests, an_entry_that_exists_answers_with_the_recorded_reply);
