@@ -69,7 +69,7 @@ timer_fill(struct filling *f, struct turn *turn, size_t i, uint64_t hash)
     struct plex_buf buf = {.max = MESSAGE_MAX};
     struct plex_err err;
 
-    (void)snprintf(turn->timers[i], sizeof turn->timers[i], "t%zu", i);
+    (void)snprintf(turn->timers[i], sizeof turn->timers[i], "t%u", (unsigned)i);
     m.id.len = (size_t)snprintf(id, sizeof id, "%016" PRIx64 ":1:%zu", hash, i);
     m.id.data = (const uint8_t *)id;
     if (work_message_pack(&m, &buf, &err) != PLEX_OK)
