@@ -27,6 +27,7 @@ void
 work_job_give(struct work_host *host, struct job *job)
 {
     host->n_running--;
+    job->follow = NULL;
     if (host->n_spare == SPARE_MAX) {
         work_handler_free(job->handler);
         free(job);
