@@ -400,6 +400,7 @@ rpc_send(struct sim *sim, struct rpc *rpc)
 {
     struct sim_node *from = rpc->request.from;
     struct connection *c = connection_of(sim, from, rpc->to);
+    const uint64_t id = rpc->id;
 
     if (!rpc->to->up || c->blocked_until > sim->now) {
         if (rpc->trying == 0)
@@ -418,7 +419,10 @@ rpc_send(struct sim *sim, struct rpc *rpc)
                 &(struct packet){.method = rpc->request.method,
                                  .rpc = rpc->id,
                                  .msg = sim_msg_ref(rpc->request.msg)});
-    maybe_duplicate(sim, rpc);
+    /* What was struck on the way may have ended it. */
+    HASH_FIND(hh, sim->net->rpcs, &id, sizeof id, rpc);
+    if (rpc != NULL)
+        maybe_duplicate(sim, rpc);
 }
 
 static void
@@ -439,8 +443,9 @@ sim_rpc(struct sim *sim, const struct sim_request *request)
 {
     struct rpc *rpc = plex_calloc(1, sizeof *rpc);
     struct again *again = plex_calloc(1, sizeof *again);
+    const uint64_t id = ++sim->net->ids;
 
-    rpc->id = ++sim->net->ids;
+    rpc->id = id;
     rpc->request = *request;
     rpc->to = sim_find(sim, request->url);
     assert(rpc->to != NULL && request->from != NULL);
@@ -451,7 +456,7 @@ sim_rpc(struct sim *sim, const struct sim_request *request)
     sim_after(sim, request->from, request->timeout_ns, on_deadline, again,
               free);
     rpc_send(sim, rpc);
-    return rpc->id;
+    return id;
 }
 
 void
