@@ -173,6 +173,28 @@ relate(struct rt_exec *exec, struct rt_turn *turn, struct rt_proc *proc,
     }
 }
 
+/* Whoever finds it by its name, which it has already, may look at these. */
+static void
+label(struct rt_exec *exec, struct rt_proc *proc, const struct rt_start *start,
+      struct plex_ref parent)
+{
+    pthread_mutex_t *stripe = &exec->rt->stripes[proc->slot % RT_STRIPES];
+    const char *name = start->how->name, *child = start->child;
+    struct rt_ext *ext;
+
+    if (name == NULL && child == NULL)
+        return;
+    ext = rt_ext(exec, proc);
+    pthread_mutex_lock(stripe);
+    if (name != NULL)
+        ext->name = plex_strdup(name);
+    if (child != NULL) {
+        ext->child = plex_strdup(child);
+        ext->supervisor = parent;
+    }
+    pthread_mutex_unlock(stripe);
+}
+
 int
 rt_start_proc(struct rt_exec *exec, const struct rt_start *start,
               struct plex_ref *out)
@@ -198,12 +220,11 @@ rt_start_proc(struct rt_exec *exec, const struct rt_start *start,
         }
     }
     setup(exec, proc, start->scope, how);
-    if (how->name != NULL)
-        rt_ext(exec, proc)->name = plex_strdup(how->name);
     if (start->starter.call != 0)
         rt_ext(exec, proc)->starter = start->starter;
     if (start->turn != NULL)
         parent = rt_ref(exec->rt, start->turn->proc);
+    label(exec, proc, start, parent);
     atomic_store_explicit(&proc->parent_node, parent.node,
                           memory_order_relaxed);
     atomic_store_explicit(&proc->parent_id, parent.id, memory_order_relaxed);
@@ -216,11 +237,8 @@ rt_start_proc(struct rt_exec *exec, const struct rt_start *start,
         rt_ext(exec, proc)->engine_state = start->engine_state;
     if (start->plan != NULL)
         rt_around_start(exec, proc, start->plan);
-    if (start->child != NULL) {
-        rt_ext(exec, proc)->child = plex_strdup(start->child);
-        proc->ext->supervisor = parent;
+    if (start->child != NULL)
         proc->flags |= RT_PROC_SUPERVISED;
-    }
     *out = rt_ref(exec->rt, proc);
     msg = rt_msg_new(exec, RT_KIND_START);
     msg->generation = (uint32_t)(out->id >> 32);
