@@ -209,6 +209,7 @@ extern const struct rt_engine rt_engine_fsm, rt_engine_events,
 /* plex_process_ops' fsm, event and supervisor. */
 int rt_fsm(struct plex_ctx *ctx, int verb, const char *text, uint64_t number,
            uint64_t tag);
+const char *rt_fsm_state(struct plex_ctx *ctx);
 int rt_event_request(struct plex_ctx *ctx, struct plex_ref manager, int verb,
                      const char *handler, const char *id, const char *old_id);
 int rt_supervisor_request(struct plex_ctx *ctx, struct plex_ref supervisor,

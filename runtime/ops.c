@@ -656,4 +656,5 @@ const struct plex_process_ops rt_process_ops = {
     .spawn_faceted = rt_op_spawn_faceted,
     .supervisor_within = rt_supervisor_within,
     .answer_http = op_answer_http,
+    .fsm_state = rt_fsm_state,
 };

@@ -9,7 +9,9 @@
  * state a, for a cast with tag 1, do that. What is not in there changes
  * nothing. Kinds: call cast info int st et enter, and t:NAME.
  *
- * Programs for states with enter calls begin with "!".
+ * Programs for states with enter calls begin with "!"; with "+" for a machine
+ * whose states b and c have no function of their own, with "*" for one that has
+ * only the function for all states, which says a "*" before the state.
  */
 static char program[1024];
 
@@ -51,6 +53,15 @@ timeout_op(const char *op, const char *first, const char *second,
         return plex_fsm_event_timeout(
             current, *first == '-' ? never : strtoull(first, NULL, 10),
             strtoull(second, NULL, 10));
+    if (strcmp(op, "stu") == 0)
+        return plex_fsm_state_timeout_update(current,
+                                             strtoull(first, NULL, 10));
+    if (strcmp(op, "etu") == 0)
+        return plex_fsm_event_timeout_update(current,
+                                             strtoull(first, NULL, 10));
+    if (strcmp(op, "tu") == 0)
+        return plex_fsm_timeout_update(current, first,
+                                       strtoull(second, NULL, 10));
     assert(strcmp(op, "t") == 0);
     return plex_fsm_timeout(current, first,
                             *second == '-' ? never : strtoull(second, NULL, 10),
@@ -72,6 +83,18 @@ operation(char *text)
         status = plex_fsm_postpone(current);
     else if (strcmp(op, "next") == 0)
         status = plex_fsm_next_event(current, strtoull(first, NULL, 10));
+    else if (strcmp(op, "insert") == 0) /* KIND TAG TEXT */
+        status = plex_fsm_next_event_of(
+            current,
+            strcmp(first, "cast") == 0   ? PLEX_FSM_CAST
+            : strcmp(first, "info") == 0 ? PLEX_FSM_INFO
+            : strcmp(first, "int") == 0  ? PLEX_FSM_INTERNAL
+                                         : PLEX_FSM_CALL,
+            strtoull(second, NULL, 10), third, strlen(third) + 1);
+    else if (strcmp(op, "hibernate") == 0)
+        plex_hibernate(current);
+    else if (strcmp(op, "where") == 0)
+        say("in-%s", plex_fsm_state(current));
     else if (strcmp(op, "reply") == 0)
         plex_reply(current, "text/plain", first, strlen(first));
     else if (strcmp(op, "later") == 0)
@@ -110,7 +133,7 @@ handle(struct plex_ctx *ctx, const char *state,
 
     if (event->kind == PLEX_FSM_ENTER) {
         say("%s:enter<%s", state, event->name);
-        return play(ctx, state, "enter");
+        return play(ctx, state + (*state == '*'), "enter");
     }
     if (event->kind == PLEX_FSM_TIMEOUT)
         (void)snprintf(text, sizeof text, "t:%s%llu", event->name,
@@ -118,8 +141,11 @@ handle(struct plex_ctx *ctx, const char *state,
     else
         (void)snprintf(text, sizeof text, "%s%llu", kinds[event->kind],
                        (unsigned long long)event->tag);
-    say("%s:%s", state, text);
-    return play(ctx, state, text);
+    if (event->msg != NULL && event->msg->len > 0)
+        say("%s:%s(%s)", state, text, (const char *)event->msg->payload);
+    else
+        say("%s:%s", state, text);
+    return play(ctx, state + (*state == '*'), text);
 }
 
 #define STATE(name)                                          \
@@ -131,6 +157,14 @@ handle(struct plex_ctx *ctx, const char *state,
 STATE(a)
 STATE(b)
 STATE(c)
+static int
+in_any(struct plex_ctx *ctx, const struct plex_fsm_event *event)
+{
+    char state[64];
+
+    (void)snprintf(state, sizeof state, "*%s", plex_fsm_state(ctx));
+    return handle(ctx, state, event);
+}
 
 static int
 init(struct plex_ctx *ctx, const void *args, size_t len)
@@ -143,8 +177,10 @@ init(struct plex_ctx *ctx, const void *args, size_t len)
 static void
 terminate(struct plex_ctx *ctx, const char *reason)
 {
-    (void)ctx;
-    say("end:%s", reason);
+    if (plex_fsm_state(ctx) == NULL || *plex_fsm_state(ctx) != 'a')
+        say("end:%s,in-%s", reason, plex_fsm_state(ctx));
+    else
+        say("end:%s", reason);
 }
 
 static const struct plex_fsm_state plain_states[] = {
@@ -159,20 +195,42 @@ static const struct plex_fsm_state enter_states[] = {
     {.name = "c", .handle = in_c, .enter = true},
     {0},
 };
+static const struct plex_fsm_state partly_states[] = {
+    {.name = "a", .handle = in_a},
+    {.name = "b", .enter = true},
+    {.name = "c"},
+    {.name = PLEX_FSM_ANY, .handle = in_any},
+    {0},
+};
+static const struct plex_fsm_state any_states[] = {
+    {.name = PLEX_FSM_ANY, .handle = in_any, .enter = true}, {0}};
+static const struct plex_fsm_state no_states[] = {{.name = "a"}, {0}};
+static const struct plex_fsm partly_fsm = {partly_states};
+static const struct plex_fsm any_fsm = {any_states};
+static const struct plex_fsm no_fsm = {no_states};
 static const struct plex_fsm plain_fsm = {plain_states};
 static const struct plex_fsm enter_fsm = {enter_states};
 static const struct plex_behaviour plain = {
     .name = "plain", .init = init, .terminate = terminate, .fsm = &plain_fsm};
 static const struct plex_behaviour enters = {
     .name = "enters", .init = init, .terminate = terminate, .fsm = &enter_fsm};
+static const struct plex_behaviour partly = {
+    .name = "partly", .init = init, .terminate = terminate, .fsm = &partly_fsm};
+static const struct plex_behaviour any = {
+    .name = "any", .init = init, .terminate = terminate, .fsm = &any_fsm};
+static const struct plex_behaviour lacks = {.name = "lacks", .fsm = &no_fsm};
 
 static void
 setup(const char *text)
 {
-    bool with_enter = *text == '!';
+    const struct plex_behaviour *behaviour = *text == '!'   ? &enters
+                                             : *text == '+' ? &partly
+                                             : *text == '*' ? &any
+                                             : *text == '-' ? &lacks
+                                                            : &plain;
 
-    (void)snprintf(program, sizeof program, "%s", text + with_enter);
-    (void)stage_spawn(with_enter ? &enters : &plain, "m", NULL);
+    (void)snprintf(program, sizeof program, "%s", text + (behaviour != &plain));
+    (void)stage_spawn(behaviour, "m", NULL);
 }
 
 static void
@@ -292,7 +350,7 @@ static const struct stage_rule rules[] = {
        "a:cast1 b:enter<a INVALID INVALID INVALID INVALID b:cast2"}}},
     {"an enter call that fails ends the machine",
      "!a/cast1: goto b; b/enter: fail bad",
-     {{"cast 1 | cast 2", "a:cast1 b:enter<a end:bad"}}},
+     {{"cast 1 | cast 2", "a:cast1 b:enter<a end:bad,in-b"}}},
     {"what is set in the transition's callback comes before the enter call's",
      "!a/cast1: goto b, st 10 1; b/enter: st 20 2",
      {{"cast 1 | after 10", "a:cast1 b:enter<a"}, {"after 10", "b:st2"}}},
@@ -369,7 +427,82 @@ static const struct stage_rule rules[] = {
     {"a postponed timeout comes again, too",
      "a/cast1: st 0 5; a/st5: postpone; a/cast2: goto b",
      {{"cast 1 | cast 2", "a:cast1 a:st5 a:cast2 b:st5"}}},
+    /* updates */
+    {"a timeout that runs can be given something else to say",
+     "a/cast1: st 10 5, t x 10 6; a/cast2: stu 7, tu x 8",
+     {{"cast 1 | after 9 | cast 2", "a:cast1 a:cast2"},
+      {"after 1", "a:st7 a:t:x8"}}},
+    {"an update of one that does not run is due at once",
+     "a/cast1: stu 7, tu x 8",
+     {{"cast 1", "a:cast1 a:st7 a:t:x8"}}},
+    {"an event timeout has been cancelled by the event that updates it",
+     "a/cast1: et 10 5; a/cast2: etu 7",
+     {{"cast 1 | cast 2 | after 10", "a:cast1 a:cast2 a:et7"}}},
+    {"an enter call may update, too",
+     "!a/cast1: goto b, st 10 5; b/enter: stu 6",
+     {{"cast 1 | after 10", "a:cast1 b:enter<a b:st6"}}},
+    {"an update of a generic timeout wants a name",
+     "a/cast1: tu",
+     {{"cast 1", "a:cast1 INVALID"}}},
+    /* inserted events of other kinds */
+    {"inserted events may carry something and be of other kinds",
+     "a/cast1: insert int 7 x, insert cast 8 y, insert info 9 z, next 6",
+     {{"cast 1 | cast 2",
+       "a:cast1 a:int7(x) a:cast8(y) a:info9(z) a:int6 a:cast2"}}},
+    {"an inserted event with a payload keeps it when it is postponed",
+     "a/cast1: insert int 7 x; a/int7: postpone; a/cast2: goto b",
+     {{"cast 1 | cast 2", "a:cast1 a:int7(x) a:cast2 b:int7(x)"}}},
+    {"an inserted event does not take the reply of the call before it",
+     "a/call1: later, insert int 7 x; a/int7: answer yes",
+     {{"call 1", "a:call1 a:int7(x) =yes"}}},
+    {"what was inserted and is not handled any more is given back",
+     "a/cast1: insert int 7 x, insert cast 8 y; a/int7: postpone, exit normal",
+     {{"cast 1", "a:cast1 a:int7(x) end:normal"}}},
+    {"calls cannot be inserted, timeouts neither",
+     "a/cast1: insert call 7 x",
+     {{"cast 1", "a:cast1 INVALID"}}},
+    {"an enter call may not insert those either",
+     "!a/cast1: goto b; b/enter: insert int 7 x",
+     {{"cast 1", "a:cast1 b:enter<a INVALID"}}},
+    /* one function for all states */
+    {"states without a function share that for all states",
+     "+a/cast1: goto b; b/cast2: goto c",
+     {{"cast 1 | cast 2 | cast 3", "a:cast1 *b:enter<a *b:cast2 *c:cast3"}}},
+    {"where every state has a row, unknown ones are refused still",
+     "+a/cast1: goto z, goto *",
+     {{"cast 1 | cast 2", "a:cast1 INVALID INVALID a:cast2"}}},
+    {"with one function for all states any name is a state",
+     "*init/init: goto idle; idle/cast1: goto busy-7; busy-7/cast2: goto idle",
+     {{"cast 1 | cast 2 | cast 3",
+       "*idle:cast1 *busy-7:enter<idle *busy-7:cast2 "
+       "*idle:enter<busy-7 *idle:cast3"}}},
+    {"with it the same name is no state change",
+     "*init/init: goto idle; idle/cast1: goto idle; idle/cast2: repeat",
+     {{"cast 1 | cast 2", "*idle:cast1 *idle:cast2 *idle:enter<idle"}}},
+    {"with it postponed events and state timeouts follow the names",
+     "*init/init: goto idle; idle/cast1: postpone, st 10 5; "
+     "idle/cast2: goto on, st 20 6",
+     {{"cast 1 | cast 2", "*idle:cast1 *idle:cast2 *on:enter<idle *on:cast1"},
+      {"after 20", "*on:st6"}}},
+    {"with it init has to choose the first state", "*", {{"cast 1", ""}}},
+    {"a state without any function is no start", "-", {{"cast 1", ""}}},
+    {"callbacks know the state, terminate too",
+     "a/cast1: where, goto b, where; b/cast2: exit normal",
+     {{"cast 1 | cast 2", "a:cast1 in-a in-a b:cast2 end:normal,in-b"}}},
     /* ends */
+    {"stop and reply: the reply leaves before the end",
+     "a/call1: reply bye, exit normal",
+     {{"call 1", "a:call1 end:normal =bye"}}},
+    {"stop and reply: also to one that was postponed",
+     "a/call1: postpone; a/cast2: goto b; b/call1: reply bye, exit normal",
+     {{"call 1", "a:call1"},
+      {"cast 2", "a:cast2 b:call1 end:normal,in-b =bye"}}},
+    {"an enter call may end the machine",
+     "!a/cast1: goto b; b/enter: exit normal",
+     {{"cast 1 | cast 2", "a:cast1 b:enter<a end:normal,in-b"}}},
+    {"hibernating changes nothing that is seen",
+     "a/cast1: hibernate, st 10 5, postpone; a/cast2: goto b, st 10 6",
+     {{"cast 1 | cast 2 | after 10", "a:cast1 a:cast2 b:cast1 b:st6"}}},
     {"a failing callback ends the machine with its reason",
      "a/cast1: fail bad",
      {{"cast 1 | cast 2", "a:cast1 end:bad"}}},

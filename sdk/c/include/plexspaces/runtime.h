@@ -203,6 +203,7 @@ struct plex_process_ops {
                              uint64_t timeout_ms);
     int (*answer_http)(struct plex_ctx *ctx, const struct plex_from *to,
                        const struct plex_http_answer *answer);
+    const char *(*fsm_state)(struct plex_ctx *ctx); /* fsm.h */
 };
 
 /* What a callback gets. The worker makes one for each turn of a virtual actor,
