@@ -6,10 +6,10 @@
 #include "services/journal/methods.h"
 #include "services/journal/policy.h"
 #include "services/journal/read.h"
+#include "services/journal/ready.h"
 #include "services/journal/service.h"
 #include "services/journal/shell_backup.h"
 #include "services/journal/wire.h"
-#include "services/registry/client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +88,7 @@ struct state {
     struct journal_core *core;
     struct journal_store *store; /* NULL: not open yet */
     struct reg_client *registry;
+    struct journal_ready ready;
     struct backups *backups;
     struct plex_timer *reopen, *retain;
     struct plex_task work;
@@ -457,7 +458,7 @@ on_reopen(void *arg)
 
     if (store_open(state, &err) == PLEX_OK) {
         plex_log(PLEX_LOG_INFO, "journal-store-open", "the store is open");
-        reg_client_status(state->registry, REG_NODE_READY, "");
+        journal_ready_open(&state->ready, state->store);
         retain_arm(state, state->config.retain_ms);
     } else if (err.status == PLEX_UNAVAILABLE) {
         plex_timer_start(state->reopen, REOPEN_MS);
@@ -484,7 +485,7 @@ on_restore_begin(void *arg, struct plex_err *err)
         return plex_err_set(
             err, PLEX_CONFLICT,
             "the store is not empty; restore into an empty one");
-    reg_client_status(state->registry, REG_NODE_STARTING, "restoring a backup");
+    journal_ready_closed(&state->ready, "restoring a backup");
     journal_store_close(state->store);
     state->store = NULL;
     return PLEX_OK;
@@ -583,6 +584,21 @@ may_come_later(const struct state *state, const struct plex_err *err)
            strncmp(state->config.store_dsn, "postgres", 8) == 0;
 }
 
+static void
+describe(void *arg, struct reg_node *node)
+{
+    const struct state *state = arg;
+
+    node->store =
+        state->store == NULL ? "" : journal_store_shared(state->store);
+}
+
+static void
+on_catalog(void *arg, struct reg_catalog *catalog)
+{
+    journal_ready_catalog(&((struct state *)arg)->ready, catalog);
+}
+
 static enum plex_status
 start(void *arg, const void *config, const struct plex_host *host,
       struct plex_err *err)
@@ -617,14 +633,19 @@ start(void *arg, const void *config, const struct plex_host *host,
                                  .restore_begin = on_restore_begin,
                                  .restore_end = on_restore_end,
                                  .arg = state});
-    state->registry = reg_client_start(
-        &(struct reg_client_config){.host = host, .kind = "journal"});
+    state->registry =
+        reg_client_start(&(struct reg_client_config){.host = host,
+                                                     .kind = "journal",
+                                                     .describe = describe,
+                                                     .changed = on_catalog,
+                                                     .arg = state});
+    journal_ready_init(&state->ready, state->registry, host->base->node);
     if (state->store != NULL) {
-        reg_client_status(state->registry, REG_NODE_READY, "");
+        journal_ready_open(&state->ready, state->store);
         retain_arm(state, c->retain_ms);
     } else {
         plex_log(PLEX_LOG_WARN, "journal-store-unavailable", "%s", err->text);
-        reg_client_status(state->registry, REG_NODE_STARTING, err->text);
+        journal_ready_closed(&state->ready, err->text);
         plex_timer_start(state->reopen, REOPEN_MS);
     }
     return PLEX_OK;
@@ -635,7 +656,7 @@ drain(void *arg)
 {
     struct state *state = arg;
 
-    reg_client_status(state->registry, REG_NODE_DRAINING, "draining");
+    journal_ready_drain(&state->ready);
 }
 
 static void

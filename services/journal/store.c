@@ -193,6 +193,12 @@ journal_store_empty(struct journal_store *store, bool *empty,
     return status;
 }
 
+const char *
+journal_store_shared(const struct journal_store *store)
+{
+    return store->ops->shared == NULL ? "" : store->ops->shared(store);
+}
+
 uint64_t
 journal_store_bytes(struct journal_store *store)
 {

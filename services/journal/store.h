@@ -171,6 +171,10 @@ PLEX_MUST_USE enum plex_status journal_store_empty(struct journal_store *store,
                                                    bool *empty,
                                                    struct plex_err *err);
 
+/* The same for all journals that share what is kept, "" where none can:
+ * borrowed until the next call on the store. */
+const char *journal_store_shared(const struct journal_store *store);
+
 /* On disk (mem: in memory), roughly. */
 uint64_t journal_store_bytes(struct journal_store *store);
 

@@ -106,6 +106,8 @@ struct journal_store_ops {
                                uint32_t limit, struct journal_retained *out,
                                struct plex_err *err);
     uint64_t (*bytes)(struct journal_store *store);
+    /* NULL: one journal at a time has it. */
+    const char *(*shared)(const struct journal_store *store);
     const struct journal_history_ops *history;
     const struct journal_key_ops *keys; /* NULL: nothing lasts here */
 };

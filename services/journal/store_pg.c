@@ -171,6 +171,24 @@ turn_type(struct pg_store *store, struct plex_err *err)
     return status;
 }
 
+/* Who connects elsewhere, by whatever name, has another text. Where the server
+ * does not tell its number, nothing is known to be shared. */
+static void
+shared_read(struct pg_store *store)
+{
+    PGresult *result = PQexec(
+        store->conn, "SELECT 'postgres:' || system_identifier || '/' || "
+                     "'journal_turn'::regclass::oid || '/' || (SELECT oid FROM "
+                     "pg_database WHERE datname = current_database()) FROM "
+                     "pg_control_system()");
+
+    (void)snprintf(store->shared, sizeof store->shared, "%s",
+                   PQresultStatus(result) == PGRES_TUPLES_OK
+                       ? PQgetvalue(result, 0, 0)
+                       : "");
+    PQclear(result);
+}
+
 enum plex_status
 journal_pg_connect(struct pg_store *store, struct plex_err *err)
 {
@@ -203,6 +221,7 @@ journal_pg_connect(struct pg_store *store, struct plex_err *err)
             disconnect(store);
         return err->status;
     }
+    shared_read(store);
     if (PQenterPipelineMode(store->conn) != 1) {
         (void)journal_pg_failed(store, NULL, err);
         disconnect(store);
@@ -383,6 +402,12 @@ pg_store_bytes(struct journal_store *base)
     return 0;
 }
 
+static const char *
+pg_shared(const struct journal_store *base)
+{
+    return ((const struct pg_store *)base)->shared;
+}
+
 static void
 pg_close(struct journal_store *base)
 {
@@ -430,6 +455,7 @@ const struct journal_store_ops journal_store_pg = {
     .pending = journal_pg_pending,
     .retain = journal_pg_retain,
     .bytes = pg_store_bytes,
+    .shared = pg_shared,
     .history = &journal_pg_history,
     .keys = &journal_pg_keys,
 };

@@ -75,6 +75,7 @@ struct pg_store {
     struct journal_store base;
     char *dsn;
     struct journal_policy policy;
+    char shared[64];   /* which database and schema this is */
     PGconn *conn;      /* NULL: not connected */
     uint64_t retry_ns; /* monotonic: no new connection before this */
     struct journal_epochs epochs;

@@ -18,6 +18,7 @@ enum {
     JOURNAL_HISTORY_MAX = 1000,  /* turns per page of history */
     JOURNAL_RECORD_MAX = 4 << 20,
     JOURNAL_CHAIN_BYTES = 32,
+    JOURNAL_REPLICAS_MAX = 16, /* that share the shards of one store */
     JOURNAL_BACKUP_NAME_MAX = 100,
     JOURNAL_BACKUPS_MAX = 1000, /* that are listed */
 };

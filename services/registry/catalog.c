@@ -79,6 +79,7 @@ nodes_copy(struct reg_catalog *catalog, const struct reg_node *nodes, size_t n)
         node->admin_addr = text_copy(catalog, nodes[i].admin_addr);
         node->version = text_copy(catalog, nodes[i].version);
         node->reason = text_copy(catalog, nodes[i].reason);
+        node->store = text_copy(catalog, nodes[i].store);
     }
 }
 
@@ -260,4 +261,25 @@ reg_catalog_service(const struct reg_catalog *catalog, const char *kind)
             starting = node;
     }
     return starting;
+}
+
+size_t
+reg_catalog_replicas(const struct reg_catalog *catalog, const char *kind,
+                     const struct reg_node **out, size_t max)
+{
+    const struct reg_node *first = reg_catalog_service(catalog, kind);
+    size_t n = 0;
+
+    if (first == NULL || max == 0)
+        return 0;
+    out[n++] = first;
+    if (first->status != REG_NODE_READY || first->store[0] == '\0')
+        return n;
+    /* The first READY one is what was found: the others come after it. */
+    for (const struct reg_node *node = first + 1;
+         node < catalog->nodes + catalog->n_nodes && n < max; node++)
+        if (node->status == REG_NODE_READY && strcmp(node->kind, kind) == 0 &&
+            strcmp(node->store, first->store) == 0)
+            out[n++] = node;
+    return n;
 }

@@ -38,6 +38,7 @@ struct reg_node {
     uint32_t shards;
     uint64_t activations;
     uint64_t resident_bytes;
+    const char *store; /* what nodes of a kind share, "": nothing */
     const struct reg_claim *claims; /* announcements only */
     size_t n_claims;
     bool without_trees; /* announcements: it is to have none any more */
@@ -146,6 +147,12 @@ const struct reg_actor_type *reg_catalog_type(const struct reg_catalog *catalog,
 /* A READY node of the kind, else a STARTING one, else NULL. */
 const struct reg_node *reg_catalog_service(const struct reg_catalog *catalog,
                                            const char *kind);
+/* Those among which the work of a kind is spread: READY nodes that say they
+ * have the same store, in the catalogue's order (by node_id), at most `max`.
+ * One alone where they share none; where none is READY,
+ * reg_catalog_service()'s. */
+size_t reg_catalog_replicas(const struct reg_catalog *catalog, const char *kind,
+                            const struct reg_node **out, size_t max);
 /* Build one by hand, for tests and the simulator; everything is copied. */
 struct reg_catalog *reg_catalog_make(uint64_t version,
                                      const struct reg_node *nodes,

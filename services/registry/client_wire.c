@@ -27,6 +27,7 @@ reg_pb_node_out(const struct reg_node *in, Plexspaces__Node__V1__Node *out)
     out->shards = in->shards;
     out->activations = in->activations;
     out->resident_bytes = in->resident_bytes;
+    out->store = plex_wire_text(in->store);
 }
 
 void
@@ -47,6 +48,7 @@ reg_pb_node_in(const Plexspaces__Node__V1__Node *in, struct reg_node *out)
         .shards = in->shards,
         .activations = in->activations,
         .resident_bytes = in->resident_bytes,
+        .store = in->store,
     };
 }
 

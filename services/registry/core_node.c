@@ -50,6 +50,7 @@ strings_free(struct reg_node *node)
     free((char *)node->admin_addr);
     free((char *)node->version);
     free((char *)node->reason);
+    free((char *)node->store);
 }
 
 static void
@@ -138,7 +139,8 @@ node_check(const struct reg_node *node, struct plex_err *err)
         text_check("admin_addr", node->admin_addr, REG_URL_MAX, err) !=
             PLEX_OK ||
         text_check("version", node->version, PLEX_KEY_MAX, err) != PLEX_OK ||
-        text_check("reason", node->reason, REG_REASON_MAX, err) != PLEX_OK)
+        text_check("reason", node->reason, REG_REASON_MAX, err) != PLEX_OK ||
+        text_check("store", node->store, PLEX_KEY_MAX, err) != PLEX_OK)
         return err->status;
     if (!has_prefix(url, "tcp://") && !has_prefix(url, "ipc://") &&
         !has_prefix(url, "inproc://"))
@@ -168,7 +170,8 @@ node_differs(const struct reg_node *a, const struct reg_node *b)
            a->incarnation != b->incarnation || a->started_ms != b->started_ms ||
            differs(a->kind, b->kind) || differs(a->url, b->url) ||
            differs(a->admin_addr, b->admin_addr) ||
-           differs(a->version, b->version) || differs(a->reason, b->reason);
+           differs(a->version, b->version) || differs(a->reason, b->reason) ||
+           differs(a->store, b->store);
 }
 
 static const char *
@@ -190,6 +193,7 @@ node_copy(struct reg_node *to, const struct reg_node *from)
     to->admin_addr = text_own(from->admin_addr);
     to->version = text_own(from->version);
     to->reason = text_own(from->reason);
+    to->store = text_own(from->store);
     to->claims = NULL;
     to->n_claims = 0;
 }

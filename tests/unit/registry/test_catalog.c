@@ -65,6 +65,50 @@ START_TEST(a_ready_service_is_preferred)
 }
 END_TEST
 
+START_TEST(only_ready_nodes_with_the_same_store_share_work)
+{
+    const struct reg_node nodes[] = {
+        {.node_id = "j1",
+         .kind = "journal",
+         .status = REG_NODE_STARTING,
+         .store = "a"},
+        {.node_id = "j2",
+         .kind = "journal",
+         .status = REG_NODE_READY,
+         .store = "a"},
+        {.node_id = "j3",
+         .kind = "journal",
+         .status = REG_NODE_READY,
+         .store = "b"},
+        {.node_id = "j4",
+         .kind = "journal",
+         .status = REG_NODE_LOST,
+         .store = "a"},
+        {.node_id = "j5",
+         .kind = "journal",
+         .status = REG_NODE_READY,
+         .store = "a"},
+        {.node_id = "k1", .kind = "other", .status = REG_NODE_READY},
+        {.node_id = "k2", .kind = "other", .status = REG_NODE_READY},
+        {.node_id = "p1",
+         .kind = "placement",
+         .status = REG_NODE_STARTING,
+         .store = "a"},
+    };
+    struct reg_catalog *catalog = reg_catalog_make(1, nodes, 8, NULL, 0);
+    const struct reg_node *found[4];
+
+    ck_assert_uint_eq(reg_catalog_replicas(catalog, "journal", found, 4), 2);
+    ck_assert_str_eq(found[0]->node_id, "j2");
+    ck_assert_str_eq(found[1]->node_id, "j5");
+    ck_assert_uint_eq(reg_catalog_replicas(catalog, "journal", found, 1), 1);
+    ck_assert_uint_eq(reg_catalog_replicas(catalog, "other", found, 4), 1);
+    ck_assert_uint_eq(reg_catalog_replicas(catalog, "placement", found, 4), 1);
+    ck_assert_uint_eq(reg_catalog_replicas(catalog, "none", found, 4), 0);
+    reg_catalog_unref(catalog);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -75,6 +119,7 @@ main(void)
 
     tcase_add_test(tc, types_are_found_by_tenant_namespace_and_name);
     tcase_add_test(tc, a_ready_service_is_preferred);
+    tcase_add_test(tc, only_ready_nodes_with_the_same_store_share_work);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
