@@ -116,6 +116,8 @@ int rt_post(struct rt_turn *turn, struct plex_ref to,
 void rt_mail_take(struct rt_exec *exec, struct rt_proc *proc);
 void rt_mail_add(struct rt_exec *exec, struct rt_proc *proc,
                  struct rt_msg *msg);
+/* Before all others but those that came here before it. */
+void rt_mail_front(struct rt_proc *proc, struct rt_msg *msg);
 struct rt_msg *rt_mail_pop(struct rt_exec *exec, struct rt_proc *proc);
 /* The first that matches, taken out; NULL: none. */
 struct rt_msg *rt_mail_match(struct rt_exec *exec, struct rt_proc *proc,
@@ -206,6 +208,13 @@ void rt_turn_json_free(struct rt_turn *turn);
 void rt_turn_json_set(struct rt_turn *turn, const void *payload, size_t len);
 /* A message to the behaviour's own callbacks. */
 int rt_turn_deliver(struct rt_turn *turn, const struct plex_msg *msg);
+
+/* then.c: plex_continue(), plex_idle_after(); whether the message is the idle
+ * timer's, which is now a PLEX_MSG_IDLE, and whether it still counts. */
+int rt_continue(struct plex_ctx *ctx, uint64_t tag, const void *payload,
+                size_t len);
+int rt_idle_after(struct plex_ctx *ctx, uint64_t ms, uint64_t tag);
+bool rt_idle_fired(struct rt_turn *turn, bool *is_due);
 
 /* Number for an answer that the turn waits for next. */
 uint64_t rt_expect(struct rt_turn *turn, struct plex_ref to);

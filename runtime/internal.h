@@ -23,7 +23,7 @@ struct rt_ext;   /* ext.h: what most processes never need */
 /* -- messages ------------------------------------------------------------ */
 
 enum rt_kind {
-    /* 1..7: enum plex_msg_kind, delivered to callbacks */
+    /* 1..9: enum plex_msg_kind, delivered to callbacks */
     RT_KIND_ENGINE = 16, /* rt_ask_engine(): to the engine's handle only */
     RT_KIND_START,       /* init with the payload */
     RT_KIND_REPLY,       /* to handle_reply: number, tag, code */

@@ -345,6 +345,26 @@ rt_mail_take(struct rt_exec *exec, struct rt_proc *proc)
     proc->queue.tail = last;
 }
 
+void
+rt_mail_front(struct rt_proc *proc, struct rt_msg *msg)
+{
+    struct rt_list *list = band(proc, 0);
+    struct rt_msg *prior = NULL;
+
+    for (struct rt_msg *at = list->head;
+         at != NULL && at->kind == PLEX_MSG_CONTINUE; at = at->next)
+        prior = at;
+    if (prior == NULL) {
+        msg->next = list->head;
+        list->head = msg;
+    } else {
+        msg->next = prior->next;
+        prior->next = msg;
+    }
+    if (msg->next == NULL)
+        list->tail = msg;
+}
+
 /* -- leaving -- */
 
 static bool

@@ -657,4 +657,6 @@ const struct plex_process_ops rt_process_ops = {
     .supervisor_within = rt_supervisor_within,
     .answer_http = op_answer_http,
     .fsm_state = rt_fsm_state,
+    .then = rt_continue,
+    .idle_after = rt_idle_after,
 };

@@ -272,33 +272,6 @@ call_reply(struct rt_turn *turn)
                                    msg->len);
 }
 
-static int
-call_timer(struct rt_turn *turn)
-{
-    const struct plex_behaviour *behaviour = behaviour_of(turn->proc);
-    struct rt_ext *ext = rt_ext(turn->fiber->exec, turn->proc);
-    int rc = 0;
-
-    for (struct rt_named_timer **at = &ext->named; *at != NULL;
-         at = &(*at)->next) {
-        struct rt_named_timer *named = *at;
-
-        if (named->timer != turn->msg->number)
-            continue;
-        *at = named->next;
-        turn->timer = named; /* should the callback never come back */
-        if (behaviour->handle_timer != NULL)
-            rc = behaviour->handle_timer(&turn->ctx, named->name,
-                                         named->payload, named->len);
-        turn->timer = NULL;
-        free(named);
-        return rc;
-    }
-    if (ext->around != NULL)
-        (void)rt_around_timer(turn, &rc);
-    return rc;
-}
-
 static inline int
 deliver(struct rt_turn *turn, const struct plex_msg *view)
 {
@@ -373,6 +346,36 @@ call_message(struct rt_turn *turn)
     rt_msg_view(turn->msg, &turn->view);
     return __builtin_expect(http != NULL, 0) ? call_http(turn, http)
                                              : to_callbacks(turn);
+}
+
+static int
+call_timer(struct rt_turn *turn)
+{
+    const struct plex_behaviour *behaviour = behaviour_of(turn->proc);
+    struct rt_ext *ext = rt_ext(turn->fiber->exec, turn->proc);
+    bool is_due;
+    int rc = 0;
+
+    for (struct rt_named_timer **at = &ext->named; *at != NULL;
+         at = &(*at)->next) {
+        struct rt_named_timer *named = *at;
+
+        if (named->timer != turn->msg->number)
+            continue;
+        *at = named->next;
+        turn->timer = named; /* should the callback never come back */
+        if (behaviour->handle_timer != NULL)
+            rc = behaviour->handle_timer(&turn->ctx, named->name,
+                                         named->payload, named->len);
+        turn->timer = NULL;
+        free(named);
+        return rc;
+    }
+    if (rt_idle_fired(turn, &is_due))
+        return is_due ? call_message(turn) : 0;
+    if (ext->around != NULL)
+        (void)rt_around_timer(turn, &rc);
+    return rc;
 }
 
 static int

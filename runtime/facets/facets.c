@@ -21,7 +21,8 @@ rt_facet_method(const struct plex_msg *msg)
         [PLEX_MSG_CALL] = "call",   [PLEX_MSG_CAST] = "cast",
         [PLEX_MSG_INFO] = "info",   [PLEX_MSG_EXIT] = "exit",
         [PLEX_MSG_DOWN] = "down",   [PLEX_MSG_TIMER] = "timer",
-        [PLEX_MSG_GROUP] = "group",
+        [PLEX_MSG_GROUP] = "group", [PLEX_MSG_CONTINUE] = "continue",
+        [PLEX_MSG_IDLE] = "idle",
     };
 
     if (msg->method != NULL && msg->method[0] != '\0')

@@ -216,6 +216,26 @@ process_forward(struct plex_ctx *ctx, struct plex_ref to)
     return PLEX_E_UNSUPPORTED;
 }
 
+static int
+process_then(struct plex_ctx *ctx, uint64_t tag, const void *payload,
+             size_t len)
+{
+    (void)ctx;
+    (void)tag;
+    (void)payload;
+    (void)len;
+    return PLEX_E_UNSUPPORTED;
+}
+
+static int
+process_idle_after(struct plex_ctx *ctx, uint64_t ms, uint64_t tag)
+{
+    (void)ctx;
+    (void)ms;
+    (void)tag;
+    return PLEX_E_UNSUPPORTED;
+}
+
 const struct plex_process_ops *
 work_process_ops(struct work_handler *h, const struct plex_process_ops *base)
 {
@@ -239,6 +259,8 @@ work_process_ops(struct work_handler *h, const struct plex_process_ops *base)
         h->process.become = process_become;
         h->process.reply_later = process_reply_later;
         h->process.forward = process_forward;
+        h->process.then = process_then;
+        h->process.idle_after = process_idle_after;
     }
     return &h->process;
 }

@@ -278,6 +278,20 @@ do_cancel(struct op *op)
     say(plex_cancel_timer(op->ctx, known[known_find(op->one)].timer) ? "true"
                                                                      : "false");
 }
+/* continue TAG [TEXT]; idle MS */
+static void
+do_continue(struct op *op)
+{
+    result(plex_continue(op->ctx, strtoull(op->one, NULL, 10), op->rest2,
+                         strlen(op->rest2) + 1));
+}
+static void
+do_idle(struct op *op)
+{
+    uint64_t ms = *op->one == '-' ? UINT64_MAX : strtoull(op->one, NULL, 10);
+
+    result(plex_idle_after(op->ctx, ms, ms));
+}
 static void
 do_register(struct op *op)
 {
@@ -381,6 +395,8 @@ static const struct {
     {"receive", do_receive},
     {"timer", do_timer},
     {"cancel", do_cancel},
+    {"continue", do_continue},
+    {"idle", do_idle},
     {"register", do_register},
     {"unregister", do_unregister},
     {"whereis", do_whereis},
@@ -480,6 +496,13 @@ on_info(struct plex_ctx *ctx, const struct plex_msg *msg)
         break;
     case PLEX_MSG_TIMER:
         say("%s<timer%lu", name, (unsigned long)msg->tag);
+        break;
+    case PLEX_MSG_CONTINUE:
+        say("%s<then%lu%s", name, (unsigned long)msg->tag,
+            (const char *)msg->payload);
+        break;
+    case PLEX_MSG_IDLE:
+        say("%s<idle%lu", name, (unsigned long)msg->tag);
         break;
     case PLEX_MSG_GROUP:
         say("%s<%s(%s)", name, msg->tag == 1 ? "joined" : "left",

@@ -92,6 +92,8 @@ enum plex_msg_kind {
     PLEX_MSG_DOWN,     /* of a monitored process; tag: the monitor */
     PLEX_MSG_TIMER,    /* plex_send_after(); tag */
     PLEX_MSG_GROUP,    /* plex_group_monitor() */
+    PLEX_MSG_CONTINUE, /* plex_continue(); tag */
+    PLEX_MSG_IDLE,     /* plex_idle_after(); tag */
 };
 enum plex_priority { /* bands of the mailbox; within one, order of arrival */
                      PLEX_PRIORITY_NORMAL = 0,
@@ -204,6 +206,9 @@ struct plex_process_ops {
     int (*answer_http)(struct plex_ctx *ctx, const struct plex_from *to,
                        const struct plex_http_answer *answer);
     const char *(*fsm_state)(struct plex_ctx *ctx); /* fsm.h */
+    int (*then)(struct plex_ctx *ctx, uint64_t tag, const void *payload,
+                size_t len);
+    int (*idle_after)(struct plex_ctx *ctx, uint64_t ms, uint64_t tag);
 };
 
 /* What a callback gets. The worker makes one for each turn of a virtual actor,
