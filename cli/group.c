@@ -174,20 +174,19 @@ cli_group_list(const struct cli *cli, const struct cli_args *args,
 {
     const struct group_config *group = config;
     struct rest_path path = {0};
-    json_t *reply, *groups;
+    json_t *groups;
     struct plex_err err;
 
     (void)args;
     path_of(&path, NULL, "", group);
     rest_path_param(&path, "actor_type", group->type);
-    if (rest_get(cli, path.text, &reply, &err) != PLEX_OK)
+    if (rest_list(cli, path.text, "groups", &groups, &err) != PLEX_OK)
         return cli_fail(&err);
-    groups = json_object_get(reply, "groups");
     if (cli->json)
         print_json(groups);
     else
         print_table(group_columns, groups);
-    json_decref(reply);
+    json_decref(groups);
     return 0;
 }
 

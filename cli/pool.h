@@ -6,10 +6,13 @@
 /* Elastic pools: docs/groups.md. */
 cli_run_fn cli_pool_enable, cli_pool_create, cli_pool_stats, cli_pool_checkout;
 cli_run_fn cli_pool_checkin, cli_pool_renew, cli_pool_scale, cli_pool_pause;
-cli_run_fn cli_pool_resume, cli_pool_drain, cli_pool_delete;
+cli_run_fn cli_pool_resume, cli_pool_drain, cli_pool_delete, cli_pool_list;
+cli_run_fn cli_pool_watch;
 
 extern const struct plex_option cli_pool_options[];
 extern const struct plex_option cli_pool_create_options[];
+extern const struct plex_option cli_pool_list_options[];
+extern const struct plex_option cli_pool_watch_options[];
 extern const struct plex_option cli_pool_checkout_options[];
 extern const struct plex_option cli_pool_checkin_options[];
 
@@ -21,6 +24,10 @@ extern const struct plex_option cli_pool_checkin_options[];
     {"pool", "create", "POOL TYPE", 2, 2, \
      "lend actors of that type one at a time", cli_pool_create_options, \
      cli_pool_create}, \
+    {"pool", "list", "", 0, 0, "which there are", cli_pool_list_options, \
+     cli_pool_list}, \
+    {"pool", "watch", "POOL", 1, 1, "its numbers, over and over", \
+     cli_pool_watch_options, cli_pool_watch}, \
     {"pool", "stats", "POOL", 1, 1, "how many there are, and lent", \
      cli_pool_options, cli_pool_stats}, \
     {"pool", "checkout", "POOL", 1, 1, "borrow one", \

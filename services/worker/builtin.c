@@ -63,6 +63,24 @@ work_builtin_refuse(struct plex_ctx *ctx, const struct plex_err *err)
     return 0;
 }
 
+int
+work_builtin_problem(struct plex_ctx *ctx, uint32_t http_status,
+                     const char *code, const char *text)
+{
+    json_t *json = json_pack(
+        "{s:I, s:s, s:s, s:s, s:s}", "status", (json_int_t)http_status, "title",
+        "the actor refused", "code", code, "detail", text, "source", "actor");
+    char *out = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+
+    json_decref(json);
+    if (out == NULL)
+        return plex_fail(ctx, "a problem cannot be written as JSON");
+    plex_reply_status(ctx, http_status, "application/problem+json", out,
+                      strlen(out));
+    free(out);
+    return 0;
+}
+
 const struct plex_behaviour work_builtin_behaviours[] = {
     {.name = "workflow",
      .schema_version = 1,
@@ -102,7 +120,11 @@ const struct plex_behaviour work_builtin_behaviours[] = {
     {.name = "pool",
      .schema_version = 1,
      .handle_call = work_pool_call,
-     .handle_timer = work_pool_timer},
+     .handle_timer = work_pool_timer,
+     .handle_reply = work_pool_reply},
+    {.name = "pool-index",
+     .schema_version = 1,
+     .handle_call = work_pool_index_call},
     {.name = "pool-checkout",
      .schema_version = 1,
      .handle_call = work_pool_checkout_call},

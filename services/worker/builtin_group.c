@@ -1,6 +1,5 @@
-/* What a group of actors is, and which there are. The state of an actor-group
- * is its description, empty when there is none; that of the index is
- * {ID: description}. */
+/* What a group of actors is. The state of an actor-group is its description,
+ * empty when there is none. */
 #include "services/worker/builtin_group.h"
 
 #include "runtime/group_core.h"
@@ -159,8 +158,7 @@ index_tell(struct plex_ctx *ctx, const json_t *group)
     json_t *row = json_copy((json_t *)(uintptr_t)group);
 
     json_object_del(row, "bounds");
-    work_builtin_cast(ctx, "actor-group-index", "groups",
-                      json_pack("{s:s, s:o}", "action", "put", "group", row));
+    work_names_tell(ctx, &work_group_names, text_of(group, "group_id"), row);
 }
 
 static int
@@ -294,9 +292,7 @@ scale(struct plex_ctx *ctx, json_t *group, const json_t *request)
 static int
 group_delete(struct plex_ctx *ctx, const json_t *group)
 {
-    work_builtin_cast(ctx, "actor-group-index", "groups",
-                      json_pack("{s:s, s:s}", "action", "remove", "group_id",
-                                text_of(group, "group_id")));
+    work_names_untell(ctx, &work_group_names, text_of(group, "group_id"));
     plex_state_put(ctx, "", 0);
     return work_builtin_reply(ctx, 200, json_object());
 }
@@ -326,55 +322,6 @@ work_group_call(struct plex_ctx *ctx, const struct plex_msg *msg)
     else
         plex_reply_problem(ctx, 400, "action \"%.40s\" is not known", action);
     json_decref(group);
-    json_decref(request);
-    return status;
-}
-
-/* -- which there are --------------------------------------------------------
- */
-
-static int
-list(struct plex_ctx *ctx, const json_t *groups, const json_t *request)
-{
-    const char *type = text_of(request, "actor_type"), *id;
-    json_t *out = json_array(), *group;
-
-    json_object_foreach((json_t *)(uintptr_t)groups, id, group)
-    {
-        if (type[0] == '\0' || strcmp(type, text_of(group, "actor_type")) == 0)
-            json_array_append(out, group);
-    }
-    return work_builtin_reply(ctx, 200, json_pack("{s:o}", "groups", out));
-}
-
-int
-work_group_index_call(struct plex_ctx *ctx, const struct plex_msg *msg)
-{
-    const char *action;
-    json_t *request = work_builtin_request(ctx, msg, &action);
-    json_t *groups, *group;
-    int status = 0;
-
-    if (request == NULL)
-        return 0;
-    groups = state_load(ctx);
-    if (groups == NULL)
-        groups = json_object();
-    group = json_object_get(request, "group");
-    if (strcmp(action, "list") == 0) {
-        status = list(ctx, groups, request);
-    } else if (strcmp(action, "put") == 0) {
-        /* What is one too many works, and is not listed. */
-        if (json_object_size(groups) < BUILTIN_GROUPS_MAX)
-            json_object_set(groups, text_of(group, "group_id"), group);
-        status = state_save(ctx, groups);
-    } else if (strcmp(action, "remove") == 0) {
-        json_object_del(groups, text_of(request, "group_id"));
-        status = state_save(ctx, groups);
-    } else {
-        plex_reply_problem(ctx, 400, "list, put and remove are known");
-    }
-    json_decref(groups);
     json_decref(request);
     return status;
 }

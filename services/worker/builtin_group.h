@@ -17,7 +17,6 @@
  * "created_ms","scaled_ms"}. Shared by builtin_group*.c only.
  */
 enum {
-    BUILTIN_GROUPS_MAX = 10000,          /* in a namespace */
     BUILTIN_GROUP_PART = 100,            /* shards that one actor asks */
     BUILTIN_GROUP_BYTES_MAX = 512 << 10, /* of all answers of a part */
     BUILTIN_GROUP_TIMEOUT_MS = 5000,
@@ -30,7 +29,6 @@ void work_group_shards(const json_t *group, const char **bounds,
                        struct plex_shards *out);
 /* True: the message is a JSON object with "action"; else the reply says no. */
 int work_group_call(struct plex_ctx *ctx, const struct plex_msg *msg);
-int work_group_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 int work_group_request_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 
 #endif

@@ -20,6 +20,10 @@ void work_builtin_cast(struct plex_ctx *ctx, const char *type, const char *key,
 /* Of an error: its HTTP status and text as the reply. */
 int work_builtin_refuse(struct plex_ctx *ctx, const struct plex_err *err);
 
+/* The same with a code of its own, such as "POOL_DRAINING". */
+int work_builtin_problem(struct plex_ctx *ctx, uint32_t http_status,
+                         const char *code, const char *text);
+
 /* builtin_catalog.c */
 int work_catalog_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 /* What a definition needs to be parsed: {"language","id","version","text"}. */
@@ -54,7 +58,23 @@ int work_workflow_reply(struct plex_ctx *ctx, uint64_t tag,
 int work_workflow_timer(struct plex_ctx *ctx, const char *timer,
                         const void *payload, size_t len);
 
-/* builtin_schedule.c, builtin_schedule_index.c */
+/* builtin_names.c: what there is of a kind in a namespace, listed by pages. An
+ * actor of `type`; its key and the field of the rows are `rows`. */
+struct work_names {
+    const char *type, *rows;
+    size_t max; /* listed */
+};
+extern const struct work_names work_group_names, work_pool_names,
+    work_schedule_names;
+/* Takes `row`. */
+void work_names_tell(struct plex_ctx *ctx, const struct work_names *names,
+                     const char *id, json_t *row);
+void work_names_untell(struct plex_ctx *ctx, const struct work_names *names,
+                       const char *id);
+int work_group_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+int work_pool_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+
+/* builtin_schedule.c; its index is builtin_names.c */
 int work_schedule_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 int work_schedule_reply(struct plex_ctx *ctx, uint64_t tag,
                         enum plex_result_status status, const void *payload,

@@ -75,7 +75,7 @@ index_tell(struct sched *s)
                   json_object_get(s->state, "anchor_ms"), "spec", spec,
                   "paused", is_paused(s));
 
-    work_schedule_tell(s->ctx, self(s), entry);
+    work_names_tell(s->ctx, &work_schedule_names, self(s), entry);
 }
 
 /* -- occurrences -----------------------------------------------------------
@@ -536,7 +536,7 @@ forget(struct sched *s)
 {
     plex_timer_cancel(s->ctx, timer_name);
     plex_state_put(s->ctx, "", 0);
-    work_schedule_untell(s->ctx, self(s));
+    work_names_untell(s->ctx, &work_schedule_names, self(s));
     return work_builtin_reply(s->ctx, 200, json_object());
 }
 

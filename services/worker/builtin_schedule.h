@@ -11,7 +11,6 @@ enum {
     SCHEDULE_RECENT_MAX = 20,     /* remembered */
     SCHEDULE_RUNNING_MAX = 1000,  /* known as running; more are skipped */
     SCHEDULE_BACKFILL_MAX = 1000, /* not done yet */
-    SCHEDULES_MAX = 5000,         /* of a namespace */
 };
 
 /* What a specification means. */
@@ -37,9 +36,5 @@ void work_schedule_plan_fini(struct schedule_plan *plan);
 /* What one occurrence gets: the input with "schedule" in it. */
 json_t *work_schedule_input(const struct schedule_plan *plan, const char *id,
                             const char *occurrence, int64_t nominal_ms);
-
-/* builtin_schedule_index.c */
-void work_schedule_tell(struct plex_ctx *ctx, const char *id, json_t *entry);
-void work_schedule_untell(struct plex_ctx *ctx, const char *id);
 
 #endif

@@ -106,6 +106,45 @@ check "it drains" 0 '"state":"draining"' tight pool drain scales
 check "and lends nothing then" 1 'the pool drains' pool checkout scales
 check "until the last one is back" 0 '"state":"drained"' tight \
     pool checkin scales "$(field checkout_id <<<"$last")" --unhealthy
+
+# -- health and the breaker
+check "a pool is made whose members are asked how they are" 0 '"workers":1' \
+    tight pool create asked counter --health_ms 200 \
+    --health_message '{"action":"get"}'
+check "and one whose members refuse to say" 0 '"workers":1' \
+    tight pool create mute counter --health_ms 200 \
+    --health_message '{"action":"no such thing"}' --failure_threshold 2 \
+    --open_ms 600000
+named=mute
+more() { [ "$(stat "$1")" -gt "$2" ]; }
+until_true "these are replaced, over and over" more unwell 1
+named=asked
+check "the others are not" 0 '^0$' stat unwell
+for each in 1 2; do
+    pool checkin mute "$(pool checkout mute | field checkout_id)" \
+        --unhealthy >/dev/null
+done
+check "after bad loans the breaker keeps others back" 1 \
+    'circuit breaker of the pool is open' pool checkout mute
+check "which is said" 0 '"breaker":\{"state":"open"' tight pool stats mute
+coded() # STATUS-LINE AND CODE of POST PATH
+{
+    curl -s -X POST -H 'Content-Type: application/json' -d '{}' \
+        "$suite_url/api/v1/pools/$1" | tr -d ' \n'
+}
+check "with a code for programs" 0 '"code":"POOL_CIRCUIT_OPEN"' \
+    coded mute:checkout
+check "as a pool that drains has" 0 '"code":"POOL_DRAINING"' \
+    coded scales:checkout
+listed() { [ "$(pool list | awk 'NR > 1 { print $1 }' | tr '\n' ' ')" = "$1" ]; }
+until_true "pools are listed" listed 'asked brief mute scales '
+check "also by pages" 0 '"pool_name":"asked".*"nextPageToken":"asked"' \
+    curl -s "$suite_url/api/v1/pools?page_size=1"
+check "a page has its limits" 0 'page_size must be 1 to 1000' \
+    curl -s "$suite_url/api/v1/pools?page_size=1001"
+check "their numbers can be watched" 0 'wait_p99_ms' \
+    pool watch asked --every_ms 100 --count 2
 check "it is deleted" 0 '' pool delete scales
+until_true "and leaves the list" listed 'asked brief mute '
 check "and not found any more" 1 'does not exist' pool stats scales
 check_end

@@ -68,7 +68,7 @@ key_of(const char *id)
 static json_int_t
 stat_of(const char *field)
 {
-    json_t *stats = work_pool_stats(pool);
+    json_t *stats = work_pool_stats(pool, now);
     const json_int_t value = json_integer_value(json_object_get(stats, field));
 
     json_decref(stats);
@@ -206,7 +206,7 @@ START_TEST(draining_ends_when_the_last_one_is_back)
     ck_assert_int_eq(borrow("b", true), PLEX_CONFLICT);
     ck_assert_int_eq(work_pool_checkin(pool, "a", true, now, &err), PLEX_OK);
     ck_assert_int_eq(stat_of("workers"), 0);
-    stats = work_pool_stats(pool);
+    stats = work_pool_stats(pool, now);
     ck_assert_str_eq(json_string_value(json_object_get(stats, "state")),
                      "drained");
     json_decref(stats);
@@ -227,6 +227,7 @@ START_TEST(what_makes_no_pool_is_named)
          "strategy is \"lucky\"; incremental, percentage and exponential are "
          "known"},
         {"{\"lease_ms\":1}", "lease_ms must be 100 to 86400000"},
+        {"{\"failure_threshold\":1001}", "failure_threshold must be 0 to 1000"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -234,6 +235,128 @@ START_TEST(what_makes_no_pool_is_named)
         ck_assert_ptr_null(pool);
         ck_assert_str_eq(err.text, rows[i].why);
     }
+}
+END_TEST
+
+START_TEST(how_long_they_wait_and_hold_is_counted)
+{
+    json_t *stats;
+
+    make("{\"actor_type\":\"t\",\"min\":1,\"max\":1}");
+    ck_assert_int_eq(borrow("a", false), PLEX_OK);
+    ck_assert_int_eq(borrow("b", true), PLEX_UNAVAILABLE);
+    pass(1000);
+    ck_assert_int_eq(work_pool_checkin(pool, "a", true, now, &err), PLEX_OK);
+    ck_assert_int_eq(borrow("b", true), PLEX_OK);
+    stats = work_pool_stats(pool, now);
+    ck_assert_int_eq(json_integer_value(json_object_get(
+                         json_object_get(stats, "wait"), "count")),
+                     2);
+    ck_assert_int_eq(json_integer_value(json_object_get(
+                         json_object_get(stats, "wait"), "p50_ms")),
+                     0);
+    ck_assert_int_eq(json_integer_value(json_object_get(
+                         json_object_get(stats, "wait"), "p99_ms")),
+                     1023);
+    ck_assert_int_eq(json_integer_value(json_object_get(
+                         json_object_get(stats, "hold"), "p99_ms")),
+                     1023);
+    json_decref(stats);
+}
+END_TEST
+
+START_TEST(members_that_are_not_wanted_go_after_a_while)
+{
+    make("{\"actor_type\":\"t\",\"min\":1,\"max\":5,\"initial\":4,"
+         "\"scale_down\":0.01,\"idle_ms\":5000}");
+    ck_assert_int_eq(borrow("a", false), PLEX_OK);
+    pass(4900);
+    ck_assert_int_eq(stat_of("workers"), 4);
+    pass(200);
+    ck_assert_int_eq(stat_of("workers"), 1);
+    ck_assert_int_eq(stat_of("out"), 1);
+    ck_assert_int_eq(stat_of("shrunk"), 3);
+    /* Down to min, however long. */
+    ck_assert_int_eq(work_pool_checkin(pool, "a", true, now, &err), PLEX_OK);
+    pass(60000);
+    ck_assert_int_eq(stat_of("workers"), 1);
+}
+END_TEST
+
+static json_t *
+breaker(void)
+{
+    static json_t *shown;
+    json_t *stats = work_pool_stats(pool, now);
+
+    json_decref(shown);
+    shown = json_incref(json_object_get(stats, "breaker"));
+    json_decref(stats);
+    return shown;
+}
+
+static bool
+breaker_is(const char *state)
+{
+    return strcmp(json_string_value(json_object_get(breaker(), "state")),
+                  state) == 0;
+}
+
+START_TEST(a_breaker_keeps_lending_back_when_members_come_back_unwell)
+{
+    make("{\"actor_type\":\"t\",\"min\":2,\"max\":2,\"failure_threshold\":2,"
+         "\"open_ms\":5000,\"lease_ms\":1000}");
+    ck_assert(breaker_is("closed"));
+    ck_assert_int_eq(borrow("a", false), PLEX_OK);
+    ck_assert_int_eq(work_pool_checkin(pool, "a", false, now, &err), PLEX_OK);
+    ck_assert_int_eq(borrow("b", false), PLEX_OK);
+    pass(1000); /* its borrower has died: that is the second */
+    ck_assert(breaker_is("open"));
+    ck_assert_int_eq(borrow("c", false), PLEX_FENCED);
+    ck_assert_ptr_nonnull(strstr(err.text, "circuit breaker"));
+    ck_assert_int_eq(stat_of("refused"), 1);
+    pass(5000);
+    /* One is tried. */
+    ck_assert_int_eq(borrow("d", false), PLEX_OK);
+    ck_assert_int_eq(borrow("e", false), PLEX_FENCED);
+    ck_assert_int_eq(work_pool_checkin(pool, "d", true, now, &err), PLEX_OK);
+    ck_assert(breaker_is("closed"));
+    ck_assert_int_eq(borrow("e", false), PLEX_OK);
+}
+END_TEST
+
+START_TEST(idle_members_are_asked_and_replaced_when_they_are_not_well)
+{
+    uint64_t numbers[BUILTIN_POOL_PROBES_MAX];
+
+    make("{\"actor_type\":\"t\",\"min\":3,\"max\":3,\"health_ms\":1000,"
+         "\"health_message\":{\"action\":\"health\"}}");
+    ck_assert_uint_eq(work_pool_probe(pool, now, numbers), 0);
+    ck_assert_str_eq(key_of("a"), "p~1");
+    now += 1000;
+    ck_assert_uint_eq(work_pool_due(pool, now), now + 1);
+    ck_assert_uint_eq(work_pool_probe(pool, now, numbers), 2);
+    ck_assert_uint_eq(numbers[0], 2);
+    ck_assert_uint_eq(numbers[1], 3);
+    ck_assert_uint_eq(work_pool_probe(pool, now, numbers), 0);
+    ck_assert_str_eq(key_of("b"), "p~2"); /* lent before it has answered */
+    work_pool_probed(pool, 2, false, now);
+    work_pool_probed(pool, 3, false, now);
+    work_pool_probed(pool, 3, false, now);
+    ck_assert_int_eq(stat_of("out"), 2);
+    ck_assert_int_eq(stat_of("unwell"), 1);
+    ck_assert_int_eq(stat_of("workers"), 3);
+    ck_assert_str_eq(key_of("c"), "p~4");
+}
+END_TEST
+
+START_TEST(a_pool_without_a_message_for_it_asks_nobody)
+{
+    uint64_t numbers[BUILTIN_POOL_PROBES_MAX];
+
+    make("{\"actor_type\":\"t\",\"min\":3,\"max\":3,\"health_ms\":1000}");
+    now += 5000;
+    ck_assert_uint_eq(work_pool_probe(pool, now, numbers), 0);
 }
 END_TEST
 
@@ -254,6 +377,13 @@ main(void)
     tcase_add_test(tc, it_grows_at_once_for_who_would_have_to_wait);
     tcase_add_test(tc, a_pause_leaves_it_to_people);
     tcase_add_test(tc, draining_ends_when_the_last_one_is_back);
+    tcase_add_test(tc, how_long_they_wait_and_hold_is_counted);
+    tcase_add_test(tc, members_that_are_not_wanted_go_after_a_while);
+    tcase_add_test(tc,
+                   a_breaker_keeps_lending_back_when_members_come_back_unwell);
+    tcase_add_test(tc,
+                   idle_members_are_asked_and_replaced_when_they_are_not_well);
+    tcase_add_test(tc, a_pool_without_a_message_for_it_asks_nobody);
     tcase_add_test(tc, what_makes_no_pool_is_named);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
