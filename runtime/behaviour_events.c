@@ -126,6 +126,37 @@ handler_remove(struct plex_ctx *ctx, struct events *events, struct handler **at,
 
 /* -- requests -- */
 
+struct request {
+    unsigned char verb;
+    const char *handler, *id, *old_id;
+    const void *args;
+    size_t len;
+};
+
+/* verb, then three texts, then arguments. */
+static bool
+request_parse(const struct plex_msg *msg, struct request *out)
+{
+    const char *at = msg->payload, *end = at + msg->len;
+    const char **texts[] = {&out->handler, &out->id, &out->old_id};
+    size_t i;
+
+    if (msg->len < 4)
+        return false;
+    out->verb = (unsigned char)*at++;
+    for (i = 0; i < 3; i++) {
+        const char *zero = memchr(at, '\0', (size_t)(end - at));
+
+        if (zero == NULL)
+            return false;
+        *texts[i] = at;
+        at = zero + 1;
+    }
+    out->args = at;
+    out->len = (size_t)(end - at);
+    return true;
+}
+
 static int
 handler_add(struct plex_ctx *ctx, struct events *events, const char *name,
             const char *id, struct plex_ref owner, const void *args, size_t len)
@@ -179,19 +210,21 @@ handler_delete(struct plex_ctx *ctx, struct events *events, const char *id)
 /* An old one that is not there is no obstacle, as in OTP: the new one's init
  * gets nothing then. */
 static int
-handler_swap(struct plex_ctx *ctx, struct events *events, const char *old_id,
-             const char *name, const char *id)
+handler_swap(struct plex_ctx *ctx, struct events *events,
+             const struct request *request, struct plex_ref owner)
 {
-    struct handler **at = handler_find(events, old_id), *old = *at;
-    struct plex_ref owner = {0};
+    struct handler **at = handler_find(events, request->old_id), *old = *at;
+    struct plex_ref before = {0};
     void *data = NULL;
     size_t len = 0;
     int status;
 
-    if (row_named(ctx, name) == NULL)
+    if (row_named(ctx, request->handler) == NULL)
         return -PLEX_NOT_FOUND;
     if (old != NULL) {
-        owner = old->owner;
+        before = old->owner;
+        if (plex_ref_none(owner))
+            owner = before;
         len = old->row->data_size;
         if (old->row->terminate != NULL)
             old->row->terminate(ctx, old->data, "swap");
@@ -201,106 +234,17 @@ handler_swap(struct plex_ctx *ctx, struct events *events, const char *old_id,
         *at = old->next;
         events->count--;
     }
-    status = handler_add(ctx, events, name, id, owner, data, len);
+    status = handler_add(ctx, events, request->handler, request->id, owner,
+                         data, len);
     if (old != NULL) {
-        if (status != 0 && !plex_ref_none(owner)) {
+        if (status != 0 && !plex_ref_none(before))
             tell_gone(ctx, old, "swap failed");
-            if (!owns_any(events, owner))
-                plex_unlink(ctx, owner);
-        }
+        if (!plex_ref_none(before) && !owns_any(events, before))
+            plex_unlink(ctx, before);
         handler_free(old);
     }
     free(data);
     return status;
-}
-
-struct request {
-    unsigned char verb;
-    const char *handler, *id, *old_id;
-};
-
-/* verb, then three texts. */
-static bool
-request_parse(const struct plex_msg *msg, struct request *out)
-{
-    const char *at = msg->payload, *end = at + msg->len;
-    const char **texts[] = {&out->handler, &out->id, &out->old_id};
-    size_t i;
-
-    if (msg->len < 4)
-        return false;
-    out->verb = (unsigned char)*at++;
-    for (i = 0; i < 3; i++) {
-        const char *zero = memchr(at, '\0', (size_t)(end - at));
-
-        if (zero == NULL)
-            return false;
-        *texts[i] = at;
-        at = zero + 1;
-    }
-    return at == end;
-}
-
-static void
-request_do(struct plex_ctx *ctx, struct events *events,
-           const struct plex_msg *msg)
-{
-    const struct plex_from from = plex_reply_later(ctx);
-    struct plex_ref nobody = {0};
-    struct request request;
-    int32_t status = -PLEX_INVALID;
-
-    if (request_parse(msg, &request)) {
-        switch (request.verb) {
-        case 1:
-        case 2:
-            status =
-                handler_add(ctx, events, request.handler, request.id,
-                            request.verb == 2 ? msg->from : nobody, NULL, 0);
-            break;
-        case 3:
-            status = handler_delete(ctx, events, request.id);
-            break;
-        case 4:
-            status = handler_swap(ctx, events, request.old_id, request.handler,
-                                  request.id);
-            break;
-        default:
-            break;
-        }
-    }
-    (void)plex_answer(ctx, &from, &status, sizeof status);
-}
-
-int
-rt_event_request(struct plex_ctx *ctx, struct plex_ref manager, int verb,
-                 const char *handler, const char *id, const char *old_id)
-{
-    const char *texts[] = {handler, id, old_id};
-    char bytes[1 + 3 * (ID_MAX + 1)];
-    size_t len = 1, i, size;
-    struct plex_msg answer;
-    int32_t result;
-    int status;
-
-    bytes[0] = (char)verb;
-    for (i = 0; i < 3; i++) {
-        if (texts[i] == NULL)
-            texts[i] = "";
-        size = strlen(texts[i]) + 1;
-        if (size > ID_MAX + 1)
-            return -PLEX_INVALID;
-        memcpy(bytes + len, texts[i], size);
-        len += size;
-    }
-    status =
-        plex_ask(ctx, manager, RT_EVENT_REQUEST_TAG, bytes, len, 5000, &answer);
-    if (status != 0)
-        return status;
-    if (answer.len != sizeof result)
-        return -PLEX_INVALID; /* it is no event manager */
-    memcpy(&result, answer.payload, sizeof result);
-    return result;
 }
 
 /* -- events -- */
@@ -369,6 +313,168 @@ call_one(struct plex_ctx *ctx, struct events *events,
     }
 }
 
+/* Ids, the latest first. For free(). */
+static char *
+which(const struct events *events, size_t *len)
+{
+    const struct handler *handler;
+    char *text, *at;
+
+    *len = sizeof(int32_t);
+    for (handler = events->handlers; handler != NULL; handler = handler->next)
+        *len += strlen(handler->id) + 1;
+    text = plex_calloc(1, *len);
+    memcpy(text, &(int32_t){(int32_t)events->count}, sizeof(int32_t));
+    at = text + sizeof(int32_t);
+    for (handler = events->handlers; handler != NULL; handler = handler->next)
+        at = stpcpy(at, handler->id) + 1;
+    return text;
+}
+
+/* An event by call: its tag, and what it says. */
+static int32_t
+sync_event(struct plex_ctx *ctx, struct events *events,
+           const struct request *request, const struct plex_msg *msg)
+{
+    struct plex_msg said = *msg;
+
+    if (request->len < sizeof said.tag)
+        return -PLEX_INVALID;
+    memcpy(&said.tag, request->args, sizeof said.tag);
+    said.kind = PLEX_MSG_CAST;
+    said.is_cast = true;
+    said.payload = (const char *)request->args + sizeof said.tag;
+    said.len = request->len - sizeof said.tag;
+    tell_all(ctx, events, &said);
+    return 0;
+}
+
+static int32_t
+request_do(struct plex_ctx *ctx, struct events *events,
+           const struct request *request, const struct plex_msg *msg)
+{
+    const struct plex_ref nobody = {0};
+
+    switch (request->verb) {
+    case PLEX_EVENT_ADD:
+    case PLEX_EVENT_ADD_SUPERVISED:
+        return handler_add(ctx, events, request->handler, request->id,
+                           request->verb == PLEX_EVENT_ADD ? nobody : msg->from,
+                           request->args, request->len);
+    case PLEX_EVENT_REMOVE:
+        return handler_delete(ctx, events, request->id);
+    case PLEX_EVENT_SWAP:
+        return handler_swap(ctx, events, request, nobody);
+    case PLEX_EVENT_SWAP_SUPERVISED:
+        return handler_swap(ctx, events, request, msg->from);
+    case PLEX_EVENT_SYNC:
+        return sync_event(ctx, events, request, msg);
+    default:
+        return -PLEX_INVALID;
+    }
+}
+
+static void
+requested(struct plex_ctx *ctx, struct events *events,
+          const struct plex_msg *msg)
+{
+    const struct plex_from from = plex_reply_later(ctx);
+    struct request request = {0};
+    int32_t status = -PLEX_INVALID;
+    char *text;
+    size_t len;
+
+    if (request_parse(msg, &request) && request.verb == PLEX_EVENT_WHICH) {
+        text = which(events, &len);
+        (void)plex_answer(ctx, &from, text, len);
+        free(text);
+        return;
+    }
+    if (request.verb != 0) {
+        /* Behind texts they may lie anywhere: who gets them may read them as
+         * a struct. Freed also when a handler waits and we are killed. */
+        text = plex_calloc(1, request.len + 1);
+        memcpy(text, request.len == 0 ? "" : request.args, request.len);
+        request.args = text;
+        rt_turn_of(ctx)->scratch = text;
+        status = request_do(ctx, events, &request, msg);
+        rt_turn_of(ctx)->scratch = NULL;
+        free(text);
+    }
+    (void)plex_answer(ctx, &from, &status, sizeof status);
+}
+
+/* In its wire form, which ask() then owns; NULL: texts too long. */
+static char *
+request_pack(const struct plex_event_request *request, size_t *len)
+{
+    const char *texts[] = {request->handler, request->id, request->old_id};
+    size_t sizes[3], i, tag = request->verb == PLEX_EVENT_SYNC ? 8 : 0;
+    char *bytes, *at;
+
+    *len = 1 + tag + request->len;
+    for (i = 0; i < 3; i++) {
+        texts[i] = texts[i] == NULL ? "" : texts[i];
+        sizes[i] = strlen(texts[i]) + 1;
+        if (sizes[i] > ID_MAX + 1)
+            return NULL;
+        *len += sizes[i];
+    }
+    at = bytes = plex_calloc(1, *len);
+    *at++ = (char)request->verb;
+    for (i = 0; i < 3; i++)
+        at = (char *)memcpy(at, texts[i], sizes[i]) + sizes[i];
+    memcpy(at, &request->tag, tag);
+    if (request->len > 0)
+        memcpy(at + tag, request->args, request->len);
+    return bytes;
+}
+
+int
+rt_event_ask(struct plex_ctx *ctx, struct plex_ref manager,
+             const struct plex_event_request *request, struct plex_msg *answer)
+{
+    struct plex_msg own;
+    int32_t result;
+    size_t len;
+    char *bytes;
+    int status;
+
+    if (request->len > RT_PAYLOAD_MAX)
+        return -PLEX_LIMIT;
+    bytes = request_pack(request, &len);
+    if (bytes == NULL)
+        return -PLEX_INVALID;
+    if (answer == NULL)
+        answer = &own;
+    rt_turn_of(ctx)->scratch = bytes; /* freed also when we are killed */
+    status = plex_ask(ctx, manager, RT_EVENT_REQUEST_TAG, bytes, len,
+                      request->timeout_ms, answer);
+    rt_turn_of(ctx)->scratch = NULL;
+    free(bytes);
+    if (status != 0)
+        return status;
+    if (answer->len < sizeof result)
+        return -PLEX_INVALID; /* it is no event manager */
+    memcpy(&result, answer->payload, sizeof result);
+    answer->payload = (const char *)answer->payload + sizeof result;
+    answer->len -= sizeof result;
+    return result;
+}
+
+int
+rt_event_request(struct plex_ctx *ctx, struct plex_ref manager, int verb,
+                 const char *handler, const char *id, const char *old_id)
+{
+    const struct plex_event_request request = {.verb =
+                                                   (enum plex_event_verb)verb,
+                                               .handler = handler,
+                                               .id = id,
+                                               .old_id = old_id};
+
+    return rt_event_ask(ctx, manager, &request, NULL);
+}
+
 static void
 owner_gone(struct plex_ctx *ctx, struct events *events, struct plex_ref owner,
            const char *reason)
@@ -410,7 +516,7 @@ engine_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     if (msg->kind == RT_KIND_ENGINE) {
         rt_engine_refuse(ctx, -PLEX_INVALID, "it is no supervisor");
     } else if (msg->kind == PLEX_MSG_CALL && msg->tag == RT_EVENT_REQUEST_TAG) {
-        request_do(ctx, events, msg);
+        requested(ctx, events, msg);
     } else if (msg->kind == PLEX_MSG_CALL) {
         call_one(ctx, events, msg);
     } else if (msg->kind == PLEX_MSG_EXIT && owns_any(events, msg->from)) {

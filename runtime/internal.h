@@ -212,6 +212,9 @@ int rt_fsm(struct plex_ctx *ctx, int verb, const char *text, uint64_t number,
 const char *rt_fsm_state(struct plex_ctx *ctx);
 int rt_event_request(struct plex_ctx *ctx, struct plex_ref manager, int verb,
                      const char *handler, const char *id, const char *old_id);
+int rt_event_ask(struct plex_ctx *ctx, struct plex_ref manager,
+                 const struct plex_event_request *request,
+                 struct plex_msg *answer);
 int rt_supervisor_request(struct plex_ctx *ctx, struct plex_ref supervisor,
                           const struct plex_supervisor_request *request);
 int rt_supervisor_within(struct plex_ctx *ctx, struct plex_ref supervisor,

@@ -659,4 +659,5 @@ const struct plex_process_ops rt_process_ops = {
     .fsm_state = rt_fsm_state,
     .then = rt_continue,
     .idle_after = rt_idle_after,
+    .event_request = rt_event_ask,
 };

@@ -121,6 +121,18 @@ process_event(struct plex_ctx *ctx, struct plex_ref manager, int verb,
     return h->process_base->event(ctx, manager, verb, handler, id, old_id);
 }
 
+static int
+process_event_request(struct plex_ctx *ctx, struct plex_ref manager,
+                      const struct plex_event_request *request,
+                      struct plex_msg *answer)
+{
+    struct work_handler *h = work_handler_of(ctx);
+
+    if (refused(h, "a request to an event manager", "a process that makes it"))
+        return PLEX_E_UNSUPPORTED;
+    return h->process_base->event_request(ctx, manager, request, answer);
+}
+
 /* -- what takes effect at once: not again when a run is replayed ----------- */
 
 static int
@@ -250,6 +262,7 @@ work_process_ops(struct work_handler *h, const struct plex_process_ops *base)
         h->process.supervisor = process_supervisor;
         h->process.supervisor_within = process_supervisor_within;
         h->process.event = process_event;
+        h->process.event_request = process_event_request;
         h->process.send = process_send;
         h->process.call = process_call;
         h->process.exit = process_exit;

@@ -96,7 +96,24 @@ static const struct plex_behaviour empty = {.name = "empty",
 static const struct plex_behaviour full = {.name = "full",
                                            .events = &full_manager};
 
-/* u: "add x ID", "addsup x ID", "remove ID", "swap ID y ID", "ask ID TAG" */
+static void
+say_which(struct plex_ctx *ctx, struct plex_ref m, int *status)
+{
+    struct plex_msg answer;
+    const char *at, *end;
+
+    *status = plex_event_which(ctx, m, &answer);
+    if (*status < 0)
+        return;
+    say("%d", *status);
+    for (at = answer.payload, end = at + answer.len; at < end;
+         at += strlen(at) + 1)
+        say("%s", at);
+    *status = 0;
+}
+
+/* u: "add x ID", "addsup x ID", "addwith x N", "remove ID", "swap ID y ID",
+ * "swapsup ID y ID", "ask ID TAG", "which", "sync TAG" */
 static int
 user_cast(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
@@ -106,7 +123,22 @@ user_cast(struct plex_ctx *ctx, const struct plex_msg *msg)
     int status;
 
     (void)sscanf(msg->payload, "%15s %15s %15s %15s", verb, one, two, three);
-    if (strncmp(verb, "add", 3) == 0)
+    if (strcmp(verb, "addwith") == 0) {
+        const struct handler args = {"", atoi(two)};
+        const struct plex_event_request with = {.verb = PLEX_EVENT_ADD,
+                                                .handler = one,
+                                                .args = &args,
+                                                .len = sizeof args};
+
+        status = plex_event_request(ctx, m, &with, NULL);
+    } else if (strcmp(verb, "which") == 0)
+        say_which(ctx, m, &status);
+    else if (strcmp(verb, "sync") == 0) {
+        status = plex_event_sync(ctx, m, strtoull(one, NULL, 10), "q", 2, 1000);
+        say("synced");
+    } else if (strcmp(verb, "swapsup") == 0)
+        status = plex_event_swap_supervised(ctx, m, one, two, three);
+    else if (strncmp(verb, "add", 3) == 0)
         status = plex_event_add(ctx, m, one, *two == '\0' ? NULL : two,
                                 strcmp(verb, "addsup") == 0);
     else if (strcmp(verb, "remove") == 0)
@@ -226,6 +258,32 @@ static const struct stage_rule rules[] = {
     {"after the last handler is gone the link is gone",
      "",
      {{"addsup x | remove x | stop kill", "x!normal(0) u<gone(x,normal)"}}},
+    {"a handler's init may be given something",
+     "",
+     {{"addwith x 40 | event 1 | ask x 0", "x:1 =x41(q)"}}},
+    {"which handlers there are, the latest first",
+     "",
+     {{"which", "0"}, {"add x | add y z | which", "2 z x"}}},
+    {"sync_notify returns when all handlers have handled it",
+     "",
+     {{"add x | add y | sync 5", "y:5 x:5 synced"},
+      {"stop kill | sync 6", "synced NOT_FOUND"}}},
+    {"a handler that fails in one is removed, and the others get it",
+     "",
+     {{"add x | add bad | sync 2 | which", "bad:2 bad!broken(1) x:2 synced 1 "
+                                           "x"}}},
+    {"who swaps supervised gets to hear of the new one",
+     "",
+     {{"add x | swapsup x bad b | event 2",
+       "x!swap(0) bad:2 bad!broken(1) u<gone(b,broken)"}}},
+    {"swapping keeps who supervised the old one",
+     "",
+     {{"addsup x | swap x bad b | event 2",
+       "x!swap(0) bad:2 bad!broken(1) u<gone(b,broken)"}}},
+    {"after a supervised swap that fails nobody is linked any more",
+     "",
+     {{"addsup x | swapsup x refuses r | stop kill",
+       "x!swap(0) FAILED u<gone(x,swap failed)"}}},
     {"an ended manager is nobody", "", {{"stop kill | add x", "NOT_FOUND"}}},
 };
 

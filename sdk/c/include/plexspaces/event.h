@@ -32,6 +32,32 @@ struct plex_event_manager {
     const char *const *initial;
 };
 
+enum plex_event_verb {
+    PLEX_EVENT_ADD = 1,        /* handler, id, args */
+    PLEX_EVENT_ADD_SUPERVISED, /* the same */
+    PLEX_EVENT_REMOVE,         /* id */
+    PLEX_EVENT_SWAP,           /* old_id, handler, id */
+    PLEX_EVENT_SWAP_SUPERVISED,
+    PLEX_EVENT_WHICH, /* the answer's payload: each id and a 0, latest first */
+    PLEX_EVENT_SYNC,  /* tag, args: an event; answered when all handled it */
+};
+struct plex_event_request {
+    enum plex_event_verb verb;
+    const char *handler, *id, *old_id; /* NULL: "" */
+    const void *args; /* at most 5 MiB; init of the handler gets them */
+    size_t len;
+    uint64_t tag;
+    uint64_t timeout_ms; /* as of plex_ask() */
+};
+/* 0 or more, or as below, or as plex_ask(). `answer` may be NULL. */
+static inline int
+plex_event_request(struct plex_ctx *ctx, struct plex_ref manager,
+                   const struct plex_event_request *request,
+                   struct plex_msg *answer)
+{
+    return ctx->process->event_request(ctx, manager, request, answer);
+}
+
 /* All of these wait for the manager, at most 5 s. `id` distinguishes handlers
  * of one kind; NULL: its name. Negative: PLEX_E_NOT_FOUND (manager, handler
  * name or id), PLEX_E_EXISTS (id), PLEX_E_FAILED (init). */
@@ -53,6 +79,44 @@ plex_event_swap(struct plex_ctx *ctx, struct plex_ref manager,
                 const char *old_id, const char *handler, const char *id)
 {
     return ctx->process->event(ctx, manager, 4, handler, id, old_id);
+}
+/* The same, and the caller supervises the new one in place of whoever did the
+ * old one. */
+static inline int
+plex_event_swap_supervised(struct plex_ctx *ctx, struct plex_ref manager,
+                           const char *old_id, const char *handler,
+                           const char *id)
+{
+    const struct plex_event_request request = {.verb =
+                                                   PLEX_EVENT_SWAP_SUPERVISED,
+                                               .handler = handler,
+                                               .id = id,
+                                               .old_id = old_id};
+
+    return plex_event_request(ctx, manager, &request, NULL);
+}
+/* The number of handlers; answer->payload: their ids, each with its 0, the
+ * latest first. */
+static inline int
+plex_event_which(struct plex_ctx *ctx, struct plex_ref manager,
+                 struct plex_msg *answer)
+{
+    const struct plex_event_request request = {.verb = PLEX_EVENT_WHICH};
+
+    return plex_event_request(ctx, manager, &request, answer);
+}
+/* sync_notify: returns when all handlers have handled it. */
+static inline int
+plex_event_sync(struct plex_ctx *ctx, struct plex_ref manager, uint64_t tag,
+                const void *payload, size_t len, uint64_t timeout_ms)
+{
+    const struct plex_event_request request = {.verb = PLEX_EVENT_SYNC,
+                                               .args = payload,
+                                               .len = len,
+                                               .tag = tag,
+                                               .timeout_ms = timeout_ms};
+
+    return plex_event_request(ctx, manager, &request, NULL);
 }
 static inline void
 plex_event_call_free(void *payload, size_t len)

@@ -83,6 +83,7 @@ struct plex_behaviour;
 struct plex_msg;
 struct plex_supervisor_request;
 struct plex_http_answer;
+struct plex_event_request;
 
 enum plex_msg_kind {
     PLEX_MSG_CALL = 1, /* handle_call */
@@ -209,6 +210,10 @@ struct plex_process_ops {
     int (*then)(struct plex_ctx *ctx, uint64_t tag, const void *payload,
                 size_t len);
     int (*idle_after)(struct plex_ctx *ctx, uint64_t ms, uint64_t tag);
+    /* event.h */
+    int (*event_request)(struct plex_ctx *ctx, struct plex_ref manager,
+                         const struct plex_event_request *request,
+                         struct plex_msg *answer);
 };
 
 /* What a callback gets. The worker makes one for each turn of a virtual actor,
