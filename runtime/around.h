@@ -24,6 +24,19 @@ void rt_around_end(struct rt_exec *exec, struct rt_proc *proc,
 /* Whether the timer of the message being handled is that of facets; it is done
  * then. */
 bool rt_around_timer(struct rt_turn *turn, int *rc);
+/*
+ * A message to one callback, through the chain if the process has one: how
+ * engines with callbacks of their own call those. What `deliver` returns, or
+ * what became of it. `undo` (NULL: nothing to do) drops what a failed attempt
+ * has asked its engine for.
+ */
+struct rt_around_use {
+    int (*deliver)(struct plex_ctx *ctx, const struct plex_msg *msg, void *arg);
+    void (*undo)(struct plex_ctx *ctx, void *arg);
+    void *arg;
+};
+int rt_around_run(struct plex_ctx *ctx, const struct plex_msg *msg,
+                  const struct rt_around_use *use);
 /* RT_KIND_ENGINE with this tag, to any process. */
 #define RT_FACETS_TAG UINT64_C(0xfacec0de00000001)
 int rt_around_asked(struct rt_turn *turn);

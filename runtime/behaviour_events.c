@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "runtime/around.h"
 #include "runtime/behaviour.h"
-#include "runtime/core.h"
 
 /*
  * Event managers in the manner of gen_event: handlers that come and go, the
@@ -260,6 +260,33 @@ function_for(const struct handler *handler, const struct plex_msg *msg)
     return handler->row->handle_info;
 }
 
+struct callback {
+    handle_fn handle;
+    void *data;
+};
+
+static int
+deliver(struct plex_ctx *ctx, const struct plex_msg *msg, void *arg)
+{
+    const struct callback *callback = arg;
+
+    return callback->handle(ctx, callback->data, msg);
+}
+
+/* Through the manager's facets, if it has some. */
+static int
+call_handler(struct plex_ctx *ctx, const struct handler *handler,
+             handle_fn handle, const struct plex_msg *msg)
+{
+    struct callback callback = {handle, handler->data};
+
+    if (rt_turn_of(ctx)->proc->engine != &rt_engine_around)
+        return handle(ctx, handler->data, msg);
+    return rt_around_run(
+        ctx, msg,
+        &(struct rt_around_use){.deliver = deliver, .arg = &callback});
+}
+
 /* To each that is there now; one that goes takes nobody with it. */
 static void
 tell_all(struct plex_ctx *ctx, struct events *events,
@@ -271,8 +298,8 @@ tell_all(struct plex_ctx *ctx, struct events *events,
 
     while (*at != NULL) {
         handle = function_for(*at, msg);
-        if (handle != NULL &&
-            verdict(ctx, handle(ctx, (*at)->data, msg), why, sizeof why)) {
+        if (handle != NULL && verdict(ctx, call_handler(ctx, *at, handle, msg),
+                                      why, sizeof why)) {
             plex_logf(ctx, 1, "event handler %s is removed: %s", (*at)->id,
                       why);
             handler_remove(ctx, events, at, why, true);
@@ -306,8 +333,8 @@ call_one(struct plex_ctx *ctx, struct events *events,
                          "the event handler takes no calls");
         return;
     }
-    if (verdict(ctx, (*at)->row->handle_call(ctx, (*at)->data, &said), why,
-                sizeof why)) {
+    if (verdict(ctx, call_handler(ctx, *at, (*at)->row->handle_call, &said),
+                why, sizeof why)) {
         handler_remove(ctx, events, at, why, true);
         rt_engine_refuse(ctx, -PLEX_FAILED, why);
     }

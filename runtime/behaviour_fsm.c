@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "runtime/around.h"
 #include "runtime/behaviour_fsm.h"
 
 /*
@@ -76,6 +77,61 @@ transition(struct plex_ctx *ctx, struct fsm *fsm, struct fsm_event *event)
 
 /* -- events -- */
 
+static void
+events_fini(struct plex_ctx *ctx, struct fsm_events *events)
+{
+    struct fsm_event *event;
+
+    if (events->end == NULL)
+        return;
+    while ((event = rt_fsm_events_take(events)) != NULL) {
+        if (event->kept != NULL)
+            rt_drop(ctx, event->kept);
+        rt_fsm_event_free(event);
+    }
+}
+
+struct visit {
+    struct fsm *fsm;
+    const struct plex_fsm_event *event;
+};
+
+static int
+visit_deliver(struct plex_ctx *ctx, const struct plex_msg *msg, void *arg)
+{
+    const struct visit *visit = arg;
+    struct plex_fsm_event event = *visit->event;
+
+    event.msg = msg;
+    return call(ctx, visit->fsm, &event);
+}
+
+/* What a failed attempt has asked for is not done. */
+static void
+visit_undo(struct plex_ctx *ctx, void *arg)
+{
+    struct fsm *fsm = ((struct visit *)arg)->fsm;
+
+    rt_fsm_at_clear(&fsm->goes);
+    fsm->repeats = fsm->postpones = false;
+    events_fini(ctx, &fsm->inserted);
+    rt_fsm_wants_free(fsm, NULL);
+}
+
+/* A message through the machine's facets, if it has some. */
+static int
+call_message(struct plex_ctx *ctx, struct fsm *fsm,
+             const struct plex_fsm_event *event)
+{
+    struct visit visit = {fsm, event};
+    const struct rt_around_use use = {visit_deliver, visit_undo, &visit};
+
+    if (event->kind > PLEX_FSM_INFO ||
+        rt_turn_of(ctx)->proc->engine != &rt_engine_around)
+        return call(ctx, fsm, event);
+    return rt_around_run(ctx, event->msg, &use);
+}
+
 /* Call the state with it; `msg` is there for what has one. Takes the event. */
 static int
 handle_event(struct plex_ctx *ctx, struct fsm *fsm, struct fsm_event *event,
@@ -88,7 +144,7 @@ handle_event(struct plex_ctx *ctx, struct fsm *fsm, struct fsm_event *event,
     int failed;
 
     rt_fsm_timer_cancel(ctx, fsm, PLEX_FSM_EVENT_TIMEOUT, "");
-    failed = call(ctx, fsm, &said);
+    failed = call_message(ctx, fsm, &said);
     if (failed != 0 || rt_turn_of(ctx)->exiting) {
         rt_fsm_event_free(event);
         return failed;
@@ -281,20 +337,6 @@ engine_terminate(struct plex_ctx *ctx, const char *reason)
 
     if (behaviour->terminate != NULL)
         behaviour->terminate(ctx, reason);
-}
-
-static void
-events_fini(struct plex_ctx *ctx, struct fsm_events *events)
-{
-    struct fsm_event *event;
-
-    if (events->end == NULL)
-        return;
-    while ((event = rt_fsm_events_take(events)) != NULL) {
-        if (event->kept != NULL)
-            rt_drop(ctx, event->kept);
-        rt_fsm_event_free(event);
-    }
 }
 
 static void

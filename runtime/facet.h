@@ -12,15 +12,11 @@
  * A message:
  *
  *     struct rt_facet_call call = {.client = principal};
- *     switch (rt_facets_before(chain, &call, msg, when)) {
- *     case RT_FACETS_RUN:    run the handler with call.msg, then
- *                            rt_facets_after() or rt_facets_error()
- *     case RT_FACETS_RESULT: answer with call.result (and call.header)
- *     }
- *     case RT_FACETS_RETRY of rt_facets_error(): undo the turn, wait
- *         call.backoff_ms, run the handler again with call.msg
- *     case RT_FACETS_FAIL:   fail the turn with call.error
+ *     rt_facets_pass(chain, &call, msg, &host, arg);
  *     rt_facets_end(chain, &call);
+ *
+ * which asks the host to run the handler, to run it again, to answer something
+ * else or to fail, as the facets say.
  *
  * Threads: a plan is immutable and may be shared; a chain belongs to one
  * thread at a time (its actor's executor).
@@ -184,6 +180,32 @@ enum rt_facets_verdict rt_facets_error(struct rt_facets *chain,
                                        struct rt_facet_call *call,
                                        const char *error,
                                        struct rt_facet_when when);
+/* What came of running the handler once. */
+struct rt_facet_attempt {
+    bool gone;         /* with the actor: nobody is to hear of it */
+    bool lasts;        /* what it did cannot be undone: it is not run again */
+    const char *error; /* NULL: it succeeded, with */
+    struct plex_facet_result result;
+};
+/* Who runs handlers; each function gets the `arg` of rt_facets_pass(). */
+struct rt_facet_host {
+    struct rt_facet_when (*when)(void *arg);
+    /* The handler is to read fields from this message, not the one sent. */
+    void (*replaced)(void *arg, const struct plex_msg *msg);
+    void (*attempt)(void *arg, const struct plex_msg *msg,
+                    struct rt_facet_attempt *out);
+    /* Undo the attempt and let the pause pass; false: nothing can be run any
+     * more. */
+    bool (*again)(void *arg, uint64_t backoff_ms);
+    /* call->result in place of whatever the attempt has left, if any. */
+    void (*answer)(void *arg, const struct rt_facet_call *call);
+    void (*failed)(void *arg, const char *error);
+};
+/* A message through the chain, to the end; answer() or failed() or neither is
+ * called: then the attempt stands as it is. */
+void rt_facets_pass(struct rt_facets *chain, struct rt_facet_call *call,
+                    const struct plex_msg *msg,
+                    const struct rt_facet_host *host, void *arg);
 /* Always, once per rt_facets_before(); also when the actor was killed. */
 void rt_facets_end(struct rt_facets *chain, struct rt_facet_call *call);
 

@@ -138,6 +138,54 @@ rt_facets_error(struct rt_facets *chain, struct rt_facet_call *call,
     return RT_FACETS_FAIL;
 }
 
+/* The handler once; RUN: it stands as it is. */
+static enum rt_facets_verdict
+attempt(struct rt_facets *chain, struct rt_facet_call *call,
+        const struct rt_facet_host *host, void *arg)
+{
+    struct rt_facet_attempt made = {.error = NULL};
+    const struct plex_facet_result *is = &call->result, *was = &made.result;
+    enum rt_facets_verdict verdict;
+
+    host->attempt(arg, &call->msg, &made);
+    if (made.gone)
+        return RT_FACETS_RUN;
+    if (made.error != NULL) {
+        verdict = rt_facets_error(chain, call, made.error, host->when(arg));
+        return verdict == RT_FACETS_RETRY && made.lasts ? RT_FACETS_FAIL
+                                                        : verdict;
+    }
+    verdict = rt_facets_after(chain, call, was, host->when(arg));
+    if (call->problem == NULL && call->header == NULL &&
+        is->payload == was->payload && is->len == was->len &&
+        is->http_status == was->http_status)
+        return RT_FACETS_RUN;
+    return verdict;
+}
+
+void
+rt_facets_pass(struct rt_facets *chain, struct rt_facet_call *call,
+               const struct plex_msg *msg, const struct rt_facet_host *host,
+               void *arg)
+{
+    enum rt_facets_verdict verdict =
+        rt_facets_before(chain, call, msg, host->when(arg));
+
+    if (call->msg.payload != msg->payload || call->msg.len != msg->len)
+        host->replaced(arg, &call->msg);
+    if (verdict == RT_FACETS_RUN)
+        verdict = attempt(chain, call, host, arg);
+    while (verdict == RT_FACETS_RETRY) {
+        if (!host->again(arg, call->backoff_ms))
+            return;
+        verdict = attempt(chain, call, host, arg);
+    }
+    if (verdict == RT_FACETS_RESULT)
+        host->answer(arg, call);
+    else if (verdict == RT_FACETS_FAIL)
+        host->failed(arg, call->error);
+}
+
 void
 rt_facets_end(struct rt_facets *chain, struct rt_facet_call *call)
 {

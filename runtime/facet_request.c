@@ -1,6 +1,6 @@
-/* Requests about facets as bytes: verb (1 byte), priority (4, little endian),
- * then texts, each with its NUL: the facet, keys and values. */
-#include "runtime/process_facets.h"
+/* Requests about facets, as bytes: verb (1 byte), priority (4, little endian),
+ * then texts, each with its NUL: the facet, keys and values; and answered. */
+#include "runtime/facet_request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,8 +79,8 @@ rt_facets_unpack(const void *bytes, size_t len, struct rt_facets_asked *out)
     return request->facet != NULL;
 }
 
-void
-rt_facets_describe(const struct rt_facets *chain, struct plex_buf *out)
+static void
+describe(const struct rt_facets *chain, struct plex_buf *out)
 {
     struct rt_facet_info infos[RT_FACETS_MAX];
     const size_t n = rt_facets_list(chain, infos, RT_FACETS_MAX);
@@ -93,4 +93,54 @@ rt_facets_describe(const struct rt_facets *chain, struct plex_buf *out)
         if (len > 0 && (size_t)len < sizeof line)
             put(out, line, (size_t)len);
     }
+}
+
+enum plex_status
+rt_facet_attach_check(const char *type, struct plex_err *err)
+{
+    if (strcmp(type, "virtual_actor") == 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "facet virtual_actor says how actors of a type are "
+                            "activated: it belongs into the type's manifest");
+    if (strcmp(type, "durability") == 0 || strcmp(type, "reminder") == 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "facet %s says how actors of a type are kept: it "
+                            "belongs into the type's manifest",
+                            type);
+    return PLEX_OK;
+}
+
+enum plex_status
+rt_facets_change(struct rt_facets *chain, const struct rt_facet_types *types,
+                 const struct plex_facet_request *request,
+                 struct rt_facet_when when, struct plex_buf *out,
+                 struct plex_err *err)
+{
+    const struct rt_facet_spec spec = {request->facet, request->priority,
+                                       request->config, request->n_config};
+
+    err->status = PLEX_OK;
+    switch (request->verb) {
+    case PLEX_FACET_LIST:
+        break;
+    case PLEX_FACET_ATTACH:
+        err->status = rt_facet_attach_check(request->facet, err);
+        if (err->status == PLEX_OK)
+            err->status = rt_facets_attach(chain, types, &spec, when, err);
+        break;
+    case PLEX_FACET_DETACH:
+        if (chain != NULL)
+            err->status = rt_facets_detach(chain, request->facet, when, err);
+        else
+            (void)plex_err_set(err, PLEX_NOT_FOUND,
+                               "facet %.64s is not attached", request->facet);
+        break;
+    case PLEX_FACET_INVOKE:
+    default:
+        (void)plex_err_set(err, PLEX_INVALID, "no request about facets");
+        break;
+    }
+    if (err->status == PLEX_OK && chain != NULL)
+        describe(chain, out);
+    return err->status;
 }

@@ -181,7 +181,7 @@ plan_make(struct plex_ctx *ctx, const struct plex_spawn *how,
     for (size_t i = 0; i < n; i++) {
         specs[i] = (struct rt_facet_spec){facets[i].facet, facets[i].priority,
                                           facets[i].config, facets[i].n_config};
-        if (rt_facet_process_check(facets[i].facet, err) != PLEX_OK)
+        if (rt_facet_attach_check(facets[i].facet, err) != PLEX_OK)
             return err->status;
     }
     return rt_facet_plan_create(NULL, specs, n, out, err);

@@ -1,299 +1,12 @@
 /* Facets around the callbacks of processes: every verdict, life, and what is
  * attached while they run. */
-#include "runtime/process_facets.h"
-
-#include "sdk/c/include/plexspaces/facet.h"
-#include "tests/unit/runtime/stage.h"
+#include "tests/unit/runtime/faceted.h"
 
 #include <check.h>
 #include <stdlib.h>
 
-/* -- a facet that does as its configuration says ------------------------------
+/* -- verdicts ----------------------------------------------------------------
  */
-
-struct config {
-    uint32_t before, after, error;
-    const char *text;
-    uint64_t attempts, backoff;
-};
-enum { NOTHING, REPLACE, SHORT, PROBLEM };
-enum { PROPAGATE, RETRY, DEFAULT, TRANSFORM };
-#define KEY(field, kind, initial, choices)                                     \
-    {                                                                          \
-#field, PLEX_FACET_##kind, offsetof(struct config, field), initial, 0, \
-            0, choices                                                         \
-    }
-static const struct plex_facet_key keys[] = {
-    KEY(before, CHOICE, "continue", "continue|replace|short|problem"),
-    KEY(after, CHOICE, "continue", "continue|replace"),
-    KEY(error, CHOICE, "propagate", "propagate|retry|default|transform"),
-    KEY(text, TEXT, "", NULL),
-    KEY(attempts, NUMBER, "2", NULL),
-    KEY(backoff, NUMBER, "0", NULL),
-    {0},
-};
-
-static void
-out_text(const struct config *config, struct plex_facet_out *out)
-{
-    out->payload = config->text;
-    out->len = strlen(config->text) + (config->text[0] != '{');
-}
-
-static enum plex_facet_verdict
-before(struct plex_facet *facet, const struct plex_msg *msg,
-       struct plex_facet_out *out)
-{
-    static const enum plex_facet_verdict verdicts[] = {
-        PLEX_FACET_CONTINUE, PLEX_FACET_REPLACE, PLEX_FACET_SHORT_CIRCUIT,
-        PLEX_FACET_SHORT_CIRCUIT};
-    const struct config *config = facet->config;
-
-    say("before(%u)", msg->kind);
-    out_text(config, out);
-    if (config->before == PROBLEM) {
-        out->text = config->text;
-        out->http_status = 429;
-    }
-    return verdicts[config->before];
-}
-
-static enum plex_facet_verdict
-after(struct plex_facet *facet, const struct plex_msg *msg,
-      const struct plex_facet_result *result, struct plex_facet_out *out)
-{
-    const struct config *config = facet->config;
-
-    (void)msg;
-    say("after(%u,%.*s)", result->http_status, (int)result->len,
-        result->len == 0 ? "" : (const char *)result->payload);
-    out_text(config, out);
-    return config->after == NOTHING ? PLEX_FACET_CONTINUE : PLEX_FACET_REPLACE;
-}
-
-static enum plex_facet_verdict
-error(struct plex_facet *facet, const struct plex_msg *msg, const char *text,
-      struct plex_facet_out *out)
-{
-    static const enum plex_facet_verdict verdicts[] = {
-        PLEX_FACET_PROPAGATE, PLEX_FACET_RETRY, PLEX_FACET_DEFAULT,
-        PLEX_FACET_TRANSFORM};
-    const struct config *config = facet->config;
-
-    (void)msg;
-    say("error(%s)", text);
-    out_text(config, out);
-    if (config->error == TRANSFORM)
-        out->text = config->text;
-    out->max_attempts = (uint32_t)config->attempts;
-    out->backoff_ms = config->backoff;
-    return verdicts[config->error];
-}
-
-static int
-attach(struct plex_facet *facet)
-{
-    say("attach(%s)", facet->actor);
-    return strcmp(((const struct config *)facet->config)->text, "refuse") == 0;
-}
-
-static void
-detach(struct plex_facet *facet)
-{
-    (void)facet;
-    say("detach");
-}
-
-static void
-init_complete(struct plex_facet *facet)
-{
-    (void)facet;
-    say("init");
-}
-
-static void
-terminate_start(struct plex_facet *facet, const char *reason)
-{
-    (void)facet;
-    say("end(%s)", reason);
-}
-
-static void
-heard_exit(struct plex_facet *facet, struct plex_ref who, const char *reason)
-{
-    (void)facet, (void)who;
-    say("exit(%s)", reason);
-}
-
-static void
-heard_down(struct plex_facet *facet, struct plex_ref who, const char *reason)
-{
-    (void)facet, (void)who;
-    say("down(%s)", reason);
-}
-
-static const struct plex_facet_type types[] = {
-    {.name = "s",
-     .priority = 500,
-     .keys = keys,
-     .config_size = sizeof(struct config),
-     .attach = attach,
-     .detach = detach,
-     .init_complete = init_complete,
-     .terminate_start = terminate_start,
-     .exit = heard_exit,
-     .down = heard_down,
-     .before = before,
-     .after = after,
-     .error = error},
-    {0},
-};
-static const struct rt_facet_module module = {"t", types};
-static const struct rt_facet_types known = {&module, 1};
-
-/* -- a process ---------------------------------------------------------------
- */
-
-struct memory {
-    int calls, fails;
-    struct plex_from later;
-};
-
-static int
-act(struct plex_ctx *ctx, const struct plex_msg *msg)
-{
-    struct memory *memory = plex_data(ctx);
-    const char *text = msg->payload == NULL ? "" : msg->payload;
-    const struct plex_facet_pair pair = {"text", "x"};
-    struct plex_facet_request list = {.verb = PLEX_FACET_LIST};
-    struct plex_ref other;
-    int64_t number;
-
-    memory->calls++;
-    say("run(%s)", msg->kind == PLEX_MSG_EXIT || msg->kind == PLEX_MSG_DOWN
-                       ? msg->reason
-                       : text);
-    if (strncmp(text, "fail ", 5) == 0)
-        return plex_fail(ctx, text + 5);
-    if (strncmp(text, "once ", 5) == 0 && memory->fails++ == 0)
-        return plex_fail(ctx, text + 5);
-    if (strcmp(text, "exit") == 0)
-        plex_exit_self(ctx, "normal");
-    else if (strcmp(text, "sleep") == 0)
-        plex_sleep(ctx, 1000000);
-    else if (strcmp(text, "later") == 0)
-        memory->later = plex_reply_later(ctx);
-    else if (strcmp(text, "attach") == 0)
-        say("%d", plex_facet_attach(ctx, "logging", 0, NULL, 0));
-    else if (strcmp(text, "wrong") == 0)
-        say("%d", plex_facet_attach(ctx, "logging", 0, &pair, 1));
-    else if (strcmp(text, "detach") == 0)
-        say("%d", plex_facet_detach(ctx, "logging"));
-    else if (strcmp(text, "list") == 0 && plex_facet_do(ctx, &list) == 0)
-        say("[%.*s]", (int)list.answer_len,
-            list.answer == NULL ? "" : (const char *)list.answer);
-    else if (strncmp(text, "watch ", 6) == 0 &&
-             !plex_ref_none(other = plex_whereis(ctx, text + 6)))
-        (void)plex_monitor(ctx, other);
-    else if (text[0] == '{' && plex_json_int(ctx, "n", &number) == 1)
-        say("n=%lld", (long long)number);
-    if (msg->kind == PLEX_MSG_CALL && strcmp(text, "later") != 0)
-        plex_reply(ctx, "text/plain", "ok", 3);
-    return 0;
-}
-
-static int
-begin(struct plex_ctx *ctx, const void *args, size_t len)
-{
-    (void)ctx, (void)len;
-    say("begin");
-    if (args != NULL && strcmp(args, "timer") == 0)
-        say("%d", plex_facet_attach(
-                      ctx, "timer", 0,
-                      &(struct plex_facet_pair){"timers", "beat=10ms"}, 1));
-    return args != NULL && strcmp(args, "bad") == 0 ? plex_fail(ctx, "bad") : 0;
-}
-
-static int
-named(struct plex_ctx *ctx, const char *timer, const void *payload, size_t len)
-{
-    (void)ctx, (void)payload, (void)len;
-    say("tick(%s)", timer);
-    return 0;
-}
-
-static void
-last(struct plex_ctx *ctx, const char *reason)
-{
-    (void)ctx;
-    say("terminate(%s)", reason);
-}
-
-static const struct plex_behaviour plain = {
-    .name = "plain",
-    .init = begin,
-    .handle_call = act,
-    .handle_cast = act,
-    .handle_info = act,
-    .handle_timer = named,
-    .terminate = last,
-    .data_size = sizeof(struct memory),
-    .trap_exit = true,
-};
-
-/* -- playing -----------------------------------------------------------------
- */
-
-static struct rt_faceted faceted;
-static struct rt_facet_plan *plan;
-
-static const char *
-said(void)
-{
-    static char copy[sizeof stage.trace];
-
-    memcpy(copy, stage.trace, sizeof copy);
-    stage.trace[0] = '\0';
-    return copy;
-}
-
-/* "before=replace text=x": the facet's configuration. */
-static struct plex_ref
-start(const char *config, const char *args)
-{
-    char text[256], *rest = text, *word;
-    struct plex_facet_pair pairs[8];
-    struct rt_facet_spec spec = {"t/s", 0, pairs, 0};
-    struct plex_err err = {0};
-
-    snprintf(text, sizeof text, "%s", config);
-    while ((word = strsep(&rest, " ")) != NULL && *word != '\0') {
-        char *value = strchr(word, '=');
-
-        *value = '\0';
-        pairs[spec.n_config++] = (struct plex_facet_pair){word, value + 1};
-    }
-    rt_facet_plan_free(plan);
-    ck_assert_msg(rt_facet_plan_create(&known, &spec, 1, &plan, &err) ==
-                      PLEX_OK,
-                  "%s", err.text);
-    ck_assert(rt_faceted_init(&faceted, &plain, plan, &known, &err) == PLEX_OK);
-    return stage_spawn(&faceted.is, "p", args);
-}
-
-static void
-open(void)
-{
-    stage_open(1);
-}
-
-static void
-close(void)
-{
-    stage_close();
-    rt_facet_plan_free(plan);
-    plan = NULL;
-}
 
 static const struct {
     const char *says, *config, *payload, *heard;
@@ -337,7 +50,7 @@ START_TEST(verdicts_hold)
 {
     const char *heard;
 
-    (void)start(verdicts[_i].config, NULL);
+    (void)faceted_start(&faceted_plain, verdicts[_i].config, NULL);
     stage_run();
     ck_assert_str_eq(said(), "attach(t/n/plain/p) begin init");
     stage_call("p", 0, verdicts[_i].payload);
@@ -357,7 +70,7 @@ END_TEST
 
 START_TEST(the_reason_of_a_crash_is_the_transformed_one)
 {
-    (void)start("error=transform text=other", NULL);
+    (void)faceted_start(&faceted_plain, "error=transform text=other", NULL);
     stage_run();
     stage.events = true;
     (void)said();
@@ -370,12 +83,12 @@ END_TEST
 
 START_TEST(a_pause_before_a_retry_lets_time_pass_and_others_run)
 {
-    static const struct plex_behaviour other = {.name = "other",
-                                                .handle_cast = act,
-                                                .data_size =
-                                                    sizeof(struct memory)};
+    static const struct plex_behaviour other = {
+        .name = "other",
+        .handle_cast = faceted_act,
+        .data_size = sizeof(struct faceted_memory)};
 
-    (void)start("error=retry backoff=50", NULL);
+    (void)faceted_start(&faceted_plain, "error=retry backoff=50", NULL);
     (void)stage_spawn(&other, "o", NULL);
     stage_run();
     (void)said();
@@ -391,12 +104,12 @@ END_TEST
 
 START_TEST(casts_infos_exits_and_downs_go_through)
 {
-    static const struct plex_behaviour other = {.name = "other",
-                                                .handle_cast = act,
-                                                .data_size =
-                                                    sizeof(struct memory)};
+    static const struct plex_behaviour other = {
+        .name = "other",
+        .handle_cast = faceted_act,
+        .data_size = sizeof(struct faceted_memory)};
 
-    (void)start("", NULL);
+    (void)faceted_start(&faceted_plain, "", NULL);
     (void)stage_spawn(&other, "o", NULL);
     stage_run();
     stage_send("p", PLEX_MSG_CAST, 0, "a");
@@ -416,7 +129,7 @@ END_TEST
 
 START_TEST(ends_of_all_kinds_release_everything)
 {
-    (void)start("", NULL);
+    (void)faceted_start(&faceted_plain, "", NULL);
     stage_run();
     (void)said();
     stage_send("p", PLEX_MSG_CAST, 0, "sleep"); /* in the middle of a call */
@@ -425,10 +138,10 @@ START_TEST(ends_of_all_kinds_release_everything)
     stage_run();
     ck_assert_str_eq(said(), "before(2) run(sleep)"); /* nobody is told */
     ck_assert_uint_eq(stage_whereis("p").id, 0);
-    (void)start("", "bad");
+    (void)faceted_start(&faceted_plain, "", "bad");
     stage_run();
     ck_assert_str_eq(said(), "attach(t/n/plain/p) begin end(bad) detach");
-    (void)start("text=refuse", NULL);
+    (void)faceted_start(&faceted_plain, "text=refuse", NULL);
     stage_run();
     ck_assert_ptr_nonnull(strstr(said(), "attach(t/n/plain/p)"));
     ck_assert_uint_eq(stage_whereis("p").id, 0);
@@ -437,7 +150,7 @@ END_TEST
 
 START_TEST(facets_come_and_go_while_it_runs)
 {
-    (void)stage_spawn(&plain, "p", NULL);
+    (void)stage_spawn(&faceted_plain, "p", NULL);
     stage_run();
     (void)said();
     stage_send("p", PLEX_MSG_CAST, 0, "list");
@@ -479,7 +192,7 @@ START_TEST(others_attach_detach_and_list)
     const struct plex_facet_pair timers = {"timers", "beat=10ms"};
     const struct plex_facet_pair wrong = {"timrs", "beat=10ms"};
 
-    (void)stage_spawn(&plain, "p", NULL);
+    (void)stage_spawn(&faceted_plain, "p", NULL);
     stage_run();
     (void)said();
     ask(PLEX_FACET_LIST, "", NULL, 0);
@@ -512,7 +225,7 @@ START_TEST(a_cached_answer_is_given_without_the_handler)
 {
     const struct plex_facet_pair calls = {"methods", "call"};
 
-    (void)stage_spawn(&plain, "p", NULL);
+    (void)stage_spawn(&faceted_plain, "p", NULL);
     stage_run();
     (void)said();
     ask(PLEX_FACET_ATTACH, "caching", &calls, 1);
@@ -532,7 +245,7 @@ END_TEST
 
 START_TEST(its_own_init_attaches_some)
 {
-    (void)stage_spawn(&plain, "p", "timer");
+    (void)stage_spawn(&faceted_plain, "p", "timer");
     stage_run();
     ck_assert_str_eq(said(), "begin 0");
     stage_after(10);
@@ -571,8 +284,9 @@ spawner(struct plex_ctx *ctx, const struct plex_msg *msg)
     const struct plex_facet_use uses[] = {
         {.facet = "rate_limit", .config = burst, .n_config = 2}};
     const struct plex_facet_use virtual[] = {{.facet = "virtual_actor"}};
-    const struct plex_spawn how = {.behaviour = &plain, .name = "p"};
-    const struct plex_spawn far = {.behaviour = &plain, .node = "there"};
+    const struct plex_spawn how = {.behaviour = &faceted_plain, .name = "p"};
+    const struct plex_spawn far = {.behaviour = &faceted_plain,
+                                   .node = "there"};
     struct plex_ref ref;
 
     (void)msg;
@@ -644,7 +358,7 @@ main(void)
     SRunner *runner;
     int failed;
 
-    tcase_add_checked_fixture(tcase, open, close);
+    tcase_add_checked_fixture(tcase, faceted_open, faceted_close);
     tcase_add_loop_test(tcase, verdicts_hold, 0,
                         (int)(sizeof verdicts / sizeof verdicts[0]));
     tcase_add_test(tcase, the_reason_of_a_crash_is_the_transformed_one);
