@@ -14,7 +14,7 @@ import sys
 
 FIELD = re.compile(r'(\w+)\s*:\s*"([^"]*)"')
 VERBS = ("get", "post", "put", "delete")
-BY_MESSAGE = ("actor", "run")  # served_by: no method of a link
+BY_MESSAGE = ("actor", "run", "message")  # served_by: no method of a link
 
 
 def snake(name):

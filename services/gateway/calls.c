@@ -1,6 +1,6 @@
 /* Calls to actors: HTTP on one side, links on the other, the core between. */
+#include "services/gateway/calls.h"
 #include "common/mem.h"
-#include "services/gateway/gate.h"
 #include "services/gateway/header.h"
 #include "services/gateway/text.h"
 
@@ -11,28 +11,6 @@
 #include <string.h>
 
 enum { PAUSE_MIN_MS = 5, PAUSE_MAX_MS = 250 };
-
-/* One request to an actor, pooled. */
-struct gate_work {
-    struct gate_work *next;  /* in the pool, or of those that wait */
-    struct gate_work **link; /* what points to it there; NULL: not waiting */
-    struct plex_timer *timer;
-    uint64_t wait_until; /* plex_now() scale */
-    uint32_t pause_ms;
-    struct gate *gate;
-    struct plex_http_exchange *ex;
-    struct plex_arena arena;
-    struct gate_request request;
-    struct gate_call call;
-    struct gate_attempt *attempt; /* the newest, while it is open */
-    unsigned attempts;            /* open ones */
-    bool sent;                    /* once, at least */
-    bool answered;
-    uint64_t started;
-    size_t n_headers;
-    bool too_many_headers;
-    struct work_header headers[GATE_HEADERS_IN_MAX];
-};
 
 /* One message under way to a worker; outlives its answer when abandoned. */
 struct gate_attempt {
@@ -74,8 +52,8 @@ work_free(struct gate_work *work)
 }
 
 /* Once it is answered and no attempt is open. */
-static void
-work_release(struct gate_work *work)
+void
+gate_work_release(struct gate_work *work)
 {
     struct gate *gate = work->gate;
 
@@ -168,7 +146,8 @@ answer_begin(const struct gate_work *work, struct answer *a)
 
     a->n = 0;
     actor_text(&request->message.to, a->actor);
-    header_add(a, "X-Plexspaces-Actor", a->actor);
+    if (!request->sends || request->send.process == NULL)
+        header_add(a, "X-Plexspaces-Actor", a->actor);
     gate_id_format(request->message.id, a->id);
     header_add(a, "X-Plexspaces-Message-Id", a->id);
     if (memcmp(&request->context.trace, &plex_context_none.trace,
@@ -196,6 +175,23 @@ answer_accepted(struct gate_work *work, struct answer *a,
                    due);
     gate_answer(work->gate, work->ex, 202, "application/json", a->headers,
                 (struct plex_bytes){(const uint8_t *)body, (size_t)len});
+}
+
+/* SendMessageResponse. */
+static void
+answer_sent(struct gate_work *work, struct answer *a,
+            const struct work_reply *reply)
+{
+    const char *given = work->request.send.id;
+    const bool waited = work->request.message.kind == WORK_CALL;
+    char *text =
+        gate_send_text(given == NULL ? a->id : given, waited ? reply : NULL);
+
+    header_add(a, NULL, NULL);
+    gate_answer(work->gate, work->ex, waited ? 200 : 202, "application/json",
+                a->headers,
+                (struct plex_bytes){(const uint8_t *)text, strlen(text)});
+    free(text);
 }
 
 static void
@@ -302,8 +298,8 @@ gate_calls_drain(struct gate *gate)
     }
 }
 
-static void
-work_answer(struct gate_work *work, const struct work_reply *reply)
+void
+gate_work_answer(struct gate_work *work, const struct work_reply *reply)
 {
     struct gate *gate = work->gate;
     const struct work_message *message = &work->request.message;
@@ -315,7 +311,9 @@ work_answer(struct gate_work *work, const struct work_reply *reply)
     answer_begin(work, &a);
     if (reply != NULL && reply->replayed && message->keyed)
         header_add(&a, "Idempotency-Replayed", "true");
-    if (reply != NULL && message->kind == WORK_CAST) {
+    if (reply != NULL && work->request.sends && !reply->failed) {
+        answer_sent(work, &a, reply);
+    } else if (reply != NULL && message->kind == WORK_CAST) {
         answer_accepted(work, &a, reply);
     } else if (reply != NULL && !reply->failed) {
         answer_reply(work, &a, reply);
@@ -329,7 +327,7 @@ work_answer(struct gate_work *work, const struct work_reply *reply)
         plex_histogram_record(
             gate->metrics.calls,
             (plex_loop_now(gate->host->loop) - work->started) / 1000);
-    work_release(work);
+    gate_work_release(work);
 }
 
 /* When nothing can be asked any more. */
@@ -343,7 +341,7 @@ wait_refuse(struct gate_work *work)
                                                .retry_after_s = 1};
     (void)snprintf(work->call.problem.detail, sizeof work->call.problem.detail,
                    "the gateway is stopping");
-    work_answer(work, NULL);
+    gate_work_answer(work, NULL);
 }
 
 /* -- the core's wishes ------------------------------------------------------
@@ -364,13 +362,13 @@ attempt_done(void *arg, enum plex_status status, const char *text,
     if (gate->stopped) {
         free(attempt);
         work->answered = true;
-        work_release(work);
+        gate_work_release(work);
         return;
     }
     attempt->next = gate->attempts;
     gate->attempts = attempt;
     if (work->answered) {
-        work_release(work);
+        gate_work_release(work);
         return;
     }
     gate_core_result(gate->core, &work->call, number, status, text, reply,
@@ -444,7 +442,7 @@ gate_calls_run(struct gate *gate)
             place_watch_hint(gate->watch, action.version);
             break;
         case GATE_RESPOND:
-            work_answer(work, action.reply);
+            gate_work_answer(work, action.reply);
             break;
         }
     }
@@ -463,62 +461,6 @@ gate_calls_fini(struct gate *gate)
     gate_calls_run(gate);
     gate->stopped = true;
     pools_free(gate);
-}
-
-/* -- types that are not keyed ------------------------------------------------
- *
- * The worker that runs the application's processes picks an instance. Nothing
- * is sent twice: only virtual actors know a message by its id. */
-
-static const char *
-instances_url(const struct gate *gate, const struct plex_actor_id *to)
-{
-    const struct reg_catalog *catalog = gate_core_catalog_now(gate->core);
-    const struct reg_app *app = NULL;
-    const struct reg_actor_type *type =
-        catalog == NULL
-            ? NULL
-            : reg_catalog_type(catalog, to->tenant, to->ns, to->type, &app);
-    const struct reg_node *nodes;
-    size_t n;
-
-    if (type == NULL || type->is_virtual || app->state != REG_APP_RUNNING ||
-        app->root.incarnation == 0)
-        return NULL;
-    nodes = reg_catalog_nodes(catalog, &n);
-    for (size_t i = 0; i < n; i++)
-        if (nodes[i].incarnation == app->root.incarnation &&
-            nodes[i].status != REG_NODE_LOST)
-            return nodes[i].url;
-    return NULL;
-}
-
-static void
-instance_done(void *arg, enum plex_status status, const char *text,
-              const struct work_reply *reply)
-{
-    struct gate_work *work = arg;
-    struct gate_problem *problem = &work->call.problem;
-    const bool failed = status == PLEX_OK && reply->failed;
-
-    work->attempts--;
-    if (work->gate->stopped) {
-        work->answered = true;
-        work_release(work);
-        return;
-    }
-    *problem = (struct gate_problem){
-        .status = failed ? 500 : (unsigned)plex_status_http(status),
-        .code = failed                     ? "ACTOR_FAILED"
-                : status == PLEX_NOT_FOUND ? "NO_LIVE_INSTANCE"
-                                           : plex_status_name(status),
-        .source = failed ? "actor" : "worker",
-    };
-    (void)snprintf(problem->detail, sizeof problem->detail, "%.200s",
-                   failed            ? reply->error
-                   : text[0] == '\0' ? plex_status_text(status)
-                                     : text);
-    work_answer(work, status == PLEX_OK ? reply : NULL);
 }
 
 /* -- requests ---------------------------------------------------------------
@@ -597,7 +539,7 @@ work_refuse(struct gate_work *work, struct plex_http_exchange *ex)
     gate_answer_problem(work->gate, ex, &work->call.problem, "",
                         work->call.problem.status == 405 ? allow : NULL);
     work->answered = true;
-    work_release(work);
+    gate_work_release(work);
 }
 
 void
@@ -605,7 +547,6 @@ gate_call_begin(struct gate *gate, struct plex_http_exchange *ex,
                 const struct gate_route *route, const struct gate_vars *vars)
 {
     struct gate_work *work = work_take(gate);
-    const char *url;
 
     work->sent = false;
     work->ex = ex;
@@ -616,13 +557,8 @@ gate_call_begin(struct gate *gate, struct plex_http_exchange *ex,
     }
     work->call = (struct gate_call){.context = &work->request.context,
                                     .message = &work->request.message};
-    url = instances_url(gate, &work->request.message.to);
-    if (url != NULL) {
-        work->attempts++;
-        (void)work_client_invoke(gate->host->link, url, work->call.context,
-                                 work->call.message, instance_done, work);
+    if (gate_call_directly(work))
         return;
-    }
     gate_core_call(gate->core, &work->call, work->started);
     gate_calls_run(gate);
 }

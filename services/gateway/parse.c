@@ -525,6 +525,41 @@ parse_service(struct parse *p)
     return true;
 }
 
+/* SendMessage: all but trace and deadline is in the body. */
+static bool
+parse_send(struct parse *p)
+{
+    struct work_message *m = &p->out->message;
+    struct gate_send *send = &p->out->send;
+    const struct gate_send_in in = {.route = p->input->route,
+                                    .vars = p->input->vars,
+                                    .body = p->input->body,
+                                    .tenant = p->rules->tenant};
+    struct plex_err err;
+
+    p->key_in_path = true;
+    p->out->sends = true;
+    m->subpath = "";
+    if (!parse_headers(p))
+        return false;
+    if (p->input->query[0] != '\0')
+        return refuse(p, 400, "INVALID_QUERY",
+                      "a message is said in the body, not in the query");
+    if (gate_send_path(&in, p->arena, m, send, &err) != PLEX_OK)
+        return refuse(p, (unsigned)plex_status_http(err.status),
+                      err.status == PLEX_DENIED ? "TENANT_FORBIDDEN"
+                                                : "INVALID_REQUEST",
+                      "%s", err.text);
+    if (send->key != NULL)
+        p->key = send->key;
+    if (send->timeout_ms > p->rules->deadline_max_ms)
+        send->timeout_ms = p->rules->deadline_max_ms;
+    if (send->timeout_ms > 0)
+        p->deadline_ms = send->timeout_ms;
+    p->prefer = PREFER_NOTHING;
+    return true;
+}
+
 static bool
 method_known(const char *method)
 {
@@ -538,6 +573,7 @@ gate_parse(const struct gate_rules *rules, const struct gate_input *input,
            struct gate_problem *problem)
 {
     struct parse p;
+    uint64_t wait_ms;
 
     p.rules = rules;
     p.input = input;
@@ -557,6 +593,7 @@ gate_parse(const struct gate_rules *rules, const struct gate_input *input,
                                          .timer = ""};
     out->key_missing = false;
     out->wait_ms = 0;
+    out->sends = false;
     if (!method_known(input->method))
         return refuse(&p, 405, "METHOD_NOT_ALLOWED",
                       "actors are called with GET, POST, PUT and DELETE");
@@ -568,11 +605,17 @@ gate_parse(const struct gate_rules *rules, const struct gate_input *input,
     if (input->route != NULL && gate_is_service(input->route)) {
         if (!parse_service(&p))
             return false;
+    } else if (input->route != NULL && gate_is_send(input->route)) {
+        if (!parse_send(&p))
+            return false;
     } else if (!(input->route != NULL ? parse_run_path(&p) : parse_path(&p)) ||
                !parse_headers(&p) || !parse_query(&p) || !parse_body(&p)) {
         return false;
     }
+    wait_ms = out->message.ttl_ms;
     set_id(&p);
+    if (out->sends && out->send.process != NULL)
+        out->message.ttl_ms = wait_ms; /* in the mailbox */
     set_context(&p);
     return true;
 }

@@ -4,6 +4,7 @@
 #include "common/arena.h"
 #include "services/gateway/core.h"
 #include "services/gateway/route.h"
+#include "services/gateway/send_path.h"
 
 /*
  * An HTTP request to an actor, understood: docs/http.md says what is accepted.
@@ -29,8 +30,9 @@ struct gate_rules {
 
 struct gate_input {
     const char *method;
-    /* What the path has been found to be, served by "actor" or "run"; NULL: a
-     * call to an actor, and the path begins with GATE_ACTORS_PREFIX. */
+    /* What the path has been found to be, served by "actor", "run" or
+     * "message"; NULL: a call to an actor, and the path begins with
+     * GATE_ACTORS_PREFIX. */
     const struct gate_route *route;
     const struct gate_vars *vars;
     const char *path;                  /* as sent */
@@ -50,6 +52,8 @@ struct gate_request {
     char request_id[27];
     uint8_t id[16];
     struct work_header *headers; /* message.headers, in the arena */
+    bool sends;                  /* SendMessage, which says: */
+    struct gate_send send;
 };
 
 #define GATE_ACTORS_PREFIX "/api/v1/actors/"

@@ -92,14 +92,8 @@ refuse_foreign(const struct gate *gate, struct plex_http_exchange *ex)
 static bool
 is_call(const char *path)
 {
-    const char *first = path + sizeof GATE_ACTORS_PREFIX - 1;
-
-    if (gate_path_segments(path) < 2)
-        return false;
-    for (size_t i = 0; first[i] != '/'; i++)
-        if (strncasecmp(first + i, "%2f", 3) == 0)
-            return false;
-    return true;
+    return gate_path_segments(path) >= 2 &&
+           !gate_send_names(path + sizeof GATE_ACTORS_PREFIX - 1);
 }
 
 static void

@@ -3,6 +3,7 @@
 
 #include "services/worker/dist.h"
 #include "services/worker/module.h"
+#include "services/worker/service.h"
 
 /*
  * The worker as a node of processes: the runtime's hooks, the supervision trees
@@ -104,6 +105,7 @@ void work_node_on_signals(void *state, struct plex_call *call);
 void work_node_on_attach(void *state, struct plex_call *call);
 void work_node_on_events(void *state, struct plex_call *call);
 void work_node_on_reconnect(void *state, struct plex_call *call);
+void work_node_on_post(void *state, struct plex_call *call);
 void work_node_on_start_placed(void *state, struct plex_call *call);
 void work_node_on_list(void *state, struct plex_call *call);
 void work_node_on_get(void *state, struct plex_call *call);
@@ -122,6 +124,7 @@ void work_node_on_detach_facet(void *state, struct plex_call *call);
         {621, "worker.attach", work_node_on_attach},             \
         {622, "worker.events", work_node_on_events},             \
         {623, "worker.reconnect", work_node_on_reconnect},       \
+        {WORK_POST_METHOD, "worker.post", work_node_on_post},    \
         {627, "worker.start-placed", work_node_on_start_placed}, \
         {710, "worker.list-processes", work_node_on_list},       \
         {711, "worker.get-process", work_node_on_get},           \

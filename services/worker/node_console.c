@@ -60,23 +60,21 @@ walk(struct work_node *node, struct rt_where where, const char *path)
     return at;
 }
 
-/* The process that was named, if it is here. */
-static enum plex_status
-resolve(struct work_node *node, const struct plex_call *call,
-        const struct work_process_request *request, struct plex_ref *out,
-        struct plex_err *err)
+enum plex_status
+node_process_find(struct work_node *node, const struct plex_call *call,
+                  const char *ns, const char *process, struct plex_ref *out,
+                  struct plex_err *err)
 {
-    const struct rt_where where = {plex_call_context(call)->tenant,
-                                   request->ns};
-    const char *at = strrchr(request->process, '@');
+    const struct rt_where where = {plex_call_context(call)->tenant, ns};
+    const char *at = strrchr(process, '@');
     struct rt_info info;
     char name[256];
 
-    if (request->process[0] == '<') {
-        if (!node_ref_parse(request->process, out))
+    if (process[0] == '<') {
+        if (!node_ref_parse(process, out))
             return plex_err_set(err, PLEX_INVALID,
                                 "\"%.60s\" is not a ref like <12.3.4>",
-                                request->process);
+                                process);
         if (out->node == node->config.host->incarnation &&
             rt_inspect(node->rt, *out, &info) == 0 &&
             strcmp(info.where.tenant, where.tenant) == 0)
@@ -84,16 +82,15 @@ resolve(struct work_node *node, const struct plex_call *call,
     } else if (at == NULL ||
                strcmp(at + 1, node->config.host->base->node) == 0) {
         (void)snprintf(name, sizeof name, "%.*s",
-                       at == NULL ? 255 : (int)(at - request->process),
-                       request->process);
+                       at == NULL ? 255 : (int)(at - process), process);
         *out = strchr(name, '/') != NULL ? walk(node, where, name)
                                          : rt_whereis(node->rt, where, name);
         if (out->id != 0)
             return PLEX_OK;
     }
     return plex_err_set(err, PLEX_NOT_FOUND,
-                        "no process \"%.80s\" in namespace \"%s\"",
-                        request->process, request->ns);
+                        "no process \"%.80s\" in namespace \"%s\"", process,
+                        ns);
 }
 
 bool
@@ -108,7 +105,8 @@ node_request_begin(struct work_node *node, struct plex_call *call,
     if (work_process_request_unpack(method, plex_call_payload(call),
                                     &node->arena, request, &err) == PLEX_OK &&
         (process == NULL ||
-         resolve(node, call, request, process, &err) == PLEX_OK))
+         node_process_find(node, call, request->ns, request->process, process,
+                           &err) == PLEX_OK))
         return true;
     plex_call_refuse(call, &err);
     return false;

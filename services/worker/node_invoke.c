@@ -278,28 +278,21 @@ post_make(const struct work_message *message, struct plex_post *post)
 
 static void
 carry(struct work_node *node, struct plex_call *call, struct plex_ref to,
-      const struct work_message *message)
+      const struct plex_post *post)
 {
     const uint64_t deadline = plex_call_context(call)->deadline;
     const uint64_t now = plex_now();
     const struct work_reply taken = {.content_type = "", .error = ""};
     struct errand *errand;
-    struct plex_post post;
     int status;
 
-    if (!post_make(message, &post)) {
-        plex_call_fail(call, PLEX_TOO_LARGE, "the request's headers",
-                       (struct plex_bytes){0});
-        return;
-    }
-    if (message->kind == WORK_CAST) {
-        status = rt_send(node->rt, to, &post);
+    if (post->kind != PLEX_MSG_CALL) {
+        status = rt_send(node->rt, to, post);
         if (status == 0)
             reply(node, call, &taken);
         else
             plex_call_fail(call, (enum plex_status) - status,
-                           "the instance's mailbox is full",
-                           (struct plex_bytes){0});
+                           "the mailbox is full", (struct plex_bytes){0});
         return;
     }
     errand = plex_calloc(1, sizeof *errand);
@@ -308,9 +301,22 @@ carry(struct work_node *node, struct plex_call *call, struct plex_ref to,
     errand->note.kind = NOTE_ERRAND;
     errand->node = node;
     errand->call = call;
-    rt_call(node->rt, to, &post,
+    rt_call(node->rt, to, post,
             deadline > now ? (deadline - now) / 1000000 + 1 : 1, answered,
             errand);
+}
+
+static void
+invoke(struct work_node *node, struct plex_call *call, struct plex_ref to,
+       const struct work_message *message)
+{
+    struct plex_post post;
+
+    if (post_make(message, &post))
+        carry(node, call, to, &post);
+    else
+        plex_call_fail(call, PLEX_TOO_LARGE, "the request's headers",
+                       (struct plex_bytes){0});
 }
 
 bool
@@ -344,6 +350,41 @@ work_node_invoke(struct work_node *node, struct plex_call *call,
         plex_call_fail(call, PLEX_NOT_FOUND, "no instance of it is running",
                        (struct plex_bytes){0});
     else
-        carry(node, call, pick(node, type), message);
+        invoke(node, call, pick(node, type), message);
     return true;
+}
+
+/* -- to a process that is named ---------------------------------------------
+ */
+
+void
+node_on_post(struct work_node *node, struct plex_call *call)
+{
+    struct work_message message;
+    struct plex_ref to;
+    struct plex_post post;
+    struct plex_err err;
+
+    plex_arena_reset(&node->arena);
+    if (work_message_unpack(plex_call_payload(call), &node->arena, &message,
+                            &err) != PLEX_OK ||
+        node_process_find(node, call, message.to.ns, message.timer, &to,
+                          &err) != PLEX_OK) {
+        plex_call_refuse(call, &err);
+        return;
+    }
+    if (message.process_kind < PLEX_MSG_CALL ||
+        message.process_kind > PLEX_MSG_INFO || !post_make(&message, &post)) {
+        (void)plex_err_set(&err, PLEX_INVALID,
+                           "kind %u of a message is unknown, or its headers "
+                           "are too long",
+                           message.process_kind);
+        plex_call_refuse(call, &err);
+        return;
+    }
+    post.kind = message.process_kind;
+    post.priority = (uint32_t)message.tag;
+    post.tag = 0;
+    post.ttl_ms = message.ttl_ms;
+    carry(node, call, to, &post);
 }

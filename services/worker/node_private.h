@@ -208,6 +208,7 @@ void node_instances_note(struct work_node *node,
 void node_instances_free(struct work_node *node);
 void node_errand_noted(struct work_node *node, struct node_note *note);
 void node_errand_drop(struct node_note *note);
+void node_on_post(struct work_node *node, struct plex_call *call);
 
 /* node_facets.c */
 void node_facets_noted(struct work_node *node, struct node_note *note);
@@ -222,6 +223,10 @@ struct work_process_request;
 bool node_request_begin(struct work_node *node, struct plex_call *call,
                         uint32_t method, struct work_process_request *request,
                         struct plex_ref *process);
+/* The process that a name, "name@node", path or ref names, if it is here. */
+PLEX_MUST_USE enum plex_status node_process_find(
+    struct work_node *node, const struct plex_call *call, const char *ns,
+    const char *process, struct plex_ref *out, struct plex_err *err);
 /* One that nobody has written: of an activation, of a request. */
 bool node_is_internal(const struct rt_info *info);
 void node_console_noted(struct work_node *node, struct node_note *note);

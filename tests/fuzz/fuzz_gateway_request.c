@@ -34,6 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char allow[GATE_ALLOW_MAX];
     struct gate_vars vars;
     struct plex_arena arena;
+    bool is_call;
     char *text = malloc(size + 1), *at = text, *query, *name;
 
     memcpy(text, data, size);
@@ -54,13 +55,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             (struct work_header){name, value == NULL ? "" : value};
     }
     input.body = (struct plex_bytes){(const uint8_t *)at, strlen(at)};
-    if (gate_path_segments(input.path) < 2) {
+    is_call = gate_path_segments(input.path) >= 2 &&
+              !gate_send_names(input.path + sizeof GATE_ACTORS_PREFIX - 1);
+    if (!is_call) {
         input.vars = &vars;
         input.route = gate_route_find(gate_routes, input.method, input.path,
                                       &vars, allow);
     }
-    if (gate_path_segments(input.path) < 2 &&
-        (input.route == NULL || input.route->action == NULL)) {
+    if (!is_call && (input.route == NULL || input.route->action == NULL)) {
         /* REST: not parsed here. */
     } else if (gate_parse(&rules, &input, &arena, &request, &problem)) {
         struct plex_err err;

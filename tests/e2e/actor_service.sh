@@ -1,0 +1,89 @@
+#!/bin/bash
+# ActorService as its users know it: actor_service.sh BUILD
+set -u
+cd "$(dirname "$0")/../.."
+. tests/lib/e2e.sh
+e2e_module postbox
+
+# api VERB PATH [JSON]: the status behind the answer
+api()
+{
+    curl -sS -m 20 -X "$1" -w ' %{http_code}' \
+        ${3:+-H 'Content-Type: application/json' --data "$3"} \
+        "$suite_url/api/v1/$2" | tr -d '\n'
+}
+send() { api POST "actors/$1/messages" "$2"; } # send RECEIVER JSON
+last_is() # last_is RECEIVER REGEX
+{
+    send "$1" '{"message":{"json":{"action":"last"}},"wait_for_response":true}' |
+        grep -qE "$2"
+}
+
+suite_start "$work/data" --workers 2 --modules "$work/modules" || exit 1
+export PLEXSPACES_SERVER=$suite_url
+suite_deploy tests/e2e/modules/postbox.yaml
+until_true "its processes run" 20 "$plex" actor inspect far
+
+# -- messages -------------------------------------------------------------------
+for who in box%2Fann kept%2Fann clerk@worker-1 far@worker-2; do
+    check "$who answers a message that is waited for" 0 \
+        '"response":\{"status":200,.*"kind":1,"type":"greet","sender":"me","colour":"red".*"len":7.*200$' \
+        send "$who" '{"message":{"message_type":"greet","sender_id":"me",
+            "headers":{"x-colour":"red"},"json":{"a":1}},"wait_for_response":true}'
+    check "an answer of $who keeps its status, type and headers" 0 \
+        '"status":404,"contentType":"text/plain","payload":"bm90aGluZw==","headers":\{"[Xx]-[Ww]hy":"because"\}.* 200$' \
+        send "$who" '{"message":{"json":{"action":"text"}},"wait_for_response":true}'
+    check "a failure of $who is one" 0 'asked to fail.*ACTOR_FAILED.* 500$' \
+        send "$who" '{"message":{"json":{"action":"fail"}},"wait_for_response":true}'
+    until_true "$who is back" 10 last_is "$who" '"status":200'
+    check "$who is told something" 0 '^\{"messageId":"m-1"\} 202$' \
+        send "$who" '{"message":{"id":"m-1","payload":"AAEC","uri_path":"/x",
+            "uri_method":"PUT"}}'
+    until_true "and has it" 10 last_is "$who" \
+        '"kind":2,.*"method":"PUT","path":"/x","content":"application/octet-stream","len":3'
+    check "$who gets an info" 0 ' 202$' \
+        send "$who" '{"message":{"message_type":"info","json":null}}'
+    until_true "as one" 10 last_is "$who" '"kind":3,"type":"info".*"len":4'
+done
+check "a path of child ids names a process" 0 '"kind":1' api POST \
+    processes/post%2Fclerk/messages \
+    '{"message":{"json":{}},"wait_for_response":true}'
+check "so does a name alone" 0 '"priority":2.* 200$' api POST \
+    processes/clerk/messages \
+    '{"message":{"json":{},"priority":60},"wait_for_response":true}'
+count() { send default%2Fkept%2Ftwice "$1"; }
+same='{"message":{"idempotency_key":"once","json":{"n":1}},"wait_for_response":true}'
+check "a message with a key" 0 ' 200$' count "$same"
+check "is handled once" 0 'Idempotency-Replayed: true' curl -sS -i -m 10 \
+    --data "$same" -H 'Content-Type: application/json' \
+    "$suite_url/api/v1/actors/default%2Fkept%2Ftwice/messages"
+check "another under that key is none" 0 'IDEMPOTENCY_KEY_REUSED.* 422$' count \
+    '{"message":{"idempotency_key":"once","json":{"n":2}},"wait_for_response":true}'
+check "who waits, waits for so long" 0 'DEADLINE_EXCEEDED.*"outcome_unknown":true.* 504$' \
+    send clerk@worker-1 '{"message":{"json":{"action":"sleep"}},
+        "wait_for_response":true,"timeout_ms":50}'
+
+while IFS='|' read -r what who body code text; do
+    check "$what" 0 "$text.* $code\$" send "$who" "$body"
+done <<'END'
+a message is needed|box%2Fann|{}|400|with a message
+it has no unknown fields|box%2Fann|{"message":{"colour":1}}|400|colour
+priority has an end|box%2Fann|{"message":{"priority":101}}|400|priority is at most 100
+so has a life|box%2Fann|{"message":{"ttl_ms":86400001}}|400|ttl_ms is at most 86400000
+and waiting|box%2Fann|{"message":{},"timeout_ms":3600001}|400|timeout_ms is at most 3600000
+credentials are no headers of messages|box%2Fann|{"message":{"headers":{"authorization":"x"}}}|400|header .*authorization
+nothing answers an info|box%2Fann|{"message":{"message_type":"info"},"wait_for_response":true}|400|nothing answers
+bytes are base64|box%2Fann|{"message":{"payload":"?"}}|400|payload
+bytes or JSON|box%2Fann|{"message":{"payload":"","json":1}}|400|not both
+two receivers are one too many|box%2Fann|{"message":{"receiver_id":"box/bob"}}|400|names
+the tenant is the caller's|other%2Fdefault%2Fbox%2Fann|{"message":{}}|403|TENANT_FORBIDDEN
+no such type|nobody%2Fann|{"message":{}}|404|ACTOR_TYPE_NOT_FOUND
+no such process|nobody@worker-1|{"message":{}}|404|PROCESS_NOT_FOUND
+no such worker|clerk@worker-9|{"message":{}}|404|PROCESS_NOT_FOUND
+END
+check "a name that nobody has" 0 'PROCESS_NOT_FOUND.* 404$' api POST \
+    processes/nobody/messages '{"message":{}}'
+
+suite_stop
+check "the suite has stopped" 0 '^0$' echo $?
+check_end
