@@ -18,14 +18,19 @@ struct rt_sup_answer {
     int status; /* 0 or more, or a negative one */
     struct plex_ref ref;
     struct plex_child_count counts;
+    struct plex_plan plan;
     struct plex_child_info infos[];
 };
 
 /* Memory of *len bytes for free(). */
 void *rt_sup_pack(const struct plex_supervisor_request *request, size_t *len);
-/* False: it is none. What is filled in points into `bytes`. */
-bool rt_sup_unpack(const void *bytes, size_t len,
-                   struct plex_supervisor_request *request,
-                   struct plex_child *child);
+/* A request as it was read; it points into its bytes and into itself. */
+struct rt_sup_read {
+    struct plex_supervisor_request request;
+    struct plex_child child;
+    struct plex_plan plan;
+};
+/* False: it is none. */
+bool rt_sup_unpack(const void *bytes, size_t len, struct rt_sup_read *out);
 
 #endif

@@ -23,6 +23,7 @@ rt_engine_refuse(struct plex_ctx *ctx, int status, const char *reason)
 struct packed {
     struct plex_supervisor_request request; /* pointers as offsets, 0: NULL */
     struct plex_child child;
+    struct plex_plan plan;
     bool has_child;
 };
 
@@ -58,6 +59,8 @@ pack(struct packer *to, const struct plex_supervisor_request *request)
     to->len = sizeof head;
     head.request.id = put_text(to, request->id);
     head.request.out = NULL;
+    if (request->verb == PLEX_SUP_PLAN && request->out != NULL)
+        head.plan = *(const struct plex_plan *)request->out;
     if (request->child != NULL) {
         head.has_child = true;
         head.child = *request->child;
@@ -91,17 +94,19 @@ at(const void *bytes, const void *offset)
 }
 
 bool
-rt_sup_unpack(const void *bytes, size_t len,
-              struct plex_supervisor_request *request, struct plex_child *child)
+rt_sup_unpack(const void *bytes, size_t len, struct rt_sup_read *out)
 {
     struct packed head;
+    struct plex_child *child = &out->child;
 
     if (bytes == NULL || len < sizeof head)
         return false;
     memcpy(&head, bytes, sizeof head);
-    *request = head.request;
-    request->id = at(bytes, head.request.id);
-    request->child = NULL;
+    out->request = head.request;
+    out->request.id = at(bytes, head.request.id);
+    out->request.child = NULL;
+    out->plan = head.plan;
+    out->request.out = &out->plan;
     if (!head.has_child)
         return true;
     *child = head.child;
@@ -109,7 +114,7 @@ rt_sup_unpack(const void *bytes, size_t len,
     child->name = at(bytes, head.child.name);
     child->node = at(bytes, head.child.node);
     child->args = at(bytes, head.child.args);
-    request->child = child;
+    out->request.child = child;
     return true;
 }
 
@@ -129,6 +134,9 @@ take(const struct plex_supervisor_request *request,
         break;
     case PLEX_SUP_COUNT:
         memcpy(request->out, &answer->counts, sizeof answer->counts);
+        break;
+    case PLEX_SUP_PLAN:
+        memcpy(request->out, &answer->plan, sizeof answer->plan);
         break;
     case PLEX_SUP_START:
     case PLEX_SUP_RESTART:

@@ -172,6 +172,7 @@ reply(struct plex_ctx *ctx, struct sup_action *action)
         action->infos != NULL ? (int)action->count : -(int)action->status;
     answer->ref = action->ref;
     answer->counts = action->counts;
+    answer->plan = action->plan;
     if (rows > 0)
         memcpy(answer->infos, action->infos, rows * sizeof *action->infos);
     answer_send(ctx, action->request, answer, rows);
@@ -305,28 +306,27 @@ engine_init(struct plex_ctx *ctx, const void *args, size_t len)
 /* Of another node: the behaviour of a child is the one of that name here. */
 static enum plex_status
 far_read(struct plex_ctx *ctx, const struct plex_msg *msg,
-         struct plex_supervisor_request *request, struct plex_child *child)
+         struct rt_sup_read *read)
 {
     const struct rt_config *config = &rt_of(ctx)->config;
     const bool has_template =
         rt_behaviour(ctx)->supervisor->strategy == PLEX_SIMPLE_ONE_FOR_ONE;
     const char *behaviour;
 
-    if (!rt_sup_request_read(msg->payload, msg->len, request, child,
-                             &behaviour))
+    if (!rt_sup_request_read(msg->payload, msg->len, read, &behaviour))
         return PLEX_INVALID;
-    if (behaviour[0] == '\0' || has_template)
+    if (behaviour[0] == '\0' ||
+        (has_template && read->request.verb == PLEX_SUP_START))
         return PLEX_OK;
-    if (request->child != NULL && config->find != NULL)
-        child->behaviour = config->find(config->arg, behaviour);
-    return child->behaviour == NULL ? PLEX_NOT_FOUND : PLEX_OK;
+    if (read->request.child != NULL && config->find != NULL)
+        read->child.behaviour = config->find(config->arg, behaviour);
+    return read->child.behaviour == NULL ? PLEX_NOT_FOUND : PLEX_OK;
 }
 
 static void
 asked(struct plex_ctx *ctx, struct sup_process *sup, const struct plex_msg *msg)
 {
-    struct plex_supervisor_request request;
-    struct plex_child child;
+    struct rt_sup_read read;
     struct rt_sup_answer answer = {0};
     struct asker *asker = plex_calloc(1, sizeof *asker);
     enum plex_status status = PLEX_OK;
@@ -334,11 +334,11 @@ asked(struct plex_ctx *ctx, struct sup_process *sup, const struct plex_msg *msg)
     asker->far = (rt_turn_of(ctx)->msg->flags & RT_MSG_FAR) != 0;
     asker->from = plex_reply_later(ctx);
     if (asker->far)
-        status = far_read(ctx, msg, &request, &child);
-    else if (!rt_sup_unpack(msg->payload, msg->len, &request, &child))
+        status = far_read(ctx, msg, &read);
+    else if (!rt_sup_unpack(msg->payload, msg->len, &read))
         status = PLEX_INVALID;
     if (status == PLEX_OK)
-        status = sup_core_request(sup->core, now_ms(ctx), &request, asker);
+        status = sup_core_request(sup->core, now_ms(ctx), &read.request, asker);
     if (status == PLEX_OK)
         return;
     answer.status = -(int)status;

@@ -13,7 +13,8 @@ enum { /* fields of a request */
        ASK_NODE,
        ASK_REF,
        ASK_ROWS,
-       ASK_CHILD
+       ASK_CHILD,
+       ASK_PLAN
 };
 enum { /* of a child in it */
        CHILD_ID = 1,
@@ -34,7 +35,17 @@ enum { /* of an answer */
        ANSWER_ACTIVE,
        ANSWER_SUPERVISORS,
        ANSWER_WORKERS,
-       ANSWER_ROW
+       ANSWER_ROW,
+       ANSWER_PLAN
+};
+enum { /* of a plan in either */
+       PLAN_SET = 1,
+       PLAN_STRATEGY,
+       PLAN_INTENSITY,
+       PLAN_PERIOD,
+       PLAN_AUTO_SHUTDOWN,
+       PLAN_BACKOFF_INITIAL,
+       PLAN_BACKOFF_MAX
 };
 enum { /* of a row in it */
        ROW_ID = 1,
@@ -116,6 +127,21 @@ nested(struct writer *w, size_t at, unsigned field)
 }
 
 static void
+put_plan(struct writer *w, unsigned field, const struct plex_plan *plan)
+{
+    size_t at = nest(w);
+
+    put_number(w, PLAN_SET, plan->set);
+    put_number(w, PLAN_STRATEGY, plan->strategy);
+    put_number(w, PLAN_INTENSITY, plan->intensity);
+    put_number(w, PLAN_PERIOD, plan->period_ms);
+    put_number(w, PLAN_AUTO_SHUTDOWN, plan->auto_shutdown);
+    put_number(w, PLAN_BACKOFF_INITIAL, plan->backoff_initial_ms);
+    put_number(w, PLAN_BACKOFF_MAX, plan->backoff_max_ms);
+    nested(w, at, field);
+}
+
+static void
 put_request(struct writer *w, const struct plex_supervisor_request *request,
             const char *behaviour)
 {
@@ -126,6 +152,8 @@ put_request(struct writer *w, const struct plex_supervisor_request *request,
     put_text(w, ASK_ID, request->id);
     put_ref(w, ASK_NODE, request->ref);
     put_number(w, ASK_ROWS, request->out_max);
+    if (request->verb == PLEX_SUP_PLAN && request->out != NULL)
+        put_plan(w, ASK_PLAN, request->out);
     if (child == NULL)
         return;
     at = nest(w);
@@ -182,6 +210,8 @@ put_answer(struct writer *w, const struct rt_sup_answer *answer, size_t rows)
     put_number(w, ANSWER_ACTIVE, answer->counts.active);
     put_number(w, ANSWER_SUPERVISORS, answer->counts.supervisors);
     put_number(w, ANSWER_WORKERS, answer->counts.workers);
+    if (answer->plan.strategy != 0)
+        put_plan(w, ANSWER_PLAN, &answer->plan);
     for (size_t i = 0; i < rows; i++)
         put_row(w, &answer->infos[i]);
 }
@@ -308,55 +338,89 @@ child_read(struct reader *r, const struct field *all, struct plex_child *child,
     r->wrong = r->wrong || inner.wrong;
 }
 
+static void
+plan_read(struct reader *r, const struct field *all, struct plex_plan *plan)
+{
+    struct reader inner = reader_of(all->data, all->len);
+    uint32_t values[PLAN_BACKOFF_MAX + 1] = {0};
+    struct field field;
+
+    while (!inner.wrong && next(&inner, &field)) {
+        if (field.number <= PLAN_BACKOFF_MAX)
+            values[field.number] =
+                (uint32_t)number_of(&inner, &field, UINT32_MAX);
+    }
+    /* Enumerations are checked by who takes them. */
+    *plan = (struct plex_plan){
+        .set = values[PLAN_SET],
+        .strategy = (enum plex_strategy)(values[PLAN_STRATEGY] & 0xff),
+        .intensity = values[PLAN_INTENSITY],
+        .period_ms = values[PLAN_PERIOD],
+        .auto_shutdown =
+            (enum plex_auto_shutdown)(values[PLAN_AUTO_SHUTDOWN] & 0xff),
+        .backoff_initial_ms = values[PLAN_BACKOFF_INITIAL],
+        .backoff_max_ms = values[PLAN_BACKOFF_MAX],
+    };
+    r->wrong = r->wrong || inner.wrong;
+}
+
+static void
+request_field(struct reader *r, const struct field *field,
+              struct rt_sup_read *out, const char **behaviour)
+{
+    struct plex_supervisor_request *request = &out->request;
+
+    switch (field->number) {
+    case ASK_VERB:
+        request->verb =
+            (enum plex_supervisor_verb)number_of(r, field, UINT8_MAX);
+        break;
+    case ASK_ID:
+        request->id = text_of(r, field);
+        break;
+    case ASK_NODE:
+        request->ref.node = number_of(r, field, UINT64_MAX);
+        break;
+    case ASK_REF:
+        request->ref.id = number_of(r, field, UINT64_MAX);
+        break;
+    case ASK_ROWS:
+        request->out_max = number_of(r, field, RT_SUP_ROWS_MAX);
+        break;
+    case ASK_CHILD:
+        child_read(r, field, &out->child, behaviour);
+        request->child = &out->child;
+        break;
+    case ASK_PLAN:
+        plan_read(r, field, &out->plan);
+        request->out = &out->plan;
+        break;
+    default:
+        break;
+    }
+}
+
 bool
-rt_sup_request_read(const void *bytes, size_t len,
-                    struct plex_supervisor_request *request,
-                    struct plex_child *child, const char **behaviour)
+rt_sup_request_read(const void *bytes, size_t len, struct rt_sup_read *out,
+                    const char **behaviour)
 {
     struct reader r = reader_of(bytes, len);
     struct field field;
 
-    *request = (struct plex_supervisor_request){0};
+    *out = (struct rt_sup_read){0};
     *behaviour = "";
-    while (!r.wrong && next(&r, &field)) {
-        switch (field.number) {
-        case ASK_VERB:
-            request->verb =
-                (enum plex_supervisor_verb)number_of(&r, &field, UINT8_MAX);
-            break;
-        case ASK_ID:
-            request->id = text_of(&r, &field);
-            break;
-        case ASK_NODE:
-            request->ref.node = number_of(&r, &field, UINT64_MAX);
-            break;
-        case ASK_REF:
-            request->ref.id = number_of(&r, &field, UINT64_MAX);
-            break;
-        case ASK_ROWS:
-            request->out_max = number_of(&r, &field, RT_SUP_ROWS_MAX);
-            break;
-        case ASK_CHILD:
-            child_read(&r, &field, child, behaviour);
-            request->child = child;
-            break;
-        default:
-            break;
-        }
-    }
-    return !r.wrong && request->verb != 0;
+    while (!r.wrong && next(&r, &field))
+        request_field(&r, &field, out, behaviour);
+    return !r.wrong && out->request.verb != 0;
 }
 
 const char *
 rt_sup_request_behaviour(const void *bytes, size_t len)
 {
-    struct plex_supervisor_request request;
-    struct plex_child child;
+    struct rt_sup_read read;
     const char *behaviour;
 
-    return rt_sup_request_read(bytes, len, &request, &child, &behaviour)
-               ? behaviour
-               : "";
+    return rt_sup_request_read(bytes, len, &read, &behaviour) ? behaviour : "";
 }
 
 static void
@@ -429,6 +493,9 @@ answer_field(struct reader *r, const struct field *field,
         break;
     case ANSWER_ROW:
         row_read(r, field, &answer->infos[(*rows)++]);
+        break;
+    case ANSWER_PLAN:
+        plan_read(r, field, &answer->plan);
         break;
     default:
         break;

@@ -13,11 +13,10 @@
  * there, "" for none: a pointer means nothing to others. */
 void *rt_sup_request_write(const struct plex_supervisor_request *request,
                            const char *behaviour, size_t *len);
-/* False: malformed. What is filled in points into `bytes`; child->behaviour is
- * NULL and *behaviour the name, "" for none. */
-bool rt_sup_request_read(const void *bytes, size_t len,
-                         struct plex_supervisor_request *request,
-                         struct plex_child *child, const char **behaviour);
+/* False: malformed. The child's behaviour is NULL and *behaviour the name, ""
+ * for none. */
+bool rt_sup_request_read(const void *bytes, size_t len, struct rt_sup_read *out,
+                         const char **behaviour);
 /* That name alone, borrowed; "" for none. */
 const char *rt_sup_request_behaviour(const void *bytes, size_t len);
 

@@ -69,6 +69,7 @@ struct sup_action {
     struct plex_child_info *infos; /* SUP_REPLY to WHICH: free() it */
     size_t rows;                   /* of them */
     struct plex_child_count counts;
+    struct plex_plan plan; /* SUP_REPLY to PLAN */
 };
 
 struct sup_stats {

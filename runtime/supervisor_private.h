@@ -35,6 +35,7 @@ struct sup_input {
     struct sup_child *child;
     struct plex_supervisor_request asked; /* id copied, child NULL */
     struct sup_spec_box *spec;            /* of asked.child */
+    struct plex_plan *plan;               /* of asked.out */
     void *request;
 };
 TAILQ_HEAD(sup_inputs, sup_input);
@@ -128,6 +129,16 @@ bool sup_child_alive(const struct sup_child *child);
 void sup_child_list(struct sup_core *core, size_t max, struct sup_action *out);
 void sup_child_tally(struct sup_core *core, struct plex_child_count *out);
 
+/* -- supervisor_plan.c -- */
+
+/* What `plan` sets; *why says what is wrong. */
+enum plex_status sup_plan_change(struct sup_core *core,
+                                 const struct plex_plan *plan,
+                                 const char **why);
+void sup_plan_tell(const struct sup_core *core, struct plex_plan *out);
+/* Takes the box, unless there is no child of its id: false. */
+bool sup_spec_replace(struct sup_core *core, struct sup_spec_box *box);
+
 /* -- supervisor_queue.c -- */
 
 struct sup_action *sup_push(struct sup_core *core, enum sup_action_kind kind,
@@ -150,6 +161,8 @@ void sup_end(struct sup_core *core, const char *reason);
 
 /* -- supervisor_request.c -- */
 
+enum plex_status sup_flags_check(const struct plex_supervisor *flags,
+                                 struct plex_err *err);
 void sup_request_do(struct sup_core *core, struct sup_input *input);
 /* The operation of a request is over. */
 void sup_request_done(struct sup_core *core, enum plex_status status,

@@ -8,11 +8,9 @@ static const struct plex_ref nobody;
 
 /* -- making and unmaking a core -- */
 
-static enum plex_status
-flags_check(const struct plex_supervisor *flags, struct plex_err *err)
+enum plex_status
+sup_flags_check(const struct plex_supervisor *flags, struct plex_err *err)
 {
-    const struct plex_child *children = flags->children;
-
     if (flags->strategy < PLEX_ONE_FOR_ONE ||
         flags->strategy > PLEX_SIMPLE_ONE_FOR_ONE)
         return plex_err_set(err, PLEX_INVALID,
@@ -24,6 +22,14 @@ flags_check(const struct plex_supervisor *flags, struct plex_err *err)
     if (flags->intensity > SUP_INTENSITY_MAX)
         return plex_err_set(err, PLEX_LIMIT, "intensity %u is over %d",
                             flags->intensity, SUP_INTENSITY_MAX);
+    return PLEX_OK;
+}
+
+static enum plex_status
+template_check(const struct plex_supervisor *flags, struct plex_err *err)
+{
+    const struct plex_child *children = flags->children;
+
     if (flags->strategy == PLEX_SIMPLE_ONE_FOR_ONE &&
         (children == NULL || children[0].id == NULL || children[1].id != NULL))
         return plex_err_set(err, PLEX_INVALID,
@@ -63,9 +69,11 @@ sup_core_create(const struct plex_supervisor *flags, struct sup_core **out,
                 struct plex_err *err)
 {
     struct sup_core *core;
-    enum plex_status status = flags_check(flags, err);
+    enum plex_status status = sup_flags_check(flags, err);
 
     *out = NULL;
+    if (status == PLEX_OK)
+        status = template_check(flags, err);
     if (status != PLEX_OK)
         return status;
     core = plex_calloc(1, sizeof *core);
@@ -92,6 +100,7 @@ sup_input_free(struct sup_input *input)
         return;
     free((void *)(uintptr_t)input->asked.id);
     sup_spec_unref(input->spec);
+    free(input->plan);
     free(input);
 }
 
@@ -151,26 +160,34 @@ sup_core_request(struct sup_core *core, uint64_t now_ms,
     enum plex_status status;
 
     assert(request != NULL);
-    if (asked->verb < PLEX_SUP_START || asked->verb > PLEX_SUP_MOVE)
+    if (asked->verb < PLEX_SUP_START || asked->verb > PLEX_SUP_CHANGE)
         return PLEX_INVALID;
     if (asked->verb == PLEX_SUP_START && core->template == NULL &&
         asked->child == NULL)
+        return PLEX_INVALID;
+    if ((asked->verb == PLEX_SUP_CHANGE && asked->child == NULL) ||
+        (asked->verb == PLEX_SUP_PLAN && asked->out == NULL))
         return PLEX_INVALID;
     if (core->waiting >= SUP_WAITING_MAX)
         return PLEX_LIMIT;
     input = plex_calloc(1, sizeof *input);
     if (asked->verb == PLEX_SUP_START && core->template != NULL) {
         input->spec = sup_spec_instance(core, asked->child);
-    } else if (asked->verb == PLEX_SUP_START) {
+    } else if (asked->verb == PLEX_SUP_START ||
+               asked->verb == PLEX_SUP_CHANGE) {
         status = sup_spec_make(core, asked->child, &input->spec, &err);
         if (status != PLEX_OK) {
             free(input);
             return status;
         }
+    } else if (asked->verb == PLEX_SUP_PLAN) {
+        input->plan = plex_calloc(1, sizeof *input->plan);
+        *input->plan = *(const struct plex_plan *)asked->out;
     }
     input->kind = SUP_IN_REQUEST;
     input->asked = *asked;
     input->asked.child = NULL;
+    input->asked.out = NULL;
     input->asked.id = plex_strdup(asked->id == NULL ? "" : asked->id);
     input->request = request;
     sup_input_add(core, input);
@@ -192,6 +209,8 @@ reply(struct sup_core *core, struct sup_input *input, enum plex_status status,
         sup_child_list(core, input->asked.out_max, action);
     if (status == PLEX_OK && input->asked.verb == PLEX_SUP_COUNT)
         sup_child_tally(core, &action->counts);
+    if (status == PLEX_OK && input->asked.verb == PLEX_SUP_PLAN)
+        sup_plan_tell(core, &action->plan);
     sup_input_free(input);
 }
 
@@ -304,10 +323,42 @@ do_one(struct sup_core *core, struct sup_input *input)
         do_stopped_one(core, input, child);
 }
 
+/* A significant child may have come while the request waited for its turn:
+ * what was checked then is checked again. */
+static void
+do_plan(struct sup_core *core, struct sup_input *input)
+{
+    const char *why = "";
+    enum plex_status status = sup_plan_change(core, input->plan, &why);
+
+    reply(core, input, status, nobody, why);
+}
+
+static void
+do_change(struct sup_core *core, struct sup_input *input)
+{
+    if (input->spec->spec.significant &&
+        core->flags.auto_shutdown == PLEX_AUTO_NEVER) {
+        reply(core, input, PLEX_INVALID, nobody,
+              "the child is significant, but auto_shutdown is never");
+    } else if (sup_spec_replace(core, input->spec)) {
+        input->spec = NULL;
+        reply(core, input, PLEX_OK, nobody, "");
+    } else {
+        reply(core, input, PLEX_NOT_FOUND, nobody, "there is no such child");
+    }
+}
+
 void
 sup_request_do(struct sup_core *core, struct sup_input *input)
 {
     switch (input->asked.verb) {
+    case PLEX_SUP_PLAN:
+        do_plan(core, input);
+        break;
+    case PLEX_SUP_CHANGE:
+        do_change(core, input);
+        break;
     case PLEX_SUP_START:
         do_start(core, input);
         break;

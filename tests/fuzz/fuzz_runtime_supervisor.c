@@ -10,23 +10,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 request(const uint8_t *data, size_t size)
 {
-    struct plex_supervisor_request one, two;
-    struct plex_child child = {0}, again = {0};
+    struct rt_sup_read read, again;
+    struct plex_supervisor_request *one = &read.request, *two = &again.request;
     const char *behaviour, *other;
     size_t len;
     void *bytes;
 
-    if (!rt_sup_request_read(data, size, &one, &child, &behaviour))
+    if (!rt_sup_request_read(data, size, &read, &behaviour))
         return;
-    bytes = rt_sup_request_write(&one, behaviour, &len);
-    if (!rt_sup_request_read(bytes, len, &two, &again, &other) ||
-        one.verb != two.verb || one.out_max != two.out_max ||
-        (one.id == NULL) != (two.id == NULL) ||
-        (one.id != NULL && strcmp(one.id, two.id) != 0) ||
-        (one.child == NULL) != (two.child == NULL) ||
-        (one.child != NULL && strcmp(behaviour, other) != 0) ||
-        child.shutdown_ms != again.shutdown_ms ||
-        child.args_len != again.args_len)
+    bytes = rt_sup_request_write(one, behaviour, &len);
+    if (!rt_sup_request_read(bytes, len, &again, &other) ||
+        one->verb != two->verb || one->out_max != two->out_max ||
+        (one->id == NULL) != (two->id == NULL) ||
+        (one->id != NULL && strcmp(one->id, two->id) != 0) ||
+        (one->child == NULL) != (two->child == NULL) ||
+        (one->child != NULL && strcmp(behaviour, other) != 0) ||
+        (one->verb == PLEX_SUP_PLAN &&
+         memcmp(&read.plan, &again.plan, sizeof read.plan) != 0) ||
+        read.child.shutdown_ms != again.child.shutdown_ms ||
+        read.child.args_len != again.child.args_len)
         abort();
     free(bytes);
 }

@@ -7,9 +7,9 @@
 
 /* Every rule of OTP's supervisor, on the core alone. */
 
-START_TEST(the_core_follows_the_rule)
+static void
+follow(const struct rule *rule)
 {
-    const struct rule *rule = &otp_supervisor_rules[_i];
     char why[256] = "";
     struct sup_world *world =
         sup_world_create(rule->sup, rule->children, why, sizeof why);
@@ -30,6 +30,17 @@ START_TEST(the_core_follows_the_rule)
     }
     sup_world_free(world);
 }
+
+START_TEST(the_core_follows_the_rule)
+{
+    follow(&otp_supervisor_rules[_i]);
+}
+END_TEST
+
+START_TEST(the_core_follows_another_plan)
+{
+    follow(&otp_supervisor_plan[_i]);
+}
 END_TEST
 
 int
@@ -42,6 +53,8 @@ main(void)
 
     tcase_add_loop_test(rules, the_core_follows_the_rule, 0,
                         (int)otp_supervisor_rules_count);
+    tcase_add_loop_test(rules, the_core_follows_another_plan, 0,
+                        (int)otp_supervisor_plan_count);
     suite_add_tcase(suite, rules);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

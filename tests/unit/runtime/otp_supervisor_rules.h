@@ -12,5 +12,8 @@ struct rule {
 };
 extern const struct rule otp_supervisor_rules[];
 extern const unsigned otp_supervisor_rules_count;
+/* Of the plan of one that runs. */
+extern const struct rule otp_supervisor_plan[];
+extern const unsigned otp_supervisor_plan_count;
 
 #endif

@@ -44,6 +44,26 @@ ask(struct plex_ctx *ctx, const char *text)
         say("%d:%u/%u", status, count.active, count.specs);
         return;
     }
+    if (strcmp(verb, "plan") == 0) { /* plan INTENSITY */
+        struct plex_plan plan = {.set = PLEX_PLAN_INTENSITY,
+                                 .intensity = (uint32_t)atoi(name)};
+
+        if (*name == '\0')
+            plan.set = 0;
+        status = plex_supervisor_plan(ctx, sup, &plan);
+        say("%d:%d/%u/%u", status, (int)plan.strategy, plan.intensity,
+            plan.period_ms);
+        return;
+    }
+    if (strcmp(verb, "change") == 0) { /* change NAME: temporary from now on */
+        struct plex_child child = {.id = name,
+                                   .behaviour = &puppet_behaviour,
+                                   .restart = PLEX_TEMPORARY};
+
+        status = plex_change_child(ctx, sup, &child);
+        say("=%s", plex_status_name((enum plex_status) - status));
+        return;
+    }
     request.verb = strcmp(verb, "terminate") == 0 ? PLEX_SUP_TERMINATE
                    : strcmp(verb, "restart") == 0 ? PLEX_SUP_RESTART
                                                   : PLEX_SUP_DELETE;
@@ -202,6 +222,17 @@ static const struct stage_rule rules[] = {
       {"a: exit one | run | a: exit two",
        "a!end:one -a:one ^a a!end:two -a:two !a:two -b:shutdown -:shutdown "
        "u<EXIT(shutdown)"}}},
+    {"its plan can be asked for and changed while it runs",
+     "one 0; a p",
+     {{"u: start | run | u: plan | run | u: plan 1", "+a + =OK 0:1/0/5000 "
+                                                     "0:1/1/5000"},
+      {"a: exit x", "a!end:x -a:x ^a"},
+      {"a: exit y", "a!end:y -a:y !a:y -:shutdown u<EXIT(shutdown)"}}},
+    {"what a child is can be changed while it runs",
+     "one 1; a p",
+     {{"u: start | run | u: change a | u: change z", "+a + =OK =OK "
+                                                     "=NOT_FOUND"},
+      {"a: exit x | run | u: count", "a!end:x -a:x 0:0/0"}}},
     {"who asks a supervisor that has ended hears so",
      "one 0; a p",
      {{"u: start", "+a + =OK"},

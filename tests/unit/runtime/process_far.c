@@ -103,6 +103,18 @@ add(struct plex_ctx *ctx, struct plex_ref to, const char *id,
 }
 
 static void
+change(struct plex_ctx *ctx, struct plex_ref to, const char *id)
+{
+    const struct plex_child child = {
+        .id = id, .behaviour = &node_doer, .shutdown_ms = 100};
+    struct plex_plan next = {.set = PLEX_PLAN_INTENSITY, .intensity = 7};
+    const int status = plex_supervisor_plan(ctx, to, &next);
+
+    node_say("plan%d:%d/%u;", status, next.strategy, next.intensity);
+    node_say("change%d;", plex_change_child(ctx, to, &child));
+}
+
+static void
 all_requests(struct plex_ctx *ctx)
 {
     struct plex_ref ref = {0, 0};
@@ -114,6 +126,8 @@ all_requests(struct plex_ctx *ctx)
              plex_ask(ctx, ref, 4, NULL, 0, 0, &(struct plex_msg){0}));
     (void)add(ctx, sup, "second", &node_doer, "");
     which(ctx, sup);
+    change(ctx, sup, "second");
+    change(ctx, sup, "nobody");
     node_say("delete%d;", plex_delete_child(ctx, sup, "second"));
     node_say("end%d;", plex_terminate_child(ctx, sup, "second"));
     node_say("end%d;", plex_terminate_child(ctx, sup, "nobody"));
@@ -128,7 +142,8 @@ all_requests(struct plex_ctx *ctx)
 
 static const char *const all_said =
     "count0:1/1/0/1;which1:first/2/0/000/0,;add0:2;ask0;add-3:7;"
-    "which2:first/2/0/000/0,second/2/1/000/0,;delete-4;end0;end-2;"
+    "which2:first/2/0/000/0,second/2/1/000/0,;"
+    "plan0:1/7;change0;plan0:1/7;change-2;delete-4;end0;end-2;"
     "again0:2;again-4;end0;delete0;count0:1/1/0/1;";
 
 START_TEST(every_request_does_there_what_it_does_here)
@@ -427,32 +442,63 @@ START_TEST(a_request_arrives_as_it_was_written)
                                                .ref = {1, UINT64_MAX},
                                                .child = &child,
                                                .out_max = RT_SUP_ROWS_MAX};
-    struct plex_supervisor_request out;
-    struct plex_child got;
+    struct rt_sup_read read;
+    const struct plex_supervisor_request *out = &read.request;
+    const struct plex_child *got = &read.child;
     const char *behaviour;
     size_t len;
     char *bytes = rt_sup_request_write(&in, "m/b", &len);
 
-    ck_assert(rt_sup_request_read(bytes, len, &out, &got, &behaviour));
-    ck_assert_int_eq(out.verb, in.verb);
-    ck_assert_str_eq(out.id, "id");
-    ck_assert(plex_ref_is(out.ref, in.ref));
-    ck_assert_uint_eq(out.out_max, in.out_max);
-    ck_assert_ptr_eq(out.child, &got);
+    ck_assert(rt_sup_request_read(bytes, len, &read, &behaviour));
+    ck_assert_int_eq(out->verb, in.verb);
+    ck_assert_str_eq(out->id, "id");
+    ck_assert(plex_ref_is(out->ref, in.ref));
+    ck_assert_uint_eq(out->out_max, in.out_max);
+    ck_assert_ptr_eq(out->child, got);
     ck_assert_str_eq(behaviour, "m/b");
-    ck_assert_str_eq(got.id, "i");
-    ck_assert_uint_eq(got.args_len, 2);
-    ck_assert_mem_eq(got.args, "\0x", 2);
-    ck_assert_str_eq(got.name, "n");
-    ck_assert_str_eq(got.node, "w");
-    ck_assert_int_eq(got.restart, PLEX_TEMPORARY);
-    ck_assert_uint_eq(got.shutdown_ms, PLEX_SHUTDOWN_INFINITY);
-    ck_assert(got.significant);
+    ck_assert_str_eq(got->id, "i");
+    ck_assert_uint_eq(got->args_len, 2);
+    ck_assert_mem_eq(got->args, "\0x", 2);
+    ck_assert_str_eq(got->name, "n");
+    ck_assert_str_eq(got->node, "w");
+    ck_assert_int_eq(got->restart, PLEX_TEMPORARY);
+    ck_assert_uint_eq(got->shutdown_ms, PLEX_SHUTDOWN_INFINITY);
+    ck_assert(got->significant);
     for (size_t n = 0; n < len; n++) /* whatever is cut off */
-        (void)rt_sup_request_read(bytes, n, &out, &got, &behaviour);
-    ck_assert(!rt_sup_request_read(bytes, len - 1, &out, &got, &behaviour));
+        (void)rt_sup_request_read(bytes, n, &read, &behaviour);
+    ck_assert(!rt_sup_request_read(bytes, len - 1, &read, &behaviour));
     bytes[4] = (char)0xff; /* a field that reaches beyond the end */
-    ck_assert(!rt_sup_request_read(bytes, len, &out, &got, &behaviour));
+    ck_assert(!rt_sup_request_read(bytes, len, &read, &behaviour));
+    free(bytes);
+}
+END_TEST
+
+START_TEST(a_plan_arrives_as_it_was_written)
+{
+    struct plex_plan sent = {.set = PLEX_PLAN_STRATEGY | PLEX_PLAN_BACKOFF,
+                             .strategy = PLEX_REST_FOR_ONE,
+                             .intensity = 3,
+                             .period_ms = 4,
+                             .auto_shutdown = PLEX_AUTO_ALL_SIGNIFICANT,
+                             .backoff_initial_ms = 5,
+                             .backoff_max_ms = UINT32_MAX};
+    const struct plex_supervisor_request in = {.verb = PLEX_SUP_PLAN,
+                                               .out = &sent};
+    struct rt_sup_answer said = {.plan = sent}, *answer;
+    struct rt_sup_read read;
+    const char *behaviour;
+    size_t len, rows;
+    void *bytes = rt_sup_request_write(&in, "", &len);
+
+    ck_assert(rt_sup_request_read(bytes, len, &read, &behaviour));
+    ck_assert_ptr_eq(read.request.out, &read.plan);
+    ck_assert_mem_eq(&read.plan, &sent, sizeof sent);
+    free(bytes);
+    bytes = rt_sup_answer_write(&said, 0, &len);
+    answer = rt_sup_answer_read(bytes, len, &rows);
+    ck_assert_ptr_nonnull(answer);
+    ck_assert_mem_eq(&answer->plan, &sent, sizeof sent);
+    free(answer);
     free(bytes);
 }
 END_TEST
@@ -515,6 +561,7 @@ main(void)
     tcase_add_test(c, who_supervises_handlers_there_hears_of_them);
     tcase_add_test(c, handlers_go_with_who_supervises_them_from_there);
     tcase_add_test(w, a_request_arrives_as_it_was_written);
+    tcase_add_test(w, a_plan_arrives_as_it_was_written);
     tcase_add_test(w, an_answer_of_too_many_or_wrong_rows_is_none);
     suite_add_tcase(s, c);
     suite_add_tcase(s, w);

@@ -38,8 +38,13 @@ struct sup_world {
     size_t n_timers;
     struct plex_child_info *infos;
     bool counting; /* its address: a request that counts */
+    bool planning; /* one about the plan */
     char trace[SUP_TRACE_MAX];
 };
+
+static const char *const strategies[] = {
+    "none",         "one_for_one",        "one_for_all",
+    "rest_for_one", "simple_one_for_one", NULL};
 
 static const struct plex_behaviour worker = {.name = "worker"};
 static const struct plex_supervisor nested = {.strategy = PLEX_ONE_FOR_ONE};
@@ -158,6 +163,13 @@ says_reply(struct sup_world *world, const struct sup_action *action)
     } else if (action->request == &world->counting) {
         say(world, "{%u %u %u %u}", action->counts.specs, action->counts.active,
             action->counts.supervisors, action->counts.workers);
+    } else if (action->request == &world->planning && action->status == 0) {
+        static const char *const autos[] = {"never", "any", "all"};
+
+        say(world, "(%s %u/%u %s %u..%u)", strategies[action->plan.strategy],
+            action->plan.intensity, action->plan.period_ms,
+            autos[action->plan.auto_shutdown], action->plan.backoff_initial_ms,
+            action->plan.backoff_max_ms);
     } else {
         say(world, "=%s", plex_status_name(action->status));
     }
@@ -284,6 +296,17 @@ child_parse(char *text, char *id)
     return child;
 }
 
+/* 0: none of them. */
+static enum plex_strategy
+strategy_named(const char *name)
+{
+    int i = 1;
+
+    while (strategies[i] != NULL && strcmp(strategies[i], name) != 0)
+        i++;
+    return strategies[i] == NULL ? 0 : (enum plex_strategy)i;
+}
+
 static struct plex_supervisor
 flags_parse(const char *sup)
 {
@@ -293,12 +316,7 @@ flags_parse(const char *sup)
 
     (void)sscanf(sup, "%31s %u/%u %63s", strategy, &flags.intensity,
                  &flags.period_ms, rest);
-    flags.strategy = strcmp(strategy, "one_for_one") == 0    ? PLEX_ONE_FOR_ONE
-                     : strcmp(strategy, "one_for_all") == 0  ? PLEX_ONE_FOR_ALL
-                     : strcmp(strategy, "rest_for_one") == 0 ? PLEX_REST_FOR_ONE
-                     : strcmp(strategy, "simple_one_for_one") == 0
-                         ? PLEX_SIMPLE_ONE_FOR_ONE
-                         : 0;
+    flags.strategy = strategy_named(strategy);
     if (strcmp(rest, "any") == 0)
         flags.auto_shutdown = PLEX_AUTO_ANY_SIGNIFICANT;
     if (strcmp(rest, "all") == 0)
@@ -378,7 +396,7 @@ ask(struct sup_world *world, enum plex_supervisor_verb verb, const char *text)
     struct actor *actor = actor_named(world, text);
     enum plex_status status;
 
-    if (verb == PLEX_SUP_START) {
+    if (verb == PLEX_SUP_START || verb == PLEX_SUP_CHANGE) {
         (void)snprintf(copy, sizeof copy, "%s", text);
         child = child_parse(copy, id);
         asked.child = &child;
@@ -409,6 +427,49 @@ request(struct sup_world *world, const char *verb, const char *first)
 }
 
 static void
+plan_part(struct plex_plan *plan, const char *word)
+{
+    static const char *const autos[] = {"never", "any", "all"};
+
+    if (strchr(word, '/') != NULL) {
+        (void)sscanf(word, "%u/%u", &plan->intensity, &plan->period_ms);
+        plan->set |= PLEX_PLAN_INTENSITY | PLEX_PLAN_PERIOD;
+        return;
+    }
+    if (sscanf(word, "backoff=%u..%u", &plan->backoff_initial_ms,
+               &plan->backoff_max_ms) == 2) {
+        plan->set |= PLEX_PLAN_BACKOFF;
+        return;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(word, autos[i]) != 0)
+            continue;
+        plan->auto_shutdown = (enum plex_auto_shutdown)i;
+        plan->set |= PLEX_PLAN_AUTO_SHUTDOWN;
+        return;
+    }
+    plan->strategy = strategy_named(word);
+    plan->set |= PLEX_PLAN_STRATEGY;
+}
+
+static void
+plan(struct sup_world *world, const char *words)
+{
+    struct plex_plan plan = {0};
+    const struct plex_supervisor_request asked = {.verb = PLEX_SUP_PLAN,
+                                                  .out = &plan};
+    char copy[64], *save = NULL, *word;
+
+    (void)snprintf(copy, sizeof copy, "%s", words);
+    for (word = strtok_r(copy, " ", &save); word != NULL;
+         word = strtok_r(NULL, " ", &save))
+        plan_part(&plan, word);
+    if (sup_core_request(world->core, world->now, &asked, &world->planning) !=
+        PLEX_OK)
+        abort();
+}
+
+static void
 input(struct sup_world *world, const char *line)
 {
     char verb[16] = "", first[32] = "", second[32] = "";
@@ -416,6 +477,14 @@ input(struct sup_world *world, const char *line)
     struct kind *kind;
 
     (void)sscanf(line, "%15s %31s %31[^\n]", verb, first, second);
+    if (strcmp(verb, "plan") == 0) {
+        plan(world, line + strcspn(line, "p") + 4);
+        return;
+    }
+    if (strcmp(verb, "change") == 0) {
+        ask(world, PLEX_SUP_CHANGE, first);
+        return;
+    }
     if (request(world, verb, first))
         return;
     actor = actor_named(world, first);

@@ -67,6 +67,21 @@ struct plex_child_info {
 struct plex_child_count {
     uint32_t specs, active, supervisors, workers;
 };
+/* The plan of a supervisor that runs. */
+enum plex_plan_part {
+    PLEX_PLAN_STRATEGY = 1,
+    PLEX_PLAN_INTENSITY = 2,
+    PLEX_PLAN_PERIOD = 4,
+    PLEX_PLAN_AUTO_SHUTDOWN = 8,
+    PLEX_PLAN_BACKOFF = 16, /* both of them */
+};
+struct plex_plan {
+    uint32_t set; /* which of these are to be changed; 0: none */
+    enum plex_strategy strategy;
+    uint32_t intensity, period_ms;
+    enum plex_auto_shutdown auto_shutdown;
+    uint32_t backoff_initial_ms, backoff_max_ms;
+};
 enum plex_supervisor_verb {
     PLEX_SUP_START = 1, /* child; out: struct plex_ref */
     PLEX_SUP_TERMINATE, /* id, or for simple_one_for_one ref */
@@ -78,6 +93,8 @@ enum plex_supervisor_verb {
      * no restart; a child with needs is placed anew. CONFLICT: it does not
      * run. FAILED: it is restarted as one that has crashed. */
     PLEX_SUP_MOVE,
+    PLEX_SUP_PLAN,   /* out: struct plex_plan; first what it is to be */
+    PLEX_SUP_CHANGE, /* child: what the one of that id is from now on */
 };
 struct plex_supervisor_request {
     enum plex_supervisor_verb verb;
@@ -151,6 +168,29 @@ plex_which_children(struct plex_ctx *ctx, struct plex_ref supervisor,
 {
     const struct plex_supervisor_request request = {
         .verb = PLEX_SUP_WHICH, .out = out, .out_max = max};
+    return plex_supervisor_call(ctx, supervisor, &request);
+}
+/* Ask for the plan (set 0), or change it: what has happened stays, what
+ * happens next follows the new one, until the supervisor starts anew. *plan is
+ * then the whole of it. Also PLEX_E_CONFLICT: auto_shutdown cannot be never
+ * while a child is significant. simple_one_for_one stays what it is. */
+static inline int
+plex_supervisor_plan(struct plex_ctx *ctx, struct plex_ref supervisor,
+                     struct plex_plan *plan)
+{
+    const struct plex_supervisor_request request = {
+        .verb = PLEX_SUP_PLAN, .out = plan, .out_max = 1};
+    return plex_supervisor_call(ctx, supervisor, &request);
+}
+/* Give the child of that id, or under simple_one_for_one those to come, another
+ * specification. A process that runs goes on: how it is restarted and stopped
+ * is new at once, the rest with its next start. */
+static inline int
+plex_change_child(struct plex_ctx *ctx, struct plex_ref supervisor,
+                  const struct plex_child *child)
+{
+    const struct plex_supervisor_request request = {.verb = PLEX_SUP_CHANGE,
+                                                    .child = child};
     return plex_supervisor_call(ctx, supervisor, &request);
 }
 static inline int
