@@ -1,6 +1,21 @@
 #include "services/journal/store_backend.h"
 
-/* The records that rebuild a state, over any back end. */
+/* Over any back end: loading one after the other, and the records that rebuild
+ * a state. */
+
+void
+journal_loads_each(struct journal_store *store,
+                   struct journal_loading *loadings, size_t n, uint64_t wall_ms)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct journal_loading *l = &loadings[i];
+
+        if (l->err.status == PLEX_OK)
+            l->err.status =
+                store->ops->load(store, l->load, wall_ms, l->arena, &l->out,
+                                 &l->newest_epoch, &l->err);
+    }
+}
 
 enum plex_status
 journal_load_records(struct journal_store *store,

@@ -15,6 +15,35 @@ read_load(struct journal_store *store, const struct journal_load *load,
     return journal_wire_loaded(&loaded, arena, out, err);
 }
 
+bool
+journal_reads_add(struct journal_reads *reads, struct journal_request *request,
+                  struct plex_arena *arena)
+{
+    reads->requests[reads->n] = request;
+    reads->loadings[reads->n].load = &request->load;
+    reads->loadings[reads->n].arena = arena;
+    return ++reads->n == JOURNAL_LOADS_MAX;
+}
+
+void
+journal_reads_run(struct journal_reads *reads, struct journal_store *store,
+                  uint64_t wall_ms, struct plex_buf *out, journal_read_fn done,
+                  void *arg)
+{
+    if (reads->n > 0)
+        journal_store_loads(store, reads->loadings, reads->n, wall_ms);
+    for (size_t i = 0; i < reads->n; i++) {
+        struct journal_loading *l = &reads->loadings[i];
+
+        out->len = 0;
+        if (l->err.status == PLEX_OK)
+            l->err.status =
+                journal_wire_loaded(&l->out, l->arena, out, &l->err);
+        done(arg, reads->requests[i], l->newest_epoch, &l->err);
+    }
+    reads->n = 0;
+}
+
 static enum plex_status
 read_lookup(struct journal_store *store, const struct journal_request *request,
             uint64_t wall_ms, struct plex_arena *arena, struct plex_buf *out,

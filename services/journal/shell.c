@@ -96,6 +96,7 @@ struct state {
     struct request *spare;
     size_t n_spare;
     struct plex_buf reply;
+    struct journal_reads reads;
     struct plex_counter *commits, *commit_failures, *removed;
     struct plex_counter *entries[4]; /* OK, FENCED, CONFLICT, EXISTS */
     struct plex_histogram *commit_time;
@@ -166,25 +167,44 @@ request_answer(struct state *state, struct request *request,
 /* -- reads ----------------------------------------------------------------- */
 
 static void
+on_read(void *arg, struct journal_request *core, uint64_t newest_epoch,
+        const struct plex_err *err)
+{
+    struct request *request = plex_container_of(core, struct request, core);
+
+    if (err->status == PLEX_CORRUPT)
+        plex_log(PLEX_LOG_ERROR, "journal-corrupt", "%s", err->text);
+    if (err->status == PLEX_FENCED)
+        request_fail(arg, request, PLEX_FENCED, err->text, newest_epoch);
+    else
+        request_answer(arg, request, err->status, err);
+}
+
+static void
+loads_run(struct state *state)
+{
+    journal_reads_run(&state->reads, state->store, plex_wall_ms(),
+                      &state->reply, on_read, state);
+}
+
+static void
 do_read(struct state *state, struct request *request)
 {
     struct plex_err err = {0};
     uint64_t newest = 0;
-    enum plex_status status;
 
     if (plex_call_abandoned(request->call)) {
         request_fail(state, request, PLEX_CANCELLED, "nobody waits", 0);
-        return;
+    } else if (request->core.kind == JOURNAL_LOAD) {
+        if (journal_reads_add(&state->reads, &request->core, &request->arena))
+            loads_run(state);
+    } else {
+        state->reply.len = 0;
+        err.status =
+            journal_read(state->store, &request->core, plex_wall_ms(),
+                         &request->arena, &state->reply, &newest, &err);
+        on_read(state, &request->core, newest, &err);
     }
-    state->reply.len = 0;
-    status = journal_read(state->store, &request->core, plex_wall_ms(),
-                          &request->arena, &state->reply, &newest, &err);
-    if (status == PLEX_CORRUPT)
-        plex_log(PLEX_LOG_ERROR, "journal-corrupt", "%s", err.text);
-    if (status == PLEX_FENCED)
-        request_fail(state, request, status, err.text, newest);
-    else
-        request_answer(state, request, status, &err);
 }
 
 /* -- commits --------------------------------------------------------------- */
@@ -288,6 +308,7 @@ work_run(struct plex_task *task)
     while (journal_core_next(state->core, plex_wall_ms(), &action)) {
         switch (action.kind) {
         case JOURNAL_DO_COMMIT:
+            loads_run(state); /* were asked for before */
             do_commit(state, action.commit);
             break;
         case JOURNAL_DO_READ:
@@ -299,6 +320,7 @@ work_run(struct plex_task *task)
             break;
         }
     }
+    loads_run(state);
 }
 
 /* -- methods --------------------------------------------------------------- */
@@ -327,65 +349,22 @@ on_request(struct state *state, struct plex_call *call,
     plex_loop_defer(state->host->loop, &state->work);
 }
 
-static void
-on_append(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_APPEND);
-}
-
-static void
-on_load(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_LOAD);
-}
-
-static void
-on_fence(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_FENCE);
-}
-
-static void
-on_lookup(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_LOOKUP);
-}
-
-static void
-on_answers(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_ANSWERS);
-}
-
-static void
-on_history(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_HISTORY);
-}
-
-static void
-on_at(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_AT);
-}
-
-static void
-on_verify(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_VERIFY);
-}
-
-static void
-on_shred(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_SHRED);
-}
-
-static void
-on_pending(void *state, struct plex_call *call)
-{
-    on_request(state, call, JOURNAL_PENDING);
-}
+#define ON(name, kind)                                    \
+    static void name(void *state, struct plex_call *call) \
+    {                                                     \
+        on_request(state, call, kind);                    \
+    }
+ON(on_append, JOURNAL_APPEND)
+ON(on_load, JOURNAL_LOAD)
+ON(on_fence, JOURNAL_FENCE)
+ON(on_lookup, JOURNAL_LOOKUP)
+ON(on_answers, JOURNAL_ANSWERS)
+ON(on_history, JOURNAL_HISTORY)
+ON(on_at, JOURNAL_AT)
+ON(on_verify, JOURNAL_VERIFY)
+ON(on_shred, JOURNAL_SHRED)
+ON(on_pending, JOURNAL_PENDING)
+#undef ON
 
 static void
 on_backup_create(void *arg, struct plex_call *call)

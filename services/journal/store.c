@@ -101,6 +101,39 @@ journal_store_commit(struct journal_store *store, struct journal_commit *commit,
     return store->ops->commit(store, commit, err);
 }
 
+static enum plex_status
+load_check(const struct journal_load *load, struct plex_err *err)
+{
+    if (load->recent_max <= JOURNAL_RECENT_MAX)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_INVALID,
+                        "load wants %u recent answers, at most %d are given",
+                        load->recent_max, JOURNAL_RECENT_MAX);
+}
+
+void
+journal_store_loads(struct journal_store *store,
+                    struct journal_loading *loadings, size_t n,
+                    uint64_t wall_ms)
+{
+    assert(n > 0 && n <= JOURNAL_LOADS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct journal_loading *l = &loadings[i];
+
+        l->out = (struct journal_loaded){0};
+        l->newest_epoch = 0;
+        l->err.status = load_check(l->load, &l->err);
+    }
+    store->ops->loads(store, loadings, n, wall_ms);
+    for (size_t i = 0; i < n; i++) {
+        struct journal_loading *l = &loadings[i];
+
+        if (l->err.status == PLEX_OK)
+            l->err.status = journal_load_records(store, l->load, l->arena,
+                                                 &l->out, &l->err);
+    }
+}
+
 enum plex_status
 journal_store_load(struct journal_store *store, const struct journal_load *load,
                    uint64_t wall_ms, struct plex_arena *arena,
@@ -109,11 +142,8 @@ journal_store_load(struct journal_store *store, const struct journal_load *load,
 {
     *out = (struct journal_loaded){0};
     *newest_epoch = 0;
-    if (load->recent_max > JOURNAL_RECENT_MAX)
-        return plex_err_set(err, PLEX_INVALID,
-                            "load wants %u recent answers, at most %d are "
-                            "given",
-                            load->recent_max, JOURNAL_RECENT_MAX);
+    if (load_check(load, err) != PLEX_OK)
+        return err->status;
     if (store->ops->load(store, load, wall_ms, arena, out, newest_epoch, err) !=
         PLEX_OK)
         return err->status;

@@ -101,6 +101,20 @@ PLEX_MUST_USE enum plex_status journal_store_load(
     uint64_t wall_ms, struct plex_arena *arena, struct journal_loaded *out,
     uint64_t *newest_epoch, struct plex_err *err);
 
+/* Several actors at once, each with an outcome of its own in err; the same
+ * actor may be there twice. */
+enum { JOURNAL_LOADS_MAX = 128 };
+struct journal_loading {
+    const struct journal_load *load;
+    struct plex_arena *arena;
+    struct journal_loaded out;
+    uint64_t newest_epoch;
+    struct plex_err err;
+};
+void journal_store_loads(struct journal_store *store,
+                         struct journal_loading *loadings, size_t n,
+                         uint64_t wall_ms);
+
 /* The newest record of that id in the tenant. PLEX_NOT_FOUND. */
 PLEX_MUST_USE enum plex_status journal_store_lookup(
     struct journal_store *store, const char *tenant,

@@ -90,6 +90,9 @@ struct journal_store_ops {
                              struct plex_arena *arena,
                              struct journal_loaded *out, uint64_t *newest_epoch,
                              struct plex_err *err);
+    /* Those whose status is PLEX_OK, each as by `load`. */
+    void (*loads)(struct journal_store *store, struct journal_loading *loadings,
+                  size_t n, uint64_t wall_ms);
     enum plex_status (*lookup)(struct journal_store *store, const char *tenant,
                                struct plex_bytes message_id, uint64_t wall_ms,
                                struct plex_arena *arena,
@@ -124,6 +127,11 @@ enum plex_status journal_load_records(struct journal_store *store,
                                       struct plex_arena *arena,
                                       struct journal_loaded *out,
                                       struct plex_err *err);
+
+/* load.c: one after the other. */
+void journal_loads_each(struct journal_store *store,
+                        struct journal_loading *loadings, size_t n,
+                        uint64_t wall_ms);
 
 extern const struct journal_store_ops journal_store_mem;
 extern const struct journal_store_ops journal_store_sqlite;

@@ -687,6 +687,7 @@ const struct journal_store_ops journal_store_mem = {
     .epochs = mem_epochs,
     .commit = mem_commit,
     .load = mem_load,
+    .loads = journal_loads_each,
     .lookup = mem_lookup,
     .answers = journal_mem_answers,
     .pending = mem_pending,

@@ -450,6 +450,7 @@ const struct journal_store_ops journal_store_pg = {
     .epochs = pg_epochs,
     .commit = journal_pg_commit,
     .load = journal_pg_load,
+    .loads = journal_pg_loads,
     .lookup = journal_pg_lookup,
     .answers = journal_pg_answers,
     .pending = journal_pg_pending,

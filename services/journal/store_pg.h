@@ -40,6 +40,9 @@ enum pg_statement {
     PG_TURNS_ADD,
     PG_TURNS_RECENT,
     PG_TURN_STATE,
+    PG_SNAPSHOTS_GET,
+    PG_TURN_STATES,
+    PG_TURNS_RECENTS,
     PG_PENDING_DROP,
     PG_PENDING_ADD,
     PG_PENDING_FIND,
@@ -69,7 +72,11 @@ enum pg_statement {
 
 extern const char *const journal_pg_texts[PG_STATEMENTS]; /* store_pg_sql.c */
 
-enum { PG_PARAMS_MAX = 12 };
+/* What is larger than the bytes is not read together with others; what has more
+ * recorded answers is not either. */
+#define PG_LOADS_STATE_BYTES "65536"
+#define PG_LOADS_REPLY_BYTES "4096"
+enum { PG_PARAMS_MAX = 12, PG_LOADS_RECENT_MAX = 32 };
 
 struct pg_store {
     struct journal_store base;
@@ -183,6 +190,9 @@ enum plex_status journal_pg_load(struct journal_store *base,
                                  uint64_t wall_ms, struct plex_arena *arena,
                                  struct journal_loaded *out,
                                  uint64_t *newest_epoch, struct plex_err *err);
+void journal_pg_loads(struct journal_store *base,
+                      struct journal_loading *loadings, size_t n,
+                      uint64_t wall_ms);
 enum plex_status journal_pg_lookup(struct journal_store *base,
                                    const char *tenant, struct plex_bytes id,
                                    uint64_t wall_ms, struct plex_arena *arena,

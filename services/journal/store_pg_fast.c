@@ -53,6 +53,15 @@ known_set(struct pg_store *store, const struct head *head)
 }
 
 void
+journal_pg_head_learn(struct pg_store *store, const struct head *head)
+{
+    const struct pg_head *known = known_find(store, head);
+
+    if (known == NULL || known->last_seq != head->last_seq)
+        known_set(store, head);
+}
+
+void
 journal_pg_heads_keep(struct work *w)
 {
     for (size_t i = 0; i < w->n_heads; i++)

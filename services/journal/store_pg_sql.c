@@ -19,6 +19,16 @@
     "t.actor, t.seq) > ($2::bigint, $3::bigint, $4::bigint) ORDER BY "         \
     "t.keep_ms, t.actor, t.seq LIMIT $5::bigint)"
 
+#define STATE_OR_NULL(t)                                                      \
+    "CASE WHEN octet_length(" t ".state) <= " PG_LOADS_STATE_BYTES " THEN " t \
+    ".state END"
+#define TURN_COLUMNS(t)                                                        \
+    t ".seq, " t ".at_ms, " t ".expires_ms, " t ".request_hash, " t            \
+      ".state_seq, " t ".schema_version, " t ".state_hash, " t ".checksum, " t \
+      ".message_id, CASE WHEN octet_length(" t                                 \
+      ".reply) <= " PG_LOADS_REPLY_BYTES " THEN " t ".reply END, " t           \
+      ".flags, " t ".record_hash"
+
 const char *const journal_pg_texts[PG_STATEMENTS] = {
     [PG_BEGIN] = "BEGIN",
     [PG_COMMIT] = "COMMIT",
@@ -76,6 +86,31 @@ const char *const journal_pg_texts[PG_STATEMENTS] = {
         "schema_version, state_hash, checksum, message_id, reply, flags, "
         "record_hash, state FROM journal_turn WHERE actor = $1::bigint AND seq "
         "= $2::bigint",
+    /* Columns as above, then whose it is. NULL is what is too large. */
+    [PG_SNAPSHOTS_GET] =
+        "SELECT s.seq, s.schema_version, s.state_hash, "
+        "s.checksum, " STATE_OR_NULL(
+            "s") ", s.flags, k.ord FROM unnest($1::bigint[], $2::bigint[]) "
+                 "WITH "
+                 "ORDINALITY AS k(actor, seq, ord) JOIN LATERAL (SELECT * FROM "
+                 "journal_snapshot n WHERE n.actor = k.actor AND n.seq >= "
+                 "k.seq ORDER "
+                 "BY n.seq DESC LIMIT 1) s ON true",
+    [PG_TURN_STATES] = "SELECT " TURN_COLUMNS("t") ", " STATE_OR_NULL(
+        "t") ", k.ord FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY "
+             "AS "
+             "k(actor, seq, ord) JOIN journal_turn t ON t.actor = k.actor AND "
+             "t.seq "
+             "= k.seq WHERE NOT EXISTS (SELECT FROM journal_snapshot n WHERE "
+             "n.actor = k.actor AND n.seq >= k.seq)",
+    [PG_TURNS_RECENTS] = "SELECT " TURN_COLUMNS(
+        "t") ", k.ord FROM unnest($1::bigint[]) WITH ORDINALITY AS k(actor, "
+             "ord) "
+             "JOIN LATERAL (SELECT * FROM journal_turn n WHERE n.actor = "
+             "k.actor "
+             "AND n.message_id <> '' AND n.expires_ms > $2::bigint ORDER BY "
+             "n.seq "
+             "DESC LIMIT $3::bigint) t ON true ORDER BY k.ord, t.seq DESC",
     [PG_PENDING_DROP] = "DELETE FROM journal_pending p USING "
                         "unnest($1::bytea[], $2::bigint[]) AS k(id, actor) "
                         "WHERE p.pending_id = k.id AND p.actor = k.actor",

@@ -99,6 +99,8 @@ void journal_work_head_read(struct head *head, const PGresult *result, int row);
 PLEX_MUST_USE enum plex_status journal_pg_commit_fast(
     struct pg_store *store, struct journal_commit *commit,
     struct plex_err *err);
+/* What a read has found out; spares the next commit from asking. */
+void journal_pg_head_learn(struct pg_store *store, const struct head *head);
 /* Remember the actors of a commit that was made. */
 void journal_pg_heads_keep(struct work *w);
 

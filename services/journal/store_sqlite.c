@@ -10,6 +10,7 @@
 
 const char *const journal_sql_texts[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_BEGIN_READ] = "BEGIN",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_ACTOR_FIND] =
@@ -347,6 +348,7 @@ const struct journal_store_ops journal_store_sqlite = {
     .epochs = sql_epochs,
     .commit = journal_sql_commit,
     .load = journal_sql_load,
+    .loads = journal_sql_loads,
     .lookup = journal_sql_lookup,
     .answers = journal_sql_answers,
     .pending = journal_sql_pending,

@@ -53,6 +53,7 @@ TAILQ_HEAD(sql_heads, sql_head);
 
 enum sql_statement {
     SQL_BEGIN,
+    SQL_BEGIN_READ,
     SQL_COMMIT,
     SQL_ROLLBACK,
     SQL_ACTOR_FIND,
@@ -168,6 +169,9 @@ enum plex_status journal_sql_answers(struct journal_answering *answering,
                                      struct plex_err *err);
 
 /* -- store_sqlite_read.c */
+void journal_sql_loads(struct journal_store *base,
+                       struct journal_loading *loadings, size_t n,
+                       uint64_t wall_ms);
 enum plex_status journal_sql_load(struct journal_store *base,
                                   const struct journal_load *load,
                                   uint64_t wall_ms, struct plex_arena *arena,

@@ -244,6 +244,23 @@ journal_sql_load(struct journal_store *base, const struct journal_load *load,
     return status;
 }
 
+/* One transaction: each takes and gives back the locks of the log. */
+void
+journal_sql_loads(struct journal_store *base, struct journal_loading *loadings,
+                  size_t n, uint64_t wall_ms)
+{
+    struct sql_store *store = (struct sql_store *)base;
+    struct plex_err err;
+    const bool together =
+        n > 1 && journal_sql_run(store, journal_sql_get(store, SQL_BEGIN_READ),
+                                 &err) == PLEX_OK;
+
+    journal_loads_each(base, loadings, n, wall_ms);
+    if (together && journal_sql_run(store, journal_sql_get(store, SQL_COMMIT),
+                                    &err) != PLEX_OK)
+        (void)sqlite3_exec(store->sqlite.db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 /* -- lookup ---------------------------------------------------------------- */
 
 static bool

@@ -56,6 +56,7 @@ void shared_add(Suite *suite);
 void history_add(Suite *suite);
 void records_tests_add(Suite *suite);
 void answers_add(TCase *t);
+void loads_add(TCase *t);
 void past_add(TCase *t);
 void keys_add(Suite *suite);
 

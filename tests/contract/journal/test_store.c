@@ -620,6 +620,7 @@ suite(void)
     tcase_add_test(
         t, a_lookup_finds_what_waits_and_what_is_done_in_the_tenant_only);
     answers_add(t);
+    loads_add(t);
     tcase_add_test(t, retention_forgets_expired_ids_and_keeps_the_state);
     tcase_add_test(t, reopening_finds_everything);
     tcase_add_test(t, a_state_of_the_largest_size_comes_back);
