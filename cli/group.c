@@ -12,9 +12,9 @@
 
 struct group_config {
     const char *ns, *partition, *bounds, *rebalance, *type, *aggregation,
-        *field;
-    uint64_t shards, min_responses, timeout_ms;
-    bool cast;
+        *field, *partitioner;
+    uint64_t shards, min_responses, timeout_ms, rebalance_ms;
+    bool cast, stream;
 };
 #define ROW(name, kind, field, def, help, low, high)                           \
     {                                                                          \
@@ -23,9 +23,11 @@ struct group_config {
 #define NAMESPACE                                       \
     ROW("namespace", PLEX_OPTION_STRING, ns, "default", \
         "the namespace of the group", 0, 0)
-#define REBALANCE(def)                                   \
-    ROW("rebalance", PLEX_OPTION_STRING, rebalance, def, \
-        "none, or on_scale: tell the shards when the group is scaled", 0, 0)
+#define REBALANCE(def)                                               \
+    ROW("rebalance", PLEX_OPTION_STRING, rebalance, def,             \
+        "none; on_scale: tell the shards when the group is scaled; " \
+        "load_based: also move keys from shards that get much",      \
+        0, 0)
 #define BOUNDS                                                               \
     ROW("bounds", PLEX_OPTION_STRING, bounds, "",                            \
         "of partition range: a key less than there are shards, with commas", \
@@ -39,7 +41,12 @@ const struct plex_option cli_group_create_options[] = {
     NAMESPACE,
     ROW("shards", PLEX_OPTION_U64, shards, "8", "how many", 1, 10000),
     ROW("partition", PLEX_OPTION_STRING, partition, "hash",
-        "hash, range or consistent", 0, 0),
+        "hash, range, consistent or custom", 0, 0),
+    ROW("partitioner", PLEX_OPTION_STRING, partitioner, "",
+        "of partition custom: the type of actor that says where a key is", 0,
+        0),
+    ROW("rebalance_ms", PLEX_OPTION_U64, rebalance_ms, "60000",
+        "of load_based: how often it looks", 1000, 86400000),
     BOUNDS,
     REBALANCE("none"),
     {0},
@@ -67,6 +74,8 @@ const struct plex_option cli_group_gather_options[] = {
         "only this field of each answer", 0, 0),
     ROW("min_responses", PLEX_OPTION_U64, min_responses, "0",
         "how many must answer; 0: all", 0, 10000),
+    ROW("stream", PLEX_OPTION_BOOL, stream, "false",
+        "print each answer as it comes", 0, 0),
     {0},
 };
 
@@ -127,8 +136,9 @@ int
 cli_group_enable(const struct cli *cli, const struct cli_args *args,
                  const void *config)
 {
-    static const char *const types[] = {"actor-group", "actor-group-index",
-                                        "actor-group-call", NULL};
+    static const char *const types[] = {
+        "actor-group",       "actor-group-index",  "actor-group-call",
+        "~actor-group-load", "actor-group-stream", NULL};
     const struct group_config *group = config;
     struct plex_err err;
     json_t *reply;
@@ -153,6 +163,12 @@ cli_group_create(const struct cli *cli, const struct cli_args *args,
         args->values[1], "shard_count", (json_int_t)group->shards, "partition",
         group->partition, "rebalance", group->rebalance);
 
+    if (group->partitioner[0] != '\0')
+        json_object_set_new(body, "partitioner",
+                            json_string(group->partitioner));
+    if (strcmp(group->rebalance, "load_based") == 0)
+        json_object_set_new(body, "rebalance_ms",
+                            json_integer((json_int_t)group->rebalance_ms));
     bounds_set(body, group->bounds);
     path_of(&path, NULL, "", group);
     return rest_show(cli, "POST", path.text, body);
@@ -232,6 +248,99 @@ cli_group_send(const struct cli *cli, const struct cli_args *args,
 }
 
 int
+cli_group_rebalance(const struct cli *cli, const struct cli_args *args,
+                    const void *config)
+{
+    struct rest_path path = {0};
+
+    path_of(&path, args->values[0], ":rebalance", config);
+    return rest_show(cli, "POST", path.text, json_object());
+}
+
+int
+cli_group_load(const struct cli *cli, const struct cli_args *args,
+               const void *config)
+{
+    static const struct print_column columns[] = {
+        {"SHARD", "shard", PRINT_TEXT, NULL},
+        {"REQUESTS", "requests", PRINT_TEXT, NULL},
+        {"FAILURES", "failures", PRINT_TEXT, NULL},
+        {"MEAN_MS", "mean_ms", PRINT_TEXT, NULL},
+        {"MAX_MS", "max_ms", PRINT_TEXT, NULL},
+        {0},
+    };
+    struct rest_path path = {0};
+    struct plex_err err;
+    json_t *reply;
+
+    path_of(&path, args->values[0], "/load", config);
+    if (rest_get(cli, path.text, &reply, &err) != PLEX_OK)
+        return cli_fail(&err);
+    if (cli->json)
+        print_json(reply);
+    else
+        print_table(columns, json_object_get(reply, "shards"));
+    json_decref(reply);
+    return 0;
+}
+
+/* True: there is more to come. */
+static bool
+answers_print(const json_t *reply, json_int_t *after)
+{
+    const json_t *rows = json_object_get(reply, "answers");
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row)
+    {
+        char *line = json_dumps(row, JSON_COMPACT);
+
+        (void)printf("%s\n", line);
+        free(line);
+        *after = json_integer_value(json_object_get(row, "seq"));
+    }
+    (void)fflush(stdout);
+    return !json_is_true(json_object_get(reply, "done"));
+}
+
+static int
+gather_stream(const struct cli *cli, const char *name,
+              const struct group_config *group, json_t *message)
+{
+    struct rest_path begin = {0};
+    struct plex_err err;
+    json_t *reply;
+    char id[64] = "";
+    json_int_t after = 0;
+    bool more = true;
+
+    path_of(&begin, name, ":scatterGatherStream", group);
+    if (rest_ask(cli, "POST", begin.text,
+                 json_pack("{s:o, s:I}", "message", message, "timeout_ms",
+                           (json_int_t)group->timeout_ms),
+                 &reply, &err) != PLEX_OK)
+        return cli_fail(&err);
+    (void)snprintf(id, sizeof id, "/scatters/%.40s",
+                   json_string_value(json_object_get(reply, "request_id")));
+    json_decref(reply);
+    while (more) {
+        struct rest_path path = {0};
+        char text[24];
+
+        path_of(&path, name, id, group);
+        (void)snprintf(text, sizeof text, "%lld", (long long)after);
+        rest_path_param(&path, "after", text);
+        rest_path_param(&path, "wait_ms", "20000");
+        if (rest_get(cli, path.text, &reply, &err) != PLEX_OK)
+            return cli_fail(&err);
+        more = answers_print(reply, &after);
+        json_decref(reply);
+    }
+    return 0;
+}
+
+int
 cli_group_gather(const struct cli *cli, const struct cli_args *args,
                  const void *config)
 {
@@ -242,6 +351,8 @@ cli_group_gather(const struct cli *cli, const struct cli_args *args,
 
     if (message == NULL)
         return cli_fail(&err);
+    if (group->stream)
+        return gather_stream(cli, args->values[0], group, message);
     path_of(&path, args->values[0], ":scatterGather", group);
     return rest_show(cli, "POST", path.text,
                      json_pack("{s:o, s:s, s:s, s:I, s:I}", "message", message,

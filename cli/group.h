@@ -6,6 +6,7 @@
 /* Groups of actors: docs/groups.md. */
 cli_run_fn cli_group_enable, cli_group_create, cli_group_get, cli_group_list;
 cli_run_fn cli_group_scale, cli_group_send, cli_group_gather, cli_group_delete;
+cli_run_fn cli_group_rebalance, cli_group_load;
 
 extern const struct plex_option cli_group_options[];
 extern const struct plex_option cli_group_create_options[];
@@ -34,6 +35,11 @@ extern const struct plex_option cli_group_gather_options[];
     {"group", "gather", "GROUP [JSON]", 1, 2, \
      "ask all shards and make one answer of theirs", \
      cli_group_gather_options, cli_group_gather}, \
+    {"group", "rebalance", "GROUP", 1, 1, \
+     "move keys from shards that get much to those that get little", \
+     cli_group_options, cli_group_rebalance}, \
+    {"group", "load", "GROUP", 1, 1, "what each shard gets", \
+     cli_group_options, cli_group_load}, \
     {"group", "delete", "GROUP", 1, 1, \
      "forget the group; what its shards recorded stays", cli_group_options, \
      cli_group_delete}

@@ -321,11 +321,15 @@ cli_builtins_deploy(const struct cli *cli, const char *application,
     json_t *list = json_array(), *reply;
     enum plex_status status;
 
-    for (; *types != NULL; types++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}",
-                                              "name", *types, "module",
-                                              "builtin", "behaviour", *types,
-                                              "virtual", 1, "durable", 1));
+    for (; *types != NULL; types++) {
+        const bool kept = (*types)[0] != '~';
+        const char *name = kept ? *types : *types + 1;
+
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:b, s:b}", "name",
+                                        name, "module", "builtin", "behaviour",
+                                        name, "virtual", 1, "durable", kept));
+    }
     status =
         rest_ask(cli, "POST", "/api/v1/applications",
                  json_pack("{s:{s:s, s:s, s:s, s:s, s:o}}", "application",

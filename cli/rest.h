@@ -54,8 +54,8 @@ PLEX_MUST_USE enum plex_status rest_ask(const struct cli *cli,
 int rest_show(const struct cli *cli, const char *method, const char *path,
               json_t *body);
 
-/* Deploy durable virtual types of the module "builtin" as an application;
- * `types` ends with NULL. *out, when not NULL, is the answer. */
+/* Deploy virtual types of the module "builtin" as an application, durable ones
+ * but "~TYPE"; `types` ends with NULL. *out, when not NULL, is the answer. */
 PLEX_MUST_USE enum plex_status cli_builtins_deploy(
     const struct cli *cli, const char *application, const char *ns,
     const char *description, const char *const *types, json_t **out,

@@ -18,6 +18,7 @@ struct rt_group_map {
     char **bounds;        /* RANGE: shards - 1 */
     struct point *points; /* CONSISTENT: in order of the hash */
     size_t n_points;
+    uint64_t *ends; /* HASH with weights: of all up to each */
 };
 
 static int
@@ -62,17 +63,25 @@ point_compare(const void *left, const void *right)
     return a->shard < b->shard ? -1 : a->shard > b->shard;
 }
 
+static uint32_t
+weight_of(const struct rt_group_config *config, uint32_t shard)
+{
+    return config->weights == NULL ? 100 : config->weights[shard];
+}
+
 /* A shard's points do not depend on how many others there are: so only what
  * falls to new points moves. */
 static void
-ring_make(struct rt_group_map *map)
+ring_make(struct rt_group_map *map, const struct rt_group_config *config)
 {
     size_t n = 0;
 
-    map->points =
-        plex_calloc((size_t)map->shards * RT_GROUP_POINTS, sizeof *map->points);
+    map->points = plex_calloc((size_t)map->shards * RT_GROUP_POINTS *
+                                  RT_GROUP_WEIGHT_MAX / 100,
+                              sizeof *map->points);
     for (uint32_t shard = 0; shard < map->shards; shard++)
-        for (uint32_t i = 0; i < RT_GROUP_POINTS; i++) {
+        for (uint32_t i = 0;
+             i < RT_GROUP_POINTS * weight_of(config, shard) / 100; i++) {
             const uint32_t name[2] = {shard, i};
 
             map->points[n++] =
@@ -80,6 +89,28 @@ ring_make(struct rt_group_map *map)
         }
     map->n_points = n;
     qsort(map->points, n, sizeof *map->points, point_compare);
+}
+
+static enum plex_status
+weights_check(const struct rt_group_config *config, struct plex_err *err)
+{
+    for (uint32_t i = 0; config->weights != NULL && i < config->shards; i++)
+        if (config->weights[i] < RT_GROUP_WEIGHT_MIN ||
+            config->weights[i] > RT_GROUP_WEIGHT_MAX)
+            return plex_err_set(
+                err, PLEX_INVALID, "weights[%u] is %u, it must be %d to %d", i,
+                config->weights[i], RT_GROUP_WEIGHT_MIN, RT_GROUP_WEIGHT_MAX);
+    return PLEX_OK;
+}
+
+static void
+ends_make(struct rt_group_map *map, const struct rt_group_config *config)
+{
+    uint64_t end = 0;
+
+    map->ends = plex_calloc(map->shards, sizeof *map->ends);
+    for (uint32_t i = 0; i < map->shards; i++)
+        map->ends[i] = end += weight_of(config, i);
 }
 
 enum plex_status
@@ -96,6 +127,8 @@ rt_group_create(const struct rt_group_config *config, struct rt_group_map **out,
         config->partition > RT_PARTITION_CONSISTENT)
         return plex_err_set(err, PLEX_INVALID,
                             "partition must be hash, range or consistent");
+    if (weights_check(config, err) != PLEX_OK)
+        return err->status;
     map = plex_calloc(1, sizeof *map);
     map->partition = config->partition;
     map->shards = config->shards;
@@ -106,7 +139,9 @@ rt_group_create(const struct rt_group_config *config, struct rt_group_map **out,
         return err->status;
     }
     if (config->partition == RT_PARTITION_CONSISTENT)
-        ring_make(map);
+        ring_make(map, config);
+    if (config->partition == RT_PARTITION_HASH && config->weights != NULL)
+        ends_make(map, config);
     *out = map;
     return PLEX_OK;
 }
@@ -120,6 +155,7 @@ rt_group_free(struct rt_group_map *map)
         free(map->bounds[i]);
     free(map->bounds);
     free(map->points);
+    free(map->ends);
     free(map);
 }
 
@@ -138,6 +174,25 @@ range_shard(const struct rt_group_map *map, struct plex_bytes key)
         const uint32_t middle = (low + high) / 2;
 
         if (key_compare(key, map->bounds[middle]) < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static uint32_t
+weighted_shard(const struct rt_group_map *map, uint64_t hash)
+{
+    const uint64_t at =
+        (uint64_t)(((unsigned __int128)hash * map->ends[map->shards - 1]) >>
+                   64);
+    uint32_t low = 0, high = map->shards - 1;
+
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+
+        if (at < map->ends[middle])
             high = middle;
         else
             low = middle + 1;
@@ -172,6 +227,55 @@ rt_group_shard(const struct rt_group_map *map, struct plex_bytes key)
     hash = XXH64(key.data, key.len, map->seed);
     if (map->partition == RT_PARTITION_CONSISTENT)
         return ring_shard(map, hash);
+    if (map->ends != NULL)
+        return weighted_shard(map, hash);
     /* Its share of the hashes' range: even, and without a division. */
     return (uint32_t)(((unsigned __int128)hash * map->shards) >> 64);
+}
+
+/* -- balancing --------------------------------------------------------------
+ */
+
+static uint64_t
+within(uint64_t value, uint64_t least, uint64_t most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
+bool
+rt_group_balance(const uint64_t *load, uint16_t *weights, uint32_t shards)
+{
+    uint64_t total = 0, most = 0, sum = 0;
+    uint64_t *wanted;
+    bool changed = false;
+
+    for (uint32_t i = 0; i < shards; i++) {
+        total += load[i];
+        most = load[i] > most ? load[i] : most;
+    }
+    if (shards < 2 || total < (uint64_t)shards * RT_GROUP_LOAD_MIN ||
+        most * shards * 4 <= total * 5)
+        return false;
+    wanted = plex_calloc(shards, sizeof *wanted);
+    for (uint32_t i = 0; i < shards; i++) {
+        /* In thousandths; at most twice or half as much. */
+        const uint64_t factor =
+            load[i] == 0 ? 2000
+                         : within(total * 1000 / shards / load[i], 500, 2000);
+
+        wanted[i] = (uint64_t)weights[i] * (1000 + factor) / 2;
+        sum += wanted[i];
+    }
+    for (uint32_t i = 0; i < shards; i++) {
+        const uint16_t weight =
+            (uint16_t)within(wanted[i] * 100 * shards / sum,
+                             RT_GROUP_WEIGHT_MIN, RT_GROUP_WEIGHT_MAX);
+
+        changed |= weight > weights[i] + 1 || weight + 1 < weights[i];
+        wanted[i] = weight;
+    }
+    for (uint32_t i = 0; changed && i < shards; i++)
+        weights[i] = (uint16_t)wanted[i];
+    free(wanted);
+    return changed;
 }

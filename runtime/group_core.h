@@ -22,7 +22,7 @@ enum rt_partition { /* in manifests and stores: never changes */
 };
 enum {
     RT_GROUP_SHARDS_MAX = 10000,
-    RT_GROUP_POINTS = 64, /* of each shard on the ring */
+    RT_GROUP_POINTS = 64, /* of each shard on the ring, of weight 100 */
 };
 
 struct rt_group_config {
@@ -32,6 +32,9 @@ struct rt_group_config {
     /* RANGE: shards - 1 keys in ascending order; shard i has the keys below
      * bounds[i], the last one the rest. Copied. */
     const char *const *bounds;
+    /* HASH and CONSISTENT: the share of each shard, RT_GROUP_WEIGHT_MIN to
+     * _MAX, 100 on average; NULL: all alike. */
+    const uint16_t *weights;
 };
 
 /* PLEX_INVALID says what is wrong and what would be right. */
@@ -41,6 +44,20 @@ PLEX_MUST_USE enum plex_status rt_group_create(
 void rt_group_free(struct rt_group_map *map); /* accepts NULL */
 uint32_t rt_group_shards(const struct rt_group_map *map);
 uint32_t rt_group_shard(const struct rt_group_map *map, struct plex_bytes key);
+
+/*
+ * Shares by which `load`, what each shard got, would have been more even:
+ * `weights` are those by which it got it, and become the new ones. Half of the
+ * way at a time, because a key that is hot by itself cannot be parted. False:
+ * it is even (no shard got more than a quarter above the average), too little
+ * to say, or as even as it gets; then weights stay as they are.
+ */
+enum {
+    RT_GROUP_WEIGHT_MIN = 10,
+    RT_GROUP_WEIGHT_MAX = 400,
+    RT_GROUP_LOAD_MIN = 20, /* to each shard on average */
+};
+bool rt_group_balance(const uint64_t *load, uint16_t *weights, uint32_t shards);
 
 /* -- scattering and gathering ---------------------------------------------- */
 

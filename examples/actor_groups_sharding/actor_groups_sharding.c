@@ -30,17 +30,19 @@ cart_of(struct shard *shard, const char *customer, bool make)
     return &shard->carts[shard->n++];
 }
 
-/* The group has another size now: {"shard_count":4,"group_id":"carts"} as
- * "after" says; what is not this shard's any more goes where it belongs. */
+/* The group has another size now, or its shards other shares of the keys:
+ * {"shard_count":4,"group_id":"carts","weights":"100,80,120,100"}; what is not
+ * this shard's any more goes where it belongs. */
 static void
 hand_over(struct plex_ctx *ctx, struct shard *shard, const char *group,
-          uint32_t count)
+          uint32_t count, const char *weights)
 {
     const char *type, *self = plex_self(ctx, NULL, NULL, &type);
     const struct plex_shards g = {.type = type,
                                   .group = group,
                                   .shards = count,
-                                  .partition = PLEX_PARTITION_CONSISTENT};
+                                  .partition = PLEX_PARTITION_CONSISTENT,
+                                  .weights = weights};
     char key[256], text[160];
     int32_t kept = 0;
 
@@ -78,7 +80,7 @@ total(struct plex_ctx *ctx, const struct shard *shard)
 static int
 cart_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
-    const char *action = "", *customer = "", *group = "";
+    const char *action = "", *customer = "", *group = "", *weights = "";
     struct shard *shard = calloc(1, sizeof *shard);
     int64_t amount = 1, count = 0;
     struct cart *cart;
@@ -95,7 +97,8 @@ cart_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     } else if (strcmp(action, "group_scaled") == 0) {
         (void)plex_json_text(ctx, "group_id", &group);
         (void)plex_json_int(ctx, "shard_count", &count);
-        hand_over(ctx, shard, group, (uint32_t)count);
+        (void)plex_json_text(ctx, "weights", &weights);
+        hand_over(ctx, shard, group, (uint32_t)count, weights);
         plex_state_put(ctx, shard, sizeof *shard);
     } else if (customer[strcspn(customer, "\"\\")] != '\0' ||
                customer[0] == '\0') {
@@ -118,8 +121,24 @@ cart_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     return 0;
 }
 
+/* A partition of one's own: customers by the first letter of their names. */
+static int
+letter_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
+    const char *key = "";
+    int64_t count = 1;
+
+    (void)msg;
+    (void)plex_json_text(ctx, "key", &key);
+    (void)plex_json_int(ctx, "shard_count", &count);
+    plex_reply_json(ctx, "{\"shard\":%d}",
+                    (int)((unsigned char)key[0] % (count < 1 ? 1 : count)));
+    return 0;
+}
+
 static const struct plex_behaviour behaviours[] = {
     {.name = "cart", .handle_call = cart_handle},
+    {.name = "by-letter", .handle_call = letter_handle},
     {0},
 };
 PLEX_MODULE(behaviours);

@@ -3,26 +3,20 @@
 #include "services/worker/builtin_group.h"
 
 #include "runtime/group_core.h"
+#include "services/worker/builtin_json.h"
 #include "services/worker/builtin_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { NAME_MAX_LEN = 200 };
-static const char *const partitions[] = {NULL, "hash", "range", "consistent"};
-
-static const char *
-text_of(const json_t *object, const char *field)
-{
-    const char *text = json_string_value(json_object_get(object, field));
-
-    return text == NULL ? "" : text;
-}
+static const char *const partitions[] = {NULL, "hash", "range", "consistent",
+                                         "custom"};
 
 static enum plex_partition
 partition_of(const char *name)
 {
-    for (int i = PLEX_PARTITION_HASH; i <= PLEX_PARTITION_CONSISTENT; i++)
+    for (int i = PLEX_PARTITION_HASH; i <= PLEX_PARTITION_CUSTOM; i++)
         if (strcmp(partitions[i], name) == 0)
             return (enum plex_partition)i;
     return (enum plex_partition)0;
@@ -36,13 +30,14 @@ work_group_shards(const json_t *group, const char **bounds,
     size_t i;
 
     *out = (struct plex_shards){
-        .type = text_of(group, "actor_type"),
-        .group = text_of(group, "group_id"),
+        .type = work_json_text(group, "actor_type"),
+        .group = work_json_text(group, "group_id"),
         .shards =
             (uint32_t)json_integer_value(json_object_get(group, "shard_count")),
-        .partition = partition_of(text_of(group, "partition")),
+        .partition = partition_of(work_json_text(group, "partition")),
         .seed = (uint64_t)json_integer_value(json_object_get(group, "seed")),
         .bounds = bounds,
+        .weights = work_json_text(group, "weights"),
     };
     json_array_foreach(list, i, bound)
     {
@@ -61,7 +56,8 @@ bounds_check(const json_t *group, struct plex_err *err)
         (size_t)json_integer_value(json_object_get(group, "shard_count"));
     size_t i;
 
-    if (partition_of(text_of(group, "partition")) != PLEX_PARTITION_RANGE)
+    if (partition_of(work_json_text(group, "partition")) !=
+        PLEX_PARTITION_RANGE)
         return json_array_size(list) == 0
                    ? PLEX_OK
                    : plex_err_set(err, PLEX_INVALID,
@@ -80,12 +76,52 @@ bounds_check(const json_t *group, struct plex_err *err)
     return PLEX_OK;
 }
 
+static bool
+is_balanced(const json_t *group)
+{
+    return strcmp(work_json_text(group, "rebalance"), "load_based") == 0;
+}
+
+static enum plex_status
+rebalance_check(const json_t *group, struct plex_err *err)
+{
+    const char *rebalance = work_json_text(group, "rebalance");
+    const enum plex_partition partition =
+        partition_of(work_json_text(group, "partition"));
+    const int64_t every_ms = work_json_number(group, "rebalance_ms");
+
+    if (partition == PLEX_PARTITION_CUSTOM &&
+        work_json_text(group, "partitioner")[0] == '\0')
+        return plex_err_set(err, PLEX_INVALID,
+                            "partition custom needs a partitioner: the type of "
+                            "actor that says where a key is");
+    if (strcmp(rebalance, "none") == 0 || strcmp(rebalance, "on_scale") == 0)
+        return PLEX_OK;
+    if (!is_balanced(group))
+        return plex_err_set(err, PLEX_INVALID,
+                            "rebalance is \"%.40s\"; none, on_scale and "
+                            "load_based are known",
+                            rebalance);
+    if (partition != PLEX_PARTITION_HASH &&
+        partition != PLEX_PARTITION_CONSISTENT)
+        return plex_err_set(err, PLEX_INVALID,
+                            "rebalance load_based goes with partition hash and "
+                            "consistent");
+    if (work_json_number(group, "shard_count") > BUILTIN_GROUP_MEASURED_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "rebalance load_based is for up to %d shards",
+                            BUILTIN_GROUP_MEASURED_MAX);
+    if (every_ms < 1000 || every_ms > 86400000)
+        return plex_err_set(err, PLEX_INVALID,
+                            "rebalance_ms must be 1000 to 86400000");
+    return PLEX_OK;
+}
+
 /* What the pure core says of it is what there is to say. */
 static enum plex_status
 group_check(const json_t *group, struct plex_err *err)
 {
     const json_t *count = json_object_get(group, "shard_count");
-    const char *rebalance = text_of(group, "rebalance");
     const char **bounds;
     struct plex_shards g;
     struct rt_group_map *map = NULL;
@@ -95,16 +131,13 @@ group_check(const json_t *group, struct plex_err *err)
         json_integer_value(count) > PLEX_SHARDS_MAX)
         return plex_err_set(err, PLEX_INVALID, "shard_count must be 1 to %d",
                             PLEX_SHARDS_MAX);
-    if (partition_of(text_of(group, "partition")) == 0)
+    if (partition_of(work_json_text(group, "partition")) == 0)
         return plex_err_set(err, PLEX_INVALID,
-                            "partition is \"%.40s\"; hash, range and "
-                            "consistent are known",
-                            text_of(group, "partition"));
-    if (strcmp(rebalance, "none") != 0 && strcmp(rebalance, "on_scale") != 0)
-        return plex_err_set(err, PLEX_INVALID,
-                            "rebalance is \"%.40s\"; none and on_scale are "
-                            "known",
-                            rebalance);
+                            "partition is \"%.40s\"; hash, range, consistent "
+                            "and custom are known",
+                            work_json_text(group, "partition"));
+    if (rebalance_check(group, err) != PLEX_OK)
+        return err->status;
     if (bounds_check(group, err) != PLEX_OK)
         return err->status;
     bounds = calloc(PLEX_SHARDS_MAX, sizeof *bounds);
@@ -112,7 +145,8 @@ group_check(const json_t *group, struct plex_err *err)
         return plex_err_set(err, PLEX_LIMIT, "no memory for the bounds");
     work_group_shards(group, bounds, &g);
     /* A ring cannot be wrong, and is dear to make. */
-    status = g.partition == PLEX_PARTITION_CONSISTENT
+    status = g.partition == PLEX_PARTITION_CONSISTENT ||
+                     g.partition == PLEX_PARTITION_CUSTOM
                  ? PLEX_OK
                  : rt_group_create(
                        &(struct rt_group_config){
@@ -158,7 +192,9 @@ index_tell(struct plex_ctx *ctx, const json_t *group)
     json_t *row = json_copy((json_t *)(uintptr_t)group);
 
     json_object_del(row, "bounds");
-    work_names_tell(ctx, &work_group_names, text_of(group, "group_id"), row);
+    json_object_del(row, "weights");
+    work_names_tell(ctx, &work_group_names, work_json_text(group, "group_id"),
+                    row);
 }
 
 static int
@@ -178,17 +214,45 @@ name_fits(const char *name)
                         "0123456789._-") == len;
 }
 
+/* What goes with certain partitions and ways of balancing only. */
+static void
+rest_take(json_t *group, const json_t *request)
+{
+    json_t *partitioner = json_object_get(request, "partitioner");
+    json_t *every = json_object_get(request, "rebalance_ms");
+
+    if (partitioner != NULL)
+        json_object_set(group, "partitioner", partitioner);
+    if (every != NULL)
+        json_object_set(group, "rebalance_ms", every);
+    if (is_balanced(group) && work_json_number(group, "rebalance_ms") == 0)
+        work_json_set(group, "rebalance_ms", 60000);
+}
+
+static int
+keep(struct plex_ctx *ctx, const json_t *group)
+{
+    if (is_balanced(group))
+        plex_timer_set(ctx, "balance",
+                       (uint64_t)work_json_number(group, "rebalance_ms"), "",
+                       0);
+    else
+        plex_timer_cancel(ctx, "balance");
+    index_tell(ctx, group);
+    return state_save(ctx, group);
+}
+
 static int
 create(struct plex_ctx *ctx, json_t *group, const json_t *request)
 {
-    const char *partition = text_of(request, "partition");
-    const char *rebalance = text_of(request, "rebalance");
+    const char *partition = work_json_text(request, "partition");
+    const char *rebalance = work_json_text(request, "rebalance");
     const json_t *bounds = json_object_get(request, "bounds");
     struct plex_err err;
     int status;
     json_t *made;
 
-    if (text_of(request, "actor_type")[0] == '\0') {
+    if (work_json_text(request, "actor_type")[0] == '\0') {
         plex_reply_problem(ctx, 400, "actor_type is missing");
         return 0;
     }
@@ -202,7 +266,7 @@ create(struct plex_ctx *ctx, json_t *group, const json_t *request)
     made = json_pack(
         "{s:s, s:s, s:O?, s:s, s:s, s:I, s:I}", "group_id",
         plex_self(ctx, NULL, NULL, NULL), "actor_type",
-        text_of(request, "actor_type"), "shard_count",
+        work_json_text(request, "actor_type"), "shard_count",
         json_object_get(request, "shard_count"), "partition",
         partition[0] == '\0' ? "hash" : partition, "rebalance",
         rebalance[0] == '\0' ? "none" : rebalance, "seed",
@@ -210,17 +274,17 @@ create(struct plex_ctx *ctx, json_t *group, const json_t *request)
         "created_ms", (json_int_t)plex_turn_ms(ctx));
     if (bounds != NULL)
         json_object_set(made, "bounds", (json_t *)(uintptr_t)bounds);
+    rest_take(made, request);
     if (group != NULL || group_check(made, &err) != PLEX_OK) {
         if (group != NULL)
             plex_reply_problem(ctx, 409, "group \"%.100s\" exists",
-                               text_of(group, "group_id"));
+                               work_json_text(group, "group_id"));
         else
             (void)work_builtin_refuse(ctx, &err);
         json_decref(made);
         return 0;
     }
-    index_tell(ctx, made);
-    status = state_save(ctx, made);
+    status = keep(ctx, made);
     if (status == 0)
         status = group_reply(ctx, made);
     json_decref(made);
@@ -243,8 +307,8 @@ shards_tell(struct plex_ctx *ctx, const json_t *before, const json_t *after)
         const json_int_t to =
             from + BUILTIN_GROUP_PART < all ? from + BUILTIN_GROUP_PART : all;
 
-        (void)snprintf(key, sizeof key, "%.200s!%d", text_of(after, "group_id"),
-                       (int)from);
+        (void)snprintf(key, sizeof key, "%.200s!%d",
+                       work_json_text(after, "group_id"), (int)from);
         work_builtin_cast(ctx, "actor-group-call", key,
                           json_pack("{s:s, s:I, s:I, s:O, s:O}", "action",
                                     "tell", "from", from, "to", to, "before",
@@ -264,6 +328,8 @@ scale(struct plex_ctx *ctx, json_t *group, const json_t *request)
         if (json_object_get(request, fields[i]) != NULL)
             json_object_set(after, fields[i],
                             json_object_get(request, fields[i]));
+    rest_take(after, request);
+    json_object_del(after, "weights"); /* of as many as there were */
     json_object_set_new(after, "scaled_ms",
                         json_integer((json_int_t)plex_turn_ms(ctx)));
     if (json_object_get(request, "shard_count") == NULL ||
@@ -275,10 +341,9 @@ scale(struct plex_ctx *ctx, json_t *group, const json_t *request)
         json_decref(after);
         return 0;
     }
-    if (strcmp(text_of(after, "rebalance"), "on_scale") == 0)
+    if (strcmp(work_json_text(after, "rebalance"), "none") != 0)
         shards_tell(ctx, group, after);
-    index_tell(ctx, after);
-    status = state_save(ctx, after);
+    status = keep(ctx, after);
     reply = json_pack("{s:O, s:O}", "group", after, "previous_shard_count",
                       json_object_get(group, "shard_count"));
     json_decref(after);
@@ -289,10 +354,65 @@ scale(struct plex_ctx *ctx, json_t *group, const json_t *request)
     return work_builtin_reply(ctx, 200, reply);
 }
 
+/* Other shares: worked out of the group as it was at scaled_ms. */
+static int
+weigh(struct plex_ctx *ctx, json_t *group, const json_t *request)
+{
+    json_t *after;
+    int status;
+
+    if (!is_balanced(group) || work_json_number(group, "scaled_ms") !=
+                                   work_json_number(request, "scaled_ms")) {
+        plex_reply_problem(ctx, 409, "the group has changed meanwhile");
+        return 0;
+    }
+    after = json_copy(group);
+    json_object_set(after, "weights", json_object_get(request, "weights"));
+    /* Later than before, by whatever clock. */
+    work_json_set(after, "scaled_ms",
+                  work_json_number(group, "scaled_ms") <
+                          (int64_t)plex_turn_ms(ctx)
+                      ? (int64_t)plex_turn_ms(ctx)
+                      : work_json_number(group, "scaled_ms") + 1);
+    shards_tell(ctx, group, after);
+    status = keep(ctx, after);
+    if (status == 0)
+        status = group_reply(ctx, after);
+    json_decref(after);
+    return status;
+}
+
+int
+work_group_timer(struct plex_ctx *ctx, const char *timer, const void *payload,
+                 size_t len)
+{
+    json_t *group = state_load(ctx);
+    const char *self = plex_self(ctx, NULL, NULL, NULL);
+    char key[256];
+
+    (void)timer;
+    (void)payload;
+    (void)len;
+    if (group != NULL && is_balanced(group)) {
+        (void)snprintf(key, sizeof key, "%.200s!balance!%llu", self,
+                       (unsigned long long)plex_turn_ms(ctx));
+        work_builtin_cast(
+            ctx, "actor-group-call", key,
+            json_pack("{s:s, s:s}", "action", "rebalance", "group_id", self));
+        plex_timer_set(ctx, "balance",
+                       (uint64_t)work_json_number(group, "rebalance_ms"), "",
+                       0);
+    }
+    json_decref(group);
+    return 0;
+}
+
 static int
 group_delete(struct plex_ctx *ctx, const json_t *group)
 {
-    work_names_untell(ctx, &work_group_names, text_of(group, "group_id"));
+    work_names_untell(ctx, &work_group_names,
+                      work_json_text(group, "group_id"));
+    plex_timer_cancel(ctx, "balance");
     plex_state_put(ctx, "", 0);
     return work_builtin_reply(ctx, 200, json_object());
 }
@@ -317,6 +437,8 @@ work_group_call(struct plex_ctx *ctx, const struct plex_msg *msg)
         status = group_reply(ctx, group);
     else if (strcmp(action, "scale") == 0)
         status = scale(ctx, group, request);
+    else if (strcmp(action, "weigh") == 0)
+        status = weigh(ctx, group, request);
     else if (strcmp(action, "delete") == 0)
         status = group_delete(ctx, group);
     else

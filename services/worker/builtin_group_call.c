@@ -1,9 +1,10 @@
 /* One request to shards of a group, as a run of its own: so many are under way
  * at a time, and the group's actor only says what the group is. A request to
  * more shards than one actor asks is parted among several. */
-#include "services/worker/builtin_group.h"
+#include "services/worker/builtin_group_request.h"
 
 #include "runtime/group_core.h"
+#include "services/worker/builtin_json.h"
 #include "services/worker/builtin_private.h"
 
 #include <stdlib.h>
@@ -11,13 +12,6 @@
 
 enum { DESCRIBE_MS = 5000, PART_SLACK_MS = 2000, GATHER_BYTES_MAX = 4 << 20 };
 
-struct request {
-    struct plex_ctx *ctx;
-    const json_t *json;
-    json_t *group;
-    char *message; /* to the shards, as JSON */
-    uint64_t timeout_ms;
-};
 struct collect {
     struct rt_gather *gather; /* NULL: a part, which only collects */
     const char *field;        /* of each answer; "" */
@@ -26,48 +20,42 @@ struct collect {
     uint32_t ok, enough; /* answers, 0: all */
 };
 
-static const char *
-text_of(const json_t *object, const char *field)
-{
-    const char *text = json_string_value(json_object_get(object, field));
-
-    return text == NULL ? "" : text;
-}
-
 static uint32_t
 number_of(const json_t *object, const char *field)
 {
     return (uint32_t)json_integer_value(json_object_get(object, field));
 }
 
-/* JSON, or the text that it is; new. */
-static json_t *
-json_of(const struct plex_value *value)
+json_t *
+work_group_json(const void *data, size_t len)
 {
-    json_t *json = value->len == 0 ? json_null()
-                                   : json_loadb(value->data, value->len,
-                                                JSON_DECODE_ANY, NULL);
+    json_t *json =
+        len == 0 ? json_null() : json_loadb(data, len, JSON_DECODE_ANY, NULL);
 
     if (json == NULL)
-        json = json_stringn(value->data, value->len);
+        json = json_stringn(data, len);
     return json == NULL ? json_null() : json;
 }
 
-/* The HTTP status of an actor's refusal, or 0. */
-static unsigned
-refusal(const json_t *value)
+static json_t *
+json_of(const struct plex_value *value)
 {
-    const json_int_t status =
-        json_integer_value(json_object_get(value, "status"));
+    return work_group_json(value->data, value->len);
+}
 
-    return strcmp(text_of(value, "source"), "actor") == 0 && status >= 400 &&
-                   status <= 599
+unsigned
+work_group_refusal(const json_t *answer)
+{
+    const int64_t status = work_json_number(answer, "status");
+
+    return strcmp(work_json_text(answer, "source"), "actor") == 0 &&
+                   status >= 400 && status <= 599
                ? (unsigned)status
                : 0;
 }
 
-static const char *
-failure(int status)
+const char *
+work_group_failure(int status)
 {
     return status == PLEX_E_TIMEOUT  ? "did not answer in time"
            : status == PLEX_E_FAILED ? "failed"
@@ -79,7 +67,7 @@ failure(int status)
 
 /* True, or the reply says what is wrong. */
 static bool
-timeout_read(struct request *r)
+timeout_read(struct work_group_request *r)
 {
     const json_t *timeout = json_object_get(r->json, "timeout_ms");
 
@@ -97,8 +85,8 @@ timeout_read(struct request *r)
 }
 
 /* What the group is: 1; 0: the reply says why not; negative: the run ends. */
-static int
-describe(struct request *r)
+int
+work_group_describe(struct work_group_request *r)
 {
     static const char get[] = "{\"action\":\"get\"}";
     struct plex_value value;
@@ -107,26 +95,29 @@ describe(struct request *r)
 
     if (!timeout_read(r))
         return 0;
-    status = plex_call_wait(r->ctx, "actor-group", text_of(r->json, "group_id"),
-                            get, sizeof get - 1, DESCRIBE_MS, &value);
+    status = plex_call_wait(r->ctx, "actor-group",
+                            work_json_text(r->json, "group_id"), get,
+                            sizeof get - 1, DESCRIBE_MS, &value);
     if (status == PLEX_E_CANCELLED)
         return status;
     if (status != 0) {
         plex_reply_problem(r->ctx, 503, "the group's actor %s",
-                           failure(status));
+                           work_group_failure(status));
         return 0;
     }
     answer = json_of(&value);
     r->group = json_incref(json_object_get(answer, "group"));
     if (r->group == NULL)
-        plex_reply_problem(r->ctx, refusal(answer) == 0 ? 500 : refusal(answer),
-                           "%.200s", text_of(answer, "detail"));
+        plex_reply_problem(
+            r->ctx,
+            work_group_refusal(answer) == 0 ? 500 : work_group_refusal(answer),
+            "%.200s", work_json_text(answer, "detail"));
     json_decref(answer);
     return r->group != NULL;
 }
 
-static bool
-message_read(struct request *r)
+bool
+work_group_message(struct work_group_request *r)
 {
     const json_t *message = json_object_get(r->json, "message");
 
@@ -135,92 +126,6 @@ message_read(struct request *r)
     else
         r->message = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
     return r->message != NULL;
-}
-
-/* -- one shard --------------------------------------------------------------
- */
-
-/* Which shard, and its actor's key. */
-static bool
-locate(const struct request *r, uint32_t *shard, char key[256])
-{
-    const char *partition_key = text_of(r->json, "partition_key");
-    const char **bounds = calloc(PLEX_SHARDS_MAX, sizeof *bounds);
-    struct plex_shards g;
-    bool fits;
-
-    if (bounds == NULL)
-        return false;
-    work_group_shards(r->group, bounds, &g);
-    *shard = plex_shard_of(&g, partition_key, strlen(partition_key));
-    fits = plex_shard_key(&g, *shard, key);
-    free(bounds);
-    return fits;
-}
-
-static int
-send_answer(struct request *r, int status, const struct plex_value *value,
-            json_t *row)
-{
-    json_t *reply;
-
-    if (status == PLEX_E_CANCELLED) {
-        json_decref(row);
-        return status;
-    }
-    reply = status == 0 ? json_of(value) : NULL;
-    if (status != 0)
-        plex_reply_problem(r->ctx, status == PLEX_E_TIMEOUT ? 504 : 502,
-                           "shard %u %s", number_of(row, "shard"),
-                           failure(status));
-    else if (refusal(reply) != 0)
-        plex_reply_problem(r->ctx, refusal(reply), "shard %u: %.400s",
-                           number_of(row, "shard"), text_of(reply, "detail"));
-    if (status != 0 || refusal(reply) != 0) {
-        json_decref(reply);
-        json_decref(row);
-        return 0;
-    }
-    json_object_set_new(row, "reply", reply);
-    return work_builtin_reply(r->ctx, 200, row);
-}
-
-static int
-send(struct request *r)
-{
-    const char *type;
-    struct plex_value value = {NULL, 0};
-    char key[256];
-    uint32_t shard;
-    uint64_t began_ms;
-    json_t *row;
-    int status;
-
-    if (!json_is_string(json_object_get(r->json, "partition_key"))) {
-        plex_reply_problem(r->ctx, 400, "partition_key is missing: a text");
-        return 0;
-    }
-    if (!message_read(r))
-        return 0;
-    status = describe(r);
-    if (status <= 0)
-        return status;
-    if (!locate(r, &shard, key))
-        return plex_fail(r->ctx, "the shard cannot be found");
-    type = text_of(r->group, "actor_type");
-    row = json_pack("{s:I, s:s+++}", "shard", (json_int_t)shard, "actor", type,
-                    "/", key, "");
-    began_ms = plex_turn_ms(r->ctx);
-    if (json_is_false(json_object_get(r->json, "wait_for_response"))) {
-        plex_cast(r->ctx, type, key, r->message, strlen(r->message));
-        return work_builtin_reply(r->ctx, 202, row);
-    }
-    status = plex_call_wait(r->ctx, type, key, r->message, strlen(r->message),
-                            r->timeout_ms, &value);
-    json_object_set_new(
-        row, "latency_ms",
-        json_integer((json_int_t)(plex_turn_ms(r->ctx) - began_ms)));
-    return send_answer(r, status, &value, row);
 }
 
 /* -- all of them ------------------------------------------------------------
@@ -282,10 +187,11 @@ on_answer(void *arg, uint32_t shard, int status, const struct plex_value *value,
     json_t *answer = status == 0 ? json_of(value) : NULL;
     char text[300];
 
-    if (status == 0 && refusal(answer) == 0)
+    if (status == 0 && work_group_refusal(answer) == 0)
         return collect_one(arg, shard, answer, NULL, after_ms);
     (void)snprintf(text, sizeof text, "%.280s",
-                   status != 0 ? failure(status) : text_of(answer, "detail"));
+                   status != 0 ? work_group_failure(status)
+                               : work_json_text(answer, "detail"));
     json_decref(answer);
     return collect_one(arg, shard, NULL, text, after_ms);
 }
@@ -302,9 +208,9 @@ take_part(struct collect *c, const struct plex_value *value, uint32_t from,
 
     if (!json_is_array(json_object_get(part, "shards"))) {
         while (from < to && !enough)
-            enough =
-                collect_one(c, from++, NULL,
-                            failure(status == 0 ? PLEX_E_FAILED : status), 0);
+            enough = collect_one(
+                c, from++, NULL,
+                work_group_failure(status == 0 ? PLEX_E_FAILED : status), 0);
         json_decref(part);
         return enough;
     }
@@ -315,10 +221,11 @@ take_part(struct collect *c, const struct plex_value *value, uint32_t from,
 
         (void)snprintf(name, sizeof name, "%u",
                        (unsigned)number_of(row, "shard"));
-        enough = collect_one(
-            c, number_of(row, "shard"),
-            ok ? json_incref(json_object_get(answers, name)) : NULL,
-            ok ? NULL : text_of(row, "error"), number_of(row, "latency_ms"));
+        enough =
+            collect_one(c, number_of(row, "shard"),
+                        ok ? json_incref(json_object_get(answers, name)) : NULL,
+                        ok ? NULL : work_json_text(row, "error"),
+                        number_of(row, "latency_ms"));
         if (enough)
             break;
     }
@@ -328,19 +235,20 @@ take_part(struct collect *c, const struct plex_value *value, uint32_t from,
 
 /* The future of a part; negative: why not. */
 static int
-part_start(struct request *r, uint32_t from, uint32_t to, uint32_t enough)
+part_start(struct work_group_request *r, uint32_t from, uint32_t to,
+           uint32_t enough)
 {
     json_t *group = json_copy(r->group), *body;
     char key[256], *text;
     int future;
 
     json_object_del(group, "bounds");
-    body = json_pack("{s:s, s:o, s:I, s:I, s:O, s:I, s:s, s:I}", "action",
-                     "part", "group", group, "from", (json_int_t)from, "to",
-                     (json_int_t)to, "message",
-                     json_object_get(r->json, "message"), "timeout_ms",
-                     (json_int_t)r->timeout_ms, "field",
-                     text_of(r->json, "field"), "enough", (json_int_t)enough);
+    body = json_pack(
+        "{s:s, s:o, s:I, s:I, s:O, s:I, s:s, s:I}", "action", "part", "group",
+        group, "from", (json_int_t)from, "to", (json_int_t)to, "message",
+        json_object_get(r->json, "message"), "timeout_ms",
+        (json_int_t)r->timeout_ms, "field", work_json_text(r->json, "field"),
+        "enough", (json_int_t)enough);
     text = json_dumps(body, JSON_COMPACT);
     json_decref(body);
     if (text == NULL)
@@ -354,7 +262,7 @@ part_start(struct request *r, uint32_t from, uint32_t to, uint32_t enough)
 }
 
 static int
-scatter_parts(struct request *r, uint32_t shards, uint32_t enough,
+scatter_parts(struct work_group_request *r, uint32_t shards, uint32_t enough,
               struct collect *c)
 {
     int futures[PLEX_SHARDS_MAX / BUILTIN_GROUP_PART];
@@ -394,7 +302,8 @@ scatter_parts(struct request *r, uint32_t shards, uint32_t enough,
 }
 
 static int
-scatter(struct request *r, uint32_t from, uint32_t to, struct collect *c)
+scatter(struct work_group_request *r, uint32_t from, uint32_t to,
+        struct collect *c)
 {
     struct plex_shards g;
     const char *no_bounds = NULL;
@@ -410,16 +319,16 @@ scatter(struct request *r, uint32_t from, uint32_t to, struct collect *c)
 }
 
 static int
-part(struct request *r)
+part(struct work_group_request *r)
 {
-    struct collect c = {.field = text_of(r->json, "field"),
+    struct collect c = {.field = work_json_text(r->json, "field"),
                         .rows = json_array(),
                         .answers = json_object(),
                         .enough = number_of(r->json, "enough")};
     int status;
 
     r->group = json_incref(json_object_get(r->json, "group"));
-    status = r->group == NULL || !timeout_read(r) || !message_read(r)
+    status = r->group == NULL || !timeout_read(r) || !work_group_message(r)
                  ? PLEX_E_INVALID
                  : scatter(r, number_of(r->json, "from"),
                            number_of(r->json, "to"), &c);
@@ -507,13 +416,14 @@ first_error(const json_t *rows, struct plex_err *err)
             continue;
         (void)snprintf(err->text + len, sizeof err->text - len,
                        "; shard %u: %.100s", (unsigned)number_of(row, "shard"),
-                       text_of(row, "error"));
+                       work_json_text(row, "error"));
         return;
     }
 }
 
 static int
-gather_reply(struct request *r, struct collect *c, enum rt_aggregate aggregate)
+gather_reply(struct work_group_request *r, struct collect *c,
+             enum rt_aggregate aggregate)
 {
     const size_t asked = json_array_size(c->rows);
     struct plex_bytes bytes;
@@ -537,21 +447,21 @@ gather_reply(struct request *r, struct collect *c, enum rt_aggregate aggregate)
 }
 
 static int
-gather(struct request *r)
+gather(struct work_group_request *r)
 {
-    const char *name = text_of(r->json, "aggregation");
+    const char *name = work_json_text(r->json, "aggregation");
     struct rt_gather_config config = {.aggregate = aggregate_of(name),
                                       .min_responses =
                                           number_of(r->json, "min_responses"),
                                       .bytes_max = GATHER_BYTES_MAX};
-    struct collect c = {.field = text_of(r->json, "field")};
+    struct collect c = {.field = work_json_text(r->json, "field")};
     struct plex_err err;
     uint32_t enough;
     int status;
 
-    if (!message_read(r))
+    if (!work_group_message(r))
         return 0;
-    status = describe(r);
+    status = work_group_describe(r);
     if (status <= 0)
         return status;
     config.shards = number_of(r->group, "shard_count");
@@ -577,7 +487,7 @@ gather(struct request *r)
  */
 
 static int
-tell(struct request *r)
+tell(struct work_group_request *r)
 {
     const uint32_t to = number_of(r->json, "to");
     const json_t *after = json_object_get(r->json, "after");
@@ -585,14 +495,16 @@ tell(struct request *r)
     char key[256];
 
     for (uint32_t i = number_of(r->json, "from"); i < to; i++) {
-        (void)snprintf(key, sizeof key, "%.200s~%u", text_of(after, "group_id"),
-                       (unsigned)i);
+        (void)snprintf(key, sizeof key, "%.200s~%u",
+                       work_json_text(after, "group_id"), (unsigned)i);
         message = json_copy((json_t *)(uintptr_t)after);
         json_object_set_new(message, "action", json_string("group_scaled"));
         json_object_set_new(message, "shard", json_integer((json_int_t)i));
-        json_object_set(message, "previous_shard_count",
-                        json_object_get(r->json, "previous"));
-        work_builtin_cast(r->ctx, text_of(after, "actor_type"), key, message);
+        json_object_set(
+            message, "previous_shard_count",
+            json_object_get(json_object_get(r->json, "before"), "shard_count"));
+        work_builtin_cast(r->ctx, work_json_text(after, "actor_type"), key,
+                          message);
     }
     return 0;
 }
@@ -600,7 +512,7 @@ tell(struct request *r)
 int
 work_group_request_call(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
-    struct request r = {.ctx = ctx};
+    struct work_group_request r = {.ctx = ctx};
     const char *action;
     json_t *request = work_builtin_request(ctx, msg, &action);
     int status = 0;
@@ -609,11 +521,13 @@ work_group_request_call(struct plex_ctx *ctx, const struct plex_msg *msg)
         return 0;
     r.json = request;
     if (strcmp(action, "send") == 0)
-        status = send(&r);
+        status = work_group_send(&r);
     else if (strcmp(action, "scatterGather") == 0)
         status = gather(&r);
     else if (strcmp(action, "part") == 0)
         status = part(&r);
+    else if (strcmp(action, "rebalance") == 0)
+        status = work_group_rebalance(&r);
     else if (strcmp(action, "tell") == 0)
         status = tell(&r);
     else

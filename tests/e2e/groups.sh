@@ -58,7 +58,7 @@ check "a group is created" 0 '"shard_count":4' tight \
     group create carts cart --shards 4 --partition consistent \
     --rebalance on_scale
 check "its name is taken then" 1 'exists' group create carts cart
-check "an unknown partition is refused" 1 'hash, range and consistent' \
+check "an unknown partition is refused" 1 'hash, range, consistent and custom' \
     group create odd cart --partition alphabet
 check "bounds must fit the shards" 1 'list of 2 texts' \
     group create odd cart --shards 3 --partition range --bounds m
@@ -130,6 +130,62 @@ check "230 shards are asked by several actors" 0 '"responses":230' \
     --field items --wait_ms 20000
 check "the first of them is enough" 0 '"failures":0' \
     tight group gather many '{"action":"total"}' --aggregation first
+
+lines() { group gather many '{"action":"total"}' --stream | grep -c '"ok":true'; }
+check "their answers can be had as they come" 0 '^230$' lines
+check "a stream of answers of no group says so" 1 'does not exist' \
+    group gather nowhere '{}' --stream
+
+# -- balanced by load
+check "load based balancing is for hashes" 1 'goes with partition hash' \
+    group create odd cart --partition range --bounds a,b,c --shards 4 \
+    --rebalance load_based
+check "a group is balanced by its load" 0 '"rebalance":"load_based"' tight \
+    group create warm cart --shards 4 --partition consistent \
+    --rebalance load_based --rebalance_ms 3600000
+check "with little to say nothing moves" 0 '"changed":false' tight \
+    group rebalance warm
+post() # GROUP CUSTOMER
+{
+    curl -s -X POST -H 'Content-Type: application/json' -d "{\"partition_key\":
+        \"$2\", \"message\": {\"action\": \"add\", \"customer\": \"$2\"}}" \
+        "$suite_url/api/v1/actor-groups/$1/shards:send" >/dev/null
+}
+post warm bob
+posted=0
+counted() # what was counted went with its worker when the shard moved
+{
+    local each
+    for each in $(seq 1 40); do
+        post warm ada
+    done
+    posted=$((posted + 40))
+    [ "$(group load warm | awk 'NR > 1 { n += $2 } END { print n }')" -ge 90 ]
+}
+until_true "what shards get is counted" counted
+check "keys move from a shard that gets much" 0 '"changed":true' tight \
+    group rebalance warm
+check "by the shares that shards have" 0 '"weights":"[0-9]+,[0-9]+,[0-9]+,[0-9]+"' \
+    tight group get warm
+for pair in "ada:$posted" bob:1; do
+    until_true "${pair%:*}'s cart is where it is looked for then" \
+        says "\"items\":${pair#*:}\\b" group send warm "${pair%:*}" \
+        "{\"action\":\"get\",\"customer\":\"${pair%:*}\"}"
+done
+check "a group that is not balanced is not" 1 'not load_based' \
+    group rebalance carts
+
+# -- a partition of one's own
+check "a custom partition needs somebody to ask" 1 'needs a partitioner' \
+    group create own cart --shards 26 --partition custom
+check "a group is parted by an actor's rule" 0 '"partitioner":"by-letter"' \
+    tight group create own cart --shards 26 --partition custom \
+    --partitioner by-letter
+check "a key is where it says" 0 '"shard":19' tight \
+    group send own ada '{"action":"add","customer":"ada"}'
+group create astray cart --partition custom --partitioner cart >/dev/null
+check "one that says nothing is told apart" 1 'did not say' \
+    group send astray ada '{"action":"add","customer":"ada"}'
 
 # -- sent again
 again()

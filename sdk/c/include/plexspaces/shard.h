@@ -13,6 +13,7 @@ enum plex_partition { /* never changes */
                       PLEX_PARTITION_HASH = 1,
                       PLEX_PARTITION_RANGE,
                       PLEX_PARTITION_CONSISTENT,
+                      PLEX_PARTITION_CUSTOM, /* `place` says it */
 };
 enum { PLEX_SHARDS_MAX = 10000, PLEX_SHARD_POINTS = 64 };
 
@@ -24,10 +25,16 @@ struct plex_shards {
     uint64_t seed; /* 0 unless said otherwise */
     /* RANGE: shards - 1 keys, ascending; shard i has those below bounds[i] */
     const char *const *bounds;
+    /* HASH, CONSISTENT: the share of each shard, "100,80,120": 10 to 400, 100
+     * on average; NULL or "": all alike. A group that is balanced by its load
+     * has them (docs/groups.md). */
+    const char *weights;
+    /* CUSTOM: a number below g->shards. */
+    uint32_t (*place)(const struct plex_shards *g, const void *key, size_t len);
+    void *arg; /* the caller's */
 };
 
-/* -- where a key is ---------------------------------------------------------
- */
+/* -- where a key is -------------------------------------------------------- */
 
 static inline uint64_t
 plex_shard_rotate_(uint64_t value, int bits)
@@ -97,15 +104,46 @@ plex_shard_hash(const void *key, size_t len, uint64_t seed)
     }
     return plex_shard_tail_(hash + len, at, left);
 }
+/* The next number of a list; 100 when there is none. */
+static inline uint32_t
+plex_shard_weight_(const char **list)
+{
+    uint32_t weight = 0;
+
+    if (*list == NULL || **list == '\0')
+        return 100;
+    for (; **list >= '0' && **list <= '9' && weight < 1000; (*list)++)
+        weight = weight * 10 + (uint32_t)(**list - '0');
+    *list += **list == ',';
+    return weight;
+}
+static inline uint32_t
+plex_shard_weighted_(const struct plex_shards *g, uint64_t hash)
+{
+    const char *list = g->weights;
+    uint64_t total = 0, at, end = 0;
+    uint32_t shard = 0;
+
+    for (uint32_t i = 0; i < g->shards; i++)
+        total += plex_shard_weight_(&list);
+    at = ((hash >> 32) * total + ((hash & 0xffffffffU) * total >> 32)) >> 32;
+    for (list = g->weights; shard + 1 < g->shards; shard++)
+        if (at < (end += plex_shard_weight_(&list)))
+            break;
+    return shard;
+}
 static inline uint32_t
 plex_shard_ring_(const struct plex_shards *g, uint64_t hash)
 {
     uint64_t next = UINT64_MAX, first = UINT64_MAX;
     uint32_t at = 0, around = 0;
+    const char *list = g->weights;
     bool found = false;
 
     for (uint32_t shard = 0; shard < g->shards; shard++)
-        for (uint32_t i = 0; i < PLEX_SHARD_POINTS; i++) {
+        for (uint32_t i = 0,
+                      n = PLEX_SHARD_POINTS * plex_shard_weight_(&list) / 100;
+             i < n; i++) {
             unsigned char name[8] = {0};
             uint64_t point;
 
@@ -141,8 +179,7 @@ plex_shard_range_(const struct plex_shards *g, const void *key, size_t len)
     }
     return shard;
 }
-/* Which shard has `key`. CONSISTENT looks at 64 points of every shard: about a
- * microsecond a shard. */
+/* Which shard has `key`. CONSISTENT: about a microsecond for each shard. */
 static inline uint32_t
 plex_shard_of(const struct plex_shards *g, const void *key, size_t len)
 {
@@ -152,9 +189,13 @@ plex_shard_of(const struct plex_shards *g, const void *key, size_t len)
         return 0;
     if (g->partition == PLEX_PARTITION_RANGE)
         return plex_shard_range_(g, key, len);
+    if (g->partition == PLEX_PARTITION_CUSTOM)
+        return g->place(g, key, len) % g->shards;
     hash = plex_shard_hash(key, len, g->seed);
     if (g->partition == PLEX_PARTITION_CONSISTENT)
         return plex_shard_ring_(g, hash);
+    if (g->weights != NULL && g->weights[0] != '\0')
+        return plex_shard_weighted_(g, hash);
     /* The high half of hash * shards, in 64 bits. */
     return (uint32_t)(((hash >> 32) * g->shards +
                        ((hash & 0xffffffffU) * g->shards >> 32)) >>
@@ -169,8 +210,7 @@ plex_shard_key(const struct plex_shards *g, uint32_t shard, char out[256])
     return n > 0 && n < 256;
 }
 
-/* -- to one shard -----------------------------------------------------------
- */
+/* -- to one shard ---------------------------------------------------------- */
 
 /* To the shard that has `key`; from any actor. */
 static inline void
@@ -197,8 +237,7 @@ plex_shard_start_call(struct plex_ctx *ctx, const struct plex_shards *g,
     return plex_start_call(ctx, g->type, actor, payload, len, timeout_ms);
 }
 
-/* -- to all of them ---------------------------------------------------------
- */
+/* -- to all of them -------------------------------------------------------- */
 
 enum { PLEX_SCATTER_MAX = 256 }; /* shards asked by one callback */
 
