@@ -5,7 +5,8 @@
 #include "services/registry/rows.h"
 
 /*
- * What the cores of key-value (kv.h) and locks (lock.h) have in common. Each is
+ * What the cores of key-value (kv.h), locks (lock.h) and objects (object.h)
+ * have in common. Each is
  * pure: time comes in, and rows to be written and answers to be given come out
  * of its queue. The shell writes the rows that an iteration of its loop brought
  * in one transaction and gives the answers after it.

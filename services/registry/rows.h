@@ -4,9 +4,9 @@
 #include "common/bytes.h"
 
 /*
- * What key-value and locks keep: rows of opaque bytes, each in an area ("kv",
- * "lock") under a kind, tenant, namespace and name; written in transactions,
- * read once at the start.
+ * What key-value, locks and objects keep: rows of opaque bytes, each in an area
+ * ("kv", "lock", "object") under a kind, tenant, namespace and name; written in
+ * transactions, read once at the start.
  *
  * An area has one owner, the one that opened it last: the commits of an earlier
  * one are PLEX_FENCED. A store belongs to one thread; calls block. Back ends by
@@ -21,6 +21,7 @@ enum reg_row_kind { /* in stores: never changes */
                     REG_ROW_VALUE = 2,
                     REG_ROW_LOCK = 3,
                     REG_ROW_REQUEST = 4,
+                    REG_ROW_OBJECT = 5,
 };
 enum { REG_ROW_NAME_MAX = 1100, REG_ROW_BODY_MAX = 2 << 20 };
 

@@ -43,6 +43,9 @@ static const struct plex_option options[] = {
         0, 0),
     ROW("lock_dsn", PLEX_OPTION_SECRET, keep.lock_dsn, "",
         "where locks are kept: as kv_dsn; empty: in store_dsn", 0, 0),
+    ROW("object_dsn", PLEX_OPTION_SECRET, keep.object_dsn, "",
+        "where registered objects are kept: as kv_dsn; empty: in store_dsn", 0,
+        0),
     ROW("kv_keys_max", PLEX_OPTION_U64, keep.kv_keys_max, "1000000",
         "keys at once, over all tenants", 1, 0),
     ROW("kv_memory_max_bytes", PLEX_OPTION_U64, keep.kv_memory_max_bytes,
@@ -51,6 +54,11 @@ static const struct plex_option options[] = {
         "locks held at once", 1, 0),
     ROW("lock_waiters_max", PLEX_OPTION_U32, keep.lock_waiters_max, "10000",
         "callers that wait for locks at once", 1, 0),
+    ROW("objects_max", PLEX_OPTION_U64, keep.objects_max, "200000",
+        "registered objects at once, over all tenants", 1, 0),
+    ROW("objects_memory_max_bytes", PLEX_OPTION_U64,
+        keep.objects_memory_max_bytes, "268435456",
+        "memory for registered objects", 1 << 20, 0),
     {0},
 };
 
@@ -541,6 +549,8 @@ keep_config(const struct config *config)
         keep.kv_dsn = config->store_dsn;
     if (keep.lock_dsn[0] == '\0')
         keep.lock_dsn = config->store_dsn;
+    if (keep.object_dsn[0] == '\0')
+        keep.object_dsn = config->store_dsn;
     return keep;
 }
 
@@ -559,6 +569,7 @@ reg_start(void *arg, const void *config, const struct plex_host *host,
     core.grace_ms = state->config.lease_ms;
     core.hold_ms = state->config.lease_ms;
     state->core = reg_core_create(&core, plex_now(), plex_wall_ms());
+    keep.catalogue = state->core;
     state->catalog.max = REPLY_MAX;
     plex_arena_init(&state->arena, ARENA_MAX);
     if (store_open(state, err) != PLEX_OK ||

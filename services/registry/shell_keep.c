@@ -3,8 +3,10 @@
 #include "common/log.h"
 #include "common/name.h"
 #include "common/replies.h"
+#include "services/registry/managed.h"
 #include "services/registry/wire_kv.h"
 #include "services/registry/wire_lock.h"
+#include "services/registry/wire_object.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,8 @@ enum {
 
 struct reg_keep {
     struct reg_keep_config config;
-    struct reg_lane kv, lock;
+    struct reg_lane kv, lock, object;
+    uint64_t managed_ns; /* when the suite's own objects were last taken in */
 };
 
 /* -- stores ---------------------------------------------------------------- */
@@ -108,7 +111,7 @@ row_write(struct reg_lane *lane, const struct reg_keep_action *action,
     struct plex_buf body = {.max = REG_ROW_BODY_MAX};
     struct reg_row row = {0};
 
-    err->status = lane->ops->row(action, &row, &body, err);
+    err->status = lane->ops->row(lane, action, &row, &body, err);
     if (err->status == PLEX_OK) {
         row.body = (struct plex_bytes){body.data, body.len};
         err->status = reg_rows_apply(lane->rows, &row, err);
@@ -331,6 +334,49 @@ lock_call(struct reg_lane *lane, struct plex_call *call, uint32_t method)
     commit_defer(lane);
 }
 
+/* The suite's own are in a namespace that no tenant has. */
+static enum plex_status
+object_scope(const struct plex_call *call, struct reg_object_request *request,
+             struct plex_err *err)
+{
+    const bool reads = request->op == REG_OBJECT_LOOKUP ||
+                       request->op == REG_OBJECT_DISCOVER ||
+                       request->op == REG_OBJECT_COUNT;
+
+    request->tenant = tenant_of(call);
+    request->ns = ns_of(call, request->ns);
+    if (strcmp(request->ns, REG_MANAGED_NS) != 0)
+        return PLEX_OK;
+    request->tenant = REG_MANAGED_TENANT;
+    if (reads)
+        return PLEX_OK;
+    return plex_err_set(err, PLEX_DENIED,
+                        "namespace \"" REG_MANAGED_NS
+                        "\" is kept by the suite itself");
+}
+
+static void
+object_call(struct reg_keep *keep, struct plex_call *call, uint32_t method)
+{
+    struct reg_lane *lane = &keep->object;
+    const struct reg_when when = reg_lane_now();
+    struct reg_object_request request;
+    struct plex_err err;
+
+    if (!call_begin(lane, call))
+        return;
+    if (reg_wire_object_request(method, plex_call_payload(call), &lane->arena,
+                                &request, &err) != PLEX_OK ||
+        object_scope(call, &request, &err) != PLEX_OK) {
+        plex_call_refuse(call, &err);
+        return;
+    }
+    reg_managed_refresh(lane->core, keep->config.catalogue, &keep->managed_ns,
+                        when);
+    reg_objects_request(lane->core, call, &request, when);
+    commit_defer(lane);
+}
+
 static void
 keep_call(void *state, struct plex_call *call, uint32_t method)
 {
@@ -338,6 +384,8 @@ keep_call(void *state, struct plex_call *call, uint32_t method)
 
     if (method <= REG_KV_METHOD_LAST)
         kv_call(&keep->kv, call, method);
+    else if (method >= REG_OBJECT_METHOD_FIRST)
+        object_call(keep, call, method);
     else
         lock_call(&keep->lock, call, method);
 }
@@ -384,6 +432,14 @@ read_waiters(void *arg)
     return lane->core == NULL ? 0 : reg_locks_stats(lane->core).waiters;
 }
 
+static uint64_t
+read_objects(void *arg)
+{
+    const struct reg_lane *lane = arg;
+
+    return lane->core == NULL ? 0 : reg_objects_stats(lane->core).objects;
+}
+
 static void
 metrics_open(struct reg_keep *keep, struct plex_metrics *metrics)
 {
@@ -397,6 +453,9 @@ metrics_open(struct reg_keep *keep, struct plex_metrics *metrics)
     plex_metrics_observe(metrics, "plexspaces_registry_lock_waiters",
                          "Callers that wait for a lock.", "", read_waiters,
                          &keep->lock);
+    plex_metrics_observe(metrics, "plexspaces_registry_objects",
+                         "Objects registered.", "", read_objects,
+                         &keep->object);
 }
 
 static enum plex_status
@@ -412,12 +471,12 @@ lane_start(struct reg_lane *lane, const struct reg_lane_ops *ops,
     lane->dsn = dsn;
     lane->host = host;
     lane->commit.run = commit_run;
-    lane->commits =
-        plex_metrics_counter(host->metrics, "plexspaces_registry_commits_total",
-                             "Transactions of keys and locks.", labels);
+    lane->commits = plex_metrics_counter(
+        host->metrics, "plexspaces_registry_commits_total",
+        "Transactions of keys, locks and objects.", labels);
     lane->failures = plex_metrics_counter(
         host->metrics, "plexspaces_registry_store_failures_total",
-        "Transactions of keys and locks that failed.", labels);
+        "Transactions of keys, locks and objects that failed.", labels);
     plex_arena_init(&lane->arena, ARENA_MAX);
     lane->timer = plex_timer_create(host->loop, on_timer, lane);
     if (lane_open(lane, err) == PLEX_OK)
@@ -432,6 +491,8 @@ reg_keep_check(const struct reg_keep_config *config, struct plex_err *err)
         return plex_err_wrap(err, "kv_dsn");
     if (reg_rows_check(config->lock_dsn, err) != PLEX_OK)
         return plex_err_wrap(err, "lock_dsn");
+    if (reg_rows_check(config->object_dsn, err) != PLEX_OK)
+        return plex_err_wrap(err, "object_dsn");
     return PLEX_OK;
 }
 
@@ -447,7 +508,9 @@ reg_keep_start(struct reg_keep **out, const struct reg_keep_config *config,
     if (lane_start(&keep->kv, &reg_lane_kv, &keep->config, config->kv_dsn, host,
                    err) != PLEX_OK ||
         lane_start(&keep->lock, &reg_lane_lock, &keep->config, config->lock_dsn,
-                   host, err) != PLEX_OK) {
+                   host, err) != PLEX_OK ||
+        lane_start(&keep->object, &reg_lane_object, &keep->config,
+                   config->object_dsn, host, err) != PLEX_OK) {
         reg_keep_stop(keep);
         *out = NULL;
         return err->status;
@@ -471,6 +534,7 @@ reg_keep_drain(struct reg_keep *keep)
 {
     lane_drain(&keep->kv);
     lane_drain(&keep->lock);
+    lane_drain(&keep->object);
 }
 
 static void
@@ -488,5 +552,6 @@ reg_keep_stop(struct reg_keep *keep)
         return;
     lane_stop(&keep->kv);
     lane_stop(&keep->lock);
+    lane_stop(&keep->object);
     free(keep);
 }

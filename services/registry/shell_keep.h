@@ -3,23 +3,29 @@
 
 #include "common/service.h"
 
+struct reg_core;
+
 /*
- * Keys and locks as the daemon serves them: their cores, stores, methods. What
- * one iteration of the loop asked for is stored in one transaction and answered
- * after it.
+ * Keys, locks and objects as the daemon serves them: their cores, stores,
+ * methods. What one iteration of the loop asked for is stored in one
+ * transaction and answered after it.
  */
 struct reg_keep;
 
 struct reg_keep_config {
     const char *kv_dsn;
     const char *lock_dsn;
+    const char *object_dsn;
     uint64_t kv_keys_max;
     uint64_t kv_memory_max_bytes;
     uint64_t locks_max;
     uint32_t lock_waiters_max;
+    uint64_t objects_max;
+    uint64_t objects_memory_max_bytes;
+    const struct reg_core *catalogue; /* what the suite itself has; borrowed */
 };
 
-/* Both DSNs, without opening anything. */
+/* All DSNs, without opening anything. */
 PLEX_MUST_USE enum plex_status reg_keep_check(
     const struct reg_keep_config *config, struct plex_err *err);
 /* `config` is copied, its strings are borrowed. */
@@ -54,7 +60,14 @@ void reg_keep_stop(struct reg_keep *keep); /* accepts NULL */
     X(1603, "locks.release")         \
     X(1604, "locks.get")             \
     X(1605, "locks.list")            \
-    X(1606, "locks.delete")
+    X(1606, "locks.delete")          \
+    X(1701, "objects.register")      \
+    X(1702, "objects.unregister")    \
+    X(1703, "objects.lookup")        \
+    X(1704, "objects.discover")      \
+    X(1705, "objects.heartbeat")     \
+    X(1706, "objects.heartbeats")    \
+    X(1707, "objects.types")
 #define X(id, name) void reg_keep_on_##id(void *state, struct plex_call *call);
 REG_KEEP_METHODS(X)
 #undef X

@@ -2,6 +2,11 @@
 
 #include "services/registry/wire_kv.h"
 #include "services/registry/wire_lock.h"
+#include "services/registry/wire_object.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 static bool
 caller_gone(void *call)
@@ -62,9 +67,10 @@ kv_next(void *core, struct reg_keep_action *out)
 }
 
 static enum plex_status
-kv_row(const struct reg_keep_action *action, struct reg_row *row,
-       struct plex_buf *body, struct plex_err *err)
+kv_row(struct reg_lane *lane, const struct reg_keep_action *action,
+       struct reg_row *row, struct plex_buf *body, struct plex_err *err)
 {
+    (void)lane;
     const struct reg_kv_row *from = action->answer;
     const bool value = from->kind == REG_ROW_VALUE;
 
@@ -173,9 +179,10 @@ lock_next(void *core, struct reg_keep_action *out)
 }
 
 static enum plex_status
-lock_row(const struct reg_keep_action *action, struct reg_row *row,
-         struct plex_buf *body, struct plex_err *err)
+lock_row(struct reg_lane *lane, const struct reg_keep_action *action,
+         struct reg_row *row, struct plex_buf *body, struct plex_err *err)
 {
+    (void)lane;
     const struct reg_lock_row *from = action->answer;
 
     row->kind = REG_ROW_LOCK;
@@ -232,4 +239,123 @@ const struct reg_lane_ops reg_lane_lock = {
     .wake = lock_wake,
     .tick = lock_tick,
     .dismiss = lock_dismiss,
+};
+
+/* -- objects --------------------------------------------------------------- */
+
+static void *
+object_create(const struct reg_keep_config *config)
+{
+    const struct reg_object_config object = {
+        .objects_max = config->objects_max,
+        .bytes_max = config->objects_memory_max_bytes,
+    };
+
+    return reg_objects_create(&object);
+}
+
+static void
+object_free(void *core)
+{
+    reg_objects_free(core);
+}
+
+static enum plex_status
+object_load(struct reg_lane *lane, const struct reg_row *row,
+            struct plex_err *err)
+{
+    struct reg_object object;
+
+    if (reg_wire_object_row_in(row->body, &lane->arena, &object, err) !=
+        PLEX_OK)
+        return err->status;
+    object.tenant = row->tenant;
+    object.ns = row->ns;
+    reg_objects_load(lane->core, &object, reg_lane_now());
+    return PLEX_OK;
+}
+
+static void
+object_loaded(void *core, uint64_t counter, struct reg_when when)
+{
+    (void)when;
+    reg_objects_loaded(core, counter);
+}
+
+static bool
+object_next(void *core, struct reg_keep_action *out)
+{
+    return reg_objects_next(core, out);
+}
+
+static enum plex_status
+object_row(struct reg_lane *lane, const struct reg_keep_action *action,
+           struct reg_row *row, struct plex_buf *body, struct plex_err *err)
+{
+    const struct reg_object_row *from = action->answer;
+    const struct reg_object *object = from->object;
+    char name[REG_OBJECT_ID_MAX + 16];
+
+    (void)snprintf(name, sizeof name, "%" PRIu32 "/%s", object->type,
+                   object->id);
+    plex_arena_reset(&lane->arena);
+    row->kind = REG_ROW_OBJECT;
+    row->tenant = object->tenant;
+    row->ns = object->ns;
+    row->name = plex_arena_strndup(&lane->arena, name, strlen(name));
+    row->gone = from->gone;
+    if (row->name == NULL)
+        return plex_err_set(err, PLEX_LIMIT, "no room for a row's name");
+    return row->gone ? PLEX_OK
+                     : reg_wire_object_row_out(object, &lane->arena, body, err);
+}
+
+static enum plex_status
+object_answer(struct reg_lane *lane, const struct reg_keep_action *action,
+              struct plex_buf *out, struct plex_err *err)
+{
+    return reg_wire_object_answer(action->answer, &lane->arena, out, err);
+}
+
+static uint64_t
+object_counter(void *core)
+{
+    return reg_objects_revision(core);
+}
+
+static uint64_t
+object_wake(void *core)
+{
+    return reg_objects_wake(core);
+}
+
+static void
+object_tick(void *core, struct reg_when when)
+{
+    reg_objects_tick(core, when);
+}
+
+/* Nobody waits. */
+static void
+object_dismiss(void *core, const char *why)
+{
+    (void)core;
+    (void)why;
+}
+
+const struct reg_lane_ops reg_lane_object = {
+    .area = "object",
+    .counter_name = "revision",
+    .create = object_create,
+    .free = object_free,
+    .load = object_load,
+    .loaded = object_loaded,
+    .next = object_next,
+    .action_free = reg_object_action_free,
+    .row = object_row,
+    .answer = object_answer,
+    .counter = object_counter,
+    .wake = object_wake,
+    .tick = object_tick,
+    .dismiss = object_dismiss,
 };

@@ -6,7 +6,7 @@
 #include "services/registry/shell_keep.h"
 
 /* Shared by shell_keep.c (stores, commits, requests) and shell_lane.c (what
- * differs between keys and locks). */
+ * differs between keys, locks and objects). */
 struct reg_lane;
 struct reg_lane_ops {
     const char *area;
@@ -19,7 +19,8 @@ struct reg_lane_ops {
     bool (*next)(void *core, struct reg_keep_action *out);
     void (*action_free)(struct reg_keep_action *action);
     /* `row` without its body, which is appended to `body`. */
-    enum plex_status (*row)(const struct reg_keep_action *action,
+    enum plex_status (*row)(struct reg_lane *lane,
+                            const struct reg_keep_action *action,
                             struct reg_row *row, struct plex_buf *body,
                             struct plex_err *err);
     enum plex_status (*answer)(struct reg_lane *lane,
@@ -47,7 +48,7 @@ struct reg_lane {
     struct plex_counter *commits, *failures;
 };
 
-extern const struct reg_lane_ops reg_lane_kv, reg_lane_lock;
+extern const struct reg_lane_ops reg_lane_kv, reg_lane_lock, reg_lane_object;
 
 static inline struct reg_when
 reg_lane_now(void)
