@@ -2,6 +2,7 @@
 #include "cli/capacity.h"
 #include "cli/cli.h"
 #include "cli/group.h"
+#include "cli/object.h"
 #include "cli/past.h"
 #include "cli/pool.h"
 #include "cli/process.h"
@@ -94,6 +95,7 @@ const struct cli_command cli_commands[] = {
      cli_lock_options, cli_lock_list},
     {"lock", "delete", "KEY", 1, 1, "take it away from its holder",
      cli_lock_options, cli_lock_delete},
+    CLI_OBJECT_COMMANDS,
     {"", "health", "", 0, 0, "of the suite; exits 1 unless it is healthy",
      cli_health_options, cli_health},
     {"", "metrics", "[NODE]", 0, 1, "Prometheus text of one daemon, or of all",

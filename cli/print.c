@@ -37,6 +37,35 @@ cell_text(const json_t *value, char cell[CELL_MAX])
                        json_is_true(value) ? "true" : "false");
 }
 
+/* An array of texts: "a, b"; an object: "a=1, b=2". */
+static void
+cell_parts(const json_t *value, char cell[CELL_MAX])
+{
+    char part[CELL_MAX];
+    const char *key;
+    json_t *member;
+    size_t len = 0, index;
+
+    cell[0] = '\0';
+    if (json_is_array(value))
+        json_array_foreach(value, index, member)
+        {
+            cell_text(member, part);
+            len += (size_t)snprintf(cell + len, CELL_MAX - len, "%s%s",
+                                    len == 0 ? "" : ", ", part);
+            if (len >= CELL_MAX)
+                return;
+        }
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        cell_text(member, part);
+        len += (size_t)snprintf(cell + len, CELL_MAX - len, "%s%s=%s",
+                                len == 0 ? "" : ", ", key, part);
+        if (len >= CELL_MAX)
+            return;
+    }
+}
+
 static void
 cell_enum(const json_t *value, const char *prefix, char cell[CELL_MAX])
 {
@@ -98,7 +127,10 @@ cell_format(const struct print_column *column, const json_t *object,
 
     switch (column->kind) {
     case PRINT_TEXT:
-        cell_text(value, cell);
+        if (json_is_array(value) || json_is_object(value))
+            cell_parts(value, cell);
+        else
+            cell_text(value, cell);
         break;
     case PRINT_ENUM:
         cell_enum(value, column->detail, cell);

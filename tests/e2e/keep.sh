@@ -1,5 +1,5 @@
 #!/bin/bash
-# Keys and locks: the command, and what a registry killed with -9 under load
+# Keys, locks and objects: the command, and what a registry killed with -9 under load
 # keeps, on every back end there is: keep.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
@@ -19,6 +19,7 @@ registry()
     "$bin/plex-registry" --node registry --listen-url "ipc://$work/registry" \
         --registry-url "ipc://$work/registry" --admin-addr "" \
         --store-dsn "sqlite:$work/apps.db" --kv-dsn "$1" --lock-dsn "$1" \
+        --object-dsn "$1" \
         --log-level warn 2>>"$work/log" &
     daemons[0]=$!
 }
@@ -101,6 +102,16 @@ check "who lacks a name is told" 1 'holder is missing' \
 check "an operator takes it away" 0 'deleted' "$plex" lock delete report
 check "the next tenure has the next token" 0 'token +2$' \
     "$plex" lock acquire report --holder b
+check "the commands of docs/registry.md do what it says" 0 '^' \
+    env PATH="$bin:$PATH" python3 tests/lib/doc_commands.py docs/registry.md
+check "a type has to be known" 1 'objectType|object_type' \
+    "$plex" registry register table x
+check "and a filter's, too" 1 'is none of ACTOR, TUPLESPACE' \
+    "$plex" registry objects --type table
+check "nobody changes the suite's own" 1 'DENIED|kept by the suite' \
+    "$plex" registry heartbeat gateway --namespace system
+check "what is gone is not found" 1 'no object "billing-1"' \
+    "$plex" registry lookup billing-1
 daemons_stop
 
 backends=("sqlite:$work/keep.db")
@@ -111,12 +122,15 @@ backends=("sqlite:$work/keep.db")
 for dsn in "${backends[@]}"; do
     suite_begin "$dsn" || exit 1
     # Not by check(): it is the daemons' parent.
+    "$plex" registry register vm box --labels a,b --ttl-ms 600000 >/dev/null
     sentence="kill -9 loses, doubles and mixes up nothing (${dsn%%:*})"
     if under_fire "$dsn" >"$work/fire" 2>&1; then
         ok "$sentence"
     else
         not_ok "$sentence" "$(cat "$work/fire")"
     fi
+    check "and objects are as they were (${dsn%%:*})" 0 'labels +a, b$' \
+        "$plex" registry lookup box --type vm
     daemons_stop
 done
 check_end
