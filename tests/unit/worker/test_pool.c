@@ -360,6 +360,93 @@ START_TEST(a_pool_without_a_message_for_it_asks_nobody)
 }
 END_TEST
 
+/* Nobody has what another one has, and what is counted adds up. */
+static void
+hold_up(void)
+{
+    json_t *members = json_object_get(pool, "members"), *member;
+    json_t *ids = json_object(), *numbers = json_object();
+    json_int_t out = 0;
+    size_t i;
+
+    json_array_foreach(members, i, member)
+    {
+        const char *id = json_string_value(json_object_get(member, "checkout"));
+        char number[32];
+
+        (void)snprintf(
+            number, sizeof number, "%lld",
+            (long long)json_integer_value(json_object_get(member, "n")));
+        ck_assert_ptr_null(json_object_get(numbers, number));
+        json_object_set_new(numbers, number, json_true());
+        if (id == NULL)
+            continue;
+        out++;
+        ck_assert_ptr_null(json_object_get(ids, id));
+        json_object_set_new(ids, id, json_true());
+    }
+    ck_assert_int_eq(out, stat_of("out"));
+    ck_assert_int_ge(stat_of("workers"), 2);
+    ck_assert_int_le(stat_of("workers"), 6 + out); /* those over go later */
+    json_decref(ids);
+    json_decref(numbers);
+}
+
+static void
+act(unsigned random)
+{
+    enum plex_status status = PLEX_OK; /* refusals are a part of it */
+    char id[16];
+
+    (void)snprintf(id, sizeof id, "c%u", random / 16 % 12);
+    switch (random % 16) {
+    case 0:
+        status = work_pool_checkin(pool, id, random / 512 % 4 != 0, now, &err);
+        break;
+    case 1:
+        pass(random / 512 % 900);
+        break;
+    case 2:
+        status = work_pool_scale(pool, 2 + random / 512 % 5, 0, now, &err);
+        break;
+    case 3:
+        work_pool_forget(pool, id);
+        break;
+    case 4:
+        work_pool_probed(pool, random / 512 % 40, random % 2 == 0, now);
+        break;
+    default:
+        if (random % 3 == 0)
+            status = work_pool_checkin(pool, id, true, now, &err);
+        else
+            status = borrow(id, random / 512 % 2 == 0);
+    }
+    ck_assert_int_ne(status, PLEX_INVALID);
+}
+
+START_TEST(random_use_keeps_the_counts_right)
+{
+    unsigned random = (unsigned)_i * 2654435761U + 1;
+
+    make("{\"actor_type\":\"t\",\"min\":2,\"max\":6,\"check_ms\":300,"
+         "\"lease_ms\":700,\"idle_ms\":400,\"failure_threshold\":3,"
+         "\"open_ms\":500,\"health_ms\":200,\"health_message\":1}");
+    for (int step = 0; step < 300; step++) {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        act(random);
+        hold_up();
+    }
+    /* Whoever has gone, the pool is whole again after a while. */
+    pass(20000);
+    ck_assert_int_eq(stat_of("out"), 0);
+    ck_assert_int_eq(stat_of("waiting"), 0);
+    ck_assert_int_eq(stat_of("workers"), 2);
+    ck_assert_int_eq(borrow("last", false), PLEX_OK);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -384,6 +471,7 @@ main(void)
     tcase_add_test(tc,
                    idle_members_are_asked_and_replaced_when_they_are_not_well);
     tcase_add_test(tc, a_pool_without_a_message_for_it_asks_nobody);
+    tcase_add_loop_test(tc, random_use_keeps_the_counts_right, 0, 20);
     tcase_add_test(tc, what_makes_no_pool_is_named);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

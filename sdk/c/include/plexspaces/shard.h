@@ -25,9 +25,8 @@ struct plex_shards {
     uint64_t seed; /* 0 unless said otherwise */
     /* RANGE: shards - 1 keys, ascending; shard i has those below bounds[i] */
     const char *const *bounds;
-    /* HASH, CONSISTENT: the share of each shard, "100,80,120": 10 to 400, 100
-     * on average; NULL or "": all alike. A group that is balanced by its load
-     * has them (docs/groups.md). */
+    /* HASH, CONSISTENT: the share of each shard, "100,80,120", as a group that
+     * is balanced has them (docs/groups.md); NULL or "": all alike. */
     const char *weights;
     /* CUSTOM: a number below g->shards. */
     uint32_t (*place)(const struct plex_shards *g, const void *key, size_t len);
