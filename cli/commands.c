@@ -169,7 +169,7 @@ print_bash(void)
         (void)printf("\" ;;\n");
     }
     (void)printf("    *:dev:*) words=\"--data --http --grpc --store --workers "
-                 "--processes --modules --log-level\" ;;\n"
+                 "--journals --processes --modules --log-level\" ;;\n"
                  "    esac\n"
                  "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
                  "}\ncomplete -F _plexspaces plexspaces\n");

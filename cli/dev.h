@@ -12,7 +12,8 @@
  */
 enum {
     DEV_WORKERS_MAX = 64,
-    DEV_PARTS_MAX = 6 + DEV_WORKERS_MAX,
+    DEV_JOURNALS_MAX = 16,
+    DEV_PARTS_MAX = 5 + DEV_JOURNALS_MAX + DEV_WORKERS_MAX,
     DEV_SETTINGS_MAX = 8,
     DEV_STAGES = 6,
     DEV_STOP_MS = 10000, /* to drain; SIGKILL afterwards */
@@ -26,6 +27,7 @@ struct dev_config {
     const char *modules;
     const char *log_level;
     uint32_t workers;
+    uint32_t journals;
     bool processes;
 };
 

@@ -108,6 +108,19 @@ part_add(struct dev *dev, const struct part_kind *kind, unsigned number)
         part_set(part, "module_dir", dev->modules);
 }
 
+/* Workers have numbers, journals where there are several. */
+static void
+parts_add(struct dev *dev, const struct part_kind *kind)
+{
+    const bool worker = strcmp(kind->service, "worker") == 0;
+    const unsigned journals =
+        strcmp(kind->service, "journal") == 0 ? dev->config.journals : 1;
+    const unsigned n = worker ? dev->config.workers : journals;
+
+    for (unsigned i = 1; i <= n; i++)
+        part_add(dev, kind, worker || n > 1 ? i : 0);
+}
+
 enum plex_status
 dev_plan(struct dev *dev, struct plex_err *err)
 {
@@ -120,13 +133,12 @@ dev_plan(struct dev *dev, struct plex_err *err)
                             "option store is \"%.80s\", it must be sqlite, "
                             "mem: or postgres://...",
                             store);
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kinds[i].service, "worker") != 0) {
-            part_add(dev, &kinds[i], 0);
-            continue;
-        }
-        for (unsigned n = 1; n <= dev->config.workers; n++)
-            part_add(dev, &kinds[i], n);
-    }
+    if (dev->config.journals > 1 && strncmp(store, "postgres", 8) != 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "option journals is %u: several can share only a "
+                            "store of postgres://..., not %.80s",
+                            dev->config.journals, store);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        parts_add(dev, &kinds[i]);
     return PLEX_OK;
 }

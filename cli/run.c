@@ -186,6 +186,8 @@ explain(json_t *actor)
     const json_int_t waiting =
         json_integer_value(json_object_get(actor, "mailboxLength"));
     const char *is = "idle", *remedy = "nothing: send it a message";
+    const char *waits_for = text_of(actor, "waitsFor");
+    char text[400];
 
     if (strcmp(state, "ACTOR_STATE_INACTIVE") == 0) {
         is = "not in memory";
@@ -195,9 +197,17 @@ explain(json_t *actor)
     } else if (strcmp(state, "ACTOR_STATE_DEACTIVATING") == 0) {
         is = "being rebuilt after a refused write";
         remedy = "it goes on by itself";
+    } else if (waits_for[0] != '\0') {
+        is = "turns of it are being written";
+        remedy = "it goes on when the journal answers: look at plexspaces "
+                 "node list --kind journal";
     } else if (waiting > 0) {
         is = "busy: messages wait";
         remedy = "look at its worker's log for a handler that is stuck";
+    }
+    if (waits_for[0] != '\0') {
+        (void)snprintf(text, sizeof text, "%s: it waits for %s", is, waits_for);
+        is = text;
     }
     set(actor, "is", is);
     set(actor, "remedy", remedy);

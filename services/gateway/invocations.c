@@ -280,7 +280,7 @@ static void
 lookup_send(struct gate_lookup *l, struct plex_bytes id)
 {
     l->journal.link = l->gate->host->link;
-    l->journal.url = reg_client_url(l->gate->registry, "journal");
+    l->journal.url = reg_client_next_url(l->gate->registry, "journal");
     if (l->journal.url == NULL) {
         lookup_problem(l, 503, "UNAVAILABLE", "gateway",
                        "no journal is registered");

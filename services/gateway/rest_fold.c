@@ -79,7 +79,7 @@ ask(struct fold *fold, uint64_t from)
     struct gate_rest *rest = fold->rest;
     struct journal_client journal = {
         rest->gate->host->link,
-        reg_client_url(rest->gate->registry, "journal")};
+        reg_client_next_url(rest->gate->registry, "journal")};
     const struct journal_history want = {.actor = fold->actor,
                                          .first_seq = from,
                                          .last_seq = fold->was.seq,

@@ -547,7 +547,7 @@ gate_rest_journal(struct gate_rest *rest)
 {
     struct journal_client journal = {
         rest->gate->host->link,
-        reg_client_url(rest->gate->registry, "journal")};
+        reg_client_next_url(rest->gate->registry, "journal")};
 
     if (journal.url == NULL)
         gate_rest_problem(rest, 503, "UNAVAILABLE", "gateway",

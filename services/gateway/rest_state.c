@@ -40,7 +40,7 @@ journal_of(const struct gate_rest *rest)
 {
     return (struct journal_client){
         rest->gate->host->link,
-        reg_client_url(rest->gate->registry, "journal")};
+        reg_client_next_url(rest->gate->registry, "journal")};
 }
 
 /* -- afterwards -------------------------------------------------------------

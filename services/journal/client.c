@@ -9,6 +9,97 @@
 
 enum { REPLY_ARENA_MAX = 64 << 20 };
 
+static void call_done(void *arg, const struct plex_link_result *result);
+
+static uint64_t
+send_to(struct journal_call *call, struct plex_link *link, const char *url,
+        const struct plex_context *context, uint32_t method,
+        struct plex_bytes payload)
+{
+    return plex_link_call(link, &(struct plex_link_request){
+                                    .peer = url,
+                                    .method = method,
+                                    .context = context,
+                                    .payload = payload,
+                                    .retry = true,
+                                    .done = call_done,
+                                    .arg = call,
+                                });
+}
+
+/* -- moving ---------------------------------------------------------------- */
+
+void
+journal_calls_init(struct journal_calls *calls)
+{
+    TAILQ_INIT(&calls->under_way);
+}
+
+void
+journal_calls_move(struct journal_calls *calls,
+                   const char *(*to)(void *arg, const char *url), void *arg)
+{
+    struct journal_call *call;
+
+    TAILQ_FOREACH(call, &calls->under_way, under_way)
+    {
+        const char *next = to(arg, call->next != NULL ? call->next : call->url);
+
+        if (next == NULL)
+            continue;
+        free(call->next);
+        call->next = plex_strdup(next);
+        plex_link_cancel(call->link, call->id);
+    }
+}
+
+/* True when it is under way again. */
+static bool
+moved(struct journal_call *call, enum plex_status status)
+{
+    struct plex_context context = plex_context_none;
+
+    if (call->next == NULL || status != PLEX_CANCELLED)
+        return false;
+    free(call->url);
+    call->url = call->next;
+    call->next = NULL;
+    context.deadline = call->deadline;
+    call->id =
+        send_to(call, call->link, call->url, &context, call->method,
+                (struct plex_bytes){call->payload.data, call->payload.len});
+    return true;
+}
+
+static void
+call_keep(struct journal_call *call, const struct journal_client *client,
+          const struct plex_context *context, uint32_t method,
+          struct plex_buf *payload)
+{
+    call->calls = client->calls;
+    call->link = client->link;
+    call->deadline = context->deadline;
+    call->method = method;
+    call->payload = *payload;
+    *payload = (struct plex_buf){0};
+    call->url = plex_strdup(client->url);
+    TAILQ_INSERT_TAIL(&call->calls->under_way, call, under_way);
+}
+
+static void
+call_free(struct journal_call *call)
+{
+    if (call->calls != NULL) {
+        TAILQ_REMOVE(&call->calls->under_way, call, under_way);
+        plex_buf_free(&call->payload);
+        free(call->url);
+        free(call->next);
+    }
+    free(call);
+}
+
+/* -- calls ----------------------------------------------------------------- */
+
 static void
 call_done(void *arg, const struct plex_link_result *result)
 {
@@ -17,6 +108,8 @@ call_done(void *arg, const struct plex_link_result *result)
     const char *text = result->text;
     struct plex_arena arena;
 
+    if (moved(call, status))
+        return;
     if (call->err.status != PLEX_OK) {
         status = call->err.status;
         text = call->err.text;
@@ -26,7 +119,7 @@ call_done(void *arg, const struct plex_link_result *result)
     plex_arena_init(&arena, REPLY_ARENA_MAX);
     call->finish(call, status, text, result->payload, &arena);
     plex_arena_fini(&arena);
-    free(call);
+    call_free(call);
 }
 
 /* What cannot be sent fails as everything else: later, on the loop. A call to
@@ -39,17 +132,11 @@ journal_call_send(struct journal_client *client,
     if (call->err.status == PLEX_OK && client->url == NULL)
         (void)plex_err_set(&call->err, PLEX_UNAVAILABLE,
                            "no journal is known to the registry");
-    (void)plex_link_call(
-        client->link,
-        &(struct plex_link_request){
-            .peer = call->err.status == PLEX_OK ? client->url : "",
-            .method = method,
-            .context = context,
-            .payload = {payload->data, payload->len},
-            .retry = true,
-            .done = call_done,
-            .arg = call,
-        });
+    call->id = send_to(
+        call, client->link, call->err.status == PLEX_OK ? client->url : "",
+        context, method, (struct plex_bytes){payload->data, payload->len});
+    if (client->calls != NULL && call->err.status == PLEX_OK)
+        call_keep(call, client, context, method, payload);
     plex_buf_free(payload);
 }
 

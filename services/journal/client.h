@@ -4,6 +4,8 @@
 #include "common/link.h"
 #include "services/journal/types.h" // IWYU pragma: export
 
+#include <sys/queue.h>
+
 /* What other services may include: the entries (types.h), and the calls. */
 
 /* Each done() runs once, on the loop. With a status but PLEX_OK the pointer is
@@ -11,10 +13,25 @@
  * retried by the link with the same content until the context's deadline:
  * an entry that an earlier attempt wrote comes back as EXISTS with its own
  * reply, or CONFLICT where it has no message id. */
+struct journal_calls;
 struct journal_client {
     struct plex_link *link;
     const char *url; /* of the journal's inbox; may change between calls */
+    struct journal_calls *calls; /* which ones can be moved; NULL: none */
 };
+
+/* Calls under way that may move from one journal to another that shares its
+ * store: where it is written does not matter, so this is the retry of the link
+ * by another way. Their context carries nothing but a deadline. */
+struct journal_calls {
+    TAILQ_HEAD(, journal_call) under_way;
+};
+void journal_calls_init(struct journal_calls *calls);
+/* Each call is sent once more, in order, to what `to` gives for the URL that it
+ * went to; NULL: it stays. */
+void journal_calls_move(struct journal_calls *calls,
+                        const char *(*to)(void *arg, const char *url),
+                        void *arg);
 
 typedef void (*journal_append_fn)(void *arg, enum plex_status status,
                                   const char *text,

@@ -28,6 +28,15 @@ struct journal_call {
         journal_shred_fn shred;
     } done;
     void *arg;
+
+    struct journal_calls *calls; /* NULL: it cannot be moved, nor has what
+                                    follows */
+    TAILQ_ENTRY(journal_call) under_way;
+    struct plex_link *link;
+    uint64_t id, deadline;
+    uint32_t method;
+    struct plex_buf payload;
+    char *url, *next; /* next: it is being moved there */
 };
 
 struct journal_call *journal_call_make(void *arg);

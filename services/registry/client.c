@@ -20,6 +20,7 @@ enum {
     WATCH_MS = 30000,
     WATCH_TIMEOUT_MS = 40000,
     REQUEST_BYTES_MAX = 2 << 20, /* thousands of claims */
+    REPLICAS_MAX = 16,
     CATALOG_ARENA_MAX = 256 << 20,
 };
 
@@ -42,6 +43,7 @@ struct reg_client {
     struct plex_timer *watch_timer;
     struct plex_arena arena;
     struct reg_catalog *catalog;
+    size_t turn; /* of reg_client_next_url() */
     bool said_ready, said_anything;
 };
 
@@ -365,6 +367,17 @@ reg_client_url(const struct reg_client *client, const char *kind)
         return NULL;
     node = reg_catalog_service(client->catalog, kind);
     return node == NULL ? NULL : node->url;
+}
+
+const char *
+reg_client_next_url(struct reg_client *client, const char *kind)
+{
+    const struct reg_node *nodes[REPLICAS_MAX];
+    size_t n = 0;
+
+    if (client->catalog != NULL)
+        n = reg_catalog_replicas(client->catalog, kind, nodes, REPLICAS_MAX);
+    return n == 0 ? NULL : nodes[client->turn++ % n]->url;
 }
 
 static void

@@ -195,6 +195,8 @@ struct reg_catalog *reg_client_catalog(const struct reg_client *client);
 /* URL of a service of that kind, NULL if none is known. Borrowed until the
  * catalogue changes. */
 const char *reg_client_url(const struct reg_client *client, const char *kind);
+/* The same, each of those that share the work in its turn. */
+const char *reg_client_next_url(struct reg_client *client, const char *kind);
 /* Withdraws (best effort), then releases. Accepts NULL. */
 void reg_client_stop(struct reg_client *client);
 

@@ -34,7 +34,7 @@ work_core_create(const struct work_core_config *config)
     TAILQ_INIT(&core->takes);
     TAILQ_INIT(&core->refreshes);
     TAILQ_INIT(&core->types);
-    TAILQ_INIT(&core->unwritten);
+    work_outlets_init(&core->outlets);
     TAILQ_INIT(&core->settles);
     TAILQ_INIT(&core->batches);
     TAILQ_INIT(&core->lookups.out);
@@ -94,10 +94,14 @@ writes_free(struct work_core *core)
                 work_write_free(core, batch->writes[i]);
         work_batch_free(batch);
     }
-    while ((write = TAILQ_FIRST(&core->unwritten)) != NULL) {
-        TAILQ_REMOVE(&core->unwritten, write, link);
-        if (write->kind != WRITE_TURN)
-            work_write_free(core, write);
+    for (uint32_t i = 0; i < core->outlets.n; i++) {
+        struct write_list *unwritten = &core->outlets.at[i].unwritten;
+
+        while ((write = TAILQ_FIRST(unwritten)) != NULL) {
+            TAILQ_REMOVE(unwritten, write, link);
+            if (write->kind != WRITE_TURN)
+                work_write_free(core, write);
+        }
     }
 }
 

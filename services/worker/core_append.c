@@ -12,7 +12,8 @@ void
 work_write_queue(struct work_core *core, struct write *write)
 {
     write->actor->writing++;
-    TAILQ_INSERT_TAIL(&core->unwritten, write, link);
+    TAILQ_INSERT_TAIL(&work_outlet(core, write->entry.shard)->unwritten, write,
+                      link);
 }
 
 void
@@ -93,7 +94,7 @@ write_size(const struct write *write)
 }
 
 static void
-batch_make(struct work_core *core)
+batch_make(struct work_core *core, struct journal_outlet *outlet)
 {
     struct batch *batch = plex_calloc(1, sizeof *batch);
     struct write *write;
@@ -101,7 +102,7 @@ batch_make(struct work_core *core)
 
     batch->token = ++core->tokens;
     while (
-        (write = TAILQ_FIRST(&core->unwritten)) != NULL &&
+        (write = TAILQ_FIRST(&outlet->unwritten)) != NULL &&
         batch->n < JOURNAL_ENTRIES_MAX &&
         (batch->n == 0 || bytes + write_size(write) <= WORK_BATCH_BYTES_MAX)) {
         if (batch->n == cap) {
@@ -113,7 +114,7 @@ batch_make(struct work_core *core)
             batch->actors =
                 plex_reallocarray(batch->actors, cap, sizeof *batch->actors);
         }
-        TAILQ_REMOVE(&core->unwritten, write, link);
+        TAILQ_REMOVE(&outlet->unwritten, write, link);
         bytes += write_size(write);
         if (write->item != NULL)
             write->item->state = ITEM_WRITING;
@@ -123,6 +124,8 @@ batch_make(struct work_core *core)
     }
     TAILQ_INSERT_TAIL(&core->batches, batch, link);
     core->stats.appends++;
+    batch->outlet = outlet;
+    outlet->appends++;
     work_todo_push(core, TODO_BATCH, batch->token, batch);
 }
 
@@ -133,9 +136,15 @@ work_core_flush(struct work_core *core)
     work_lookups_flush(core);
     while (!TAILQ_EMPTY(&core->settles))
         settle_write(core);
-    while (!TAILQ_EMPTY(&core->unwritten) &&
-           core->stats.appends < core->config.appends_max)
-        batch_make(core);
+    if (!work_outlets_open(core))
+        return;
+    for (uint32_t i = 0; i < core->outlets.n; i++) {
+        struct journal_outlet *outlet = &core->outlets.at[i];
+
+        while (!TAILQ_EMPTY(&outlet->unwritten) &&
+               outlet->appends < core->config.appends_max)
+            batch_make(core, outlet);
+    }
 }
 
 void
@@ -305,6 +314,7 @@ work_core_appended(struct work_core *core, struct work_time t, uint64_t append,
     assert(status != PLEX_OK || n == batch->n);
     TAILQ_REMOVE(&core->batches, batch, link);
     core->stats.appends--;
+    batch->outlet->appends--;
     for (size_t i = 0; i < batch->n; i++)
         write_result(core, batch->writes[i],
                      status == PLEX_OK ? &results[i] : &all);

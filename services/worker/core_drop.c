@@ -25,20 +25,21 @@ mailbox_refuse(struct work_core *core, struct actor *actor)
 static void
 unwritten_undo(struct work_core *core, struct actor *actor)
 {
+    struct write_list *unwritten = &work_outlet(core, actor->shard)->unwritten;
     struct write *write, *next;
     struct item *item;
 
     TAILQ_FOREACH(item, &actor->unreleased, link)
     if (item->state == ITEM_UNWRITTEN) {
-        TAILQ_REMOVE(&core->unwritten, item->write, link);
+        TAILQ_REMOVE(unwritten, item->write, link);
         actor->writing--;
         item->state = ITEM_REFUSED;
     }
-    for (write = TAILQ_FIRST(&core->unwritten); write != NULL; write = next) {
+    for (write = TAILQ_FIRST(unwritten); write != NULL; write = next) {
         next = TAILQ_NEXT(write, link);
         if (write->actor != actor || write->kind != WRITE_SNAPSHOT)
             continue;
-        TAILQ_REMOVE(&core->unwritten, write, link);
+        TAILQ_REMOVE(unwritten, write, link);
         actor->writing--;
         work_write_free(core, write);
     }

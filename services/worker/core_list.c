@@ -57,6 +57,8 @@ describe(const struct work_core *core, struct work_time t,
             plex_arena_strndup(arena, waits_for, strlen(waits_for));
         out->waits_since_ms = actor->waits_since;
         out->remedy = work_run_remedy(parked, waits_for);
+    } else if (actor->writing > 0 || actor->state == ACTOR_LOADING) {
+        out->waits_for = "journal";
     }
     return out->actor_id != NULL;
 }

@@ -30,6 +30,7 @@ struct batch {
     struct write **writes;
     struct actor **actors; /* live as long as they have entries here */
     size_t n;
+    struct journal_outlet *outlet;
 };
 TAILQ_HEAD(batch_list, batch);
 
@@ -93,7 +94,7 @@ struct work_core {
     struct heap due;   /* wall_ms: pends */
     struct heap retry; /* now_ns: lanes, takes, pends to settle */
 
-    struct write_list unwritten;
+    struct journal_outlets outlets;
     struct pend_list settles;
     struct batch_list batches;
     struct lookups lookups;

@@ -2,6 +2,7 @@
 #define SERVICES_WORKER_CORE_TYPES_H
 
 #include "services/worker/core.h"
+#include "services/worker/core_journals.h"
 #include "services/worker/core_room.h"
 #include "services/worker/tables.h"
 
@@ -59,7 +60,7 @@ TAILQ_HEAD(idrec_list, idrec);
 enum write_kind { WRITE_TURN, WRITE_SNAPSHOT, WRITE_SETTLE };
 /* One entry for the journal. */
 struct write {
-    TAILQ_ENTRY(write) link; /* of core.unwritten */
+    TAILQ_ENTRY(write) link; /* of an outlet's unwritten ones */
     enum write_kind kind;
     struct actor *actor;
     struct item *item; /* turns */
@@ -72,7 +73,6 @@ struct write {
     size_t n_ended;
     struct blind *blind; /* by this turn, if they are there; NULL: none */
 };
-TAILQ_HEAD(write_list, write);
 
 struct item {
     TAILQ_ENTRY(item) link; /* of the mailbox or the unreleased turns */

@@ -485,6 +485,7 @@ start(void *arg, const void *config, const struct plex_host *host,
     metrics_make(state);
     if (turns_start(state, err) != PLEX_OK)
         return err->status;
+    work_journals_start(state);
     work_peers_start(state);
     work_facet_service_registry(state->services, state->registry);
     return PLEX_OK;
@@ -529,6 +530,7 @@ stop(void *arg)
     work_shell_node_end(state);
     work_core_free(state->core);
     state->core = NULL;
+    work_journals_free(state);
     plex_loop_flush(state->host->loop);
     work_host_free(state->turns);
     work_facet_sink_free(state->facets);

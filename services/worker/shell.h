@@ -84,6 +84,7 @@ struct work_state {
     struct plex_timer *timer;
     uint64_t timer_at; /* ns; UINT64_MAX: not armed */
     struct reg_client *registry;
+    struct work_journals *journals; /* shell_journal.c */
     struct place_watch *watch;
     struct plex_timer *heartbeat;
     uint64_t turns_reported; /* for the load of the next heartbeat */
@@ -164,7 +165,15 @@ PLEX_MUST_USE enum plex_status work_virtual_of(
 
 /* shell_journal.c */
 void work_journal(struct work_state *state, const struct work_action *action);
-struct journal_client work_journal_client(const struct work_state *state);
+/* That the shard belongs to. */
+struct journal_client work_journal_client(const struct work_state *state,
+                                          uint32_t shard);
+/* "journal NODE": who writes and reads it. */
+const char *work_journal_name(struct work_state *state, uint32_t shard);
+void work_journals_start(struct work_state *state);
+void work_journals_catalog(struct work_state *state,
+                           const struct reg_catalog *catalog);
+void work_journals_free(struct work_state *state);
 
 /* shell_inspect.c */
 void work_inspect_journal(struct work_state *state, struct plex_call *call,

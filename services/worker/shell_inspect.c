@@ -100,7 +100,8 @@ on_inspected(void *arg, enum plex_status status, const char *text,
 {
     struct inspection *inspection = arg;
     struct work_state *state = inspection->state;
-    struct journal_client client = work_journal_client(state);
+    struct journal_client client =
+        work_journal_client(state, inspection->load.shard);
 
     uint64_t next = status == PLEX_OK ? loaded->next_record : 0;
 
@@ -150,7 +151,7 @@ void
 work_inspect_journal(struct work_state *state, struct plex_call *call,
                      const struct plex_actor_id *actor)
 {
-    struct journal_client client = work_journal_client(state);
+    struct journal_client client;
     const struct reg_catalog *catalog = reg_client_catalog(state->registry);
     const struct reg_actor_type *type =
         catalog == NULL ? NULL
@@ -163,6 +164,7 @@ work_inspect_journal(struct work_state *state, struct plex_call *call,
     struct inspection *inspection;
     struct plex_err err;
 
+    client = work_journal_client(state, load.shard);
     if (owner == NULL || owner[0] != '\0' || client.url == NULL) {
         plex_call_fail(
             call, client.url == NULL ? PLEX_UNAVAILABLE : PLEX_NOT_OWNER,

@@ -1,7 +1,10 @@
 /* What the worker asks of the journal. */
+#include "common/log.h"
 #include "common/mem.h"
+#include "services/worker/core_journals.h"
 #include "services/worker/shell.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,17 +128,156 @@ refuse(struct work_state *state, const struct work_action *a)
     }
 }
 
-struct journal_client
-work_journal_client(const struct work_state *state)
+/* -- which one ------------------------------------------------------------- */
+
+/* The journals that share the shards, in order. */
+struct work_journals {
+    struct journal_calls calls;
+    char *nodes[JOURNAL_REPLICAS_MAX];
+    char *urls[JOURNAL_REPLICAS_MAX];
+    uint32_t n;
+};
+
+void
+work_journals_start(struct work_state *state)
 {
-    return (struct journal_client){state->host->link,
-                                   reg_client_url(state->registry, "journal")};
+    state->journals = plex_calloc(1, sizeof *state->journals);
+    journal_calls_init(&state->journals->calls);
 }
+
+static void
+journals_clear(struct work_journals *journals)
+{
+    for (uint32_t i = 0; i < journals->n; i++) {
+        free(journals->nodes[i]);
+        free(journals->urls[i]);
+    }
+    journals->n = 0;
+}
+
+void
+work_journals_free(struct work_state *state)
+{
+    journals_clear(state->journals);
+    free(state->journals);
+    state->journals = NULL;
+}
+
+static bool
+same_journals(const struct work_journals *journals,
+              const struct reg_node *const *nodes, size_t n)
+{
+    if (n != journals->n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(nodes[i]->url, journals->urls[i]) != 0 ||
+            strcmp(nodes[i]->node_id, journals->nodes[i]) != 0)
+            return false;
+    return true;
+}
+
+/* What is on its way to one that is no longer there. */
+static const char *
+moves_to(void *arg, const char *url)
+{
+    const struct work_journals *journals = arg;
+
+    for (uint32_t i = 0; i < journals->n; i++)
+        if (strcmp(journals->urls[i], url) == 0)
+            return NULL;
+    return journals->urls[0];
+}
+
+void
+work_journals_catalog(struct work_state *state,
+                      const struct reg_catalog *catalog)
+{
+    struct work_journals *journals = state->journals;
+    const struct reg_node *nodes[JOURNAL_REPLICAS_MAX];
+    const size_t n =
+        reg_catalog_replicas(catalog, "journal", nodes, JOURNAL_REPLICAS_MAX);
+    char list[512] = "";
+
+    /* With none there is nobody to move to: the link goes on trying. */
+    if (n == 0 || same_journals(journals, nodes, n))
+        return;
+    if (journals->n > 0 || n > 1) {
+        for (size_t i = 0; i < n; i++)
+            (void)snprintf(list + strlen(list), sizeof list - strlen(list),
+                           "%s%s", i == 0 ? "" : ", ", nodes[i]->node_id);
+        plex_log(PLEX_LOG_INFO, "worker.journals",
+                 "the journals that share the shards are now: %s", list);
+    }
+    journals_clear(journals);
+    journals->n = (uint32_t)n;
+    for (size_t i = 0; i < n; i++) {
+        journals->nodes[i] = plex_strdup(nodes[i]->node_id);
+        journals->urls[i] = plex_strdup(nodes[i]->url);
+    }
+    work_core_journals(state->core, journals->n);
+    journal_calls_move(&journals->calls, moves_to, journals);
+}
+
+struct journal_client
+work_journal_client(const struct work_state *state, uint32_t shard)
+{
+    const struct work_journals *journals = state->journals;
+
+    /* The core may not have changed over to those of the last catalogue yet. */
+    return (struct journal_client){
+        state->host->link,
+        journals->n == 0
+            ? NULL
+            : journals->urls[work_core_journal_of(state->core, shard) %
+                             journals->n],
+        NULL};
+}
+
+const char *
+work_journal_name(struct work_state *state, uint32_t shard)
+{
+    const struct work_journals *journals = state->journals;
+    char text[PLEX_KEY_MAX + 16] = "a journal, and none is known";
+    const char *copy;
+
+    if (journals->n > 0)
+        (void)snprintf(
+            text, sizeof text, "journal %s",
+            journals->nodes[work_core_journal_of(state->core, shard) %
+                            journals->n]);
+    copy = plex_arena_strndup(&state->arena, text, strlen(text));
+    return copy == NULL ? "journal" : copy;
+}
+
+/* Of a range, the first: that all are looked at by one costs nothing. */
+static uint32_t
+shard_of(const struct work_state *state, const struct work_action *a)
+{
+    uint32_t shard = 0;
+
+    switch (a->kind) {
+    case WORK_DO_LOAD:
+        return a->load.shard;
+    case WORK_DO_APPEND:
+        return a->append.entries[0].shard;
+    case WORK_DO_LOOKUP:
+        (void)work_core_owner(state->core, &a->lookup.asked[0].actor, &shard,
+                              NULL);
+        return shard;
+    case WORK_DO_FENCE:
+        return a->fence.ranges[0].first;
+    default:
+        return a->pendings.first;
+    }
+}
+
+/* -- asking ---------------------------------------------------------------- */
 
 void
 work_journal(struct work_state *state, const struct work_action *a)
 {
-    struct journal_client client = work_journal_client(state);
+    struct journal_client client =
+        work_journal_client(state, shard_of(state, a));
     struct plex_context context = plex_context_none;
     struct asking *asking;
 
@@ -143,6 +285,7 @@ work_journal(struct work_state *state, const struct work_action *a)
         refuse(state, a);
         return;
     }
+    client.calls = &state->journals->calls;
     asking = asking_make(state, a->token);
     context.deadline = plex_now() + WORK_JOURNAL_MS * UINT64_C(1000000);
     switch (a->kind) {

@@ -190,6 +190,8 @@ on_inspect(void *arg, struct plex_call *call)
         work_inspect_journal(state, call, &id);
         return;
     }
+    if (actor.waits_for != NULL && strcmp(actor.waits_for, "journal") == 0)
+        actor.waits_for = work_journal_name(state, actor.shard);
     state->scratch.len = 0;
     reply_scratch(state, call,
                   work_inspect_reply_pack(&actor, &state->scratch, &err), &err);

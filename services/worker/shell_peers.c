@@ -238,6 +238,7 @@ on_catalog(void *arg, struct reg_catalog *catalog)
             }
             type_of(state, &apps[i], type, &types[n++]);
         }
+    work_journals_catalog(state, catalog);
     work_core_types(state->core, work_now(), types, n);
     free(types);
     state->catalogued = true;

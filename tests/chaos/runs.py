@@ -27,6 +27,13 @@ host = urllib.parse.urlparse(url).netloc
 ACCOUNTS, START = 20, 1000
 VICTIMS = ["worker-1", "worker-2", "worker-1", "worker-2", "journal",
            "gateway", "placement"]
+if os.path.exists(os.path.join(folder, "journal-1.pid")):
+    VICTIMS.remove("journal")
+    VICTIMS += ["journal-1", "journal-2"]
+PAUSE = (0.3, 1.5)
+if os.environ.get("RUNS_VICTIMS"):  # only these, and often
+    VICTIMS = os.environ["RUNS_VICTIMS"].split()
+    PAUSE = (0.05, 0.3)
 run = "%08x" % rand.getrandbits(32)
 problems = []
 stop = threading.Event()
@@ -122,7 +129,7 @@ def killer():
     if os.environ.get("PLEX_CHAOS_PG"):
         VICTIMS.append("postgres")
         database_crash()  # once for sure
-    while not stop.wait(rand.uniform(0.3, 1.5)):
+    while not stop.wait(rand.uniform(*PAUSE)):
         victim = rand.choice(VICTIMS)
         if victim == "postgres":
             database_crash()

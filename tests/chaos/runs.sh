@@ -35,7 +35,8 @@ once() # NAME [dev options...]
 [ -n "${RUNS_ONLY_PG:-}" ] || once sqlite
 if [ -n "${PLEX_TEST_PG:-}" ]; then
     dsn=$(scripts/test-postgres.sh newdb "runs_$$") || exit 1
-    PLEX_CHAOS_PG=${PLEX_TEST_PG_DIR:+1} once postgres --store "$dsn"
+    PLEX_CHAOS_PG=${PLEX_TEST_PG_DIR:+1} once postgres --store "$dsn" \
+        --journals 2
 else
     echo "SKIP: Postgres: PLEX_TEST_PG is not set"
 fi

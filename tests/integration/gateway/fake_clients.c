@@ -104,6 +104,12 @@ reg_client_url(const struct reg_client *client, const char *kind)
     return strcmp(kind, "journal") == 0 ? "inproc://fake-journal" : NULL;
 }
 
+const char *
+reg_client_next_url(struct reg_client *client, const char *kind)
+{
+    return reg_client_url(client, kind);
+}
+
 void
 reg_client_stop(struct reg_client *client)
 {

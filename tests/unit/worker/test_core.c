@@ -431,6 +431,7 @@ main(void)
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, core_ahead_tests());
     suite_add_tcase(suite, core_fault_tests());
+    suite_add_tcase(suite, core_journals_tests());
     suite_add_tcase(suite, core_later_tests());
     suite_add_tcase(suite, core_stateless_tests());
     suite_add_tcase(suite, core_virtual_tests());

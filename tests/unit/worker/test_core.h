@@ -5,6 +5,7 @@
 
 TCase *core_ahead_tests(void);
 TCase *core_fault_tests(void);
+TCase *core_journals_tests(void);
 TCase *core_later_tests(void);
 TCase *core_stateless_tests(void);
 TCase *core_virtual_tests(void);
