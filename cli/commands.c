@@ -2,6 +2,7 @@
 #include "cli/capacity.h"
 #include "cli/cli.h"
 #include "cli/group.h"
+#include "cli/message.h"
 #include "cli/object.h"
 #include "cli/past.h"
 #include "cli/pool.h"
@@ -45,6 +46,7 @@ const struct cli_command cli_commands[] = {
      "send without waiting for the reply", cli_actor_cast_options,
      cli_actor_cast},
     CLI_PAST_ACTOR_COMMANDS,
+    CLI_MESSAGE_COMMANDS,
     CLI_PROCESS_COMMANDS,
     CLI_RUN_COMMANDS,
     CLI_TIMER_COMMANDS,

@@ -4,6 +4,7 @@
 
 #include "common/mem.h"
 #include "services/gateway/openapi.h"
+#include "services/gateway/rest_actor.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -224,6 +225,8 @@ rest_route(struct gate_rest *rest)
         gate_rest_journal(rest);
         return;
     }
+    if (gate_rest_actor_new(rest))
+        return;
     if (local != GATE_LOCAL_NONE) {
         gate_rest_local(rest, local);
         return;

@@ -382,6 +382,36 @@ node_behaviour_far(struct work_node *node, const char *module,
     return PLEX_OK;
 }
 
+enum plex_status
+node_behaviour_typed(struct work_node *node, const char *tenant, const char *ns,
+                     const char *type, const struct plex_behaviour **out,
+                     struct plex_err *err)
+{
+    const struct reg_app *app = NULL;
+    const struct reg_actor_type *declared =
+        node->catalog == NULL
+            ? NULL
+            : reg_catalog_type(node->catalog, tenant, ns, type, &app);
+    char name[NAME_MAX_BYTES], facets[FACETS_MAX_BYTES];
+
+    if (declared == NULL || declared->is_virtual)
+        return plex_err_set(err, PLEX_NOT_FOUND,
+                            "namespace \"%s\" has no type \"%.80s\" whose "
+                            "actors are processes",
+                            ns, type);
+    (void)node_facets_suffix(app, declared, facets, sizeof facets);
+    (void)snprintf(name, sizeof name, "%s=%s/%s%s", declared->name,
+                   declared->module, declared->behaviour, facets);
+    if (node_find(node, name) == NULL && node->n_found >= NODE_FOUND_MAX)
+        return plex_err_set(err, PLEX_LIMIT, "%d behaviours were asked for",
+                            NODE_FOUND_MAX);
+    if (node_find(node, name) == NULL &&
+        find_behaviour(node, name, strchr(name, '=') + 1, err) != PLEX_OK)
+        return err->status;
+    *out = node_find(node, name);
+    return PLEX_OK;
+}
+
 /* On executors. From code: "module/behaviour", by the file that it lies in, as
  * somebody's child "behaviour=module/behaviour". */
 bool

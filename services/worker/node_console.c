@@ -404,6 +404,10 @@ spec_fill(struct work_node *node, const struct work_process_request *request,
         own(request->placement[0] != '\0' ? request->placement : request->node);
     spec->restart = (enum plex_restart)request->restart;
     spec->shutdown_ms = request->shutdown_ms;
+    if (request->type[0] != '\0')
+        return node_behaviour_typed(
+            node, plex_call_context(console->call)->tenant, request->ns,
+            request->type, &spec->behaviour, err);
     if (request->module[0] == '\0')
         return PLEX_OK; /* from the template of simple_one_for_one */
     if (spec->node != NULL &&
@@ -432,6 +436,15 @@ supervise(struct work_node *node, struct plex_call *call, uint32_t method)
     if (!info.is_supervisor) {
         (void)plex_err_set(&err, PLEX_NOT_FOUND,
                            "\"%.80s\" is not a supervisor", request.process);
+        plex_call_refuse(call, &err);
+        return;
+    }
+    if (info.of_many && method == WORK_METHOD_START_CHILD &&
+        request.type[0] != '\0') {
+        (void)plex_err_set(&err, PLEX_INVALID,
+                           "\"%.80s\" starts what its template says: name no "
+                           "type",
+                           request.process);
         plex_call_refuse(call, &err);
         return;
     }

@@ -167,6 +167,11 @@ const struct plex_behaviour *node_plan_supervisor(const struct node_plan *plan,
 PLEX_MUST_USE enum plex_status node_behaviour_far(
     struct work_node *node, const char *module, const char *behaviour,
     const struct plex_behaviour **out, struct plex_err *err);
+/* That of a type of the catalogue which is not virtual, with its facets, named
+ * so that every worker finds it, and calls to the type do. */
+PLEX_MUST_USE enum plex_status node_behaviour_typed(
+    struct work_node *node, const char *tenant, const char *ns,
+    const char *type, const struct plex_behaviour **out, struct plex_err *err);
 /* See to it that find() knows what another worker asks for. */
 void node_before_spawn(struct work_node *node, const struct rt_signal *signal);
 const struct plex_behaviour *node_find(void *arg, const char *name);

@@ -112,6 +112,10 @@ start_in(const void *message, struct work_process_request *out,
     out->name = pb->name;
     out->args = pb->args;
     out->node = pb->node;
+    out->type = pb->type;
+    if (pb->type[0] != '\0' && pb->module[0] != '\0')
+        return plex_err_set(err, PLEX_INVALID,
+                            "give type or module, not both");
     if (reg_word_parse(REG_WORD_RESTART, pb->restart, &out->restart, err) !=
             PLEX_OK ||
         reg_shutdown_parse(pb->shutdown, &out->shutdown_ms, err) != PLEX_OK)

@@ -50,6 +50,7 @@ struct work_process_request {
     uint32_t page_size;  /* LIST: 1..WORK_PROCESSES_PAGE */
     const char *child;   /* id */
     const char *module, *behaviour, *name, *args, *node; /* START */
+    const char *type; /* START: of the catalogue, "": module and behaviour */
     const char *placement; /* START: JSON, as plex_spawn takes it for a node */
     uint8_t restart;
     uint32_t shutdown_ms;

@@ -84,6 +84,66 @@ END
 check "a name that nobody has" 0 'PROCESS_NOT_FOUND.* 404$' api POST \
     processes/nobody/messages '{"message":{}}'
 
+# -- made by request ------------------------------------------------------------
+spawn() { api POST actors/spawn "$1"; }
+check "a process of a type is started" 0 \
+    '"actorRef":"temp@worker-1","process":"<.*>","nodeId":"worker-1".* 200$' \
+    spawn '{"actor_type":"clerk","actor_id":"temp"}'
+check "it takes messages" 0 '"type":"hi".* 200$' send temp@worker-1 \
+    '{"message":{"message_type":"hi"},"wait_for_response":true}'
+check "under the root of its application" 0 'temp +temporary' \
+    "$plex" supervisor which post
+check "the name is taken then" 0 'EXISTS.* 409$' \
+    spawn '{"actor_type":"clerk","actor_id":"temp"}'
+check "one on another worker, under a name that is made" 0 \
+    '"actorRef":"01[0-9A-Z]+@worker-2".*"nodeId":"worker-2".* 200$' \
+    spawn '{"actor_type":"clerk","node_id":"worker-2"}'
+check "one where its supervisor is told to place it" 0 ' 200$' spawn \
+    '{"actor_type":"clerk","actor_id":"placed","placement":{"cpu_cores":0.1}}'
+check "one that is to be restarted" 0 ' 200$' spawn \
+    '{"actor_type":"clerk","actor_id":"firm","restart":"permanent"}'
+old=$(ref_of firm)
+"$plex" actor exit firm --reason crash >/dev/null
+until_true "is" 10 moved firm "$old"
+"$plex" actor exit temp --reason crash >/dev/null
+until_true "another is not, and is forgotten" 10 bash -c \
+    "! '$plex' supervisor which post | grep -q '^temp '"
+check "a supervisor is named" 0 'not a supervisor.* 404$' \
+    spawn '{"actor_type":"clerk","supervisor":"clerk"}'
+check "which is there" 0 'PROCESS_NOT_FOUND.* 404$' \
+    spawn '{"actor_type":"clerk","supervisor":"nobody"}'
+create() { api POST actors "$1"; }
+check "a virtual actor is created" 0 \
+    '"actorId":"default/default/box/new","state":"ACTOR_STATE_ACTIVE".*"actorRef":"default/default/box/new".* 200$' \
+    create '{"actor_type":"box","actor_id":"new"}'
+check "with a state" 0 'ACTOR_STATE_ACTIVE.* 200$' create \
+    '{"actor_type":"kept","actor_id":"new","initial_state_text":"hello"}'
+check "which it has" 0 '"stateText":"hello"' \
+    api GET actors/default%2Fdefault%2Fkept%2Fnew/at
+check "and keeps" 0 'EXISTS.* 409$' create \
+    '{"actor_type":"kept","actor_id":"new","initial_state_text":"bye"}'
+check "a process, too" 0 '"actorRef":"made@worker-1".* 200$' \
+    create '{"actor_type":"clerk","actor_id":"made"}'
+check "the command sends" 0 '"type": *"x"' "$plex" actor send far \
+    '{"a":1}' --wait --type x
+check "without waiting" 0 '"messageId": *"m-2"' "$plex" actor send kept/ann \
+    --id m-2
+check "the command spawns" 0 '^ben@worker-2$' "$plex" actor spawn clerk ben \
+    --node worker-2
+check "and creates" 0 '^default/default/kept/ben$' "$plex" actor create kept \
+    ben --state hello
+while IFS='|' read -r what how body code text; do
+    check "$what" 0 "$text.* $code\$" "$how" "$body"
+done <<'END'
+what is not durable is given no state|create|{"actor_type":"box","actor_id":"a","initial_state_text":"x"}|409|not durable
+nor is a process|create|{"actor_type":"clerk","initial_state_text":"x"}|400|of args
+virtual actors are not spawned|spawn|{"actor_type":"box","actor_id":"a"}|409|virtual
+nor what is not deployed|spawn|{"actor_type":"nothing"}|404|ACTOR_TYPE_NOT_FOUND
+names are plain|spawn|{"actor_type":"clerk","actor_id":"a@b"}|400|actor_id
+restarts have their words|spawn|{"actor_type":"clerk","restart":"often"}|400|restart
+keys have their length|create|{"actor_type":"box","actor_id":"a/b"}|400|key
+END
+
 suite_stop
 check "the suite has stopped" 0 '^0$' echo $?
 check_end

@@ -1,0 +1,39 @@
+#ifndef CLI_MESSAGE_H
+#define CLI_MESSAGE_H
+
+#include "cli/cli.h"
+
+extern const struct plex_option cli_message_send_options[];
+extern const struct plex_option cli_actor_spawn_options[];
+extern const struct plex_option cli_actor_create_options[];
+int cli_message_send(const struct cli *cli, const struct cli_args *args,
+                     const void *config);
+int cli_actor_spawn(const struct cli *cli, const struct cli_args *args,
+                    const void *config);
+int cli_actor_create(const struct cli *cli, const struct cli_args *args,
+                     const void *config);
+
+#define CLI_MESSAGE_COMMANDS                                          \
+    {"actor",                                                         \
+     "send",                                                          \
+     "RECEIVER [JSON]",                                               \
+     1,                                                               \
+     2,                                                               \
+     "a message to an actor, or to a process: TYPE/KEY, NAME[@NODE]", \
+     cli_message_send_options,                                        \
+     cli_message_send},                                               \
+        {"actor",                                                     \
+         "spawn",                                                     \
+         "TYPE [NAME]",                                               \
+         1,                                                           \
+         2,                                                           \
+         "start a process of a type under a supervisor",              \
+         cli_actor_spawn_options,                                     \
+         cli_actor_spawn},                                            \
+    {                                                                 \
+        "actor", "create", "TYPE KEY", 2, 2,                          \
+            "a virtual actor, in memory and with a state",            \
+            cli_actor_create_options, cli_actor_create                \
+    }
+
+#endif

@@ -1,0 +1,9 @@
+#ifndef SERVICES_GATEWAY_REST_ACTOR_H
+#define SERVICES_GATEWAY_REST_ACTOR_H
+
+#include "services/gateway/rest.h"
+
+/* CreateActor and SpawnActor. False: the request is for something else. */
+bool gate_rest_actor_new(struct gate_rest *rest);
+
+#endif
