@@ -90,11 +90,11 @@ lattice_room(const struct lattice *into, const struct lattice *from,
     entries = lattice_entries(both);
     lattice_free(both);
     if (bytes > LATTICE_BYTES_MAX)
-        return plex_err_set(err, PLEX_LIMIT,
+        return plex_err_set(err, PLEX_TOO_LARGE,
                             "the lattice would take %zu bytes, at most %d",
                             bytes, LATTICE_BYTES_MAX);
     if (entries > LATTICE_ENTRIES_MAX)
-        return plex_err_set(err, PLEX_LIMIT,
+        return plex_err_set(err, PLEX_TOO_LARGE,
                             "the lattice would have %zu entries, at most %d",
                             entries, LATTICE_ENTRIES_MAX);
     return PLEX_OK;

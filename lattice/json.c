@@ -102,7 +102,7 @@ update_value(const struct update *update, const struct lattice *now)
     }
     text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
     if (text == NULL || strlen(text) > LATTICE_VALUE_MAX)
-        (void)plex_err_set(update->err, PLEX_LIMIT,
+        (void)plex_err_set(update->err, PLEX_INVALID,
                            "value may be %d bytes at most", LATTICE_VALUE_MAX);
     else
         delta = lattice_set_value(now, update->self, update->at_ms, text,
@@ -115,7 +115,7 @@ static struct lattice *
 counted(const struct update *update, struct lattice *delta)
 {
     if (delta == NULL)
-        (void)plex_err_set(update->err, PLEX_LIMIT,
+        (void)plex_err_set(update->err, PLEX_INVALID,
                            "one replica counts up to %" PRIu64,
                            lattice_count_max);
     return delta;

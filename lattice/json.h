@@ -18,7 +18,7 @@ PLEX_MUST_USE enum plex_status lattice_kinds_check(const char *kinds,
  * "" for nothing.
  *
  * Errors: PLEX_INVALID (what is wrong), PLEX_CONFLICT (it is of another kind),
- * PLEX_LIMIT.
+ * PLEX_TOO_LARGE.
  */
 PLEX_MUST_USE enum plex_status lattice_update(
     const struct lattice *now, const char *kinds, uint64_t self, uint64_t at_ms,

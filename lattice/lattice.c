@@ -354,8 +354,8 @@ merge_set(struct lattice *into, const struct lattice *from)
 
     reserve(&merged, into->n + from->n);
     while (a < into->n || b < from->n) {
-        struct lattice_entry *x = &into->entries[a];
-        const struct lattice_entry *y = &from->entries[b];
+        struct lattice_entry *x = a < into->n ? &into->entries[a] : NULL;
+        const struct lattice_entry *y = b < from->n ? &from->entries[b] : NULL;
         const int order = a == into->n   ? 1
                           : b == from->n ? -1
                                          : lattice_order(into->kind, x, y);

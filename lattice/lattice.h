@@ -56,7 +56,8 @@ bool lattice_covers(const struct lattice *a, const struct lattice *b);
 /* Encoded bytes; entries of all levels. */
 size_t lattice_bytes(const struct lattice *lattice);
 size_t lattice_entries(const struct lattice *lattice);
-/* Would they be within the limits, merged? PLEX_LIMIT says which is passed. */
+/* Would they be within the limits, merged? PLEX_TOO_LARGE says which is passed.
+ */
 PLEX_MUST_USE enum plex_status lattice_room(const struct lattice *into,
                                             const struct lattice *from,
                                             struct plex_err *err);

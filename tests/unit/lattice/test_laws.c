@@ -300,7 +300,7 @@ START_TEST(too_much_is_refused_before_it_is_merged)
         (void)lattice_merge(more, delta);
         lattice_free(delta);
     }
-    ck_assert_int_eq(lattice_room(set, more, &err), PLEX_LIMIT);
+    ck_assert_int_eq(lattice_room(set, more, &err), PLEX_TOO_LARGE);
     ck_assert_ptr_nonnull(strstr(err.text, "at most 1048576"));
     lattice_free(more);
     lattice_free(set);
