@@ -56,9 +56,12 @@ const char *const journal_sql_texts[SQL_STATEMENTS] = {
     [SQL_MESSAGE_FIND] = "SELECT m.turn, a.name FROM journal_message m JOIN "
                          "journal_actor a ON a.id = m.actor WHERE "
                          "m.message_id = ?",
-    [SQL_PENDING_ADD] = "REPLACE INTO journal_pending (shard, due_ms, actor, "
-                        "checksum, pending_id, message, flags) VALUES (?, ?, "
-                        "?, ?, ?, ?, ?)",
+    [SQL_PENDING_ADD] =
+        "INSERT INTO journal_pending (shard, due_ms, actor, checksum, "
+        "pending_id, message, flags) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+        "(pending_id, actor) DO UPDATE SET shard = excluded.shard, due_ms = "
+        "excluded.due_ms, checksum = excluded.checksum, message = "
+        "excluded.message, flags = excluded.flags",
     [SQL_PENDING_DROP] = "DELETE FROM journal_pending WHERE pending_id = ? "
                          "AND actor = ?",
     [SQL_PENDING_FIND] = "SELECT p.due_ms, a.name FROM journal_pending p JOIN "

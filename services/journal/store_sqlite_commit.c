@@ -192,13 +192,31 @@ journal_sql_heads_write(struct sql_store *store, uint64_t keep, size_t min,
 
 /* -- one entry ------------------------------------------------------------- */
 
+/* A timer that is set again has its old id: its row is changed. */
+static bool
+is_added_again(const struct journal_entry *entry, struct plex_bytes id)
+{
+    enum { LOOK_AT = 8 };
+
+    for (size_t i = 0; i < entry->n_pending && i < LOOK_AT; i++) {
+        const struct plex_bytes added = entry->pending[i].id;
+
+        if (added.len == id.len && memcmp(added.data, id.data, id.len) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum plex_status
 pendings_settle(struct sql_store *store, const struct sql_head *head,
                 const struct journal_entry *entry, struct plex_err *err)
 {
     for (size_t i = 0; i < entry->n_settled; i++) {
-        sqlite3_stmt *stmt = journal_sql_get(store, SQL_PENDING_DROP);
+        sqlite3_stmt *stmt;
 
+        if (is_added_again(entry, entry->settled[i]))
+            continue;
+        stmt = journal_sql_get(store, SQL_PENDING_DROP);
         plex_sqlite_bind_bytes(stmt, 1, entry->settled[i]);
         (void)sqlite3_bind_int64(stmt, 2, head->id);
         if (journal_sql_run(store, stmt, err) != PLEX_OK)
