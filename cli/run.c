@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* TYPE/KEY, NAMESPACE/TYPE/KEY or TENANT/NAMESPACE/TYPE/KEY. */
-static void
-full_name(const char *text, char *out, size_t size)
+void
+cli_run_name(const char *text, char *out, size_t size)
 {
     unsigned slashes = 0;
 
@@ -55,7 +54,7 @@ run_verb(const struct cli *cli, const struct cli_args *args, const char *verb)
     struct rest_path path = {0};
     char name[1200];
 
-    full_name(args->values[0], name, sizeof name);
+    cli_run_name(args->values[0], name, sizeof name);
     rest_path_add(&path, "/api/v1/runs/");
     rest_path_segment(&path, name);
     rest_path_add(&path, verb);
@@ -70,7 +69,7 @@ cli_run_signal(const struct cli *cli, const struct cli_args *args,
     char name[1200];
 
     (void)config;
-    full_name(args->values[0], name, sizeof name);
+    cli_run_name(args->values[0], name, sizeof name);
     rest_path_add(&path, "/api/v1/runs/");
     rest_path_segment(&path, name);
     rest_path_add(&path, "/signals/");
@@ -287,7 +286,7 @@ why_actor(struct why *why, const char *given)
     char name[1200];
     json_t *actor;
 
-    full_name(given, name, sizeof name);
+    cli_run_name(given, name, sizeof name);
     actor = actor_get(why, name);
     if (actor == NULL)
         return cli_fail(&why->err);

@@ -8,7 +8,11 @@
 typedef int cli_run_fn(const struct cli *cli, const struct cli_args *args,
                        const void *config);
 
+/* TYPE/KEY, NAMESPACE/TYPE/KEY or TENANT/NAMESPACE/TYPE/KEY, in full. */
+void cli_run_name(const char *text, char *out, size_t size);
+
 cli_run_fn cli_why, cli_run_signal, cli_run_cancel, cli_run_resume;
+cli_run_fn cli_run_query, cli_run_update;
 cli_run_fn cli_promise_resolve, cli_promise_reject;
 cli_run_fn cli_workflow_enable, cli_workflow_deploy, cli_workflow_import;
 cli_run_fn cli_workflow_definitions, cli_workflow_delete, cli_workflow_start;
@@ -22,6 +26,7 @@ cli_run_fn cli_schedule_create, cli_schedule_list, cli_schedule_get,
     cli_schedule_delete, cli_schedule_pause, cli_schedule_resume,
     cli_schedule_trigger, cli_schedule_backfill;
 
+extern const struct plex_option cli_run_update_options[];
 extern const struct plex_option cli_schedule_options[];
 extern const struct plex_option cli_schedule_create_options[];
 extern const struct plex_option cli_workflow_options[];
@@ -42,6 +47,11 @@ extern const struct plex_option cli_workflow_retention_options[];
      cli_why}, \
     {"run", "signal", "ACTOR NAME [JSON]", 2, 3, "to a run that waits", NULL, \
      cli_run_signal}, \
+    {"run", "query", "ACTOR NAME [JSON]", 2, 3, \
+     "ask a run that waits; changes nothing", NULL, cli_run_query}, \
+    {"run", "update", "ACTOR NAME [JSON]", 2, 3, \
+     "what a run that waits does, once, and answers", cli_run_update_options, \
+     cli_run_update}, \
     {"run", "cancel", "ACTOR", 1, 1, "a run that waits", NULL, \
      cli_run_cancel}, \
     {"run", "resume", "ACTOR", 1, 1, "a run that is parked", NULL, \

@@ -314,6 +314,23 @@ parse_delay(struct parse *p)
     return true;
 }
 
+/* Of an update: when it is answered. */
+static bool
+parse_wait_for(struct parse *p)
+{
+    const char *wait_for = p->out->message.kind == WORK_UPDATE
+                               ? gate_params_take(&p->params, "wait_for")
+                               : NULL;
+
+    if (wait_for == NULL || strcmp(wait_for, "completed") == 0)
+        return true;
+    p->out->message.tag = WORK_UPDATE_ACCEPTED;
+    return strcmp(wait_for, "accepted") == 0 ||
+           refuse(p, 400, "INVALID_QUERY",
+                  "wait_for is \"%.60s\"; completed and accepted are known",
+                  wait_for);
+}
+
 static bool
 parse_kind(struct parse *p)
 {
@@ -323,9 +340,9 @@ parse_kind(struct parse *p)
 
     if (p->prefer != PREFER_NOTHING)
         call = p->prefer == PREFER_WAIT;
-    if (p->out->message.kind == WORK_RESOLVE) {
+    if (p->input->route != NULL) {
         if (how == NULL)
-            return true;
+            return parse_wait_for(p);
         return refuse(p, 400, "INVALID_QUERY",
                       "invocation is for messages to actors");
     }
@@ -432,7 +449,8 @@ request_hash(const struct parse *p)
     (void)XXH3_64bits_reset(&state);
     hash_part(&state, m->method, strlen(m->method));
     hash_part(&state, m->path, strlen(m->path));
-    hash_part(&state, m->query, strlen(m->query));
+    /* An update is the same one, whenever it is to be answered. */
+    hash_part(&state, m->query, m->kind == WORK_UPDATE ? 0 : strlen(m->query));
     hash_part(&state, m->content_type, strlen(m->content_type));
     hash_part(&state, m->payload.data, m->payload.len);
     return XXH3_64bits_digest(&state);

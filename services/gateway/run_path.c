@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SIGNAL_NAME_MAX = 255 };
+enum { NAME_MAX_BYTES = 255 };
 
 bool
 gate_is_run(const struct gate_route *route)
@@ -60,19 +60,27 @@ promise_path(char *text, bool keeps, struct plex_arena *arena,
     return actor_set(text, out, err);
 }
 
+/* A signal, a query or an update, by its name. */
 static enum plex_status
-signal_path(char *actor, const char *name, struct plex_arena *arena,
-            struct work_message *out, struct plex_err *err)
+named_path(const char *action, char *actor, const char *name,
+           struct plex_arena *arena, struct work_message *out,
+           struct plex_err *err)
 {
     char *timer;
 
-    if (name[0] == '\0' || strlen(name) > SIGNAL_NAME_MAX)
+    if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES)
         return plex_err_set(err, PLEX_INVALID,
-                            "a signal's name must be 1 to %d bytes",
-                            SIGNAL_NAME_MAX);
-    timer = gate_alloc(arena, strlen(name) + 8);
-    (void)sprintf(timer, "signal:%s", name);
-    out->timer = timer;
+                            "the name of a signal, query or update must be 1 "
+                            "to %d bytes",
+                            NAME_MAX_BYTES);
+    if (strcmp(action, "signal") == 0) {
+        timer = gate_alloc(arena, strlen(name) + 8);
+        (void)sprintf(timer, "signal:%s", name);
+        out->timer = timer;
+    } else {
+        out->kind = strcmp(action, "query") == 0 ? WORK_QUERY : WORK_UPDATE;
+        out->method = name;
+    }
     return actor_set(actor, out, err);
 }
 
@@ -90,9 +98,9 @@ gate_run_path(const struct gate_route *route, const struct gate_vars *vars,
         return err->status;
     if (resolves || strcmp(route->action, "reject") == 0)
         return promise_path(first, resolves, arena, out, err);
-    if (strcmp(route->action, "signal") == 0)
+    if (vars->n > 1)
         return var_decode(vars, 1, arena, &name, err) == PLEX_OK
-                   ? signal_path(first, name, arena, out, err)
+                   ? named_path(route->action, first, name, arena, out, err)
                    : err->status;
     out->timer = route->action; /* cancel, resume */
     return actor_set(first, out, err);

@@ -13,8 +13,8 @@
  */
 bool gate_is_run(const struct gate_route *route);
 
-/* Sets to, kind, timer and reply_status of `out`; texts are in the arena.
- * INVALID: err says what is wrong. */
+/* Sets to, kind, timer, method and reply_status of `out`; texts are in the
+ * arena. INVALID: err says what is wrong. */
 PLEX_MUST_USE enum plex_status gate_run_path(const struct gate_route *route,
                                              const struct gate_vars *vars,
                                              struct plex_arena *arena,

@@ -70,6 +70,9 @@ actor_free(struct work_core *core, struct actor *actor)
         item_drop(core, actor->open);
     if (actor->running != NULL)
         item_drop(core, actor->running);
+    if (actor->update != NULL && actor->update->state == ITEM_OPEN)
+        item_drop(core, actor->update);
+    actor->update = NULL;
     actor->open = actor->running = NULL;
     items_free(core, &actor->asides);
     items_free(core, &actor->woken);

@@ -81,6 +81,7 @@ item_again(struct item *item)
 {
     item->state = ITEM_WAITING;
     item->opened = item->looked = item->message.fresh = false;
+    item->awaits = false;
 }
 
 /* One turn of a dropped activation, oldest first. */
@@ -120,6 +121,21 @@ dropped_turn(struct work_core *core, struct actor *actor, struct item *item,
     }
 }
 
+/* Whose handler waited. */
+static void
+dropped_open(struct work_core *core, struct actor *actor, struct item *item,
+             struct item_list *again)
+{
+    if (actor->drop_requeues) {
+        item->attempts = 0;
+        item_again(item);
+        TAILQ_INSERT_TAIL(again, item, link);
+        actor->mailbox_n++;
+    } else {
+        work_item_finish(core, item, actor->drop_status, actor->drop_text);
+    }
+}
+
 /* Nothing is under way any more: what can be said of each turn is known. */
 static void
 dropped_turns(struct work_core *core, struct actor *actor)
@@ -129,14 +145,11 @@ dropped_turns(struct work_core *core, struct actor *actor)
 
     TAILQ_INIT(&again);
     item = work_open_dropped(core, actor);
-    if (item != NULL && actor->drop_requeues) {
-        item->attempts = 0;
-        item_again(item);
-        TAILQ_INSERT_TAIL(&again, item, link);
-        actor->mailbox_n++;
-    } else if (item != NULL) {
-        work_item_finish(core, item, actor->drop_status, actor->drop_text);
-    }
+    if (item != NULL)
+        dropped_open(core, actor, item, &again);
+    item = work_ask_dropped(actor);
+    if (item != NULL)
+        dropped_open(core, actor, item, &again);
     TAILQ_INIT(&turns);
     work_asides_take(actor, &turns);
     TAILQ_CONCAT(&turns, &actor->unreleased, link);

@@ -284,6 +284,8 @@ item_joins(struct work_core *core, struct item *first, struct item *item)
     if (first->message.request_hash != item->message.request_hash) {
         work_item_finish(core, item, PLEX_MISMATCH,
                          "the message id is in use by another request");
+    } else if (work_ask_joins(core, first, item)) {
+        return;
     } else if (first->opened && item->message.kind == WORK_CAST) {
         work_open_accepted(core, item);
         item->recorded = true;
@@ -328,6 +330,8 @@ work_item_replays(struct work_core *core, struct actor *actor,
         item_joins(core, rec->item, item);
         return true;
     }
+    if (work_ask_wants_more(actor, item, rec->reply))
+        return false;
     if (rec->expires_ms <= core->t.wall_ms) {
         recent_free(core, rec);
         return false;

@@ -219,7 +219,8 @@ run_close(struct work_core *core, struct actor *actor, struct item *item,
     actor->has_data = has;
     actor->schema_version = actor->type->info.schema_version;
     work_turn_queue(core, actor, open, write);
-    if (item == open)
+    work_ask_closed(core, actor, item);
+    if (item == open || work_ask_is(item))
         return;
     if (item->step) {
         work_item_finish(core, item, PLEX_CANCELLED, NULL);
@@ -279,6 +280,10 @@ work_open_ran(struct work_core *core, struct actor *actor, struct item *item,
         actor->open = item;
     }
     actor->open->state = ITEM_OPEN;
+    if (outcome->phase == WORK_ANSWERS) {
+        work_ask_answered(core, actor, item, outcome);
+        return;
+    }
     if (item == actor->open && outcome->phase != WORK_ENDED &&
         outcome->phase != WORK_CLOSED &&
         work_lookup_wanted(core, actor, item)) {
@@ -292,12 +297,16 @@ work_open_ran(struct work_core *core, struct actor *actor, struct item *item,
     actor->phase = outcome->phase == WORK_WAITS    ? OPEN_WAITING
                    : outcome->phase == WORK_PARKED ? OPEN_PARKED
                                                    : OPEN_COMMITTING;
+    actor->takes = outcome->takes;
     waits_for(core, actor, outcome);
-    if (item != actor->open && !item->step)
+    if (work_ask_is(item))
+        work_ask_accepted(core, actor, item, outcome);
+    else if (item != actor->open && !item->step)
         work_open_accepted(core, item);
     if (must_write(actor, item, outcome)) {
         if (!stretch_write(core, actor, item, outcome))
             return;
+        work_ask_done(core, actor, outcome);
     } else if (item->step) {
         work_item_finish(core, item, PLEX_CANCELLED, NULL);
     } else if (item != actor->open) {
@@ -320,6 +329,8 @@ for_run(const struct item *item)
         return m->timer[0] == WORK_TIMER_RUN;
     case WORK_RESOLVE:
     case WORK_GUARD:
+    case WORK_QUERY:
+    case WORK_UPDATE:
         return true;
     default:
         return false;
@@ -372,6 +383,8 @@ takes(const struct actor *actor, const struct item *item)
 {
     if (item->message.kind == WORK_GUARD)
         return true;
+    if (work_ask_is(item))
+        return work_ask_takes(actor, item);
     if (actor->phase == OPEN_PARKED)
         return item->message.kind == WORK_RESOLVE;
     return actor->phase == OPEN_WAITING && for_run(item);
@@ -398,14 +411,20 @@ unhandled(struct work_core *core, struct actor *actor, struct item *item)
     const bool circle = work_chain_circle(actor, item);
     const bool other = cancels_other(actor, item);
 
+    const bool parked = work_ask_parked(actor, item);
     const bool edit = item->message.kind == WORK_EDIT;
 
-    if (!circle && !other && !edit && item->message.kind != WORK_ACTIVATE)
+    if (!circle && !other && !edit && !parked &&
+        item->message.kind != WORK_ACTIVATE)
         return false;
     TAILQ_REMOVE(&actor->mailbox, item, link);
     actor->mailbox_n--;
     if (circle)
         work_chain_refuse(core, actor, item);
+    else if (parked)
+        work_item_finish(core, item, PLEX_CONFLICT,
+                         "the run is parked, and takes no updates until it is "
+                         "resumed");
     else if (edit)
         work_item_finish(core, item, PLEX_CONFLICT,
                          "a run of the actor is open, and has its state; wait "
@@ -564,7 +583,8 @@ work_open_idle(const struct actor *actor)
 
     return open == NULL ||
            ((actor->phase == OPEN_WAITING || actor->phase == OPEN_PARKED) &&
-            open->call == 0 && open->carries == NULL && open->from == NULL);
+            actor->update == NULL && open->call == 0 && open->carries == NULL &&
+            open->from == NULL);
 }
 
 void

@@ -280,6 +280,7 @@ void work_item_deliver(struct work_core *core, struct item *item,
                        const struct plex_actor_id *to);
 
 #include "services/worker/core_aside.h" // IWYU pragma: export
+#include "services/worker/core_ask.h"   // IWYU pragma: export
 #include "services/worker/core_open.h"  // IWYU pragma: export
 #include "services/worker/core_wake.h"  // IWYU pragma: export
 

@@ -634,6 +634,8 @@ release_one(struct work_core *core, struct actor *actor, struct item *item)
     }
     if (actor->open != NULL && item->state == ITEM_WRITTEN)
         actor->open->opened = true;
+    if (item->state == ITEM_WRITTEN && work_ask_released(core, item))
+        return;
     work_item_finish(core, item, PLEX_OK, NULL);
 }
 

@@ -38,6 +38,9 @@ enum work_phase {
      * far takes effect now. No reply yet. */
     WORK_YIELDS = 5,
     WORK_WAKES = 6, /* that turn wants to go on: it waits for RESUME */
+    /* A run that waits has answered what was asked of it, and waits as before:
+     * nothing but `reply` counts. */
+    WORK_ANSWERS = 7,
 };
 struct work_outcome {
     enum work_phase phase; /* WORK_WAITS to WORK_PARKED: durable actors only */
@@ -58,6 +61,8 @@ struct work_outcome {
     /* Something must find the activation as it is (links, monitors): it is
      * not passivated for being idle until a turn says otherwise. */
     bool holds;
+    bool takes;               /* WAITS: updates, too */
+    struct plex_bytes answer; /* packed reply: an update has been carried out */
 };
 
 #endif

@@ -92,6 +92,7 @@ struct item {
     bool looked;     /* the journal has no answer to its id */
     bool let_in;     /* a turn of the actor led to it and may wait for it */
     bool yielded;    /* part of its turn has taken effect */
+    bool awaits;     /* an update that was accepted: answered at its end */
     bool out;        /* a RUN with it went out: its handler may have run */
     uint8_t attempts;
     uint64_t deadline; /* ns; 0: none */
@@ -196,6 +197,8 @@ struct actor {
     struct item *running;
     struct item *open; /* whose handler waits, or is in between waits */
     enum open_phase phase;
+    struct item *update;  /* that awaits its end; NULL: none does */
+    bool takes;           /* OPEN_WAITING: updates, too */
     char *waits_for;      /* owned; NULL: "" */
     uint64_t waits_since; /* wall ms */
     uint64_t activation;

@@ -59,9 +59,10 @@ sleep_start(struct work_handler *h, const char *name, uint64_t ms)
     return (int)(h->open.cursor - 1);
 }
 
-/* The first of them that was done; SIZE_MAX: none. */
+/* The first of them that was done, and its order; SIZE_MAX: none. */
 static size_t
-first_done(const struct work_handler *h, const int *futures, size_t n)
+first_done(const struct work_handler *h, const int *futures, size_t n,
+           uint64_t *out)
 {
     const struct work_run *log = &h->open.log;
     uint64_t order =
@@ -76,6 +77,7 @@ first_done(const struct work_handler *h, const int *futures, size_t n)
             first = i;
         }
     }
+    *out = order;
     return first;
 }
 
@@ -95,23 +97,34 @@ wait_text(const struct work_handler *h, const int *futures, size_t n,
         (void)snprintf(text + len, 1400 - (size_t)len, " or %zu others", n - 1);
 }
 
-/* Index into `futures`, or negative. */
+/* Index into `futures`, or negative. With `takes` updates are carried out that
+ * come before the first of them, now and in every replay. */
 static int
-wait_first(struct work_handler *h, const int *futures, size_t n)
+wait_first(struct work_handler *h, const int *futures, size_t n, bool takes)
 {
     char text[1400];
+    uint64_t order;
     size_t first;
     int status;
 
-    while ((first = first_done(h, futures, n)) == SIZE_MAX) {
+    for (;;) {
+        first = first_done(h, futures, n, &order);
+        status = takes ? work_update_next(h, order) : 0;
+        if (status < 0)
+            return status;
+        if (status > 0)
+            continue;
+        if (first != SIZE_MAX)
+            return (int)first;
         if (work_run_cancelled(h))
             return PLEX_E_CANCELLED;
         wait_text(h, futures, n, text);
+        h->open.takes = takes && !h->open.in_update;
         status = work_run_stretch(h, WORK_WAITS, text);
+        h->open.takes = false;
         if (status != 0)
             return status;
     }
-    return (int)first;
 }
 
 /* Nobody waits for that timer any more. */
@@ -299,7 +312,7 @@ try_settled(struct work_handler *h, struct trying *t)
         const bool waits = t->at >= 0 && !h->open.log.steps[t->at].done;
 
         if (waits) {
-            status = wait_first(h, &t->at, 1);
+            status = wait_first(h, &t->at, 1, false);
             if (status == PLEX_E_CANCELLED)
                 work_run_timer_stop(h, (size_t)t->at);
         } else if (h->open.log.parked[0] != '\0') {
@@ -411,7 +424,7 @@ ctx_sleep(struct plex_ctx *ctx, uint64_t ms)
 
     if (future < 0)
         return future;
-    first = wait_first(h, &future, 1);
+    first = wait_first(h, &future, 1, true);
     if (first < 0) {
         if (first == PLEX_E_CANCELLED)
             work_run_timer_stop(h, (size_t)future);
@@ -457,7 +470,7 @@ ctx_wait(struct plex_ctx *ctx, const int *futures, size_t n,
             return timeout;
         all[n] = timeout;
     }
-    first = wait_first(h, all, timeout < 0 ? n : n + 1);
+    first = wait_first(h, all, timeout < 0 ? n : n + 1, true);
     if (timeout >= 0 && first != (int)n)
         work_run_timer_stop(h, (size_t)timeout);
     if (first < 0)
@@ -653,4 +666,6 @@ const struct plex_durable_ops work_durable_ops = {
     .keep = ctx_keep,
     .shield = ctx_shield,
     .continue_as_new = work_run_continue_as_new,
+    .on_query = work_ask_on_query,
+    .on_update = work_ask_on_update,
 };

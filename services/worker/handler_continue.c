@@ -41,10 +41,11 @@ work_run_continue_as_new(struct plex_ctx *ctx, const void *payload, size_t len)
     if (!h->durable || h->wait == NULL || h->message == NULL ||
         (h->message->kind != WORK_CALL && h->message->kind != WORK_CAST))
         return PLEX_E_UNSUPPORTED;
-    if (open->in_effect || len > WORK_PAYLOAD_MAX) {
+    if (open->in_effect || open->in_update || len > WORK_PAYLOAD_MAX) {
         (void)work_handler_fail(
-            ctx, open->in_effect ? "an effect used durable execution itself"
-                                 : "the payload to go on with is too large");
+            ctx, open->in_effect   ? "an effect used durable execution itself"
+                 : open->in_update ? "an update cannot begin its run anew"
+                                   : "the payload to go on with is too large");
         return PLEX_E_INVALID;
     }
     open->next.data = work_run_keep(h, payload, len);

@@ -17,6 +17,8 @@ enum {
     KEPT_BYTES_MAX = 64 << 10, /* of a buffer between turns */
 };
 
+#include "services/worker/handler_ask.h"
+
 /* The handler's side of an open run. */
 struct work_handler_run {
     bool is_open; /* it has waited, or is replayed */
@@ -41,6 +43,11 @@ struct work_handler_run {
     const char *effect_error; /* in the arena; NULL */
     bool in_effect;
     char waits_for[1400];
+    struct work_asked_of *asks; /* what the run answers; in the arena */
+    size_t n_asks;
+    bool takes;               /* updates, where it waits */
+    bool in_update;           /* one is being carried out */
+    struct plex_bytes answer; /* of the update that this stretch ends */
 };
 /* Events of a turn, or of a state that is being rebuilt. */
 struct work_handler_events {
@@ -88,6 +95,7 @@ struct work_handler {
     struct work_outcome *outcome; /* to be filled before waiting */
     const struct plex_process_ops *process_base; /* the runtime's */
     struct plex_process_ops process;             /* what callbacks get */
+    struct work_handler_ask look, update;
     bool holds;   /* the activation has links or monitors */
     bool yielded; /* part of the turn has taken effect */
 };

@@ -8,9 +8,10 @@
 #define NAMES (UINT64_C(1) << 63) /* of ref.id: not a process but a name */
 
 static bool
-is_replayed(const struct work_handler *h)
+is_replayed(struct work_handler *h)
 {
-    return h->durable && h->open.cursor < h->open.log.n_steps;
+    return work_ask_only_looks(h, "a message to a process") ||
+           (h->durable && h->open.cursor < h->open.log.n_steps);
 }
 
 /* A replay would see another answer. */
@@ -19,6 +20,8 @@ refused(struct work_handler *h, const char *what, const char *instead)
 {
     char text[256];
 
+    if (work_ask_only_looks(h, what))
+        return true;
     if (!h->durable || h->open.in_effect)
         return false;
     (void)snprintf(text, sizeof text,
@@ -52,8 +55,9 @@ process_ask(struct plex_ctx *ctx, struct plex_ref to,
     bool left;
     int rc;
 
-    if (to.node != PLEX_SERVICE_NODE &&
-        refused(h, "plex_ask()", "plex_call_wait()"))
+    if (to.node == PLEX_SERVICE_NODE
+            ? work_ask_only_looks(h, "plex_ask()")
+            : refused(h, "plex_ask()", "plex_call_wait()"))
         return PLEX_E_UNSUPPORTED;
     work_handler_post(h, post, &marked);
     if (post->id == 0 && names_actor(h, to))
@@ -177,6 +181,8 @@ process_link(struct plex_ctx *ctx, struct plex_ref other)
 {
     struct work_handler *h = work_handler_of(ctx);
 
+    if (work_ask_only_looks(h, "a link"))
+        return;
     h->holds = true;
     h->process_base->link(ctx, other);
 }
@@ -186,6 +192,8 @@ process_monitor(struct plex_ctx *ctx, struct plex_ref other)
 {
     struct work_handler *h = work_handler_of(ctx);
 
+    if (work_ask_only_looks(h, "a monitor"))
+        return 0;
     h->holds = true;
     return h->process_base->monitor(ctx, other);
 }
@@ -196,6 +204,8 @@ process_spawn(struct plex_ctx *ctx, const struct plex_spawn *how,
 {
     struct work_handler *h = work_handler_of(ctx);
 
+    if (work_ask_only_looks(h, "plex_spawn()"))
+        return PLEX_E_UNSUPPORTED;
     h->holds = h->holds || how->link || how->monitor;
     return h->process_base->spawn(ctx, how, out);
 }

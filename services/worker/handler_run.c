@@ -249,6 +249,8 @@ result_apply(struct work_handler *h, const struct work_message *m)
             work_step_done(h, step, PLEX_OK, (struct plex_bytes){0});
     } else if (m->kind == WORK_RESOLVE) {
         resolve_apply(h, m);
+    } else if (m->kind == WORK_UPDATE) {
+        work_update_accept(h, m);
     }
 }
 
@@ -423,10 +425,15 @@ work_run_stretch(struct work_handler *h, enum work_phase phase,
         .holds = h->holds,
         .outputs = h->outputs,
         .n_outputs = h->n_outputs,
+        .takes = open->takes && open->cursor == open->log.n_steps,
+        .answer = open->answer,
     };
     if (!log_put(h, out))
         return PLEX_E_TOO_LARGE;
-    h->run = h->wait(h->wait_arg, &h->wall_ms);
+    open->answer.len = 0;
+    do
+        h->run = h->wait(h->wait_arg, &h->wall_ms);
+    while (work_ask_came(h)); /* answered: nothing has changed */
     work_record_begin(h);
     h->n_outputs = 0;
     open->dirty = false;
@@ -464,8 +471,10 @@ work_run_park(struct work_handler *h, const char *reason)
 const char *
 work_step_kind_name(enum work_step_kind kind)
 {
-    static const char *const names[] = {"?",       "effect", "call",   "sleep",
-                                        "promise", "signal", "version"};
+    static const char *const names[WORK_STEP_KINDS] = {
+        "?",      "effect",  "call",   "sleep",  "promise",
+        "signal", "version", "update", "answer",
+    };
 
     return names[kind];
 }
@@ -569,6 +578,7 @@ work_run_begin(struct work_handler *h)
     struct plex_err err;
 
     *open = (struct work_handler_run){.arena = arena, .opened = opened};
+    work_ask_reset(h);
     plex_arena_reset(&open->arena);
     open->log.parked = "";
     open->now_ms = h->wall_ms;
@@ -608,6 +618,7 @@ void
 work_run_init(struct work_handler *h)
 {
     plex_arena_init(&h->open.arena, RUN_ARENA_MAX);
+    work_ask_init(h);
     h->open.opened.max = JOURNAL_STATE_MAX;
 }
 
@@ -616,4 +627,5 @@ work_run_fini(struct work_handler *h)
 {
     plex_arena_fini(&h->open.arena);
     plex_buf_free(&h->open.opened);
+    work_ask_fini(h);
 }

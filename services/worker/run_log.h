@@ -33,6 +33,10 @@ enum work_step_kind { /* also in the journal: never renumber */
                       WORK_STEP_PROMISE = 4,
                       WORK_STEP_SIGNAL = 5,
                       WORK_STEP_VERSION = 6,
+                      WORK_STEP_UPDATE = 7, /* accepted: handler_update.c */
+                      WORK_STEP_ANSWER = 8, /* of the update before it; result:
+                                               a packed work_reply */
+                      WORK_STEP_KINDS,
 };
 /*
  * Between the attempts of an effect its run sleeps: one step before that of

@@ -73,8 +73,12 @@ kind_word(const struct work_step *step)
         return "promise";
     case WORK_STEP_SIGNAL:
         return "signal";
+    case WORK_STEP_UPDATE:
+    case WORK_STEP_ANSWER:
+        return "update";
     case WORK_STEP_EFFECT:
     case WORK_STEP_VERSION:
+    case WORK_STEP_KINDS:
         break;
     }
     return "effect";

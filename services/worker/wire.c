@@ -97,9 +97,9 @@ work_message_pack(const struct work_message *m, struct plex_buf *out,
 static enum plex_status
 message_check(const pb_request *pb, struct plex_err *err)
 {
-    if ((int)pb->kind < WORK_CALL || (int)pb->kind > WORK_EDIT)
+    if ((int)pb->kind < WORK_CALL || (int)pb->kind > WORK_UPDATE)
         return plex_err_set(err, PLEX_INVALID,
-                            "message kind %d is unknown: 1 to 11 are",
+                            "message kind %d is unknown: 1 to 14 are",
                             (int)pb->kind);
     if (pb->message_id.len > JOURNAL_ID_MAX)
         return plex_err_set(err, PLEX_INVALID,

@@ -48,7 +48,7 @@ work_wire_steps_in(pb_step **rows, size_t n, struct plex_arena *arena,
                             "the steps of an open run do not fit");
     for (size_t i = 0; i < n; i++) {
         if (rows[i]->kind < WORK_STEP_EFFECT ||
-            rows[i]->kind > WORK_STEP_VERSION)
+            rows[i]->kind >= WORK_STEP_KINDS)
             return plex_err_set(err, PLEX_CORRUPT,
                                 "step %zu of an open run is of kind %u", i,
                                 rows[i]->kind);

@@ -254,6 +254,42 @@ START_TEST(what_a_run_waits_for_goes_to_its_actor)
 END_TEST
 
 static const struct {
+    const char *path;
+    enum work_kind kind;
+    uint64_t tag;
+} asks[] = {
+    {"/api/v1/runs/default%2Fs%2Fo%2Fk/query/how%20far", WORK_QUERY, 0},
+    {"/api/v1/runs/default%2Fs%2Fo%2Fk/update/how%20far", WORK_UPDATE,
+     WORK_UPDATE_COMPLETED},
+    {"/api/v1/runs/default%2Fs%2Fo%2Fk/update/how%20far?wait_for=completed",
+     WORK_UPDATE, WORK_UPDATE_COMPLETED},
+    {"/api/v1/runs/default%2Fs%2Fo%2Fk/update/how%20far?wait_for=accepted",
+     WORK_UPDATE, WORK_UPDATE_ACCEPTED},
+};
+
+START_TEST(what_is_asked_of_a_run_goes_to_its_actor)
+{
+    ck_assert_msg(parse("POST", asks[_i].path, NULL, "{\"n\":1}"), "%s",
+                  problem.detail);
+    ck_assert_int_eq(request.message.kind, asks[_i].kind);
+    ck_assert_str_eq(request.message.to.key, "k");
+    ck_assert_str_eq(request.message.method, "how far");
+    ck_assert_uint_eq(request.message.tag, asks[_i].tag);
+    ck_assert_uint_eq(request.message.payload.len, 7);
+}
+END_TEST
+
+START_TEST(an_update_is_answered_in_ways_that_are_known)
+{
+    ck_assert(!parse("POST",
+                     "/api/v1/runs/default%2Fs%2Fo%2Fk/update/u?wait_for=ever",
+                     NULL, "{}"));
+    ck_assert_uint_eq(problem.status, 400);
+    ck_assert_str_eq(problem.code, "INVALID_QUERY");
+}
+END_TEST
+
+static const struct {
     const char *method, *path;
     unsigned status;
 } bad_runs[] = {
@@ -292,6 +328,9 @@ main(void)
     tcase_add_test(tcase, who_waits_is_known_and_for_how_long);
     tcase_add_loop_test(tcase, what_a_run_waits_for_goes_to_its_actor, 0,
                         sizeof runs / sizeof *runs);
+    tcase_add_loop_test(tcase, what_is_asked_of_a_run_goes_to_its_actor, 0,
+                        sizeof asks / sizeof *asks);
+    tcase_add_test(tcase, an_update_is_answered_in_ways_that_are_known);
     tcase_add_loop_test(tcase, what_no_run_can_wait_for_is_refused, 0,
                         sizeof bad_runs / sizeof *bad_runs);
     suite_add_tcase(suite, tcase);

@@ -47,6 +47,9 @@ struct plex_retry {
  * and may run more than once until its result is in the journal, never after.
  */
 typedef int (*plex_effect_fn)(struct plex_ctx *ctx, void *arg);
+/* Answer what somebody asks of a run: plex_on_query(), plex_on_update(). */
+typedef int (*plex_asked_fn)(struct plex_ctx *ctx, const struct plex_msg *msg,
+                             void *arg);
 
 /* Only runtimes fill this in. */
 struct plex_durable_ops {
@@ -68,6 +71,10 @@ struct plex_durable_ops {
     void (*shield)(struct plex_ctx *ctx, bool on);
     int (*continue_as_new)(struct plex_ctx *ctx, const void *payload,
                            size_t len);
+    int (*on_query)(struct plex_ctx *ctx, const char *name, plex_asked_fn fn,
+                    void *arg);
+    int (*on_update)(struct plex_ctx *ctx, const char *name,
+                     plex_asked_fn check, plex_asked_fn fn, void *arg);
 };
 
 static inline void
@@ -264,5 +271,7 @@ plex_saga_undo(struct plex_ctx *ctx, struct plex_saga *saga)
     ctx->ops->durable->shield(ctx, false);
     return first;
 }
+
+#include "asked.h" // IWYU pragma: export
 
 #endif
