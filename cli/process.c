@@ -607,17 +607,14 @@ cli_child_delete(const struct cli *cli, const struct cli_args *args,
     return child_call(cli, args, where->ns, "DELETE", "");
 }
 
-int
-cli_child_start(const struct cli *cli, const struct cli_args *args,
-                const void *config)
+json_t *
+cli_child_body(const struct cli_args *args, const void *config,
+               struct plex_err *err)
 {
     const struct start_config *start = config;
-    struct rest_path path = {0};
-    json_t *body = json_object(), *answer = NULL;
-    struct plex_err err;
-    enum plex_status status;
+    json_t *body = json_object(), *placement;
+    json_error_t where;
 
-    path_of(&path, "/api/v1/supervisors/", args->values[0], "/children");
     set_text(body, "namespace", start->ns);
     set_text(body, "id", args->count > 1 ? args->values[1] : "");
     set_text(body, "module", args->count > 2 ? args->values[2] : "");
@@ -627,19 +624,31 @@ cli_child_start(const struct cli *cli, const struct cli_args *args,
     set_text(body, "restart", start->restart);
     set_text(body, "shutdown", start->shutdown);
     set_text(body, "node", start->node);
-    if (start->placement[0] != '\0') {
-        json_error_t where;
-        json_t *placement =
-            json_loads(start->placement, JSON_REJECT_DUPLICATES, &where);
-
-        if (placement == NULL) {
-            json_decref(body);
-            (void)plex_err_set(&err, PLEX_INVALID, "placement is no JSON: %s",
-                               where.text);
-            return show(cli, PLEX_INVALID, NULL, NULL, NULL, &err);
-        }
+    if (start->placement[0] == '\0')
+        return body;
+    placement = json_loads(start->placement, JSON_REJECT_DUPLICATES, &where);
+    if (placement != NULL) {
         json_object_set_new(body, "placement", placement);
+        return body;
     }
+    json_decref(body);
+    (void)plex_err_set(err, PLEX_INVALID, "placement is no JSON: %s",
+                       where.text);
+    return NULL;
+}
+
+int
+cli_child_start(const struct cli *cli, const struct cli_args *args,
+                const void *config)
+{
+    struct rest_path path = {0};
+    struct plex_err err;
+    json_t *body = cli_child_body(args, config, &err), *answer = NULL;
+    enum plex_status status;
+
+    if (body == NULL)
+        return cli_fail(&err);
+    path_of(&path, "/api/v1/supervisors/", args->values[0], "/children");
     status = call(cli, "POST", &path, body, &answer, &err);
     if (status == PLEX_OK && !cli->json) {
         (void)printf("%s\n", text_of(answer, "ref"));

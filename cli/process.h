@@ -34,6 +34,14 @@ int cli_child_restart(const struct cli *cli, const struct cli_args *args,
                       const void *config);
 int cli_child_delete(const struct cli *cli, const struct cli_args *args,
                      const void *config);
+/* The body of a request that declares a child; NULL and err. */
+json_t *cli_child_body(const struct cli_args *args, const void *config,
+                       struct plex_err *err);
+/* supervisor.c */
+int cli_child_change(const struct cli *cli, const struct cli_args *args,
+                     const void *config);
+int cli_supervisor_plan(const struct cli *cli, const struct cli_args *args,
+                        const void *config);
 int cli_events(const struct cli *cli, const struct cli_args *args,
                const void *config);
 
@@ -42,6 +50,7 @@ extern const struct plex_option cli_process_list_options[];
 extern const struct plex_option cli_process_exit_options[];
 extern const struct plex_option cli_facet_attach_options[];
 extern const struct plex_option cli_child_start_options[];
+extern const struct plex_option cli_supervisor_plan_options[];
 extern const struct plex_option cli_events_options[];
 
 #define CLI_PROCESS_COMMANDS                                                 \
@@ -119,6 +128,22 @@ extern const struct plex_option cli_events_options[];
          "how many there are of which",                                      \
          cli_process_options,                                                \
          cli_supervisor_count},                                              \
+        {"supervisor",                                                       \
+         "plan",                                                             \
+         "SUPERVISOR",                                                       \
+         1,                                                                  \
+         1,                                                                  \
+         "its strategy and limits; with options: change them",               \
+         cli_supervisor_plan_options,                                        \
+         cli_supervisor_plan},                                               \
+        {"supervisor",                                                       \
+         "change-child",                                                     \
+         "SUPERVISOR ID MODULE",                                             \
+         3,                                                                  \
+         3,                                                                  \
+         "declare a child anew; its process goes on",                        \
+         cli_child_start_options,                                            \
+         cli_child_change},                                                  \
         {"supervisor",                                                       \
          "start-child",                                                      \
          "SUPERVISOR [ID MODULE]",                                           \

@@ -84,7 +84,7 @@ struct rt_ext {
     void *engine_state;
     struct rt_named_timer *named;
     uint64_t idle_timer, idle_since; /* 0: none; messages handled by then */
-    struct rt_around *around; /* facets; NULL: none */
+    struct rt_around *around;        /* facets; NULL: none */
     const struct plex_behaviour *before[RT_BECOME_MAX];
     uint32_t before_count;
 };

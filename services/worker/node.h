@@ -116,6 +116,9 @@ void work_node_on_start(void *state, struct plex_call *call);
 void work_node_on_terminate(void *state, struct plex_call *call);
 void work_node_on_restart(void *state, struct plex_call *call);
 void work_node_on_delete(void *state, struct plex_call *call);
+void work_node_on_plan(void *state, struct plex_call *call);
+void work_node_on_change_plan(void *state, struct plex_call *call);
+void work_node_on_change_child(void *state, struct plex_call *call);
 void work_node_on_facets(void *state, struct plex_call *call);
 void work_node_on_attach_facet(void *state, struct plex_call *call);
 void work_node_on_detach_facet(void *state, struct plex_call *call);
@@ -137,6 +140,9 @@ void work_node_on_detach_facet(void *state, struct plex_call *call);
         {719, "worker.delete-child", work_node_on_delete},       \
         {720, "worker.list-facets", work_node_on_facets},        \
         {721, "worker.attach-facet", work_node_on_attach_facet}, \
+        {731, "worker.get-plan", work_node_on_plan},             \
+        {732, "worker.change-plan", work_node_on_change_plan},   \
+        {733, "worker.change-child", work_node_on_change_child}, \
     {                                                            \
         722, "worker.detach-facet", work_node_on_detach_facet    \
     }

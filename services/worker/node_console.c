@@ -222,6 +222,7 @@ struct console {
     int status;
     struct plex_ref ref;
     struct plex_child_count counts;
+    struct plex_plan plan;
     struct plex_child_info *children; /* owned */
     size_t n_children;
 };
@@ -289,6 +290,11 @@ ask(struct plex_ctx *ctx, struct console *console)
         return plex_count_children(ctx, to, &console->counts);
     case WORK_METHOD_START_CHILD:
         return plex_start_child(ctx, to, &console->spec, &console->ref);
+    case WORK_METHOD_CHANGE_CHILD:
+        return plex_change_child(ctx, to, &console->spec);
+    case WORK_METHOD_GET_PLAN:
+    case WORK_METHOD_CHANGE_PLAN:
+        return plex_supervisor_plan(ctx, to, &console->plan);
     case WORK_METHOD_RESTART_CHILD:
         return plex_restart_child(ctx, to, console->id, &console->ref);
     case WORK_METHOD_DELETE_CHILD:
@@ -338,8 +344,13 @@ why(const struct console *console, enum plex_status status)
     case PLEX_EXISTS:
         return "there is a child with that id";
     case PLEX_CONFLICT:
+        if (console->method == WORK_METHOD_CHANGE_PLAN)
+            return "a child is significant: auto_shutdown cannot be never";
         return "the child runs or is being restarted; terminate it first";
     case PLEX_INVALID:
+        if (console->method == WORK_METHOD_CHANGE_PLAN)
+            return "simple_one_for_one stays what it is and no other becomes "
+                   "it, or intensity is over 16777216";
         return "that is not possible with this supervisor's strategy, or the "
                "child's declaration is wrong";
     case PLEX_FAILED:
@@ -364,6 +375,9 @@ pack(struct work_node *node, const struct console *console,
                                   &node->arena, &node->scratch, err);
     case WORK_METHOD_COUNT_CHILDREN:
         return work_count_pack(&console->counts, &node->scratch, err);
+    case WORK_METHOD_GET_PLAN:
+    case WORK_METHOD_CHANGE_PLAN:
+        return work_plan_pack(&console->plan, &node->scratch, err);
     case WORK_METHOD_START_CHILD:
     case WORK_METHOD_RESTART_CHILD:
         return work_ref_pack(console->ref, &node->scratch, err);
@@ -455,7 +469,8 @@ supervise(struct work_node *node, struct plex_call *call, uint32_t method)
     console->method = method;
     console->supervisor = supervisor;
     console->id = own(request.child);
-    if (method == WORK_METHOD_START_CHILD)
+    console->plan = request.plan;
+    if (method == WORK_METHOD_START_CHILD || method == WORK_METHOD_CHANGE_CHILD)
         status = spec_fill(node, &request, console, &err);
     if (status == PLEX_OK && node->n_consoles >= WORK_CONSOLES_MAX)
         status = plex_err_set(&err, PLEX_LIMIT,
@@ -503,6 +518,24 @@ void
 node_on_restart(struct work_node *node, struct plex_call *call)
 {
     supervise(node, call, WORK_METHOD_RESTART_CHILD);
+}
+
+void
+node_on_plan(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_GET_PLAN);
+}
+
+void
+node_on_change_plan(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_CHANGE_PLAN);
+}
+
+void
+node_on_change_child(struct work_node *node, struct plex_call *call)
+{
+    supervise(node, call, WORK_METHOD_CHANGE_CHILD);
 }
 
 void

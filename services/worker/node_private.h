@@ -247,6 +247,10 @@ void node_on_start(struct work_node *node, struct plex_call *call);
 void node_on_terminate(struct work_node *node, struct plex_call *call);
 void node_on_restart(struct work_node *node, struct plex_call *call);
 void node_on_delete(struct work_node *node, struct plex_call *call);
+/* 731 to 733. */
+void node_on_plan(struct work_node *node, struct plex_call *call);
+void node_on_change_plan(struct work_node *node, struct plex_call *call);
+void node_on_change_child(struct work_node *node, struct plex_call *call);
 
 /* "<node.slot.generation>" */
 enum { NODE_REF_TEXT = 64 };

@@ -114,8 +114,7 @@ start_in(const void *message, struct work_process_request *out,
     out->node = pb->node;
     out->type = pb->type;
     if (pb->type[0] != '\0' && pb->module[0] != '\0')
-        return plex_err_set(err, PLEX_INVALID,
-                            "give type or module, not both");
+        return plex_err_set(err, PLEX_INVALID, "give type or module, not both");
     if (reg_word_parse(REG_WORD_RESTART, pb->restart, &out->restart, err) !=
             PLEX_OK ||
         reg_shutdown_parse(pb->shutdown, &out->shutdown_ms, err) != PLEX_OK)
@@ -144,6 +143,65 @@ placement_in(const ACTOR(StartChildRequest) * pb, struct plex_arena *arena,
     if (out->placement == NULL)
         return plex_wire_no_room(err);
     return place_client_need_json(out->placement, arena, &packed, err);
+}
+
+static enum plex_status
+plan_words(const ACTOR(ChangeSupervisorPlanRequest) * pb,
+           struct plex_plan *plan, struct plex_err *err)
+{
+    uint8_t word;
+
+    if (pb->strategy[0] != '\0') {
+        if (reg_word_parse(REG_WORD_STRATEGY, pb->strategy, &word, err) !=
+            PLEX_OK)
+            return err->status;
+        plan->strategy = (enum plex_strategy)word;
+        plan->set |= PLEX_PLAN_STRATEGY;
+    }
+    if (pb->auto_shutdown[0] != '\0') {
+        if (reg_word_parse(REG_WORD_AUTO_SHUTDOWN, pb->auto_shutdown, &word,
+                           err) != PLEX_OK)
+            return err->status;
+        plan->auto_shutdown = (enum plex_auto_shutdown)word;
+        plan->set |= PLEX_PLAN_AUTO_SHUTDOWN;
+    }
+    return PLEX_OK;
+}
+
+static enum plex_status
+plan_in(const void *message, struct work_process_request *out,
+        struct plex_err *err)
+{
+    const ACTOR(ChangeSupervisorPlanRequest) *pb = message;
+    struct plex_plan *plan = &out->plan;
+
+    out->ns = pb->namespace_;
+    out->process = pb->supervisor;
+    if (plan_words(pb, plan, err) != PLEX_OK)
+        return err->status;
+    if (pb->has_intensity_case != 0) {
+        plan->intensity = pb->intensity;
+        plan->set |= PLEX_PLAN_INTENSITY;
+    }
+    if (pb->has_period_ms_case != 0) {
+        plan->period_ms = pb->period_ms;
+        plan->set |= PLEX_PLAN_PERIOD;
+    }
+    if (pb->has_backoff_initial_ms_case != 0) {
+        plan->backoff_initial_ms = pb->backoff_initial_ms;
+        plan->backoff_max_ms =
+            pb->has_backoff_max_ms_case == 0 ? 0 : pb->backoff_max_ms;
+        plan->set |= PLEX_PLAN_BACKOFF;
+    } else if (pb->has_backoff_max_ms_case != 0) {
+        return plex_err_set(err, PLEX_INVALID,
+                            "backoff_max_ms wants backoff_initial_ms beside "
+                            "it");
+    }
+    if (plan->set == 0)
+        return plex_err_set(err, PLEX_INVALID,
+                            "nothing to change: give strategy, intensity, "
+                            "period_ms, auto_shutdown or backoff_initial_ms");
+    return common_check(out, false, err);
 }
 
 /* Those that name a supervisor and a child, and nothing else. */
@@ -177,6 +235,8 @@ named_in(const void *message, struct work_process_request *out,
                        offsetof(ACTOR(CountChildrenRequest), namespace_) ==
                            offsetof(ACTOR(GetProcessRequest), namespace_) &&
                        offsetof(ACTOR(ListFacetsRequest), namespace_) ==
+                           offsetof(ACTOR(GetProcessRequest), namespace_) &&
+                       offsetof(ACTOR(GetSupervisorPlanRequest), namespace_) ==
                            offsetof(ACTOR(GetProcessRequest), namespace_),
                    "requests that name a process have one layout");
     out->ns = pb->namespace_;
@@ -256,6 +316,9 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
         [10] = {ACTOR_TYPE(list_facets_request), named_in},
         [11] = {ACTOR_TYPE(attach_facet_request), attach_in},
         [12] = {ACTOR_TYPE(detach_facet_request), detach_in},
+        [21] = {ACTOR_TYPE(get_supervisor_plan_request), named_in},
+        [22] = {ACTOR_TYPE(change_supervisor_plan_request), plan_in},
+        [23] = {ACTOR_TYPE(start_child_request), start_in},
     };
     const uint32_t row = method - WORK_METHOD_LIST_PROCESSES;
     ProtobufCMessage *message;
@@ -277,7 +340,8 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
         return err->status;
     if (method == WORK_METHOD_ATTACH_FACET)
         return config_in((const void *)message, arena, out, err);
-    return method == WORK_METHOD_START_CHILD
+    return method == WORK_METHOD_START_CHILD ||
+                   method == WORK_METHOD_CHANGE_CHILD
                ? placement_in((const void *)message, arena, out, err)
                : PLEX_OK;
 }
@@ -418,6 +482,28 @@ work_count_pack(const struct plex_child_count *count, struct plex_buf *out,
     pb.active = count->active;
     pb.supervisors = count->supervisors;
     pb.workers = count->workers;
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+/* GET's and CHANGE's answers look the same: the plan in field 1. */
+enum plex_status
+work_plan_pack(const struct plex_plan *plan, struct plex_buf *out,
+               struct plex_err *err)
+{
+    ACTOR(GetSupervisorPlanResponse)
+    pb = PLEXSPACES__ACTOR__V1__GET_SUPERVISOR_PLAN_RESPONSE__INIT;
+    ACTOR(SupervisorPlan)
+    inner = PLEXSPACES__ACTOR__V1__SUPERVISOR_PLAN__INIT;
+
+    inner.strategy = plex_wire_text(
+        reg_word_text(REG_WORD_STRATEGY, (uint8_t)plan->strategy));
+    inner.intensity = plan->intensity;
+    inner.period_ms = plan->period_ms;
+    inner.auto_shutdown = plex_wire_text(
+        reg_word_text(REG_WORD_AUTO_SHUTDOWN, (uint8_t)plan->auto_shutdown));
+    inner.backoff_initial_ms = plan->backoff_initial_ms;
+    inner.backoff_max_ms = plan->backoff_max_ms;
+    pb.plan = &inner;
     return plex_wire_pack(&pb.base, out, err);
 }
 

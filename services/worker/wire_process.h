@@ -22,6 +22,9 @@ enum {
     WORK_METHOD_LIST_FACETS = 720,
     WORK_METHOD_ATTACH_FACET = 721,
     WORK_METHOD_DETACH_FACET = 722,
+    WORK_METHOD_GET_PLAN = 731,
+    WORK_METHOD_CHANGE_PLAN = 732,
+    WORK_METHOD_CHANGE_CHILD = 733,
 };
 enum { WORK_EVENTS_PAGE = 1000, WORK_PROCESSES_PAGE = 10000 };
 
@@ -41,7 +44,7 @@ PLEX_MUST_USE enum plex_status work_events_reply_pack(
     const struct node_event *const *events, size_t n, struct plex_arena *arena,
     struct plex_buf *out, struct plex_err *err);
 
-/* Any of the requests 710 to 722: what it does not have is "" or 0. */
+/* Any of the requests 710 to 733: what it does not have is "" or 0. */
 struct work_process_request {
     const char *ns;      /* never "", but in a list */
     const char *process; /* or supervisor */
@@ -54,7 +57,8 @@ struct work_process_request {
     const char *placement; /* START: JSON, as plex_spawn takes it for a node */
     uint8_t restart;
     uint32_t shutdown_ms;
-    const char *facet; /* ATTACH, DETACH */
+    struct plex_plan plan; /* CHANGE_PLAN; else empty */
+    const char *facet;     /* ATTACH, DETACH */
     uint32_t priority;
     const struct plex_facet_pair *config;
     size_t n_config;
@@ -81,6 +85,9 @@ PLEX_MUST_USE enum plex_status work_children_pack(
 PLEX_MUST_USE enum plex_status work_count_pack(
     const struct plex_child_count *count, struct plex_buf *out,
     struct plex_err *err);
+PLEX_MUST_USE enum plex_status work_plan_pack(const struct plex_plan *plan,
+                                              struct plex_buf *out,
+                                              struct plex_err *err);
 /* Of the requests about facets: lines "PRIORITY NAME". */
 PLEX_MUST_USE enum plex_status work_facets_pack(const char *lines,
                                                 struct plex_arena *arena,

@@ -89,6 +89,25 @@ check "is ignored by who does not trap exits" 0 "$old" \
 check "children are counted" 0 'active +2' "$plex" supervisor count chat
 check "a worker is no supervisor" 1 'not a supervisor' \
     "$plex" supervisor count alice
+check "its plan is told" 0 'strategy +one_for_one' \
+    "$plex" supervisor plan chat
+check "it is changed while it runs" 0 'intensity +9' \
+    "$plex" supervisor plan chat --strategy rest_for_one --intensity 9
+check "and is what it says" 0 '"strategy": ?"rest_for_one"' \
+    "$plex" supervisor plan chat --output json
+check "the rest of it stays" 0 '"periodMs": ?5000' \
+    "$plex" supervisor plan chat --output json
+check "0 is a number, too" 0 'back-off from +0' \
+    "$plex" supervisor plan chat --strategy one_for_one --backoff-initial-ms 0
+check "a plan that makes no sense is refused" 1 'strategy "worst" is unknown' \
+    "$plex" supervisor plan chat --strategy worst
+check "so is what a supervisor cannot become" 1 'stays what it is' \
+    "$plex" supervisor plan chat --strategy simple_one_for_one
+check "and what is no number" 100 'not a number' \
+    "$plex" supervisor plan chat --intensity many
+check "an empty change is none" 0 'nothing to change' \
+    curl -sS -m 30 -H 'Content-Type: application/json' --data '{}' \
+    "$suite_url/api/v1/supervisors/chat:plan"
 check "a running child is not deleted" 1 'CONFLICT' \
     "$plex" supervisor delete-child chat alice
 check "a child is terminated" 0 'done' \
@@ -99,13 +118,22 @@ check "it is started again" 0 '^<' "$plex" supervisor restart-child chat alice
 check "a child is added" 0 '^<' "$plex" supervisor start-child chat eve \
     chat_room --behaviour guest --name eve --args '{"nick":"eve"}'
 until_true "and joins the others" 10 in_the_room 3
+check "it is declared anew" 0 'done' "$plex" supervisor change-child chat eve \
+    chat_room --behaviour guest --name eve --args '{"nick":"eve"}' \
+    --restart temporary --shutdown 2s
+check "which counts while its process runs" 0 'eve +temporary' \
+    "$plex" supervisor which chat
+check "and goes on" 0 'in_the_room":3' ask alice '{"action":"who"}'
+check "one that is not there is not" 1 'NOT_FOUND' "$plex" supervisor \
+    change-child chat nobody chat_room --behaviour guest
 check "an id is not taken twice" 1 'EXISTS' "$plex" supervisor start-child \
     chat eve chat_room --behaviour guest --args '{"nick":"eve"}'
 check "a child that does not start is not added" 1 'did not start' \
     "$plex" supervisor start-child chat mute chat_room --behaviour guest
 check "the added one is terminated" 0 'done' \
     "$plex" supervisor terminate-child chat eve
-check "and deleted" 0 'done' "$plex" supervisor delete-child chat eve
+check "and forgotten, as it is temporary now" 1 'NOT_FOUND' \
+    "$plex" supervisor delete-child chat eve
 
 # -- giving up ---------------------------------------------------------------------
 for _ in 1 2 3 4; do

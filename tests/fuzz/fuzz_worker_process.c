@@ -11,8 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint32_t methods[] = {710, 711, 712, 714, 715, 716,
-                                       717, 718, 719, 720, 721, 722};
+    static const uint32_t methods[] = {710, 711, 712, 714, 715, 716, 717, 718,
+                                       719, 720, 721, 722, 731, 732, 733};
     struct plex_arena arena;
     struct work_process_request request;
     struct work_events_request events;
@@ -35,7 +35,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         if (method >= 717 && method <= 719 && request.child[0] == '\0')
             abort();
-        if (method >= 721 && request.facet[0] == '\0')
+        if ((method == 721 || method == 722) && request.facet[0] == '\0')
+            abort();
+        if (method == 732 && request.plan.set == 0)
             abort();
         (void)node_ref_parse(request.process, &ref);
     }

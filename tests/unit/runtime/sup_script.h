@@ -15,14 +15,15 @@
  * failing ID N (its next N starts fail) | ignoring ID N | slow ID (its starts
  * wait for `ok ID` or `fail ID`) | ok ID | fail ID | stubborn ID (stops wait
  * for `exit`, or a kill) | add CHILD | terminate ID | restart ID | delete ID |
- * which | count | move ID | plan [STRATEGY] [I/P] [any|all|never] [backoff=A..B]
- * (what is not there stays as it is) | change CHILD.
- * Everything that is not said to be otherwise starts and stops at once.
+ * which | count | move ID | plan [STRATEGY] [I/P] [any|all|never]
+ * [backoff=A..B] (what is not there stays as it is) | change CHILD. Everything
+ * that is not said to be otherwise starts and stops at once.
  *
  * What comes out, in order: >a start, +a started, ^a restarted, <a asked to
  * stop, #a killed, -a:why stopped, !a gave up, ready, failed, exit:why, =OK
- * replies, (one_for_one 1/5000 never 100..400) the plan, [a+ b- c~] children running, not, restarting, {specs active
- * supervisors workers}. Children of simple_one_for_one are numbered.
+ * replies, (one_for_one 1/5000 never 100..400) the plan, [a+ b- c~] children
+ * running, not, restarting, {specs active supervisors workers}. Children of
+ * simple_one_for_one are numbered.
  */
 enum { SUP_TRACE_MAX = 4096 };
 struct sup_world;
