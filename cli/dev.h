@@ -49,8 +49,9 @@ struct dev {
     char sockets[PATH_MAX + 8]; /* `run`, or a shorter folder under /tmp */
     char modules[PATH_MAX];
     char backups[PATH_MAX + 8];
-    char bin[PATH_MAX]; /* where this program lies */
-    char http[128];     /* with the real port */
+    char logs[PATH_MAX + 8]; /* of facets */
+    char bin[PATH_MAX];      /* where this program lies */
+    char http[128];          /* with the real port */
     int lock;
     uint64_t began_ns;
     struct dev_part parts[DEV_PARTS_MAX];

@@ -104,8 +104,11 @@ part_add(struct dev *dev, const struct part_kind *kind, unsigned number)
     }
     if (strcmp(kind->service, "gateway") == 0)
         part_set(part, "http_addr", dev->http);
-    if (strcmp(kind->service, "worker") == 0)
+    if (strcmp(kind->service, "worker") == 0) {
         part_set(part, "module_dir", dev->modules);
+        (void)snprintf(dev->logs, sizeof dev->logs, "%s/logs", dev->data);
+        part_set(part, "facet_log_dir", dev->logs);
+    }
 }
 
 /* Workers have numbers, journals where there are several. */

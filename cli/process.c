@@ -298,6 +298,33 @@ static const struct print_column facet_columns[] = {
     {0},
 };
 
+/* TYPE/KEY, NAMESPACE/TYPE/KEY or with the tenant: a virtual actor. */
+static bool
+is_virtual(const char *name)
+{
+    return strchr(name, '/') != NULL && strchr(name, '@') == NULL &&
+           name[0] != '<';
+}
+
+static void
+facets_path(struct rest_path *path, const char *name)
+{
+    char full[1100];
+    unsigned slashes = 0;
+
+    for (const char *c = name; *c != '\0'; c++)
+        slashes += *c == '/';
+    (void)snprintf(full, sizeof full, "%s%s",
+                   slashes == 1   ? "default/default/"
+                   : slashes == 2 ? "default/"
+                                  : "",
+                   name);
+    if (is_virtual(name))
+        path_of(path, "/api/v1/actors/", full, "/facets");
+    else
+        path_of(path, "/api/v1/processes/", name, "/facets");
+}
+
 int
 cli_process_facets(const struct cli *cli, const struct cli_args *args,
                    const void *config)
@@ -308,8 +335,9 @@ cli_process_facets(const struct cli *cli, const struct cli_args *args,
     struct plex_err err;
     enum plex_status status;
 
-    path_of(&path, "/api/v1/processes/", args->values[0], "/facets");
-    rest_path_param(&path, "namespace", where->ns);
+    facets_path(&path, args->values[0]);
+    if (!is_virtual(args->values[0]))
+        rest_path_param(&path, "namespace", where->ns);
     status = call(cli, "GET", &path, NULL, &answer, &err);
     return show(cli, status, answer, "facets", facet_columns, &err);
 }
@@ -325,8 +353,9 @@ cli_process_attach(const struct cli *cli, const struct cli_args *args,
     enum plex_status status;
     json_error_t where;
 
-    path_of(&path, "/api/v1/processes/", args->values[0], "/facets");
-    set_text(body, "namespace", how->ns);
+    facets_path(&path, args->values[0]);
+    if (!is_virtual(args->values[0]))
+        set_text(body, "namespace", how->ns);
     set_text(body, "type", args->values[1]);
     json_object_set_new(body, "priority", json_integer(how->priority));
     if (args->count > 2)
@@ -355,9 +384,11 @@ cli_process_detach(const struct cli *cli, const struct cli_args *args,
     struct plex_err err;
     enum plex_status status;
 
-    path_of(&path, "/api/v1/processes/", args->values[0], "/facets/");
+    facets_path(&path, args->values[0]);
+    rest_path_add(&path, "/");
     rest_path_segment(&path, args->values[1]);
-    rest_path_param(&path, "namespace", where->ns);
+    if (!is_virtual(args->values[0]))
+        rest_path_param(&path, "namespace", where->ns);
     status = call(cli, "DELETE", &path, NULL, &answer, &err);
     return show(cli, status, answer, "facets", facet_columns, &err);
 }

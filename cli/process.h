@@ -88,21 +88,21 @@ extern const struct plex_option cli_events_options[];
          cli_process_exit},                                                  \
         {"actor",                                                            \
          "facets",                                                           \
-         "PROCESS",                                                          \
+         "NAME",                                                             \
          1,                                                                  \
          1,                                                                  \
-         "what stands around its callbacks",                                 \
+         "what stands around the callbacks of a process, or TYPE/KEY",       \
          cli_process_options,                                                \
          cli_process_facets},                                                \
         {"actor",                                                            \
          "attach-facet",                                                     \
-         "PROCESS FACET [JSON]",                                             \
+         "NAME FACET [JSON]",                                                \
          2,                                                                  \
          3,                                                                  \
          "put one more around them; JSON: its configuration",                \
          cli_facet_attach_options,                                           \
          cli_process_attach},                                                \
-        {"actor", "detach-facet",  "PROCESS FACET",     2,                   \
+        {"actor", "detach-facet",  "NAME FACET",        2,                   \
          2,       "take one away", cli_process_options, cli_process_detach}, \
         {"supervisor",                                                       \
          "list",                                                             \

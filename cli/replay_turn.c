@@ -442,6 +442,8 @@ cannot_run(struct replay *r)
     r->input.to = r->actor;
     if (r->input.kind == WORK_EDIT)
         return "its state was set from outside; no callback ran";
+    if (r->input.kind == WORK_FACETS)
+        return "it was about the actor's facets; no callback ran";
     if (r->input.kind == WORK_TIMER && strcmp(r->input.timer, "$facets") == 0)
         return "it was for the type's facets, which are not run";
     return NULL;

@@ -222,7 +222,8 @@ last_actions(struct rt_exec *exec, const struct rt_proc *proc,
     char name[512];
 
     while (rt_facets_next(chain, &action)) {
-        if (action.kind == PLEX_FACET_LOG && config->on_log != NULL) {
+        if (action.kind == PLEX_FACET_LOG && action.name == NULL &&
+            config->on_log != NULL) {
             (void)rt_ref_text(exec->rt, rt_ref(exec->rt, proc), name,
                               sizeof name);
             config->on_log(config->arg, name, action.level, action.text);
@@ -230,6 +231,7 @@ last_actions(struct rt_exec *exec, const struct rt_proc *proc,
                    (action.kind == PLEX_FACET_COUNT ||
                     action.kind == PLEX_FACET_OBSERVE ||
                     action.kind == PLEX_FACET_GAUGE ||
+                    action.kind == PLEX_FACET_LOG ||
                     action.kind == PLEX_FACET_SPAN)) {
             config->on_facet(config->arg, &action);
         }

@@ -34,6 +34,8 @@ action_do(struct plex_ctx *ctx, const struct plex_facet_action *action)
     case PLEX_FACET_TICK:
         return tick(ctx, action->name);
     case PLEX_FACET_LOG:
+        if (action->name != NULL)
+            break; /* elsewhere than into the log */
         ctx->ops->log(ctx, action->level, action->text);
         return 0;
     case PLEX_FACET_JOIN:
@@ -46,10 +48,11 @@ action_do(struct plex_ctx *ctx, const struct plex_facet_action *action)
         (void)ctx->process->group_publish(ctx, action->name, &post);
         return 0;
     default:
-        if (config->on_facet != NULL)
-            config->on_facet(config->arg, action);
-        return 0;
+        break;
     }
+    if (config->on_facet != NULL)
+        config->on_facet(config->arg, action);
+    return 0;
 }
 
 int

@@ -13,11 +13,11 @@
 /* -- quotes: what handlers do when they are asked ------------------------- */
 
 /* How often the handler has run is its state, so that callers see when it did
- * not. {"fail":"TEXT"} fails. */
+ * not. {"fail":"TEXT"} fails, {"attach":"FACET"} puts one more around it. */
 static int
 quote_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
-    const char *fail;
+    const char *fail, *facet;
     int64_t runs = 0;
 
     (void)msg;
@@ -26,6 +26,11 @@ quote_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     plex_state_put(ctx, &runs, sizeof runs);
     if (plex_json_text(ctx, "fail", &fail) == 1)
         return plex_fail(ctx, fail);
+    if (plex_json_text(ctx, "attach", &facet) == 1) {
+        plex_reply_json(ctx, "{\"status\":%d}",
+                        plex_facet_attach(ctx, facet, 0, NULL, 0));
+        return 0;
+    }
     plex_reply_json(ctx, "{\"runs\":%" PRId64 "}", runs);
     return 0;
 }

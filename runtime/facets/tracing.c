@@ -1,20 +1,22 @@
 /*
- * A span for each message, in the trace that it came with or a new one. Spans
- * are lines of JSON as OTLP names their fields, for the exporter to collect.
+ * A span for each message, in the trace that it came with or a new one. A span
+ * that is over is written for its exporter; the host sends it there.
  */
-#include "runtime/facets/facets.h"
+#include "runtime/facets/span.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { SAMPLE_ALWAYS, SAMPLE_NEVER, SAMPLE_RATIO, SAMPLE_PARENT };
+enum { EXPORT_CONSOLE, EXPORT_OTLP, EXPORT_JAEGER, EXPORT_ZIPKIN };
 enum { SPANS_MAX = 64 }; /* of messages in service at once */
 
 struct config {
     uint32_t sampler;
     double ratio;
     uint32_t exporter;
+    const char *endpoint; /* "": where the exporter's server listens here */
     const char *service_name;
 };
 struct span {
@@ -31,10 +33,45 @@ struct data {
 static const struct plex_facet_key keys[] = {
     RT_FACET_KEY_OF(sampler, "parent", "always|never|ratio|parent"),
     RT_FACET_KEY(ratio, RATIO, "0.1", 0, 0),
-    RT_FACET_KEY_OF(exporter, "console", "console"),
+    RT_FACET_KEY_OF(exporter, "console", "console|otlp|jaeger|zipkin"),
+    RT_FACET_KEY(endpoint, TEXT, "", 0, 1024),
     RT_FACET_KEY(service_name, TEXT, "plexspaces", 1, 128),
     {0},
 };
+
+/* Jaeger takes OTLP. */
+static const char *const endpoints[] = {
+    [EXPORT_CONSOLE] = "",
+    [EXPORT_OTLP] = "http://127.0.0.1:4318/v1/traces",
+    [EXPORT_JAEGER] = "http://127.0.0.1:4318/v1/traces",
+    [EXPORT_ZIPKIN] = "http://127.0.0.1:9411/api/v2/spans",
+};
+
+static int
+check(void *values, char *why, size_t size)
+{
+    struct config *config = values;
+    const char *at = config->endpoint;
+
+    if (at[0] == '\0') {
+        config->endpoint = endpoints[config->exporter];
+        return 0;
+    }
+    if (config->exporter == EXPORT_CONSOLE) {
+        (void)snprintf(why, size,
+                       "config.endpoint wants exporter otlp, jaeger or "
+                       "zipkin");
+        return -1;
+    }
+    if ((strncmp(at, "http://", 7) == 0 || strncmp(at, "https://", 8) == 0) &&
+        strpbrk(at, " \t\r\n") == NULL)
+        return 0;
+    (void)snprintf(why, size,
+                   "config.endpoint \"%.60s\" must be a URL that begins with "
+                   "http:// or https://",
+                   at);
+    return -1;
+}
 
 static bool
 hex_parse(const char *text, size_t digits, uint64_t *out)
@@ -133,6 +170,28 @@ before(struct plex_facet *facet, const struct plex_msg *msg,
     return PLEX_FACET_CONTINUE;
 }
 
+static void
+span_export(struct plex_facet *facet, const struct rt_span *span)
+{
+    const struct config *config = facet->config;
+    struct plex_facet_action action = {.kind = PLEX_FACET_SPAN};
+
+    if (config->exporter == EXPORT_CONSOLE) {
+        action.text = rt_span_console(facet, span);
+    } else {
+        const char *service = rt_facet_json(facet, span->service);
+
+        action.name = config->exporter == EXPORT_ZIPKIN ? "zipkin" : "otlp";
+        action.labels = config->endpoint;
+        action.text = config->exporter == EXPORT_ZIPKIN
+                          ? rt_span_zipkin(facet, span)
+                          : rt_span_otlp(facet, span);
+        action.payload = service;
+        action.len = strlen(service);
+    }
+    plex_facet_act(facet, &action);
+}
+
 /* Under its actor's clock: the begin by the wall, the length by the monotonic
  * one. */
 static void
@@ -142,39 +201,26 @@ span_end(struct plex_facet *facet, const struct plex_msg *msg,
     const struct config *config = facet->config;
     struct data *data = facet->data;
     struct span *span;
-    struct plex_facet_action action = {.kind = PLEX_FACET_SPAN};
-    char parent[17] = "";
     uint64_t begin;
 
     if (facet->token == 0)
         return;
     span = &data->spans[facet->token - 1];
     begin = span->started_ms * 1000000;
-    if (span->parent != 0)
-        (void)snprintf(parent, sizeof parent, "%016" PRIx64, span->parent);
-    if (span->sampled) {
-        action.text = rt_facet_text(
-            facet,
-            "{\"traceId\":\"%016" PRIx64 "%016" PRIx64
-            "\",\"spanId\":\"%016" PRIx64 "\",\"parentSpanId\":\"%s\","
-            "\"name\":\"%s %s\",\"kind\":\"SPAN_KIND_SERVER\","
-            "\"startTimeUnixNano\":\"%" PRIu64
-            "\",\"endTimeUnixNano\":\"%" PRIu64
-            "\",\"attributes\":{\"service.name\":\"%s\","
-            "\"plexspaces.actor\":\"%s\",\"plexspaces.message_id\":\"%s\","
-            "\"http.response.status_code\":%u},"
-            "\"status\":{\"code\":\"%s\",\"message\":\"%s\"}}",
-            span->trace[0], span->trace[1], span->id, parent,
-            rt_facet_json(facet, facet->family),
-            rt_facet_json(facet, rt_facet_method(msg)), begin,
-            begin + (facet->now_ns - span->started_ns),
-            rt_facet_json(facet, config->service_name),
-            rt_facet_json(facet, facet->actor),
-            rt_facet_json(facet, msg->id == NULL ? "" : msg->id), http_status,
-            error != NULL ? "STATUS_CODE_ERROR" : "STATUS_CODE_OK",
-            error != NULL ? rt_facet_json(facet, error) : "");
-        plex_facet_act(facet, &action);
-    }
+    if (span->sampled)
+        span_export(facet,
+                    &(struct rt_span){
+                        .trace = {span->trace[0], span->trace[1]},
+                        .id = span->id,
+                        .parent = span->parent,
+                        .begin_ns = begin,
+                        .end_ns = begin + (facet->now_ns - span->started_ns),
+                        .method = rt_facet_method(msg),
+                        .message_id = msg->id == NULL ? "" : msg->id,
+                        .service = config->service_name,
+                        .http_status = http_status,
+                        .error = error,
+                    });
     if (data->latest == span)
         data->latest = NULL;
     span->id = 0;
@@ -225,6 +271,7 @@ const struct plex_facet_type rt_facet_tracing = {
     .keys = keys,
     .config_size = sizeof(struct config),
     .data_size = sizeof(struct data),
+    .check = check,
     .before = before,
     .after = after,
     .error = error,

@@ -75,7 +75,14 @@ void gate_events_drain(struct gate *gate);
 /* rest_journal.c: the past of actors, and backups. */
 void gate_rest_journal(struct gate_rest *rest);
 
+/* rest_facets.c: of a virtual actor. */
+void gate_rest_facets(struct gate_rest *rest);
+
 /* rest_local.c */
+/* The actor that the request names, and who has it. NULL: it was answered with
+ * a problem. The id's parts lie in the arena. */
+const struct place_worker *gate_rest_owner(struct gate_rest *rest,
+                                           struct plex_actor_id *actor);
 void gate_rest_local(struct gate_rest *rest, enum gate_local what);
 
 #endif

@@ -206,10 +206,8 @@ activation_owner(struct gate_rest *rest, const struct plex_actor_id *actor)
     return NULL;
 }
 
-/* Whom the request names, and who has it. NULL: it has been refused. The
- * id's parts lie in the arena. */
-static const struct place_worker *
-actor_owner(struct gate_rest *rest, struct plex_actor_id *actor)
+const struct place_worker *
+gate_rest_owner(struct gate_rest *rest, struct plex_actor_id *actor)
 {
     const struct place_table *table = gate_core_table_now(rest->gate->core);
     const char *name = gate_wire_actor_id(rest->request);
@@ -248,7 +246,7 @@ static void
 local_get(struct gate_rest *rest)
 {
     struct plex_actor_id actor = {"", "", "", ""};
-    const struct place_worker *owner = actor_owner(rest, &actor);
+    const struct place_worker *owner = gate_rest_owner(rest, &actor);
 
     if (owner != NULL)
         work_client_inspect(rest->gate->host->link, owner->url, &rest->context,
@@ -273,7 +271,7 @@ static void
 local_tell(struct gate_rest *rest, enum work_kind kind)
 {
     struct plex_actor_id actor = {"", "", "", ""};
-    const struct place_worker *owner = actor_owner(rest, &actor);
+    const struct place_worker *owner = gate_rest_owner(rest, &actor);
     const struct work_message message = {
         .to = actor,
         .kind = kind,
@@ -411,6 +409,9 @@ gate_rest_local(struct gate_rest *rest, enum gate_local what)
         break;
     case GATE_LOCAL_HEALTH:
         local_health(rest);
+        break;
+    case GATE_LOCAL_FACETS:
+        gate_rest_facets(rest);
         break;
     case GATE_LOCAL_EVENTS:
         gate_rest_events(rest);

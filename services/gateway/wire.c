@@ -6,6 +6,7 @@
 #include "common/wire.h"
 #include "plexspaces/actor/v1/actor.pb-c.h"
 #include "plexspaces/application/v1/application.pb-c.h"
+#include "plexspaces/facet/v1/facet.pb-c.h"
 #include "plexspaces/system/v1/system.pb-c.h"
 #include "services/tuplespace/client.h"
 
@@ -17,6 +18,7 @@ typedef Plexspaces__Actor__V1__Actor pb_actor;
 
 #define APP(name) PLEXSPACES__APPLICATION__V1__APPLICATION_METHOD__##name
 #define ACTOR(name) PLEXSPACES__ACTOR__V1__ACTOR_METHOD__##name
+#define FACET(name) PLEXSPACES__FACET__V1__FACET_METHOD__##name
 #define SYSTEM(name) PLEXSPACES__SYSTEM__V1__SYSTEM_METHOD__##name
 
 /* The tuple space's messages have a JSON form of their own. */
@@ -233,6 +235,10 @@ gate_wire_local(const struct gate_route *route)
         return GATE_LOCAL_METRICS;
     case ACTOR(ACTOR_METHOD_LIST_EVENTS):
         return GATE_LOCAL_EVENTS;
+    case FACET(FACET_METHOD_LIST_ACTOR_FACETS):
+    case FACET(FACET_METHOD_ATTACH_ACTOR_FACET):
+    case FACET(FACET_METHOD_DETACH_ACTOR_FACET):
+        return GATE_LOCAL_FACETS;
     default:
         return GATE_LOCAL_NONE;
     }

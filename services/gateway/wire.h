@@ -56,6 +56,7 @@ enum gate_local {
     GATE_LOCAL_HEALTH,
     GATE_LOCAL_METRICS,
     GATE_LOCAL_EVENTS,
+    GATE_LOCAL_FACETS,
 };
 enum gate_local gate_wire_local(const struct gate_route *route);
 

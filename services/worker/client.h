@@ -29,11 +29,16 @@ enum work_kind {
     WORK_INFO = 9,       /* of a process; `process_kind` says what */
     WORK_FIND = 10,      /* ACTIVATE, and which process is it? Shell only */
     WORK_EDIT = 11,      /* of a durable actor's state: `method` says which */
+    WORK_FACETS = 12,    /* about its activation's facets: `payload` says what,
+                            as rt_facets_pack() has it */
     WORK_QUERY = 13,     /* of an open run: `method` is its name */
     WORK_UPDATE = 14,    /* the same; `tag` says when it is answered */
 };
 #define WORK_UPDATE_COMPLETED 0 /* when it has been carried out */
 #define WORK_UPDATE_ACCEPTED 1  /* when it is in the journal */
+/* Of FACETS: the reply's payload is a status (1 byte), then a line "PRIORITY
+ * NAME" for each that is attached then, or why not. While a run is open:
+ * PLEX_CONFLICT. */
 /* Of an EDIT. While a run is open: PLEX_CONFLICT; what else is in the way is a
  * problem as the reply. PUT and CREATE: `payload` is the state, `tag` its
  * schema + 1, or 0 for that of the code. */

@@ -413,8 +413,9 @@ unhandled(struct work_core *core, struct actor *actor, struct item *item)
 
     const bool parked = work_ask_parked(actor, item);
     const bool edit = item->message.kind == WORK_EDIT;
+    const bool facets = item->message.kind == WORK_FACETS;
 
-    if (!circle && !other && !edit && !parked &&
+    if (!circle && !other && !edit && !facets && !parked &&
         item->message.kind != WORK_ACTIVATE)
         return false;
     TAILQ_REMOVE(&actor->mailbox, item, link);
@@ -428,6 +429,10 @@ unhandled(struct work_core *core, struct actor *actor, struct item *item)
     else if (edit)
         work_item_finish(core, item, PLEX_CONFLICT,
                          "a run of the actor is open, and has its state; wait "
+                         "for its end, or cancel it");
+    else if (facets)
+        work_item_finish(core, item, PLEX_CONFLICT,
+                         "a run of the actor is open, inside its facets; wait "
                          "for its end, or cancel it");
     else if (other)
         work_item_finish(core, item, PLEX_UNAVAILABLE,

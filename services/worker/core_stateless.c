@@ -164,6 +164,7 @@ is_personal(const struct item *item)
     return item->from != NULL || item->message.kind == WORK_REPLY ||
            item->message.kind == WORK_TIMER ||
            item->message.kind == WORK_DEACTIVATE ||
+           item->message.kind == WORK_FACETS ||
            item->message.kind == WORK_RESOLVE;
 }
 

@@ -2,6 +2,8 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "services/worker/facet_log.h"
+#include "services/worker/facet_spans.h"
 #include "services/worker/node_queue.h"
 
 #include <stdio.h>
@@ -11,14 +13,14 @@
 #define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
-enum { SERIES_MAX = 1000, WAITING_MAX = 100000 };
+enum { SERIES_MAX = 1000, WAITING_MAX = 100000, LOG_FILE_MAX = 64 << 20 };
 
 struct item {
     struct work_link link;
     enum plex_facet_act kind;
     int level;
     uint64_t number;
-    const char *name, *labels, *text; /* inside, "" for none */
+    const char *name, *labels, *text, *payload; /* inside, "" for none */
     char bytes[];
 };
 struct series {
@@ -37,6 +39,9 @@ struct work_facet_sink {
     _Atomic uint64_t lost; /* more than WAITING_MAX */
     struct series *series;
     struct plex_counter *dropped;
+    struct work_facet_spans *spans;
+    struct work_facet_log *log;
+    bool warned; /* that lines cannot go where they should */
 };
 
 /* -- on the loop ----------------------------------------------------------- */
@@ -86,12 +91,46 @@ metric(struct work_facet_sink *sink, const struct item *item)
         plex_histogram_record(series->histogram, item->number / 1000);
 }
 
+/* Where it is to go, or else into the worker's log. */
 static void
-item_do(struct work_facet_sink *sink, const struct item *item)
+line(struct work_facet_sink *sink, const struct item *item)
 {
     static const enum plex_log_level levels[] = {PLEX_LOG_ERROR, PLEX_LOG_WARN,
                                                  PLEX_LOG_INFO, PLEX_LOG_DEBUG};
+    const struct work_facet_line is = {item->name, item->labels,
+                                       item->level & 3, item->text};
+    struct plex_err err;
 
+    if (item->name[0] != '\0' &&
+        work_facet_log_line(sink->log, &is, &err) == PLEX_OK)
+        return;
+    if (item->name[0] != '\0' && !sink->warned)
+        plex_log(PLEX_LOG_WARN, "facet.log", "lines of facets go here: %s",
+                 err.text);
+    sink->warned = sink->warned || item->name[0] != '\0';
+    plex_log(levels[item->level & 3], "facet", "%s", item->text);
+}
+
+static void
+span(struct work_facet_sink *sink, const struct item *item)
+{
+    const struct work_facet_line is = {"stdout", "", 2, item->text};
+    struct plex_err err;
+
+    if (item->name[0] == '\0')
+        (void)(work_facet_log_line(sink->log, &is, &err) == PLEX_OK);
+    else
+        work_facet_spans_add(sink->spans,
+                             &(struct work_facet_span){
+                                 .zipkin = strcmp(item->name, "zipkin") == 0,
+                                 .url = item->labels,
+                                 .service = item->payload,
+                                 .json = item->text});
+}
+
+static void
+item_do(struct work_facet_sink *sink, const struct item *item)
+{
     switch (item->kind) {
     case PLEX_FACET_COUNT:
     case PLEX_FACET_OBSERVE:
@@ -99,11 +138,10 @@ item_do(struct work_facet_sink *sink, const struct item *item)
         metric(sink, item);
         break;
     case PLEX_FACET_SPAN:
-        (void)printf("%s\n", item->text);
-        (void)fflush(stdout);
+        span(sink, item);
         break;
     case PLEX_FACET_LOG:
-        plex_log(levels[item->level & 3], "facet", "%s", item->text);
+        line(sink, item);
         break;
     default:
         break;
@@ -125,6 +163,7 @@ on_task(struct plex_task *task)
         atomic_fetch_sub(&sink->waiting, 1);
         free(item);
     }
+    work_facet_log_flush(sink->log);
     sink->dropped->value += atomic_exchange(&sink->lost, 0);
 }
 
@@ -158,7 +197,8 @@ work_facet_sink_act(void *arg, const struct plex_facet_action *action)
         return;
     }
     item = plex_calloc(1, sizeof *item + size_of(action->name) +
-                              size_of(action->labels) + size_of(action->text));
+                              size_of(action->labels) + size_of(action->text) +
+                              action->len + 1);
     at = item->bytes;
     item->kind = action->kind;
     item->level = action->level;
@@ -166,6 +206,9 @@ work_facet_sink_act(void *arg, const struct plex_facet_action *action)
     item->name = text_copy(&at, action->name);
     item->labels = text_copy(&at, action->labels);
     item->text = text_copy(&at, action->text);
+    item->payload = at;
+    if (action->len > 0)
+        memcpy(at, action->payload, action->len);
     if (work_queue_push(&sink->queue, &item->link))
         plex_loop_post(sink->host->loop, &sink->task);
 }
@@ -173,7 +216,8 @@ work_facet_sink_act(void *arg, const struct plex_facet_action *action)
 /* -- life ------------------------------------------------------------------ */
 
 struct work_facet_sink *
-work_facet_sink_create(const struct plex_host *host)
+work_facet_sink_create(const struct plex_host *host, const char *log_dir,
+                       const char *node)
 {
     struct work_facet_sink *sink = plex_calloc(1, sizeof *sink);
 
@@ -182,7 +226,16 @@ work_facet_sink_create(const struct plex_host *host)
     sink->dropped = plex_metrics_counter(
         host->metrics, "plexspaces_worker_facet_actions_dropped_total",
         "Metrics and spans of facets beyond the limits.", "");
+    sink->spans = work_facet_spans_create(host);
+    sink->log = work_facet_log_create(log_dir, node, LOG_FILE_MAX);
     return sink;
+}
+
+void
+work_facet_sink_stop(struct work_facet_sink *sink)
+{
+    on_task(&sink->task);
+    work_facet_spans_stop(sink->spans);
 }
 
 void
@@ -206,5 +259,7 @@ work_facet_sink_free(struct work_facet_sink *sink)
         free(series->name); /* nobody renders after the loop's end */
         free(series);
     }
+    work_facet_spans_free(sink->spans);
+    work_facet_log_free(sink->log);
     free(sink);
 }

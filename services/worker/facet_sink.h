@@ -6,15 +6,22 @@
 
 /*
  * What facets do to the outside, from any executor to the loop: metrics (at
- * most 1,000 series, then the rest is dropped and counted), spans (a line of
- * standard output each) and what is left of logging.
+ * most 1,000 series, then the rest is dropped and counted), spans, and lines of
+ * logging that go elsewhere than into the worker's log.
  */
 struct work_facet_sink;
 
-struct work_facet_sink *work_facet_sink_create(const struct plex_host *host);
+/* Files of logging facets are in `log_dir`/`node`; log_dir "": there are
+ * none. */
+struct work_facet_sink *work_facet_sink_create(const struct plex_host *host,
+                                               const char *log_dir,
+                                               const char *node);
 /* Any thread. */
 void work_facet_sink_act(void *sink, const struct plex_facet_action *action);
-/* After executors and the loop's tasks have ended. Accepts NULL. */
+/* Executors have ended; the loop runs tasks once more after this. What waits
+ * goes out. */
+void work_facet_sink_stop(struct work_facet_sink *sink);
+/* After the loop's tasks have ended. Accepts NULL. */
 void work_facet_sink_free(struct work_facet_sink *sink);
 
 #endif

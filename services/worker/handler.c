@@ -614,8 +614,9 @@ call_behaviour(struct work_handler *h, const struct plex_behaviour *behaviour,
         return behaviour->activated == NULL ? 0 : behaviour->activated(&h->ctx);
     if (m->kind == WORK_EDIT)
         return work_handler_edit(h);
-    if (m->kind == WORK_TIMER && h->facets != NULL &&
-        strcmp(m->timer, WORK_FACETS_TIMER) == 0)
+    if (m->kind == WORK_FACETS)
+        return work_facets_asked(h);
+    if (m->kind == WORK_TIMER && strcmp(m->timer, WORK_FACETS_TIMER) == 0)
         return work_facets_tick(h, behaviour);
     if (m->kind == WORK_TIMER)
         return behaviour->handle_timer == NULL

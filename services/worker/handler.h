@@ -47,7 +47,7 @@ typedef const struct work_action *(*work_back_fn)(void *arg, uint64_t *wall_ms);
 
 /* The facets of a type, and where what they do to the outside goes. */
 struct work_facet_setup {
-    const struct rt_facet_plan *plan;
+    const struct rt_facet_plan *plan; /* NULL: it declares none */
     struct rt_facet_types types;
     void (*act)(void *arg, const struct plex_facet_action *action);
     void *arg;
@@ -69,9 +69,9 @@ struct work_turn {
     work_leave_fn leave;            /* with wait_arg; NULL: it never does */
     work_back_fn back;
     void *wait_arg;
-    const struct work_facet_setup *facets; /* NULL: the type has none */
+    const struct work_facet_setup *facets; /* NULL: none are run */
     const struct work_again *again;        /* NULL: it is a new one */
-    struct rt_facets **chain; /* the activation's, made by its first turn */
+    struct rt_facets **chain; /* the activation's, NULL in it: none yet */
 };
 /* The activation ends: its facets hear it, and are freed. Accepts NULL. */
 void work_facets_end(const struct work_facet_setup *setup,

@@ -7,6 +7,7 @@
 
 #include "common/loop.h"
 #include "common/name.h"
+#include "runtime/facet_request.h"
 #include "sdk/c/include/plexspaces/group.h"
 #include "sdk/c/include/plexspaces/process.h"
 
@@ -34,6 +35,8 @@ action_do(struct work_handler *h, const struct plex_behaviour *behaviour,
 
     switch (action->kind) {
     case PLEX_FACET_LOG:
+        if (action->name != NULL)
+            break; /* elsewhere than into the log */
         h->ctx.ops->log(&h->ctx, action->level, action->text);
         return 0;
     case PLEX_FACET_TICK:
@@ -55,9 +58,10 @@ action_do(struct work_handler *h, const struct plex_behaviour *behaviour,
             (void)h->ctx.process->group_publish(&h->ctx, action->name, &post);
         return 0;
     default:
-        h->turn->facets->act(h->turn->facets->arg, action);
-        return 0;
+        break;
     }
+    h->turn->facets->act(h->turn->facets->arg, action);
+    return 0;
 }
 
 static int
@@ -72,44 +76,40 @@ actions_do(struct work_handler *h, const struct plex_behaviour *behaviour)
     return status;
 }
 
-int
-work_facets_request(struct plex_ctx *ctx, struct plex_facet_request *request)
-{
-    struct work_handler *h = work_handler_of(ctx);
-    int status;
-
-    if (h->facets == NULL)
-        return request->verb == PLEX_FACET_LIST ? 0 : -PLEX_NOT_FOUND;
-    status =
-        rt_facets_request(h->facets, &h->turn->facets->types, request, when());
-    (void)actions_do(h, NULL);
-    return status;
-}
-
 /* -- life ------------------------------------------------------------------ */
+
+static bool
+chain_make(struct work_handler *h, struct plex_err *err)
+{
+    const struct work_turn *turn = h->turn;
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+
+    plex_actor_format(h->run->run.actor, name, sizeof name);
+    if (rt_facets_create(turn->facets->plan, name, h->run->run.actor->type,
+                         when(), turn->chain, err) != PLEX_OK)
+        return false;
+    h->facets = *turn->chain;
+    /* Else after the callback: that is the activation. */
+    if (h->message != NULL)
+        rt_facets_init_complete(h->facets, when());
+    return true;
+}
 
 bool
 work_facets_begin(struct work_handler *h)
 {
     const struct work_turn *turn = h->turn;
-    char name[PLEX_ACTOR_NAME_MAX + 1];
     struct plex_err err;
 
     if (turn->facets == NULL || turn->chain == NULL)
         return true;
-    if (*turn->chain == NULL) {
-        plex_actor_format(h->run->run.actor, name, sizeof name);
-        if (rt_facets_create(turn->facets->plan, name, h->run->run.actor->type,
-                             when(), turn->chain, &err) != PLEX_OK) {
-            (void)work_handler_fail(&h->ctx, err.text);
-            return false;
-        }
-        h->facets = *turn->chain;
-        /* Else after the callback: that is the activation. */
-        if (h->message != NULL)
-            rt_facets_init_complete(h->facets, when());
-    }
     h->facets = *turn->chain;
+    if (h->facets == NULL && turn->facets->plan == NULL)
+        return true; /* until one is attached */
+    if (h->facets == NULL && !chain_make(h, &err)) {
+        (void)work_handler_fail(&h->ctx, err.text);
+        return false;
+    }
     (void)actions_do(h, NULL);
     return true;
 }
@@ -141,8 +141,75 @@ work_facets_after(struct work_handler *h)
 int
 work_facets_tick(struct work_handler *h, const struct plex_behaviour *behaviour)
 {
+    if (h->facets == NULL)
+        return 0; /* of some that an earlier activation had */
     rt_facets_tick(h->facets, when());
     return actions_do(h, behaviour);
+}
+
+/* -- at run time ----------------------------------------------------------- */
+
+/* To attach something: with a chain from now on. */
+static enum plex_status
+chain_ready(struct work_handler *h, const char *facet, struct plex_err *err)
+{
+    if (rt_facet_attach_check(facet, err) != PLEX_OK)
+        return err->status;
+    if (h->facets != NULL)
+        return PLEX_OK;
+    if (h->turn->facets == NULL || h->turn->chain == NULL)
+        return plex_err_set(err, PLEX_UNSUPPORTED,
+                            "facets are not run here: nothing is attached");
+    return chain_make(h, err) ? PLEX_OK : err->status;
+}
+
+int
+work_facets_request(struct plex_ctx *ctx, struct plex_facet_request *request)
+{
+    struct work_handler *h = work_handler_of(ctx);
+    struct plex_err err;
+    int status;
+
+    if (request->verb == PLEX_FACET_ATTACH &&
+        chain_ready(h, request->facet, &err) != PLEX_OK) {
+        ctx->ops->log(ctx, 1, err.text);
+        return -(int)err.status;
+    }
+    if (h->facets == NULL)
+        return request->verb == PLEX_FACET_LIST ? 0 : -PLEX_NOT_FOUND;
+    status =
+        rt_facets_request(h->facets, &h->turn->facets->types, request, when());
+    (void)actions_do(h, NULL);
+    return status;
+}
+
+int
+work_facets_asked(struct work_handler *h)
+{
+    const struct plex_bytes in = h->message->payload;
+    const struct work_facet_setup *setup = h->turn->facets;
+    struct plex_buf out = {.max = 1 << 16};
+    struct rt_facets_asked asked;
+    struct plex_err err;
+
+    *plex_buf_grow(&out, 1) = 0;
+    if (!rt_facets_unpack(in.data, in.len, &asked))
+        (void)plex_err_set(&err, PLEX_INVALID, "no request about facets");
+    else if (asked.request.verb != PLEX_FACET_ATTACH ||
+             chain_ready(h, asked.request.facet, &err) == PLEX_OK)
+        err.status =
+            rt_facets_change(h->facets, setup == NULL ? NULL : &setup->types,
+                             &asked.request, when(), &out, &err);
+    if (err.status != PLEX_OK) {
+        const size_t len = strlen(err.text);
+
+        out.len = 1;
+        out.data[0] = (uint8_t)err.status;
+        memcpy(plex_buf_grow(&out, len), err.text, len);
+    }
+    h->ctx.ops->reply(&h->ctx, 200, "text/plain", out.data, out.len);
+    plex_buf_free(&out);
+    return 0;
 }
 
 void
@@ -182,84 +249,85 @@ result_reply(struct work_handler *h, const struct rt_facet_call *call)
         h->ctx.ops->reply_header(&h->ctx, call->header, call->header_value);
 }
 
-/* The payload is another one now: fields are read from that. */
-static void
-payload_set(struct work_handler *h, const struct plex_msg *msg,
-            const struct plex_msg *old)
+/* -- the host of the chain ------------------------------------------------- */
+
+struct passage {
+    struct work_handler *h;
+    const struct plex_behaviour *behaviour;
+};
+
+static struct rt_facet_when
+passage_when(void *arg)
 {
-    if (msg->payload == old->payload && msg->len == old->len)
-        return;
+    (void)arg;
+    return when();
+}
+
+/* Fields are read from the new payload. */
+static void
+replaced(void *arg, const struct plex_msg *msg)
+{
+    struct work_handler *h = ((struct passage *)arg)->h;
+
     work_json_fini(&h->json);
     work_json_init(&h->json, (struct plex_bytes){msg->payload, msg->len});
 }
 
-static enum rt_facets_verdict
-handler_run(struct work_handler *h, const struct plex_behaviour *behaviour,
-            struct rt_facet_call *call)
+static void
+attempt(void *arg, const struct plex_msg *msg, struct rt_facet_attempt *out)
 {
-    struct plex_facet_result result;
-    enum rt_facets_verdict verdict;
+    const struct passage *p = arg;
+    struct work_handler *h = p->h;
 
-    if (work_handler_deliver(h, behaviour, &call->msg) != 0 && !h->failed)
+    if (work_handler_deliver(h, p->behaviour, msg) != 0 && !h->failed)
         (void)work_handler_fail(&h->ctx,
                                 "the behaviour failed without saying why");
     (void)actions_do(h, NULL);
-    if (h->failed) {
-        verdict = rt_facets_error(h->facets, call, h->error, when());
-        /* What a run has waited for is recorded, and what a reentrant turn did
-         * before a wait has taken effect: it cannot be undone. */
-        if (verdict == RT_FACETS_RETRY && (h->open.is_open || h->yielded))
-            verdict = RT_FACETS_FAIL;
-        return verdict;
-    }
-    result = (struct plex_facet_result){
+    /* What a run has waited for is recorded, and what a reentrant turn did
+     * before a wait has taken effect: it cannot be undone. */
+    out->lasts = h->open.is_open || h->yielded;
+    out->error = h->failed ? h->error : NULL;
+    out->result = (struct plex_facet_result){
         .http_status = h->reply.http_status == 0 ? 200 : h->reply.http_status,
         .content_type = h->reply.content_type,
         .payload = h->reply.payload.data,
         .len = h->reply.payload.len,
     };
-    verdict = rt_facets_after(h->facets, call, &result, when());
-    if (call->problem == NULL && call->header == NULL &&
-        call->result.payload == result.payload &&
-        call->result.len == result.len &&
-        call->result.http_status == result.http_status)
-        return RT_FACETS_RUN; /* as it is */
-    return verdict;
+}
+
+static bool
+again(void *arg, uint64_t backoff_ms)
+{
+    struct work_handler *h = ((struct passage *)arg)->h;
+
+    (void)actions_do(h, NULL);
+    if (backoff_ms > 0 && h->ctx.process != NULL)
+        plex_sleep(&h->ctx, backoff_ms);
+    work_handler_reset(h);
+    return true;
 }
 
 static void
-pause_ms(struct work_handler *h, uint64_t ms)
+answer(void *arg, const struct rt_facet_call *call)
 {
-    if (ms > 0 && h->ctx.process != NULL)
-        plex_sleep(&h->ctx, ms);
-}
+    struct work_handler *h = ((struct passage *)arg)->h;
 
-static int
-through_chain(struct work_handler *h, const struct plex_behaviour *behaviour,
-              const struct plex_msg *msg, struct rt_facet_call *call)
-{
-    enum rt_facets_verdict verdict =
-        rt_facets_before(h->facets, call, msg, when());
-
-    payload_set(h, &call->msg, msg);
-    if (verdict == RT_FACETS_RUN)
-        verdict = handler_run(h, behaviour, call);
-    while (verdict == RT_FACETS_RETRY) {
-        (void)actions_do(h, NULL);
-        pause_ms(h, call->backoff_ms);
+    if (h->failed)
         work_handler_reset(h);
-        verdict = handler_run(h, behaviour, call);
-    }
-    if (verdict == RT_FACETS_RESULT) {
-        if (h->failed)
-            work_handler_reset(h);
-        result_reply(h, call);
-    } else if (verdict == RT_FACETS_FAIL && call->error != NULL &&
-               call->error != h->error) {
-        (void)snprintf(h->error, sizeof h->error, "%s", call->error);
-    }
-    return h->failed ? -1 : 0;
+    result_reply(h, call);
 }
+
+static void
+failed(void *arg, const char *error)
+{
+    struct work_handler *h = ((struct passage *)arg)->h;
+
+    if (error != h->error)
+        (void)snprintf(h->error, sizeof h->error, "%s", error);
+}
+
+static const struct rt_facet_host host = {passage_when, replaced, attempt,
+                                          again,        answer,   failed};
 
 int
 work_facets_message(struct work_handler *h,
@@ -270,12 +338,12 @@ work_facets_message(struct work_handler *h,
         .client = h->ctx.ops->header(&h->ctx, "X-Plexspaces-Principal"),
         .traceparent = h->ctx.ops->header(&h->ctx, "traceparent"),
     };
-    int status;
+    struct passage passage = {h, behaviour};
 
     if (h->facets == NULL || h->run->run.how == WORK_RUN_REPLAY)
         return work_handler_deliver(h, behaviour, msg);
-    status = through_chain(h, behaviour, msg, &call);
+    rt_facets_pass(h->facets, &call, msg, &host, &passage);
     (void)actions_do(h, NULL);
     rt_facets_end(h->facets, &call);
-    return status;
+    return h->failed ? -1 : 0;
 }

@@ -201,6 +201,8 @@ int work_facets_tick(struct work_handler *h,
                      const struct plex_behaviour *behaviour);
 /* After the callback. */
 void work_facets_after(struct work_handler *h);
+/* The message is a WORK_FACETS. */
+int work_facets_asked(struct work_handler *h);
 /* ops->facet. */
 int work_facets_request(struct plex_ctx *ctx,
                         struct plex_facet_request *request);

@@ -30,8 +30,10 @@ node_faceted(struct work_node *node, const struct reg_actor_type *type,
     if (node->config.facets_setup(node->config.arg, type, &setup, err) !=
         PLEX_OK)
         return NULL;
-    if (setup == NULL)
+    if (setup->plan == NULL) {
+        node->config.facets_free(setup);
         return behaviour;
+    }
     kept = plex_calloc(1, sizeof *kept);
     kept->setup = setup;
     kept->next = node->setups;

@@ -23,6 +23,10 @@ static const struct plex_option options[] = {
     ROW("module_dir", PLEX_OPTION_STRING, module_dir, "modules",
         "folder of native actor modules; nothing is loaded from elsewhere", 0,
         0),
+    ROW("facet_log_dir", PLEX_OPTION_STRING, facet_log_dir, "",
+        "folder for files of logging facets, in one named as the node; \"\": "
+        "their lines go into the worker's log",
+        0, 0),
     ROW("pool", PLEX_OPTION_STRING, pool, "default",
         "pool whose actor types this worker runs", 0, 0),
     ROW("activations_max", PLEX_OPTION_U32, activations_max, "1000000",
@@ -475,7 +479,8 @@ start(void *arg, const void *config, const struct plex_host *host,
     plex_random(&core.hash_seed, sizeof core.hash_seed);
     state->core = work_core_create(&core);
     state->modules = work_modules_create(state->config.module_dir);
-    state->facets = work_facet_sink_create(host);
+    state->facets = work_facet_sink_create(host, state->config.facet_log_dir,
+                                           host->base->node);
     plex_arena_init(&state->arena, PLEX_LINK_FRAME_MAX * 2);
     state->scratch.max = PLEX_WIRE_BYTES_MAX;
     state->flush.run = on_flush;
@@ -527,6 +532,7 @@ stop(void *arg)
     plex_timer_free(state->timer);
     rt_stop(state->rt);
     work_facet_service_stop(state->services);
+    work_facet_sink_stop(state->facets);
     work_shell_node_end(state);
     work_core_free(state->core);
     state->core = NULL;

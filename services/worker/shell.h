@@ -25,6 +25,7 @@ enum {
 struct work_config {
     struct plex_base_config base;
     const char *module_dir;
+    const char *facet_log_dir;
     const char *pool;
     uint32_t activations_max;
     uint32_t messages_max;
@@ -48,8 +49,8 @@ struct work_bound {
     char *type;
     const struct plex_behaviour *behaviour;
     struct plex_counter *turns;
-    struct work_facet_setup *facets; /* NULL: none */
-    uint64_t facets_digest;          /* of what the manifest says; 0: none */
+    struct work_facet_setup *facets;
+    uint64_t facets_digest; /* of what the manifest says; 0: none */
 };
 
 /* A type that cannot run, and that this was said. */
@@ -116,8 +117,8 @@ void work_status(struct work_state *state);
 bool work_leave(struct work_state *state);
 
 /* shell_facets.c */
-/* What `type` declares, 0: nothing; and ready to be run. NULL and PLEX_OK when
- * none is a link of the chain. */
+/* What `type` declares, 0: nothing; and ready to be run, with a plan of NULL
+ * when none is a link of the chain. */
 uint64_t work_facets_digest(const struct reg_actor_type *type);
 PLEX_MUST_USE enum plex_status work_facets_setup(
     struct work_state *state, const struct reg_actor_type *type,

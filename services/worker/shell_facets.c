@@ -61,6 +61,21 @@ modules_find(struct work_state *state, const struct reg_actor_type *type,
     return PLEX_OK;
 }
 
+/* Those of the type's own module may be attached while its actors run. */
+static void
+module_own(struct work_state *state, const struct reg_actor_type *type,
+           struct rt_facet_module *out, size_t *n)
+{
+    struct plex_err err;
+
+    for (size_t i = 0; i < *n; i++)
+        if (strcmp(out[i].module, type->module) == 0)
+            return;
+    if (work_modules_facets(state->modules, type->module, &out[*n].types,
+                            &err) == PLEX_OK)
+        out[(*n)++].module = plex_strdup(type->module);
+}
+
 static enum plex_status
 plan_make(const struct reg_actor_type *type, struct work_facet_setup *setup,
           struct plex_err *err)
@@ -95,8 +110,9 @@ enum plex_status
 work_facets_setup(struct work_state *state, const struct reg_actor_type *type,
                   struct work_facet_setup **out, struct plex_err *err)
 {
-    struct work_facet_setup *setup;
-    struct rt_facet_module *modules;
+    struct work_facet_setup *setup = plex_calloc(1, sizeof *setup);
+    struct rt_facet_module *modules =
+        plex_calloc(type->n_facets + 1, sizeof *modules);
     size_t links = 0;
 
     *out = NULL;
@@ -104,19 +120,16 @@ work_facets_setup(struct work_state *state, const struct reg_actor_type *type,
     for (size_t i = 0; i < type->n_facets; i++)
         links += is_link(&type->facets[i]) &&
                  strcmp(type->facets[i].type, "virtual_actor") != 0;
-    if (links == 0)
-        return PLEX_OK;
-    setup = plex_calloc(1, sizeof *setup);
-    modules = plex_calloc(type->n_facets, sizeof *modules);
     setup->types.modules = modules;
     setup->act = work_facet_sink_act;
     setup->arg = state->facets;
     if (modules_find(state, type, modules, &setup->types.n_modules, err) !=
             PLEX_OK ||
-        plan_make(type, setup, err) != PLEX_OK) {
+        (links > 0 && plan_make(type, setup, err) != PLEX_OK)) {
         work_facets_free(setup);
         return plex_err_wrap(err, "facets");
     }
+    module_own(state, type, modules, &setup->types.n_modules);
     *out = setup;
     return PLEX_OK;
 }

@@ -27,7 +27,8 @@ on_invoke(void *arg, struct plex_call *call)
         message.kind != WORK_RESOLVE && message.kind != WORK_ACTIVATE &&
         message.kind != WORK_DEACTIVATE && message.kind != WORK_INFO &&
         message.kind != WORK_FIND && message.kind != WORK_EDIT &&
-        message.kind != WORK_QUERY && message.kind != WORK_UPDATE) {
+        message.kind != WORK_FACETS && message.kind != WORK_QUERY &&
+        message.kind != WORK_UPDATE) {
         plex_call_fail(call, PLEX_INVALID,
                        "timers and replies come from the actor's own worker",
                        (struct plex_bytes){0});

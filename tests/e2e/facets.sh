@@ -6,7 +6,8 @@ bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
 . tests/lib/suite.sh
 . tests/lib/check.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/plex-facets.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
+collector=
+trap 'suite_stop; [ -n "$collector" ] && kill $collector; rm -rf "$work"' EXIT
 plex=$bin/plexspaces
 
 suite_start "$work/data" --log-level info || exit 1
@@ -109,6 +110,86 @@ check "only those it may" 0 '"status":-5' \
     ask outside/a '{"op":"http","key":"http://localhost/"}'
 check "and says when nobody is there" 0 '"status":-7' \
     ask outside/a '{"op":"http","key":"http://127.0.0.1:1/"}'
+# -- files, collectors ---------------------------------------------------------
+ask audited/a >/dev/null
+check "logging writes a file" 0 '"level":"info","actor":"default/default/audited/a"' \
+    until_says audited cat "$work/data/logs/worker-1/audit.log"
+: >"$work/port"
+: >"$work/spans"
+python3 tests/e2e/collector.py "$work/spans" >"$work/port" &
+collector=$!
+until_says '[0-9]' cat "$work/port" >/dev/null
+port=$(cat "$work/port")
+cat >"$work/spans.yaml" <<YAML
+name: spans
+version: 1.0.0
+actor_types:
+  - name: otlp
+    module: facets
+    behaviour: quote
+    virtual: true
+    facets:
+      - {type: tracing, config: {sampler: always, exporter: otlp, service_name: shop, endpoint: "http://127.0.0.1:$port/v1/traces"}}
+  - name: zipkin
+    module: facets
+    behaviour: quote
+    virtual: true
+    facets:
+      - {type: tracing, config: {sampler: always, exporter: zipkin, endpoint: "http://127.0.0.1:$port/api/v2/spans"}}
+YAML
+check "types whose spans go to collectors" 0 running \
+    "$plex" application deploy "$work/spans.yaml"
+until_says 'HTTP/1.1 200' ask otlp/a >/dev/null
+ask otlp/b >/dev/null
+ask otlp/a '{"fail":"no"}' >/dev/null
+until_says 'HTTP/1.1 200' ask zipkin/a >/dev/null
+collected() { grep -oE '^/v1/traces shop|otlp POST [12]' "$work/spans" | sort | uniq -c | xargs; }
+check "a collector gets them by OTLP" 0 \
+    '^[123] /v1/traces shop 2 otlp POST 1 1 otlp POST 2$' \
+    until_says '2 otlp POST 1 1 otlp POST 2' collected
+check "and as Zipkin has them" 0 '^/api/v2/spans plexspaces zipkin POST$' \
+    until_says zipkin cat "$work/spans"
+kill $collector; collector=
+check "what was exported is counted" 0 'spans_total.*exported.* [1-9]' \
+    until_says 'exported.* [1-9]' "$plex" metrics worker-1
+ask otlp/a >/dev/null
+check "what nobody takes is counted, too" 0 'spans_total.*failed.* 1' \
+    until_says 'failed.* 1' "$plex" metrics worker-1
+
+# -- while they run ------------------------------------------------------------
+check "one without facets has none" 0 '^\[\]$' \
+    "$plex" actor facets bare/a --output json
+check "one is attached" 0 'caching +160' "$plex" actor attach-facet bare/a caching \
+    '{"ttl":"1h","methods":"POST"}' --priority 160
+runs=$(ask bare/a | grep -o '"runs":[0-9]*')
+check "and at work: the handler is not asked again" 0 "$runs" ask bare/a
+check "around that actor only" 0 '"runs":1' ask bare/b
+check "twice is refused" 1 'attached already' \
+    "$plex" actor attach-facet bare/a caching
+check "so is a wrong key" 1 'nearest is "level"' \
+    "$plex" actor attach-facet bare/a logging '{"levl":"info"}'
+check "and what is the type's" 1 "belongs into the type's manifest" \
+    "$plex" actor attach-facet bare/a durability
+check "over REST they are listed with their priority" 0 '"priority":160' \
+    curl -s "$suite_url/api/v1/actors/default%2Fdefault%2Fbare%2Fa/facets"
+check "code attaches one" 0 '"status":0' ask bare/b '{"attach":"logging"}'
+check "once" 0 '"status":-3' ask bare/b '{"attach":"logging"}'
+check "which is seen from outside" 0 'logging +900' "$plex" actor facets bare/b
+check "a facet of its module can be attached, too" 0 facets/stamp \
+    "$plex" actor attach-facet bare/b facets/stamp '{"mark":"late"}'
+check "and works" 0 '^X-Stamp: late$' ask bare/b
+check "one is detached" 0 '^\[\]$' \
+    "$plex" actor detach-facet bare/a caching --output json
+check "once only" 1 'is not attached' "$plex" actor detach-facet bare/a caching
+"$plex" actor deactivate bare/b >/dev/null
+check "they end with the activation" 0 '^\[\]$' \
+    "$plex" actor facets bare/b --output json
+check "what a type declares can be taken away from an actor" 0 '^\[\]$' \
+    "$plex" actor detach-facet limited/z rate_limit --output json
+check "a durable actor gets a timer" 0 'timer +50' \
+    "$plex" actor attach-facet kept/a timer '{"timers":"beat=50ms"}'
+check "which fires" 0 '"ticks":[2-9]' until_says '"ticks":[2-9]' ask kept/a
+
 if suite_stop; then
     ok "it ends in good order"
 else

@@ -126,7 +126,7 @@ check "twice is refused" 1 'attached already' \
     "$plex" actor attach-facet plain caching
 check "so is a wrong key" 1 'nearest is "level"' \
     "$plex" actor attach-facet plain logging '{"levl":"info"}'
-check "and what means nothing on a process" 1 'a process is started' \
+check "and what means nothing on a process" 1 "belongs into the type's manifest" \
     "$plex" actor attach-facet plain virtual_actor
 check "a supervisor takes none" 1 'facets stand around callbacks' \
     "$plex" actor attach-facet around logging

@@ -141,7 +141,9 @@ facet_action(void)
         return "";
     switch (a.kind) {
     case PLEX_FACET_LOG:
-        snprintf(text, sizeof text, "log%d %s", a.level, a.text);
+        snprintf(text, sizeof text, "%s%slog%d %s",
+                 a.name == NULL ? "" : a.name, a.name == NULL ? "" : " ",
+                 a.level, a.text);
         break;
     case PLEX_FACET_COUNT:
     case PLEX_FACET_OBSERVE:
@@ -151,7 +153,9 @@ facet_action(void)
                  a.labels, a.number);
         break;
     case PLEX_FACET_SPAN:
-        snprintf(text, sizeof text, "span %s", a.text);
+        snprintf(text, sizeof text, "%s%sspan %s",
+                 a.name == NULL ? "" : a.labels, a.name == NULL ? "" : " ",
+                 a.text);
         break;
     case PLEX_FACET_TICK:
         snprintf(text, sizeof text, "tick %s %" PRIu64, a.name, a.number);

@@ -23,7 +23,8 @@ const char *facet_send(const struct plex_msg *msg, const char *client,
 /* The header of the last one, "" for none. */
 const char *facet_header(void);
 /* Pops one action as "log1 text", "count name{labels} n", "tick name n",
- * "publish group payload", ...; "" for none. */
+ * "publish group payload", ...; "" for none. What goes elsewhere than into the
+ * log or to standard output begins with where. */
 const char *facet_action(void);
 int facet_invoke(const char *op, const char *in, const char **answer);
 

@@ -172,6 +172,94 @@ START_TEST(spans_continue_the_trace_they_come_with)
 }
 END_TEST
 
+START_TEST(spans_are_written_as_their_exporter_wants_them)
+{
+    struct plex_msg get = facet_msg("GET", "");
+
+    get.id = "m1";
+    facet_start("tracing", PAIRS("exporter=otlp", "service_name=a\"b"));
+    (void)facet_send(&get, NULL, 200, "x");
+    ck_assert_msg(
+        strstr(facet_action(),
+               "\"name\":\"counter GET\",\"kind\":2,\"startTimeUnixNano\":"
+               "\"1700000000000000000\",\"endTimeUnixNano\":"
+               "\"1700000000000000000\",\"attributes\":[{\"key\":"
+               "\"plexspaces.actor\",\"value\":{\"stringValue\":"
+               "\"t/n/counter/a\"}},{\"key\":\"plexspaces.message_id\","
+               "\"value\":{\"stringValue\":\"m1\"}},{\"key\":"
+               "\"http.response.status_code\",\"value\":{\"intValue\":"
+               "\"200\"}}],\"status\":{\"code\":1,\"message\":\"\"}}") != NULL,
+        "OTLP");
+    facet_start("tracing", PAIRS("exporter=jaeger"));
+    (void)facet_send(&get, NULL, 0, "no");
+    ck_assert_ptr_nonnull(
+        strstr(facet_action(), "\"status\":{\"code\":2,\"message\":\"no\"}}"));
+    facet_start("tracing", PAIRS("exporter=zipkin"));
+    (void)facet_send(&get, NULL, 0, "no");
+    ck_assert_ptr_nonnull(
+        strstr(facet_action(),
+               "\"name\":\"counter GET\",\"kind\":\"SERVER\",\"timestamp\":"
+               "1700000000000000,\"duration\":1,\"localEndpoint\":{"
+               "\"serviceName\":\"plexspaces\"},\"tags\":{\"plexspaces.actor\":"
+               "\"t/n/counter/a\",\"plexspaces.message_id\":\"m1\","
+               "\"http.status_code\":\"500\",\"error\":\"no\"}}"));
+}
+END_TEST
+
+START_TEST(spans_go_where_the_configuration_says)
+{
+    static const struct {
+        const char *exporter, *endpoint, *where;
+    } rows[] = {
+        {"exporter=console", NULL, "span {"},
+        {"exporter=otlp", NULL, "http://127.0.0.1:4318/v1/traces span {"},
+        {"exporter=jaeger", NULL, "http://127.0.0.1:4318/v1/traces span {"},
+        {"exporter=zipkin", NULL, "http://127.0.0.1:9411/api/v2/spans span {"},
+        {"exporter=otlp", "endpoint=https://h/x", "https://h/x span {"},
+    };
+    const struct plex_msg get = facet_msg("GET", "");
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *action;
+
+        facet_start("tracing", PAIRS(rows[i].exporter, rows[i].endpoint));
+        (void)facet_send(&get, NULL, 200, "x");
+        action = facet_action();
+        ck_assert_msg(strncmp(action, rows[i].where, strlen(rows[i].where)) ==
+                          0,
+                      "%s: %s", rows[i].exporter, action);
+    }
+    facet_refused("tracing", PAIRS("endpoint=http://h/"),
+                  "config.endpoint wants exporter");
+    facet_refused("tracing", PAIRS("exporter=otlp", "endpoint=h:4318"),
+                  "must be a URL that begins with http://");
+}
+END_TEST
+
+START_TEST(lines_go_where_the_configuration_says)
+{
+    const struct plex_msg get = facet_msg("GET", "");
+
+    facet_start("logging", PAIRS("output=stdout"));
+    (void)facet_send(&get, NULL, 200, "x");
+    ck_assert_str_eq(facet_action(), "stdout log2 1700000000.000 info "
+                                     "t/n/counter/a GET from outside: 200 in "
+                                     "0.000 ms");
+    facet_start("logging", PAIRS("output=file", "file=a.log", "format=json"));
+    (void)facet_send(&get, NULL, 200, "x");
+    ck_assert_ptr_nonnull(strstr(facet_action(),
+                                 "file log2 {\"time_ms\":1700000000000,"
+                                 "\"level\":\"info\",\"actor\":"));
+    facet_start("logging", PAIRS("output=syslog", "level=error"));
+    (void)facet_send(&get, NULL, 200, "x");
+    ck_assert_str_eq(facet_action(), "");
+    facet_refused("logging", PAIRS("output=file", "file=../x"),
+                  "must be a name without a folder");
+    facet_refused("logging", PAIRS("file=x"), "config.file wants output file");
+    facet_refused("logging", PAIRS("output=printer"), "log|stdout|file|syslog");
+}
+END_TEST
+
 START_TEST(a_ratio_samples_about_so_many)
 {
     int sampled = 0;
@@ -398,6 +486,9 @@ main(void)
     tcase_add_test(all, messages_are_counted_by_type_and_outcome);
     tcase_add_test(all, messages_are_logged_at_their_level);
     tcase_add_test(all, spans_continue_the_trace_they_come_with);
+    tcase_add_test(all, spans_are_written_as_their_exporter_wants_them);
+    tcase_add_test(all, spans_go_where_the_configuration_says);
+    tcase_add_test(all, lines_go_where_the_configuration_says);
     tcase_add_test(all, a_ratio_samples_about_so_many);
     tcase_add_test(all, a_handler_learns_what_to_pass_on);
     tcase_add_test(all, events_go_to_groups);

@@ -136,11 +136,14 @@ struct plex_facet_type {
 /* -- for hooks -- */
 
 enum plex_facet_act {
-    PLEX_FACET_LOG = 1, /* level; text */
+    PLEX_FACET_LOG = 1, /* level; text; with name "stdout", "syslog" or "file"
+                           (labels: its name) there, else in the log */
     PLEX_FACET_COUNT,   /* name, labels; number is added */
     PLEX_FACET_OBSERVE, /* name, labels; number (ns) goes to a histogram */
     PLEX_FACET_GAUGE,   /* name, labels; number is set */
-    PLEX_FACET_SPAN,    /* text: one line for the exporter */
+    PLEX_FACET_SPAN,    /* text: JSON, a line of standard output; with name
+                           "otlp" or "zipkin" a span for the URL that is
+                           labels, of the service that is payload */
     PLEX_FACET_TICK,    /* handle_timer with name; number: which firing */
     PLEX_FACET_PUBLISH, /* to group `name`: text is the topic; payload */
     PLEX_FACET_JOIN,    /* group `name` */
