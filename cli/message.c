@@ -1,4 +1,4 @@
-/* Actors and processes by name: messages to them, making them. */
+/* Actors and processes by name: messages to them, making and linking them. */
 #include "cli/message.h"
 #include "cli/print.h"
 #include "cli/rest.h"
@@ -214,4 +214,120 @@ cli_actor_create(const struct cli *cli, const struct cli_args *args,
     set_text(body, "namespace", how->ns);
     set_text(body, "initial_state_text", how->state);
     return made(cli, "/api/v1/actors", body);
+}
+
+/* -- linking --------------------------------------------------------------- */
+
+struct where_config {
+    const char *ns;
+};
+const struct plex_option cli_actor_where_options[] = {
+    {"namespace", PLEX_OPTION_STRING, offsetof(struct where_config, ns),
+     "default", "of the processes", 0, 0},
+    {0},
+};
+
+/* The way to a process is its ref: names without a worker are others' paths. */
+static enum plex_status
+ref_find(const struct cli *cli, const char *ns, const char *process,
+         char out[128], struct plex_err *err)
+{
+    struct rest_path path = {0};
+    json_t *answer = NULL;
+    enum plex_status status;
+
+    rest_path_add(&path, "/api/v1/processes/");
+    rest_path_segment(&path, process);
+    rest_path_param(&path, "namespace", ns);
+    status = rest_get(cli, path.text, &answer, err);
+    if (status == PLEX_OK)
+        (void)snprintf(out, 128, "%s",
+                       json_string_value(json_object_get(
+                           json_object_get(answer, "process"), "ref")));
+    json_decref(answer);
+    return status;
+}
+
+static int
+link_two(const struct cli *cli, const struct cli_args *args, const char *ns,
+         bool links)
+{
+    struct rest_path path = {0};
+    json_t *answer = NULL, *body = NULL;
+    enum plex_status status;
+    struct plex_err err;
+    char ref[128];
+
+    status = ref_find(cli, ns, args->values[0], ref, &err);
+    if (status == PLEX_OK) {
+        rest_path_add(&path, "/api/v1/actors/");
+        rest_path_segment(&path, ref);
+        rest_path_add(&path, "/links");
+        if (links) {
+            body = json_object();
+            set_text(body, "linked_actor_id", args->values[1]);
+            set_text(body, "namespace", ns);
+        } else {
+            rest_path_add(&path, "/");
+            rest_path_segment(&path, args->values[1]);
+            rest_path_param(&path, "namespace", ns);
+        }
+        status = rest_ask(cli, links ? "POST" : "DELETE", path.text, body,
+                          &answer, &err);
+    }
+    json_decref(answer);
+    return status == PLEX_OK ? 0 : cli_fail(&err);
+}
+
+int
+cli_actor_link(const struct cli *cli, const struct cli_args *args,
+               const void *config)
+{
+    return link_two(cli, args, ((const struct where_config *)config)->ns, true);
+}
+
+int
+cli_actor_unlink(const struct cli *cli, const struct cli_args *args,
+                 const void *config)
+{
+    return link_two(cli, args, ((const struct where_config *)config)->ns,
+                    false);
+}
+
+/* Asks again and again; from the second time on by ref, of which also the end
+ * that came between is known. */
+int
+cli_actor_monitor(const struct cli *cli, const struct cli_args *args,
+                  const void *config)
+{
+    const struct where_config *where = config;
+    const char *process = args->values[0];
+    struct plex_err err;
+    char ref[128];
+
+    for (;;) {
+        struct rest_path path = {0};
+        json_t *answer = NULL;
+
+        rest_path_add(&path, "/api/v1/processes/");
+        rest_path_segment(&path, process);
+        rest_path_add(&path, "/monitor");
+        rest_path_param(&path, "namespace", where->ns);
+        rest_path_param(&path, "wait_ms", "5000");
+        if (rest_get(cli, path.text, &answer, &err) != PLEX_OK)
+            return cli_fail(&err);
+        (void)snprintf(ref, sizeof ref, "%s",
+                       json_string_value(json_object_get(answer, "process")));
+        process = ref;
+        if (json_is_true(json_object_get(answer, "down"))) {
+            if (cli->json)
+                print_json(answer);
+            else
+                (void)printf("%s\n", json_string_value(
+                                         json_object_get(answer, "reason")));
+            json_decref(answer);
+            return 0;
+        }
+        json_decref(answer);
+    }
 }

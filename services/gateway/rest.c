@@ -225,7 +225,7 @@ rest_route(struct gate_rest *rest)
         gate_rest_journal(rest);
         return;
     }
-    if (gate_rest_actor_new(rest))
+    if (gate_rest_actor_new(rest) || gate_rest_link(rest))
         return;
     if (local != GATE_LOCAL_NONE) {
         gate_rest_local(rest, local);

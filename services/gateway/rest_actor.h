@@ -5,5 +5,7 @@
 
 /* CreateActor and SpawnActor. False: the request is for something else. */
 bool gate_rest_actor_new(struct gate_rest *rest);
+/* rest_link.c: LinkActor and UnlinkActor, the same. */
+bool gate_rest_link(struct gate_rest *rest);
 
 #endif

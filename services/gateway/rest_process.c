@@ -14,6 +14,8 @@
 
 #define ACTOR(name) PLEXSPACES__ACTOR__V1__ACTOR_METHOD__ACTOR_METHOD_##name
 
+enum { WAIT_MS_MAX = 30000 };
+
 /* A list of every worker's. */
 struct fan {
     struct gate_rest *rest;
@@ -177,13 +179,46 @@ on_found(void *arg, const struct gate_found *found)
         gate_rest_forward(rest, found->url);
 }
 
+static uint32_t
+wait_of(const struct gate_rest *rest)
+{
+    return ((const Plexspaces__Actor__V1__MonitorActorRequest *)(const void *)
+                rest->request)
+        ->wait_ms;
+}
+
+/* What names no process any of them answers: they all know of all groups. */
+static void
+any_worker(struct gate_rest *rest)
+{
+    const struct reg_catalog *catalog = gate_core_catalog_now(rest->gate->core);
+    size_t n = 0;
+    const struct reg_node *nodes =
+        catalog == NULL ? NULL : reg_catalog_nodes(catalog, &n);
+
+    for (size_t i = 0; i < n; i++)
+        if (gate_is_worker(&nodes[i]) && nodes[i].status == REG_NODE_READY) {
+            gate_rest_forward(rest, nodes[i].url);
+            return;
+        }
+    gate_rest_problem(rest, 503, "UNAVAILABLE", "gateway",
+                      "no worker is ready");
+}
+
 void
 gate_rest_process(struct gate_rest *rest)
 {
     /* A second exit or start is not the first one again. */
     rest->once = rest->route->body;
+    if (rest->route->number == ACTOR(MONITOR_ACTOR))
+        rest->context.deadline +=
+            (uint64_t)(wait_of(rest) > WAIT_MS_MAX ? WAIT_MS_MAX
+                                                   : wait_of(rest)) *
+            1000000;
     if (rest->route->number == ACTOR(LIST_PROCESSES))
         list_all(rest);
+    else if (process_of(rest)[0] == '\0')
+        any_worker(rest);
     else
         gate_find_process(rest->gate, &rest->context,
                           field_text(rest->request, "namespace"),

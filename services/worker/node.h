@@ -122,6 +122,9 @@ void work_node_on_change_child(void *state, struct plex_call *call);
 void work_node_on_facets(void *state, struct plex_call *call);
 void work_node_on_attach_facet(void *state, struct plex_call *call);
 void work_node_on_detach_facet(void *state, struct plex_call *call);
+void work_node_on_link(void *state, struct plex_call *call);
+void work_node_on_unlink(void *state, struct plex_call *call);
+void work_node_on_monitor(void *state, struct plex_call *call);
 #define WORK_NODE_METHODS                                        \
     {620, "worker.signals", work_node_on_signals},               \
         {621, "worker.attach", work_node_on_attach},             \
@@ -139,6 +142,9 @@ void work_node_on_detach_facet(void *state, struct plex_call *call);
         {718, "worker.restart-child", work_node_on_restart},     \
         {719, "worker.delete-child", work_node_on_delete},       \
         {720, "worker.list-facets", work_node_on_facets},        \
+        {727, "worker.link", work_node_on_link},                 \
+        {728, "worker.unlink", work_node_on_unlink},             \
+        {729, "worker.monitor", work_node_on_monitor},           \
         {721, "worker.attach-facet", work_node_on_attach_facet}, \
         {731, "worker.get-plan", work_node_on_plan},             \
         {732, "worker.change-plan", work_node_on_change_plan},   \

@@ -221,6 +221,8 @@ struct console {
     char *id, *name, *args, *where; /* owned; "" is NULL */
     int status;
     struct plex_ref ref;
+    uint32_t wait_ms; /* MONITOR */
+    char reason[256]; /* the same; "" while it lives */
     struct plex_child_count counts;
     struct plex_plan plan;
     struct plex_child_info *children; /* owned */
@@ -277,6 +279,25 @@ which(struct plex_ctx *ctx, struct console *console)
     }
 }
 
+static bool
+is_down(void *arg, const struct plex_msg *msg)
+{
+    return msg->kind == PLEX_MSG_DOWN && msg->tag == *(const uint64_t *)arg;
+}
+
+static int
+watch(struct plex_ctx *ctx, struct console *console)
+{
+    uint64_t monitor = plex_monitor(ctx, console->ref);
+    struct plex_msg msg;
+    int status = plex_receive(ctx, is_down, &monitor, console->wait_ms, &msg);
+
+    if (status == 0)
+        (void)snprintf(console->reason, sizeof console->reason, "%s",
+                       msg.reason);
+    return status == PLEX_E_TIMEOUT ? 0 : status;
+}
+
 static int
 ask(struct plex_ctx *ctx, struct console *console)
 {
@@ -284,6 +305,8 @@ ask(struct plex_ctx *ctx, struct console *console)
     struct plex_supervisor_request by_ref = {.verb = PLEX_SUP_TERMINATE};
 
     switch (console->method) {
+    case WORK_METHOD_MONITOR_ACTOR:
+        return watch(ctx, console);
     case WORK_METHOD_LIST_CHILDREN:
         return which(ctx, console);
     case WORK_METHOD_COUNT_CHILDREN:
@@ -370,6 +393,10 @@ pack(struct work_node *node, const struct console *console,
         return plex_err_set(err, status, "%s", why(console, status));
     }
     switch (console->method) {
+    case WORK_METHOD_MONITOR_ACTOR:
+        return work_down_pack(console->ref, console->reason,
+                              console->reason[0] != '\0', &node->arena,
+                              &node->scratch, err);
     case WORK_METHOD_LIST_CHILDREN:
         return work_children_pack(console->children, console->n_children,
                                   &node->arena, &node->scratch, err);
@@ -432,14 +459,52 @@ spec_fill(struct work_node *node, const struct work_process_request *request,
                              request->behaviour, &spec->behaviour, err);
 }
 
+static struct console *
+console_make(struct work_node *node, struct plex_call *call, uint32_t method)
+{
+    struct console *console = plex_calloc(1, sizeof *console);
+
+    console->note.kind = NOTE_CONSOLE;
+    console->node = node;
+    console->call = call;
+    console->method = method;
+    return console;
+}
+
+/* Refuses the call unless `status` is OK and there is room for it. */
+static void
+console_begin(struct console *console, enum plex_status status,
+              struct plex_err *err)
+{
+    struct work_node *node = console->node;
+    const struct plex_spawn how = {.behaviour = &console_behaviour,
+                                   .args = &console,
+                                   .args_len = sizeof console};
+    struct plex_ref ignored;
+
+    if (status == PLEX_OK && node->n_consoles >= WORK_CONSOLES_MAX)
+        status = plex_err_set(err, PLEX_LIMIT,
+                              "%d requests about processes are under way",
+                              WORK_CONSOLES_MAX);
+    if (status == PLEX_OK && rt_spawn(node->rt, (struct rt_where){"", ""}, &how,
+                                      NULL, NULL, &ignored) < 0)
+        status = plex_err_set(err, PLEX_LIMIT, "too many processes");
+    if (status != PLEX_OK) {
+        plex_call_refuse(console->call, err);
+        console_free(console);
+        return;
+    }
+    console->next = node->consoles;
+    node->consoles = console;
+    node->n_consoles++;
+}
+
 static void
 supervise(struct work_node *node, struct plex_call *call, uint32_t method)
 {
     struct work_process_request request;
-    struct plex_ref supervisor, ignored;
+    struct plex_ref supervisor;
     struct rt_info info;
-    struct plex_spawn how = {.behaviour = &console_behaviour,
-                             .args_len = sizeof(struct console *)};
     struct console *console;
     enum plex_status status = PLEX_OK;
     struct plex_err err;
@@ -462,32 +527,13 @@ supervise(struct work_node *node, struct plex_call *call, uint32_t method)
         plex_call_refuse(call, &err);
         return;
     }
-    console = plex_calloc(1, sizeof *console);
-    console->note.kind = NOTE_CONSOLE;
-    console->node = node;
-    console->call = call;
-    console->method = method;
+    console = console_make(node, call, method);
     console->supervisor = supervisor;
     console->id = own(request.child);
     console->plan = request.plan;
     if (method == WORK_METHOD_START_CHILD || method == WORK_METHOD_CHANGE_CHILD)
         status = spec_fill(node, &request, console, &err);
-    if (status == PLEX_OK && node->n_consoles >= WORK_CONSOLES_MAX)
-        status = plex_err_set(&err, PLEX_LIMIT,
-                              "%d requests to supervisors are under way",
-                              WORK_CONSOLES_MAX);
-    how.args = &console;
-    if (status == PLEX_OK && rt_spawn(node->rt, (struct rt_where){"", ""}, &how,
-                                      NULL, NULL, &ignored) < 0)
-        status = plex_err_set(&err, PLEX_LIMIT, "too many processes");
-    if (status != PLEX_OK) {
-        plex_call_refuse(call, &err);
-        console_free(console);
-        return;
-    }
-    console->next = node->consoles;
-    node->consoles = console;
-    node->n_consoles++;
+    console_begin(console, status, &err);
 }
 
 void
@@ -542,4 +588,91 @@ void
 node_on_delete(struct work_node *node, struct plex_call *call)
 {
     supervise(node, call, WORK_METHOD_DELETE_CHILD);
+}
+
+/* -- links and monitors from outside ----------------------------------------
+ */
+
+/* One side of a link: as if the other had asked for it. */
+static void
+link_side(struct work_node *node, struct plex_call *call, uint32_t method)
+{
+    struct work_process_request request;
+    struct rt_signal signal = {
+        .kind = method == WORK_METHOD_LINK_ACTOR ? RT_LINK : RT_UNLINK,
+        .name = "",
+        .text = "",
+        .reason = ""};
+    struct plex_err err;
+
+    if (!node_request_begin(node, call, method, &request, &signal.to))
+        return;
+    if (!node_ref_parse(request.child, &signal.from) ||
+        plex_ref_is(signal.from, signal.to)) {
+        (void)plex_err_set(&err, PLEX_INVALID,
+                           "\"%.60s\" is not the ref of another process",
+                           request.child);
+        plex_call_refuse(call, &err);
+        return;
+    }
+    signal.where =
+        (struct rt_where){plex_call_context(call)->tenant, request.ns};
+    rt_deliver(node->rt, &signal);
+    plex_call_reply(call, (struct plex_bytes){0});
+}
+
+void
+node_on_link(struct work_node *node, struct plex_call *call)
+{
+    link_side(node, call, WORK_METHOD_LINK_ACTOR);
+}
+
+void
+node_on_unlink(struct work_node *node, struct plex_call *call)
+{
+    link_side(node, call, WORK_METHOD_UNLINK_ACTOR);
+}
+
+/* A ref that has ended is no error: how it ended is what is asked. */
+static bool
+ended(struct work_node *node, struct plex_call *call, struct plex_ref process)
+{
+    const char *reason = node_events_end(node, process);
+    struct rt_info info;
+    struct plex_err err;
+
+    if (process.node != node->config.host->incarnation ||
+        rt_inspect(node->rt, process, &info) == 0)
+        return false;
+    node->scratch.len = 0;
+    plex_call_answer(call,
+                     work_down_pack(process, reason == NULL ? "noproc" : reason,
+                                    true, &node->arena, &node->scratch, &err),
+                     &node->scratch, &err);
+    return true;
+}
+
+void
+node_on_monitor(struct work_node *node, struct plex_call *call)
+{
+    struct work_process_request request;
+    struct console *console;
+    struct plex_ref process;
+    struct plex_err err;
+
+    if (!node_request_begin(node, call, WORK_METHOD_MONITOR_ACTOR, &request,
+                            NULL))
+        return;
+    if (request.process[0] == '<' &&
+        node_ref_parse(request.process, &process) && ended(node, call, process))
+        return;
+    if (node_process_find(node, call, request.ns, request.process, &process,
+                          &err) != PLEX_OK) {
+        plex_call_refuse(call, &err);
+        return;
+    }
+    console = console_make(node, call, WORK_METHOD_MONITOR_ACTOR);
+    console->ref = process;
+    console->wait_ms = request.wait_ms;
+    console_begin(console, PLEX_OK, &err);
 }

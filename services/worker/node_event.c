@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "sdk/c/include/plexspaces/process.h"
 #include "services/worker/wire_process.h"
 
 #include <stdlib.h>
@@ -334,6 +335,21 @@ void
 node_events_drain(struct work_node *node)
 {
     node_events_tick(node, UINT64_MAX);
+}
+
+const char *
+node_events_end(const struct work_node *node, struct plex_ref process)
+{
+    const uint64_t oldest =
+        node->newest < WORK_EVENTS_MAX ? 1 : node->newest - WORK_EVENTS_MAX + 1;
+
+    for (uint64_t at = node->newest; at >= oldest; at--) {
+        const struct node_event *event = node->ring[at % WORK_EVENTS_MAX];
+
+        if (event->kind == RT_STOPPED && plex_ref_is(event->process, process))
+            return event->reason;
+    }
+    return NULL;
 }
 
 void

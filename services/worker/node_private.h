@@ -204,6 +204,9 @@ void node_event_noted(struct work_node *node, struct node_note *note);
 void node_events_tick(struct work_node *node, uint64_t now);
 uint64_t node_events_due(const struct work_node *node);
 void node_events_drain(struct work_node *node);
+/* How a process ended, as long as that is kept: borrowed. NULL: unknown. */
+const char *node_events_end(const struct work_node *node,
+                            struct plex_ref process);
 void node_events_free(struct work_node *node);
 void node_on_events(struct work_node *node, struct plex_call *call);
 
@@ -240,6 +243,9 @@ void node_consoles_free(struct work_node *node);
 void node_on_list(struct work_node *node, struct plex_call *call);
 void node_on_get(struct work_node *node, struct plex_call *call);
 void node_on_exit(struct work_node *node, struct plex_call *call);
+void node_on_link(struct work_node *node, struct plex_call *call);
+void node_on_unlink(struct work_node *node, struct plex_call *call);
+void node_on_monitor(struct work_node *node, struct plex_call *call);
 /* 714 to 719. */
 void node_on_children(struct work_node *node, struct plex_call *call);
 void node_on_count(struct work_node *node, struct plex_call *call);

@@ -276,6 +276,36 @@ attach_in(const void *message, struct work_process_request *out,
 }
 
 static enum plex_status
+link_in(const void *message, struct work_process_request *out,
+        struct plex_err *err)
+{
+    const ACTOR(LinkActorRequest) *pb = message;
+
+    _Static_assert(offsetof(ACTOR(LinkActorRequest), linked_actor_id) ==
+                       offsetof(ACTOR(UnlinkActorRequest), linked_actor_id),
+                   "requests that name two processes have one layout");
+    out->ns = pb->namespace_;
+    out->process = pb->actor_id;
+    out->child = pb->linked_actor_id;
+    return common_check(out, false, err);
+}
+
+static enum plex_status
+monitor_in(const void *message, struct work_process_request *out,
+           struct plex_err *err)
+{
+    const ACTOR(MonitorActorRequest) *pb = message;
+
+    out->ns = pb->namespace_;
+    out->process = pb->process;
+    out->wait_ms = pb->wait_ms;
+    if (pb->wait_ms > WAIT_MS_MAX)
+        return plex_err_set(err, PLEX_INVALID, "wait_ms is at most %d",
+                            WAIT_MS_MAX);
+    return common_check(out, false, err);
+}
+
+static enum plex_status
 config_in(const ACTOR(AttachFacetRequest) * pb, struct plex_arena *arena,
           struct work_process_request *out, struct plex_err *err)
 {
@@ -316,6 +346,9 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
         [10] = {ACTOR_TYPE(list_facets_request), named_in},
         [11] = {ACTOR_TYPE(attach_facet_request), attach_in},
         [12] = {ACTOR_TYPE(detach_facet_request), detach_in},
+        [17] = {ACTOR_TYPE(link_actor_request), link_in},
+        [18] = {ACTOR_TYPE(unlink_actor_request), link_in},
+        [19] = {ACTOR_TYPE(monitor_actor_request), monitor_in},
         [21] = {ACTOR_TYPE(get_supervisor_plan_request), named_in},
         [22] = {ACTOR_TYPE(change_supervisor_plan_request), plan_in},
         [23] = {ACTOR_TYPE(start_child_request), start_in},
@@ -327,6 +360,7 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
                                          .process = "",
                                          .reason = "",
                                          .child = "",
+                                         .type = "",
                                          .module = "",
                                          .behaviour = "",
                                          .name = "",
@@ -516,6 +550,21 @@ work_ref_pack(struct plex_ref ref, struct plex_buf *out, struct plex_err *err)
     char text[NODE_REF_TEXT];
 
     pb.ref = plex_wire_text(node_ref_text(ref, text));
+    return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+work_down_pack(struct plex_ref process, const char *reason, bool down,
+               struct plex_arena *arena, struct plex_buf *out,
+               struct plex_err *err)
+{
+    ACTOR(MonitorActorResponse)
+    pb = PLEXSPACES__ACTOR__V1__MONITOR_ACTOR_RESPONSE__INIT;
+    char text[NODE_REF_TEXT];
+
+    pb.process = plex_wire_text(node_ref_text(process, text));
+    pb.down = down;
+    pb.reason = clean(reason, arena);
     return plex_wire_pack(&pb.base, out, err);
 }
 

@@ -22,6 +22,9 @@ enum {
     WORK_METHOD_LIST_FACETS = 720,
     WORK_METHOD_ATTACH_FACET = 721,
     WORK_METHOD_DETACH_FACET = 722,
+    WORK_METHOD_LINK_ACTOR = 727,
+    WORK_METHOD_UNLINK_ACTOR = 728,
+    WORK_METHOD_MONITOR_ACTOR = 729,
     WORK_METHOD_GET_PLAN = 731,
     WORK_METHOD_CHANGE_PLAN = 732,
     WORK_METHOD_CHANGE_CHILD = 733,
@@ -51,7 +54,8 @@ struct work_process_request {
     const char *reason;  /* EXIT */
     bool supervisors;    /* LIST */
     uint32_t page_size;  /* LIST: 1..WORK_PROCESSES_PAGE */
-    const char *child;   /* id */
+    const char *child;   /* id; LINK, UNLINK: the other one's ref */
+    uint32_t wait_ms;    /* MONITOR */
     const char *module, *behaviour, *name, *args, *node; /* START */
     const char *type; /* START: of the catalogue, "": module and behaviour */
     const char *placement; /* START: JSON, as plex_spawn takes it for a node */
@@ -93,6 +97,12 @@ PLEX_MUST_USE enum plex_status work_facets_pack(const char *lines,
                                                 struct plex_arena *arena,
                                                 struct plex_buf *out,
                                                 struct plex_err *err);
+/* Of MONITOR. */
+PLEX_MUST_USE enum plex_status work_down_pack(struct plex_ref process,
+                                              const char *reason, bool down,
+                                              struct plex_arena *arena,
+                                              struct plex_buf *out,
+                                              struct plex_err *err);
 /* Of START and RESTART. */
 PLEX_MUST_USE enum plex_status work_ref_pack(struct plex_ref ref,
                                              struct plex_buf *out,

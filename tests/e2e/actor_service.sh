@@ -144,6 +144,52 @@ restarts have their words|spawn|{"actor_type":"clerk","restart":"often"}|400|res
 keys have their length|create|{"actor_type":"box","actor_id":"a/b"}|400|key
 END
 
+# -- links and monitors -----------------------------------------------------------
+links_of() { "$plex" actor inspect "$1" | awk '$1 == "links" { print $2 }'; }
+has_links() { [ "$(links_of "$1")" = "$2" ]; }
+lone() { "$plex" actor spawn clerk "$1" --node "worker-$2" >/dev/null; }
+lone eve 1
+lone sam 2
+check "two processes on two workers are linked" 0 '^\{\} 200$' api POST \
+    actors/eve@worker-1/links '{"linked_actor_id":"sam@worker-2"}'
+until_true "one has a link more than to its supervisor" 10 has_links eve 2
+until_true "so has the other" 10 has_links sam 2
+check "and unlinked" 0 ' 200$' api DELETE \
+    actors/eve@worker-1/links/sam@worker-2
+until_true "one has a link less" 10 has_links eve 1
+until_true "so has the other then" 10 has_links sam 1
+"$plex" actor link eve sam
+eve=$(ref_of eve)
+sam=$(ref_of sam)
+watch() # watch PROCESS MS
+{
+    local process=${1//</%3C}
+    api GET "processes/${process//>/%3E}/monitor?wait_ms=$2"
+}
+check "a process that lives is waited for" 0 "\"process\":\"$sam\",\"down\":false.* 200\$" \
+    watch sam 10
+watch "$sam" 20000 >"$work/down" &
+watching=$!
+"$plex" actor exit eve --reason crash >"$work/out"
+wait "$watching"
+check "the end of one is the end of the other" 0 '"down":true,"reason":"crash"' \
+    cat "$work/down"
+check "how it ended is known afterwards" 0 '"down":true,"reason":"crash".* 200$' \
+    watch "$eve" 0
+lone eve 1
+"$plex" actor monitor "$(ref_of eve)" >"$work/down" &
+watching=$!
+check "the command unlinks nobody" 1 'PROCESS_NOT_FOUND' \
+    "$plex" actor unlink eve nobody
+"$plex" actor exit eve --reason shutdown >"$work/out"
+wait "$watching"
+check "the command tells the end" 0 '^shutdown$' cat "$work/down"
+check "who is not there is linked to nobody" 0 'PROCESS_NOT_FOUND.* 404$' api \
+    POST actors/far@worker-2/links '{"linked_actor_id":"nobody"}'
+check "nor is one to itself" 0 'both names are.* 400$' api \
+    POST actors/far@worker-2/links '{"linked_actor_id":"far"}'
+check "waiting has an end" 0 'wait_ms is at most.* 400$' watch far 30001
+
 suite_stop
 check "the suite has stopped" 0 '^0$' echo $?
 check_end
