@@ -1,5 +1,6 @@
 /* Clients that call actors through the gateways, and know what they may
  * believe of each outcome. */
+#include "tests/sim/asked.h"
 #include "tests/sim/flow.h"
 #include "tests/sim/sim.h"
 
@@ -276,6 +277,8 @@ on_nudge(struct sim *sim, struct sim_node *node, void *arg)
     keep = sim_flow_to_keep(sim, client->key);
     if (keep[0] != '\0' && sim_chance(sim, 50))
         resolve_send(sim, client->key, keep);
+    if (sim_chance(sim, 40))
+        sim_asked_send(sim, client->key);
     if (nudge.number % 29 == 0 || sim_chance(sim, 5))
         resolve_send(sim, client->key, "resume");
     if (nudge.number % 23 == 0 && sim_chance(sim, 30))

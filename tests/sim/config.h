@@ -36,6 +36,7 @@ struct sim_config {
     bool unsafe_effects_again; /* a replay does not look at the log */
     bool unsafe_two_at_once;   /* who waited goes on without being asked to */
     bool unsafe_casts_again;   /* a replay tells again what it has told */
+    bool unsafe_updates_lost;  /* a replay leaves out what it was asked */
     bool unsafe_timer_early;
     bool unsafe_timer_edge;
     bool unsafe_timer_unseen;

@@ -1,5 +1,6 @@
 /* Runs on stacks of their own, by the handlers of the SDK. */
 #include "tests/sim/flow.h"
+#include "tests/sim/asked.h"
 #include "tests/sim/boundary.h"
 
 #include "runtime/fiber.h"
@@ -165,11 +166,71 @@ list_reply(struct plex_ctx *ctx, uint32_t number, bool add)
     return 0;
 }
 
+/* -- what it is asked while it waits -- */
+
+static int
+list_query(struct plex_ctx *ctx, const struct plex_msg *msg, void *arg)
+{
+    const struct sim_applied *applied = arg;
+    const struct live *live = ctx->of;
+    const struct sim_count count = {applied->n, live->number};
+
+    (void)msg;
+    plex_reply(ctx, "", &count, sizeof count);
+    return 0;
+}
+
+static int
+add_check(struct plex_ctx *ctx, const struct plex_msg *msg, void *arg)
+{
+    const struct sim_applied *applied = arg;
+    struct sim_payload payload;
+
+    memcpy(&payload, msg->payload, sizeof payload);
+    if (applied->n == SIM_ASKED_MAX)
+        return plex_fail(ctx, "the run has had enough");
+    if (sim_asked_refused(payload.number))
+        plex_reply_problem(ctx, 409, "not this one");
+    return 0;
+}
+
+/* Some take their time. */
+static int
+add_update(struct plex_ctx *ctx, const struct plex_msg *msg, void *arg)
+{
+    const struct live *live = ctx->of;
+    struct sim_applied *applied = arg;
+    struct sim_payload payload;
+    struct sim_count count;
+
+    memcpy(&payload, msg->payload, sizeof payload);
+    if (live->replayed && live->flows->sim->config.unsafe_updates_lost)
+        return 0;
+    applied->numbers[applied->n++] = payload.number;
+    count = (struct sim_count){applied->n, payload.number};
+    if (payload.number % 3 == 0)
+        (void)plex_durable_sleep(ctx, 5 + payload.number % 300);
+    plex_reply(ctx, "", &count, sizeof count);
+    return 0;
+}
+
+static struct sim_applied *
+asked_begin(struct plex_ctx *ctx)
+{
+    struct sim_applied *applied = plex_keep(ctx, sizeof *applied);
+
+    assert(applied != NULL);
+    (void)plex_on_query(ctx, "list", list_query, applied);
+    (void)plex_on_update(ctx, "add", add_check, add_update, applied);
+    return applied;
+}
+
 static int
 flow_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
 {
     struct live *live = ctx->of;
     struct plex_saga saga = {0};
+    struct sim_applied *applied;
     struct sim_payload payload;
     uint32_t result = 0;
     int status;
@@ -178,8 +239,10 @@ flow_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
     if (payload.what != SIM_INCREMENT)
         return list_reply(ctx, payload.number, false);
     live->number = payload.number;
+    applied = asked_begin(ctx);
     status = steps(ctx, &saga, &result);
     if (status == 0 && live->number % 5 != 0) {
+        sim_asked_ended(live->flows->sim, live->key, live->number, applied);
         sim_flow_ended(live->flows->sim, live->key, live->number, result);
         return list_reply(ctx, payload.number, true);
     }

@@ -1,5 +1,6 @@
 /* What is known of runs outside of them: effects as they are carried out, and
  * what the journal has committed. */
+#include "tests/sim/asked.h"
 #include "tests/sim/flow.h"
 
 #include "services/worker/record.h"
@@ -243,8 +244,10 @@ run_seen(struct sim *sim, int key, const struct journal_entry *entry)
     op_of(sim, payload.number)->begun = true;
     if (run.cancelled != 0)
         op_of(sim, payload.number)->cancelled = true;
-    for (size_t i = 0; i < run.n_steps; i++)
+    for (size_t i = 0; i < run.n_steps; i++) {
         step_seen(sim, key, payload.number, &run.steps[i]);
+        sim_asked_seen(sim, key, payload.number, i, &run.steps[i]);
+    }
 }
 
 static void
@@ -261,8 +264,11 @@ delta_seen(struct sim *sim, int key, const struct journal_entry *entry)
         return;
     if (record.run->cancelled != 0)
         op_of(sim, number)->cancelled = true;
-    for (size_t i = 0; i < record.run->n_steps; i++)
+    for (size_t i = 0; i < record.run->n_steps; i++) {
         step_seen(sim, key, number, &record.run->steps[i]);
+        sim_asked_seen(sim, key, number, record.run->first_step + i,
+                       &record.run->steps[i]);
+    }
     for (size_t i = 0; i < record.run->n_changed; i++)
         step_seen(sim, key, number, &record.run->changes[i]);
 }
@@ -301,6 +307,7 @@ end_seen(struct sim *sim, int key, const struct journal_entry *entry)
         undone_check(sim, key, number, SIM_CHARGE, SIM_REFUND);
         return;
     }
+    sim_asked_closed(sim, key, number);
     if (!op->good[SIM_RESERVE] || !op->good[SIM_CHARGE])
         sim_fail(sim, key, "G5: run %" PRIu32 " ended well without its effects",
                  number);

@@ -25,7 +25,8 @@ usage(FILE *out)
     (void)fputs(
         "usage: plex-sim [--seeds A..B] [--steps N] [--seconds S] [--trace]\n"
         "                [--unsafe no-fencing|no-dedup|reply-before-commit|\n"
-        "                 effects-again|casts-again|timer-early|no-undo|\n"
+        "                 "
+        "effects-again|casts-again|updates-lost|timer-early|no-undo|\n"
         "                 lost-write|torn-write|two-at-once|timer-edge|\n"
         "                 timer-unseen]\n"
         "       plex-sim --boundaries [--seeds A..B] [--stride N] [--pairs N]\n"
@@ -86,6 +87,7 @@ static const struct protection protections[] = {
     {"effects-again", offsetof(struct sim_config, unsafe_effects_again)},
     {"two-at-once", offsetof(struct sim_config, unsafe_two_at_once)},
     {"casts-again", offsetof(struct sim_config, unsafe_casts_again)},
+    {"updates-lost", offsetof(struct sim_config, unsafe_updates_lost)},
     {"timer-early", offsetof(struct sim_config, unsafe_timer_early)},
     {"lost-write", offsetof(struct sim_config, unsafe_lost_write)},
     {"torn-write", offsetof(struct sim_config, unsafe_torn_write)},

@@ -1,4 +1,5 @@
 /* One seed: build the cluster, let it run, and see it come to rest. */
+#include "tests/sim/asked.h"
 #include "tests/sim/check.h"
 #include "tests/sim/engine.h"
 #include "tests/sim/flow.h"
@@ -80,6 +81,7 @@ world_free(struct sim *sim)
     sim_clients_free(sim);
     sim_check_fini(sim);
     sim_flow_check_free(sim->flow_check);
+    sim_asked_free(sim->asked);
     sim_reminders_free(sim->reminders);
 }
 
@@ -93,6 +95,7 @@ sim_run(const struct sim_config *config, struct sim_outcome *outcome)
     sim_entropy_seed(config->seed);
     sim_check_init(&sim);
     sim.flow_check = sim_flow_check_create();
+    sim.asked = sim_asked_create();
     sim.reminders = sim_reminders_create();
     sim_net_init(&sim);
     cluster_make(&sim);

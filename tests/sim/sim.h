@@ -217,6 +217,7 @@ struct sim_check;
 struct sim_net;
 struct sim_clients;
 struct sim_flow_check;
+struct sim_asked;
 struct sim_reminders;
 struct sim_heap {
     struct sim_event **at;
@@ -243,6 +244,7 @@ struct sim {
     struct sim_net *net;
     struct sim_check *check;
     struct sim_flow_check *flow_check;
+    struct sim_asked *asked;
     struct sim_reminders *reminders;
     struct sim_clients *clients;
     bool faults_over;
