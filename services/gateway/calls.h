@@ -21,6 +21,10 @@ struct gate_work {
     unsigned attempts;            /* open ones */
     bool sent;                    /* once, at least */
     bool answered;
+    /* Of a call to a type that is not keyed: the worker asked first, and how
+     * many of the others, from which on, have been looked at since. */
+    uint64_t direct_first;
+    uint32_t direct_turn, direct_tried;
     uint64_t started;
     size_t n_headers;
     bool too_many_headers;

@@ -1,8 +1,9 @@
 /*
  * Calls to processes. Of a type that is not keyed, the worker that runs the
- * application's processes picks an instance; a process that is named gets the
- * message itself. Nothing is sent twice: only virtual actors know a message by
- * its id.
+ * root of the application's processes picks an instance. It knows those whose
+ * supervisors it runs; when it surely has none the others are asked, from one
+ * on that chance picks. A process that is named gets the message itself.
+ * Nothing is sent twice: only virtual actors know a message by its id.
  */
 #include "common/wire.h"
 #include "services/gateway/calls.h"
@@ -15,7 +16,8 @@
 #include <string.h>
 
 static const char *
-instances_url(const struct gate *gate, const struct plex_actor_id *to)
+instances_url(const struct gate *gate, const struct plex_actor_id *to,
+              uint64_t *incarnation)
 {
     const struct reg_catalog *catalog = gate_core_catalog_now(gate->core);
     const struct reg_app *app = NULL;
@@ -29,11 +31,35 @@ instances_url(const struct gate *gate, const struct plex_actor_id *to)
     if (type == NULL || type->is_virtual || app->state != REG_APP_RUNNING ||
         app->root.incarnation == 0)
         return NULL;
+    *incarnation = app->root.incarnation;
     nodes = reg_catalog_nodes(catalog, &n);
     for (size_t i = 0; i < n; i++)
         if (nodes[i].incarnation == app->root.incarnation &&
             nodes[i].status != REG_NODE_LOST)
             return nodes[i].url;
+    return NULL;
+}
+
+/* The next worker that may run a supervisor of such instances; NULL: all have
+ * been asked. */
+static const char *
+other_url(struct gate_work *work)
+{
+    const struct reg_catalog *catalog = gate_core_catalog_now(work->gate->core);
+    size_t n = 0;
+    const struct reg_node *nodes =
+        catalog == NULL ? NULL : reg_catalog_nodes(catalog, &n);
+
+    if (work->direct_tried == 0)
+        plex_random(&work->direct_turn, sizeof work->direct_turn);
+    while (work->direct_tried < n) {
+        const struct reg_node *node =
+            &nodes[(work->direct_turn % n + work->direct_tried++) % n];
+
+        if (gate_is_worker(node) &&
+            node->incarnation != work->direct_first)
+            return node->url;
+    }
     return NULL;
 }
 
@@ -59,7 +85,15 @@ instance_done(void *arg, enum plex_status status, const char *text,
     struct gate_work *work = arg;
     struct gate_problem *problem = &work->call.problem;
     const bool failed = status == PLEX_OK && reply->failed;
+    const char *url;
 
+    if (status == PLEX_NOT_FOUND && work->direct_first != 0 &&
+        !work->gate->stopped && (url = other_url(work)) != NULL) {
+        (void)work_client_invoke(work->gate->host->link, url,
+                                 work->call.context, work->call.message,
+                                 instance_done, work);
+        return;
+    }
     work->attempts--;
     if (work->gate->stopped) {
         work->answered = true;
@@ -158,6 +192,8 @@ gate_call_directly(struct gate_work *work)
     struct gate_request *request = &work->request;
     const char *url;
 
+    work->direct_first = 0;
+    work->direct_tried = 0;
     if (request->sends && request->send.process != NULL) {
         work->attempts++;
         request->message.timer = request->send.process;
@@ -165,7 +201,7 @@ gate_call_directly(struct gate_work *work)
                           request->send.process, on_found, work);
         return true;
     }
-    url = instances_url(gate, &request->message.to);
+    url = instances_url(gate, &request->message.to, &work->direct_first);
     if (url == NULL)
         return false;
     work->attempts++;

@@ -147,6 +147,35 @@ until_true "and is restarted by the one above" 10 \
     seen '"type":"restarted".*"supervisor":"chat".*"child":"far"'
 until_true "with its children" 10 in_the_room 2
 
+# -- instances under a supervisor of another worker ---------------------------------
+cat >"$work/away.yaml" <<'YAML'
+name: away
+version: 1.0.0
+actor_types:
+  - {name: carl, module: chat_room, behaviour: guest}
+supervisor:
+  children:
+    - id: there
+      node: worker-2
+      supervisor:
+        children:
+          - {id: carl, type: carl, name: carl, args: {nick: carl}}
+YAML
+check "a supervisor on another worker than the root" 0 'carl' \
+    "$plex" application deploy "$work/away.yaml"
+carl_reads() { ask carl '{"action":"read"}' | grep -q '"nick":"carl"'; }
+until_true "its instances get calls from outside" 10 carl_reads
+check "it is the other worker that has them" 0 'node +worker-2' \
+    "$plex" actor inspect carl
+there=$("$plex" actor inspect carl --output json |
+    python3 -c 'import json,sys; print(json.load(sys.stdin)["supervisor"])')
+check "without instances there is none" 0 'done' \
+    "$plex" supervisor terminate-child "$there" carl
+check "on any worker" 0 'NO_LIVE_INSTANCE' ask carl '{"action":"read"}'
+check "with one there is" 0 '^<' "$plex" supervisor restart-child "$there" carl
+check "which answers at once" 0 '"nick":"carl"' ask carl '{"action":"read"}'
+check "it is undeployed" 0 '' "$plex" application undeploy away
+
 # -- names and streams ---------------------------------------------------------------
 check "the same name on two workers" 0 '^<' "$plex" supervisor start-child \
     chat one chat_room --behaviour guest --name twin --args '{"nick":"one"}'
