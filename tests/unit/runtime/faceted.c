@@ -249,10 +249,8 @@ said(void)
     return copy;
 }
 
-/* "before=replace text=x": the facet's configuration. */
-struct plex_ref
-faceted_start(const struct plex_behaviour *behaviour, const char *config,
-              const char *args)
+const struct rt_facet_plan *
+faceted_plan(const char *config)
 {
     char text[256], *rest = text, *word;
     struct plex_facet_pair pairs[8];
@@ -270,8 +268,17 @@ faceted_start(const struct plex_behaviour *behaviour, const char *config,
     ck_assert_msg(rt_facet_plan_create(&faceted_types, &spec, 1, &plan, &err) ==
                       PLEX_OK,
                   "%s", err.text);
-    ck_assert(rt_faceted_init(&faceted, behaviour, plan, &faceted_types,
-                              &err) == PLEX_OK);
+    return plan;
+}
+
+struct plex_ref
+faceted_start(const struct plex_behaviour *behaviour, const char *config,
+              const char *args)
+{
+    struct plex_err err = {0};
+
+    ck_assert(rt_faceted_init(&faceted, behaviour, faceted_plan(config),
+                              &faceted_types, &err) == PLEX_OK);
     return stage_spawn(&faceted.is, "p", args);
 }
 

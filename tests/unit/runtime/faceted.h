@@ -22,6 +22,8 @@ extern const struct rt_facet_types faceted_types;
 /* Fixtures. */
 void faceted_open(void);
 void faceted_close(void);
+/* The facet configured so; until the next one. */
+const struct rt_facet_plan *faceted_plan(const char *config);
 /* As "p", with the facet configured by "before=replace text=x". */
 struct plex_ref faceted_start(const struct plex_behaviour *behaviour,
                               const char *config, const char *args);
