@@ -2,12 +2,7 @@
 # Wrong options, manifests, modules, names and ports: bad_config.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
 # -- options of the daemons -----------------------------------------------------
 for service in registry placement journal tuplespace channel-broker worker \

@@ -2,12 +2,7 @@
 # Broken frames to every daemon of a suite under load: bad_link.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
 suite_start "$work/data" --processes --workers 2 || exit 1
 export PLEXSPACES_SERVER=$suite_url

@@ -2,12 +2,7 @@
 # The plexspaces command against a real suite: cli.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
 check "no gateway is said with the remedy" 111 'could not reach.*--server' \
     "$plex" node list --server http://127.0.0.1:1

@@ -3,13 +3,7 @@
 # coordination.sh BUILD [spread]; spread: the space lies in all shards
 set -u
 cd "$(dirname "$0")/../.."
-build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-coord.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 mkdir "$work/modules"
 cc -Wall -Wextra -Werror -shared -fPIC -I sdk/c/include \
     -o "$work/modules/coordination.so" tests/e2e/modules/coordination.c ||

@@ -2,26 +2,8 @@
 # `plexspaces dev --processes` supervises real daemons: dev.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
-until_true() # SENTENCE COMMAND...: within 10 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 500); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.02
-    done
-    not_ok "$sentence" "$*"
-}
 
 restarted()
 {
@@ -43,11 +25,11 @@ check "a call is answered" 0 '"count":1' \
 for name in worker-2 journal registry placement gateway; do
     old=$(suite_daemon $name)
     kill -9 "$old"
-    until_true "$name is started again" restarted $name "$old"
+    until_true "$name is started again" 10 restarted $name "$old"
 done
-until_true "and the suite answers" \
+until_true "and the suite answers" 10 \
     "$plex" actor call counter/a '{"action":"increment"}'
-until_true "and is healthy" "$plex" health
+until_true "and is healthy" 10 "$plex" health
 check "the restart is logged" 0 'worker-2 was killed by signal 9' \
     grep worker-2 "$work/data/dev.log"
 
@@ -79,7 +61,7 @@ gone()
         [ ! -d "/proc/$pid" ] || return 1
     done
 }
-until_true "and its daemons are gone" gone
+until_true "and its daemons are gone" 10 gone
 suite_stop
 
 long=$work/$(printf 'x%.0s' $(seq 1 120))
@@ -96,7 +78,7 @@ s.listen()
 print('bound', flush=True)
 time.sleep(60)" >"$work/bound" &
 holder=$!
-until_true "a port is held" grep -q bound "$work/bound"
+until_true "a port is held" 10 grep -q bound "$work/bound"
 check "a port in use is said and ends dev" 111 "gateway exited with 111" \
     "$plex" dev --data "$work/port" --processes --http "127.0.0.1:$port"
 check "also in one process" 111 "gateway" \

@@ -3,28 +3,7 @@
 # left, and callers are told so: drain.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-drain.XXXXXX") || exit 1
-load=
-trap '[ -z "$load" ] || kill "$load" 2>/dev/null; suite_stop; rm -rf "$work"' \
-    EXIT
-plex=$bin/plexspaces
-
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >"$work/until" 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*" "$(tail -5 "$work/until")"
-}
+. tests/lib/e2e.sh
 node() # NAME FIELD: "shards" or "activations"
 {
     curl -sS "$suite_url/api/v1/nodes/$1" | python3 -c '
@@ -56,16 +35,17 @@ export PLEXSPACES_SERVER=$suite_url
 suite_deploy examples/counter/app.yaml || exit 1
 
 # -- under load ----------------------------------------------------------------
-until_true "both workers have shards" is worker-1 shards 2048
+until_true "both workers have shards" 20 is worker-1 shards 2048
 # Without --retry and --keyed: what fails is counted and not tried again.
 "$bin/plex-load" --url "$suite_url" --connections 16 --keys 500 --duration 3 \
     --ledger --json >"$work/load.json" 2>"$work/load.err" &
 load=$!
-until_true "the first worker has actors" actors_of worker-1
-until_true "it is drained" drained worker-1
+e2e_also $load
+until_true "the first worker has actors" 20 actors_of worker-1
+until_true "it is drained" 20 drained worker-1
 kill -0 "$load" 2>/dev/null
 check "while the load goes on" 0 '^0$' echo $?
-until_true "it has no actors left" is worker-1 activations 0
+until_true "it has no actors left" 20 is worker-1 activations 0
 check "the other one has all shards" 0 '^4096$' node worker-2 shards
 wait "$load"
 check "the load ends well" 0 '^0$' echo $?
@@ -85,7 +65,7 @@ check "the worker that is left is not drained without force" 0 \
 check "nor by the command" 1 'only one of pool default' \
     "$plex" node drain worker-2
 check "and goes on" 0 '"count": *1' counter kept get
-until_true "by force it is" drained worker-2 '?force=true'
+until_true "by force it is" 20 drained worker-2 '?force=true'
 check "the command says so" 0 'worker-2 has 0 shards left' \
     "$plex" node drain worker-2 --force
 check "then a call is refused: nobody owns its shard" 0 '"NO_OWNER"' \
@@ -97,5 +77,5 @@ check "a worker that nobody knows is not found" 0 'NODE_NOT_FOUND|"status":404' 
 pid=$(suite_daemon worker-1)
 kill -KILL "$pid"
 counts() { counter kept get | grep -q '"count": *1'; }
-until_true "a worker that starts again takes over, and nothing was lost" counts
+until_true "a worker that starts again takes over, and nothing was lost" 20 counts
 check_end

@@ -3,30 +3,12 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 mkdir "$work/modules"
 cp "$build"/modules/*.so "$work/modules/"
 cc -shared -fPIC -I sdk/c/include -o "$work/modules/flows.so" \
     tests/e2e/modules/flows.c || exit 1
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*"
-}
 
 why() # ACTOR FIELD
 {
@@ -71,16 +53,16 @@ check "what is left" 0 '"balance":70' \
 
 check "a run is accepted" 0 'accepted' \
     "$plex" actor cast twice/k "{\"file\":\"$work/notes\",\"ms\":1500}"
-until_true "its first effect is carried out" lines "$work/notes" "a "
-until_true "and it says that it sleeps" why_is twice/k waitsFor '^sleep until'
+until_true "its first effect is carried out" 20 lines "$work/notes" "a "
+until_true "and it says that it sleeps" 20 why_is twice/k waitsFor '^sleep until'
 kill_worker
-until_true "after kill -9 of all workers it goes on where it was" \
+until_true "after kill -9 of all workers it goes on where it was" 20 \
     lines "$work/notes" "a b "
-until_true "and ends" why_is twice/k is '^(idle|not in memory)$'
+until_true "and ends" 20 why_is twice/k is '^(idle|not in memory)$'
 
 check "an expense waits for a person" 0 'accepted' \
     "$plex" actor cast expense/e1 '{"patience_ms":60000}'
-until_true "and says for which promise" \
+until_true "and says for which promise" 20 \
     why_is expense/e1 waitsFor '^promise default/default/expense/e1~.* or 1'
 id=$(why expense/e1 waitsFor | cut -d' ' -f2)
 check "why: the promise waits to be kept" 0 'not kept yet' \
@@ -88,9 +70,9 @@ check "why: the promise waits to be kept" 0 'not kept yet' \
 check "why: the command that keeps it" 0 "plexspaces promise resolve '$id'" \
     "$plex" why expense/e1
 kill_worker
-until_true "which is kept, also after kill -9" \
+until_true "which is kept, also after kill -9" 20 \
     "$plex" promise resolve "$id" '{"by":"me"}'
-until_true "so the run ends" why_is expense/e1 is '^(idle|not in memory)$'
+until_true "so the run ends" 20 why_is expense/e1 is '^(idle|not in memory)$'
 check "why: nobody waits for that promise any more" 0 'it was kept, or' \
     "$plex" why "$id"
 check "a promise is kept once" 1 'nothing of this actor waits' \
@@ -99,18 +81,18 @@ check "that is no promise" 1 'not the id of a promise' \
     "$plex" promise resolve nonsense '{}'
 
 "$plex" actor cast signals/s '{}' >/dev/null
-until_true "a run waits for a signal" why_is signals/s waitsFor '^signal go'
+until_true "a run waits for a signal" 20 why_is signals/s waitsFor '^signal go'
 check "why: the command that sends it" 0 \
     'plexspaces run signal default/default/signals/s go' "$plex" why signals/s
 check "the first comes" 0 accepted "$plex" run signal signals/s go 1
 check "another one is kept until it is asked for" 0 accepted \
     "$plex" run signal signals/s go 2
-until_true "both were taken" why_is signals/s is '^(idle|not in memory)$'
+until_true "both were taken" 20 why_is signals/s is '^(idle|not in memory)$'
 check "a finished run takes none" 1 'nothing of this actor waits' \
     "$plex" run signal signals/s go 3
 
 "$plex" actor cast twice/p "{\"file\":\"$work/no/notes\"}" >/dev/null
-until_true "an effect that goes on failing parks its run" \
+until_true "an effect that goes on failing parks its run" 20 \
     why_is twice/p is parked
 check "why: the command that resumes it" 0 \
     'plexspaces run resume default/default/twice/p' "$plex" why twice/p
@@ -119,49 +101,49 @@ check "with the reason" 0 'effect "first" failed for good: code 7: the file' \
 mkdir "$work/no"
 check "once it is mended the run is resumed" 0 accepted \
     "$plex" run resume twice/p
-until_true "and goes on" lines "$work/no/notes" "a b "
+until_true "and goes on" 20 lines "$work/no/notes" "a b "
 
 check "a run whose effect fails is accepted, and tries it again" 0 accepted \
     "$plex" actor cast tries/a \
     "{\"file\":\"$work/tries\",\"attempts\":1000,\"ms\":60000}"
-until_true "why: when, and why not yet" why_is tries/a waitsFor \
+until_true "why: when, and why not yet" 20 why_is tries/a waitsFor \
     '^another attempt of effect "vain" until [0-9]+ ms, after 1: code 9: in vain'
 check "why: the command that ends it" 0 \
     'plexspaces run cancel default/default/tries/a' "$plex" why tries/a
 check "it is cancelled at once" 0 accepted "$plex" run cancel tries/a
-until_true "and ends" why_is tries/a is '^(idle|not in memory)$'
+until_true "and ends" 20 why_is tries/a is '^(idle|not in memory)$'
 check "after one attempt" 0 '^try$' cat "$work/tries"
 "$plex" actor cast tries/b \
     "{\"file\":\"$work/tries.b\",\"attempts\":4,\"ms\":700}" >/dev/null
-until_true "another one tries" lines "$work/tries.b" "try try "
+until_true "another one tries" 20 lines "$work/tries.b" "try try "
 kill_worker
-until_true "after kill -9 of all workers it is parked" why_is tries/b is parked
+until_true "after kill -9 of all workers it is parked" 20 why_is tries/b is parked
 check "when all attempts are used up, those before the kill among them" 0 \
     '^try try try try $' bash -c "tr '\n' ' ' <'$work/tries.b'"
-until_true "its journal is exported" "$plex" actor export tries/b "$work/b.bin"
+until_true "its journal is exported" 20 "$plex" actor export tries/b "$work/b.bin"
 check "and each stretch runs again as it ran" 0 ' 0 differ, 0 skipped' "$plex" replay \
     "$work/b.bin" --module "$work/modules/flows.so"
-until_true "who resumes it" "$plex" run resume tries/b
-until_true "has all attempts anew" lines "$work/tries.b" \
+until_true "who resumes it" 20 "$plex" run resume tries/b
+until_true "has all attempts anew" 20 lines "$work/tries.b" \
     "try try try try try try try try "
-until_true "until they are used up" why_is tries/b is parked
+until_true "until they are used up" 20 why_is tries/b is parked
 
 "$plex" actor cast tells/t "{\"file\":\"$work/t\"}" >/dev/null
-until_true "a run sends a message and waits" lines "$work/t.1" "a b "
+until_true "a run sends a message and waits" 20 lines "$work/t.1" "a b "
 kill_worker
-until_true "after kill -9 it waits as before" why_is tells/t waitsFor '^signal go'
+until_true "after kill -9 it waits as before" 20 why_is tells/t waitsFor '^signal go'
 check "its signal comes" 0 accepted "$plex" run signal tells/t go 1
-until_true "it sends another one" lines "$work/t.2" "a b "
-until_true "and has an effect" lines "$work/t" "told "
+until_true "it sends another one" 20 lines "$work/t.2" "a b "
+until_true "and has an effect" 20 lines "$work/t" "told "
 kill_worker
-until_true "after kill -9 it waits again" why_is tells/t waitsFor '^signal go'
+until_true "after kill -9 it waits again" 20 why_is tells/t waitsFor '^signal go'
 check "the signal comes" 0 accepted "$plex" run signal tells/t go 1
-until_true "and it ends" why_is tells/t is '^(idle|not in memory)$'
+until_true "and it ends" 20 why_is tells/t is '^(idle|not in memory)$'
 check "each message was sent once, the effect had once" 0 '^a b a b told $' \
     bash -c "sleep 0.3; cat '$work/t.1' '$work/t.2' '$work/t' | tr '\n' ' '"
 message=$("$plex" actor cast twice/c "{\"file\":\"$work/c\",\"ms\":60000}" |
     grep -oE '[0-9A-Z]{26}')
-until_true "a run that sleeps long" why_is twice/c waitsFor '^sleep'
+until_true "a run that sleeps long" 20 why_is twice/c waitsFor '^sleep'
 check "why: the message waits for its run" 0 'run of default/default/twice/c' \
     "$plex" why "$message"
 check "no run in memory waits without a reason" 0 '^0$' bash -c "
@@ -170,7 +152,7 @@ check "no run in memory waits without a reason" 0 '^0$' bash -c "
         awk '/^plexspaces_worker_runs_unexplained/ {n++; sum += \$NF}
             END {print n == 2 ? sum : \"no worker said so\"}'"
 check "can be cancelled" 0 accepted "$plex" run cancel twice/c
-until_true "and ends" why_is twice/c is '^(idle|not in memory)$'
+until_true "and ends" 20 why_is twice/c is '^(idle|not in memory)$'
 check "why: the message is answered" 0 'it is answered' "$plex" why "$message"
 check "why: an id that nothing has" 1 'an actor is TYPE/KEY' "$plex" why nobody
 check "without the rest" 0 '^a$' cat "$work/c"
@@ -178,28 +160,28 @@ check "without the rest" 0 '^a$' cat "$work/c"
 "$plex" actor call epochs/e "{\"file\":\"$work/e\",\"left\":3}" \
     >"$work/e.reply" 2>&1 &
 caller=$!
-until_true "a run that will begin anew waits" lines "$work/e" "3 "
+until_true "a run that will begin anew waits" 20 lines "$work/e" "3 "
 check "two signals come at once" 0 accepted "$plex" run signal epochs/e next 10
 check "the second is kept" 0 accepted "$plex" run signal epochs/e next 20
-until_true "it has begun anew twice" lines "$work/e" "3 2 1 "
+until_true "it has begun anew twice" 20 lines "$work/e" "3 2 1 "
 kill_worker
-until_true "after kill -9 it waits in its third round" \
+until_true "after kill -9 it waits in its third round" 20 \
     why_is epochs/e waitsFor '^signal next'
 check "nothing was carried out again" 0 '^3 2 1 $' \
     bash -c "tr '\n' ' ' <'$work/e'"
 check "it goes on" 0 accepted "$plex" run signal epochs/e next 30
-until_true "to the last round" lines "$work/e" "3 2 1 0 "
+until_true "to the last round" 20 lines "$work/e" "3 2 1 0 "
 check "and ends" 0 accepted "$plex" run signal epochs/e next 40
 wait $caller
 check "who called at the start has the reply, over the state of all rounds" 0 \
     '"epochs":4,"sum":100' cat "$work/e.reply"
 
 "$plex" actor cast twice/d "{\"file\":\"$work/d\",\"ms\":3000}" >/dev/null
-until_true "a run is under way" why_is twice/d waitsFor '^sleep'
+until_true "a run is under way" 20 why_is twice/d waitsFor '^sleep'
 cc -shared -fPIC -DNEWER -I sdk/c/include -o "$work/modules/flows.so" \
     tests/e2e/modules/flows.c
 kill_worker
-until_true "code that no longer fits its record parks it" \
+until_true "code that no longer fits its record parks it" 20 \
     why_is twice/d is parked
 check "and both sides are named" 0 \
     'step 1 is recorded as sleep "sleep", and now the code asks for effect "between"' \
@@ -208,12 +190,12 @@ check "nothing was carried out" 0 '^a$' cat "$work/d"
 cc -shared -fPIC -DSHORTER -I sdk/c/include -o "$work/modules/flows.so" \
     tests/e2e/modules/flows.c
 kill_worker
-until_true "code that leaves out what is recorded parks it, too" bash -c "
+until_true "code that leaves out what is recorded parks it, too" 20 bash -c "
     '$plex' why twice/d | grep -q 'and now the code returns'"
 cc -shared -fPIC -I sdk/c/include -o "$work/modules/flows.so" \
     tests/e2e/modules/flows.c
 kill_worker
-until_true "with the old code it is parked still" why_is twice/d is parked
-until_true "until it is resumed" "$plex" run resume twice/d
-until_true "then it goes on where it was" lines "$work/d" "a b "
+until_true "with the old code it is parked still" 20 why_is twice/d is parked
+until_true "until it is resumed" 20 "$plex" run resume twice/d
+until_true "then it goes on where it was" 20 lines "$work/d" "a b "
 check_end

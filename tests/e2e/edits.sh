@@ -4,26 +4,8 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-edits.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 200); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.1
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1)"
-}
 actor()
 {
     "$plex" actor "$@"
@@ -68,7 +50,7 @@ check "there were three turns" 0 'after turn 3 of 3' actor at account/alice
 
 check "the state after the first is restored, by a turn of its own" 0 \
     '^turn 4$' actor restore account/alice --sequence 1
-until_true "so the actor has it" balance alice 100
+until_true "so the actor has it" 20 balance alice 100
 check "its past is what it was" 0 '"base64": "ewAAAAAAAAA="' \
     actor at account/alice --sequence 3
 check "the history says what was done" 0 '"kind": "edit"' \
@@ -76,16 +58,16 @@ check "the history says what was done" 0 '"kind": "edit"' \
 check "and its chain holds" 0 'whole|0 broken|ok|verified' \
     "$plex" journal verify account/alice
 kill_workers
-until_true "after kill -9 of all workers it still has it" balance alice 100
+until_true "after kill -9 of all workers it still has it" 20 balance alice 100
 check "another begins with what it once had" 0 '^turn 1$' \
     actor fork account/alice account/bob --sequence 2
-until_true "and has it" balance bob 120
+until_true "and has it" 20 balance bob 120
 check "not with what another has already" 1 'has a state already' \
     actor fork account/alice account/bob
 check "nor in another tenant" 1 'TENANT_FORBIDDEN' \
     actor fork account/alice other/default/account/bob
 check "an account is forgotten" 0 '^turn 2$' actor forget account/bob
-until_true "it begins anew" balance bob 0
+until_true "it begins anew" 20 balance bob 0
 check "one that nobody knows is not" 1 'NOT_FOUND' actor forget account/nobody
 check "nor is a turn restored that never was" 1 'NOT_FOUND' \
     actor restore account/alice --sequence 99
@@ -96,7 +78,7 @@ check "a state is put as it is given" 0 '"stateText": ?"AAAAAAAA"' \
     http PUT "actors/$(full account/carol)/state" '{"stateText":"AAAAAAAA"}'
 check "as bytes too" 0 '^200$' \
     http PUT "actors/$(full account/carol)/state" '{"state":"ewAAAAAAAAA="}'
-until_true "the actor has it" balance carol 123
+until_true "the actor has it" 20 balance carol 123
 check "one of a newer schema is refused" 0 'code of an older schema' \
     http PUT "actors/$(full account/carol)/state" \
     '{"state":"ewAAAAAAAAA=","schema_version":9}'
@@ -110,10 +92,10 @@ check "of events the state is made by the code" 1 'made by the actor.s code' \
     actor restore cart/ann --sequence 2
 check "with it, it is restored" 0 '^turn 4$' actor restore cart/ann \
     --sequence 2 --module "$build/modules/cart.so"
-until_true "and events go on from there" cart_has ann pen 1
+until_true "and events go on from there" 20 cart_has ann pen 1
 actor call cart/ann '{"action":"add","sku":"pen"}' >/dev/null
 kill_workers
-until_true "as after kill -9" cart_has ann pen 2
+until_true "as after kill -9" 20 cart_has ann pen 2
 check "a checkpoint is a turn with the whole state" 0 '^turn 6$' \
     actor checkpoint cart/ann
 check "under the names of the original's services" 0 '"stateSequence": ?"7"' \
@@ -121,14 +103,14 @@ check "under the names of the original's services" 0 '"stateSequence": ?"7"' \
     '{"actor_id":"default/default/cart/ann"}'
 check "from which another is forked without the code" 0 '^turn 1$' \
     actor fork cart/ann cart/eve
-until_true "that goes on by itself" cart_has eve pen 2
+until_true "that goes on by itself" 20 cart_has eve pen 2
 
 actor cast expense/e1 '{"patience_ms":60000}' >/dev/null
 waits()
 {
     "$plex" why expense/e1 | grep -q 'waits for.*promise'
 }
-until_true "while a run is open" waits
+until_true "while a run is open" 20 waits
 check "no state is put" 1 'a run of the actor is open' actor forget expense/e1
 check "nor a state taken that is one" 1 'a run was open after turn' \
     actor fork expense/e1 expense/e2

@@ -3,13 +3,7 @@
 # evals.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-evals.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 mkdir "$work/modules"
 cc -Wall -Wextra -Werror -Wno-missing-field-initializers -shared -fPIC \
     -I sdk/c/include -o "$work/modules/evals.so" tests/e2e/modules/evals.c ||

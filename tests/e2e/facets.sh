@@ -2,13 +2,7 @@
 # Facets that a manifest declares, at work in a real suite: facets.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-facets.XXXXXX") || exit 1
-collector=
-trap 'suite_stop; [ -n "$collector" ] && kill $collector; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
 suite_start "$work/data" --log-level info || exit 1
 export PLEXSPACES_SERVER=$suite_url
@@ -118,6 +112,7 @@ check "logging writes a file" 0 '"level":"info","actor":"default/default/audited
 : >"$work/spans"
 python3 tests/e2e/collector.py "$work/spans" >"$work/port" &
 collector=$!
+e2e_also $collector
 until_says '[0-9]' cat "$work/port" >/dev/null
 port=$(cat "$work/port")
 cat >"$work/spans.yaml" <<YAML
@@ -149,7 +144,7 @@ check "a collector gets them by OTLP" 0 \
     until_says '2 otlp POST 1 1 otlp POST 2' collected
 check "and as Zipkin has them" 0 '^/api/v2/spans plexspaces zipkin POST$' \
     until_says zipkin cat "$work/spans"
-kill $collector; collector=
+kill $collector
 check "what was exported is counted" 0 'spans_total.*exported.* [1-9]' \
     until_says 'exported.* [1-9]' "$plex" metrics worker-1
 ask otlp/a >/dev/null

@@ -3,12 +3,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-group.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
 group()
 {
@@ -19,19 +14,6 @@ says() # PATTERN COMMAND...
     local pattern=$1
     shift
     "$@" 2>&1 | tr -d ' \n' | grep -qE -e "$pattern"
-}
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 200); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.1
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1)"
 }
 tight() # COMMAND...: its output on one line without blanks
 {
@@ -67,7 +49,7 @@ check "and ascend" 1 'must be greater' \
 check "a name that cannot name shards is refused" 1 'letters, digits' \
     group create 'a~b' cart
 check "what was refused is not there" 1 'does not exist' group get odd
-until_true "the group is listed" says 'carts.*cart.*4.*consistent' group list
+until_true "the group is listed" 20 says 'carts.*cart.*4.*consistent' group list
 check "but not among those of another type" 0 '^GROUP[^a-z]*$' \
     tight group list --type basket
 
@@ -103,7 +85,7 @@ check "more than there are cannot be wanted" 1 'min_responses' \
 for name in worker-1 worker-2; do
     kill -9 "$(suite_daemon $name)"
 done
-until_true "all of it survives kill -9 of all workers" says '"result":23\b' \
+until_true "all of it survives kill -9 of all workers" 20 says '"result":23\b' \
     group gather carts '{"action":"total"}' --aggregation reduce --field items
 
 # -- scaled
@@ -112,7 +94,7 @@ check "the group is scaled" 0 '"previous_shard_count":4' \
 check "nobody's cart is lost" 0 '"shard_count":7' tight group get carts
 for name in ada bob cyd dan eve fay gus hal ivy jon; do
     [ "$name" = ada ] && want=5 || want=2
-    until_true "$name's cart is where it is looked for" \
+    until_true "$name's cart is where it is looked for" 20 \
         says "\"items\":$want\\b" group send carts "$name" \
         "{\"action\":\"get\",\"customer\":\"$name\"}"
 done
@@ -120,7 +102,7 @@ check "nor counted twice" 0 '"result":23\b' \
     tight group gather carts '{"action":"total"}' --aggregation reduce \
     --field items
 check "down again" 0 '"previous_shard_count":7' tight group scale carts 2
-until_true "all carts are in what is left" says '"result":23\b' \
+until_true "all carts are in what is left" 20 says '"result":23\b' \
     group gather carts '{"action":"total"}' --aggregation reduce --field items
 
 # -- more shards than one actor asks
@@ -162,13 +144,13 @@ counted() # what was counted went with its worker when the shard moved
     posted=$((posted + 40))
     [ "$(group load warm | awk 'NR > 1 { n += $2 } END { print n }')" -ge 90 ]
 }
-until_true "what shards get is counted" counted
+until_true "what shards get is counted" 20 counted
 check "keys move from a shard that gets much" 0 '"changed":true' tight \
     group rebalance warm
 check "by the shares that shards have" 0 '"weights":"[0-9]+,[0-9]+,[0-9]+,[0-9]+"' \
     tight group get warm
 for pair in "ada:$posted" bob:1; do
-    until_true "${pair%:*}'s cart is where it is looked for then" \
+    until_true "${pair%:*}'s cart is where it is looked for then" 20 \
         says "\"items\":${pair#*:}\\b" group send warm "${pair%:*}" \
         "{\"action\":\"get\",\"customer\":\"${pair%:*}\"}"
 done
@@ -208,5 +190,5 @@ unlisted()
 {
     ! listed
 }
-until_true "from the list as well" unlisted
+until_true "from the list as well" 20 unlisted
 check_end

@@ -3,14 +3,8 @@
 # memory, beside processes: needs.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-needs.XXXXXX") || exit 1
+. tests/lib/e2e.sh
 . tests/lib/placing.sh
-declare -A workers
-trap 'for pid in "${workers[@]}"; do kill "$pid" 2>/dev/null; done
-    suite_stop; rm -rf "$work"' EXIT
 
 suite_start "$work/data" --workers 1 --processes || exit 1
 export PLEXSPACES_SERVER=$suite_url
@@ -18,7 +12,7 @@ registry=$("$plex" node list --output json | python3 -c '
 import json, sys
 print(next(n["url"] for n in json.load(sys.stdin) if n["kind"] == "registry"))')
 worker small --cpu-cores 2 --labels zone=b
-until_true "a worker offers two cores" has_reserved small 0
+until_true "a worker offers two cores" 20 has_reserved small 0
 check "it is to have all shards" 0 'worker-1 has 0 shards left' \
     "$plex" node drain worker-1
 
@@ -41,12 +35,12 @@ call() # KEY
         "$suite_url/api/v1/actors/default/default/heavy/$1?invocation=call"
 }
 calls() { call "$1" | grep -q '"count"'; }
-until_true "an actor comes into memory" calls a
+until_true "an actor comes into memory" 20 calls a
 check "another one" 0 '"count":1' call b
-until_true "both have reserved what they need" has_reserved small 2000
+until_true "both have reserved what they need" 20 has_reserved small 2000
 check "who is idle makes room" 0 '"count":1' call c
 check "and comes back" 0 '"count":[2-9]' call a
-until_true "there is never more reserved than there is" has_reserved small 2000
+until_true "there is never more reserved than there is" 20 has_reserved small 2000
 
 schedule() # ID
 {
@@ -61,14 +55,14 @@ check "what they have is not given to processes" 0 \
 for key in a b c; do
     "$plex" actor deactivate heavy/$key >"$work/out" 2>&1
 done
-until_true "who leaves memory gives it back" has_reserved small 0
+until_true "who leaves memory gives it back" 20 has_reserved small 0
 check "then a process has it" 0 'SCHEDULED' schedule job-1
 check "and an actor is refused, with reasons" 0 \
     '"status":(429|503).*no room for an actor of the type, and none is idle: it needs 1000 thousandths of a core, of 500 for actors 500 are left' \
     call a
 check "the process ends" 0 '' "$plex" actor exit job-1 --reason crash
-until_true "and the actor has room again" calls a
-until_true "which is known" has_reserved small 1000
+until_true "and the actor has room again" 20 calls a
+until_true "which is known" 20 has_reserved small 1000
 check "undeploying" 0 '' "$plex" application undeploy crowd
-until_true "gives back everything" has_reserved small 0
+until_true "gives back everything" 20 has_reserved small 0
 check_end

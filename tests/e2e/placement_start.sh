@@ -4,14 +4,8 @@
 # declaration: placement_start.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-start.XXXXXX") || exit 1
+. tests/lib/e2e.sh
 . tests/lib/placing.sh
-declare -A workers
-trap 'for pid in "${workers[@]}"; do kill "$pid" 2>/dev/null; done
-    suite_stop; rm -rf "$work"' EXIT
 
 modules=$work/modules
 mkdir "$modules" && cp "$bin"/../modules/chat_room.so "$modules" || exit 1
@@ -43,11 +37,11 @@ supervisor:
 YAML
 check "it is deployed" 0 'farm' "$plex" application deploy "$work/app.yaml"
 runs() { "$plex" supervisor count farm; }
-until_true "its supervisors run on the only worker" runs
+until_true "its supervisors run on the only worker" 20 runs
 worker here --labels zone=b --cpu-cores 4
 worker there --labels zone=c --cpu-cores 4
-until_true "both workers offer what they have" has_reserved here 0
-until_true "both of them" has_reserved there 0
+until_true "both workers offer what they have" 20 has_reserved here 0
+until_true "both of them" 20 has_reserved there 0
 
 start() # ID NAME PLACEMENT [OPTION...]: below farm
 {
@@ -59,7 +53,7 @@ start() # ID NAME PLACEMENT [OPTION...]: below farm
 check "a child is started where there is room" 0 '^<' \
     start near near '{"cpu_cores": 1.5, "labels": {"zone": "b"}}'
 check "on a worker that has its label" 0 '^here$' of near
-until_true "what it needs is reserved" has_reserved here 1500
+until_true "what it needs is reserved" 20 has_reserved here 1500
 check "one apart from it, by its path" 0 '^<' start far far \
     '{"cpu_cores": 0.5, "avoided_nodes": ["worker-1"], "affinity": [{"apart": true, "actor": "farm/near"}]}'
 check "is elsewhere" 0 '^there$' of far
@@ -68,10 +62,10 @@ renewed() { now=$(process_of) && [ -n "$now" ] && [ "$now" != "$old" ]; }
 for try in 1 2 3; do
     old=$(process_of)
     check "it crashes" 0 '' "$plex" actor exit near --reason crash
-    until_true "and is started again" renewed
+    until_true "and is started again" 20 renewed
     check "where it had room before" 0 '^here$' of near
 done
-until_true "which is reserved once" has_reserved here 1500
+until_true "which is reserved once" 20 has_reserved here 1500
 check "REST takes it, too" 0 '"ref":"<' curl -sS -H 'Content-Type: application/json' \
     --data '{"id":"rest", "module":"chat_room", "behaviour":"guest", "name":"rest",
         "args":"{\"nick\":\"rest\"}", "placement":{"cpuCores":0.25, "labels":{"zone":"c"}}}' \
@@ -85,9 +79,9 @@ check "a wrong one, too" 1 'profile is "big", it must be one of none' \
     start bad bad '{"profile": "big"}'
 check "what is no JSON is refused" 100 'placement is no JSON' start bad bad '{'
 check "terminating it" 0 '' "$plex" supervisor terminate-child farm near
-until_true "gives back what it had" has_reserved here 0
+until_true "gives back what it had" 20 has_reserved here 0
 check "restarting it" 0 '^<' "$plex" supervisor restart-child farm near
-until_true "reserves it again" has_reserved here 1500
+until_true "reserves it again" 20 has_reserved here 1500
 check "deleting what runs is refused" 1 'terminate it first' \
     "$plex" supervisor delete-child farm near
 
@@ -98,32 +92,32 @@ for id in tree starter; do
 done
 check "a child that code declares is placed" 0 '^here$' of in-code
 check "a process that code spawns, too" 0 '^here$' of spawned
-until_true "and both have reserved" has_reserved here 2500
+until_true "and both have reserved" 20 has_reserved here 2500
 for id in tree starter; do
     check "the $id ends" 0 '' "$plex" supervisor terminate-child farm "$id"
 done
-until_true "and gives back what they had" has_reserved here 1500
+until_true "and gives back what they had" 20 has_reserved here 1500
 check "so does the other" 0 '' "$plex" supervisor terminate-child farm near
-until_true "all of it" has_reserved here 0
+until_true "all of it" 20 has_reserved here 0
 
 # -- many of one kind ---------------------------------------------------------------
 for i in 1 2 3; do
     check "one of many is started" 0 '^<' \
         "$plex" supervisor start-child many --name "guest-$i" --args "{\"nick\":\"$i\"}"
 done
-until_true "each reserves" has_reserved here 750
+until_true "each reserves" 20 has_reserved here 750
 check "one that says itself what it needs" 0 '^<' "$plex" supervisor \
     start-child many --name guest-4 --args '{"nick":"4"}' \
     --placement '{"cpu_cores": 0.25, "labels": {"zone": "c"}}'
 check "is placed by that" 0 '^there$' of guest-4
 worker next --labels zone=b --cpu-cores 4
-until_true "another worker comes" has_reserved next 0
+until_true "another worker comes" 20 has_reserved next 0
 check "the worker is drained" 0 'here has 0 shards left' "$plex" node drain here
 for i in 1 2 3; do
-    until_true "they move, though they are temporary" runs_on "guest-$i" next
+    until_true "they move, though they are temporary" 20 runs_on "guest-$i" next
 done
-until_true "their room, too" has_reserved next 750
-until_true "nothing is left" has_reserved here 0
+until_true "their room, too" 20 has_reserved next 750
+until_true "nothing is left" 20 has_reserved here 0
 check "the other one has stayed" 0 '^there$' of guest-4
 check "there are as many as before" 0 '"active": *4' \
     "$plex" supervisor count many --output json

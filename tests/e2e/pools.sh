@@ -3,12 +3,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-pool.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
 pool() { "$plex" pool "$@"; }
 tight() # COMMAND...: its output on one line without blanks
@@ -28,19 +23,6 @@ import json, sys
 print(json.load(sys.stdin)["pool"].get(sys.argv[1], 0))' "$1"
 }
 has() { [ "$(stat "$1")" = "$2" ]; }
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 200); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.1
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1)"
-}
 suite_start "$work/data" --processes --workers 2 --modules "$build/modules" ||
     exit 1
 export PLEXSPACES_SERVER=$suite_url
@@ -65,7 +47,7 @@ check "up to what it may have" 1 'all 3 members of the pool are lent' \
     pool checkout scales
 (pool checkout scales --wait-ms 15000 >"$work/waited" 2>&1) &
 waiter=$!
-until_true "who may wait has a place in the queue" has waiting 1
+until_true "who may wait has a place in the queue" 20 has waiting 1
 check "a member is given back" 0 '' pool checkin scales "$(field checkout_id <<<"$second")"
 wait "$waiter"
 check "and lent to the one who waited" 0 '^scales~2$' field actor_key <"$work/waited"
@@ -88,10 +70,10 @@ for each in 1 2 3; do
     pool checkout brief --wait-ms 10000 >/dev/null
 done
 kill -KILL "$(suite_daemon worker-1)"
-until_true "what borrowers do not give back is replaced, whoever dies" \
+until_true "what borrowers do not give back is replaced, whoever dies" 20 \
     has expired 3
 named=scales
-until_true "and the pool shrinks again" has workers 1
+until_true "and the pool shrinks again" 20 has workers 1
 check "nothing is lent any more" 0 '^0$' stat out
 
 # -- by hand
@@ -117,7 +99,7 @@ check "and one whose members refuse to say" 0 '"workers":1' \
     --open_ms 600000
 named=mute
 more() { [ "$(stat "$1")" -gt "$2" ]; }
-until_true "these are replaced, over and over" more unwell 1
+until_true "these are replaced, over and over" 20 more unwell 1
 named=asked
 check "the others are not" 0 '^0$' stat unwell
 for each in 1 2; do
@@ -137,7 +119,7 @@ check "with a code for programs" 0 '"code":"POOL_CIRCUIT_OPEN"' \
 check "as a pool that drains has" 0 '"code":"POOL_DRAINING"' \
     coded scales:checkout
 listed() { [ "$(pool list | awk 'NR > 1 { print $1 }' | tr '\n' ' ')" = "$1" ]; }
-until_true "pools are listed" listed 'asked brief mute scales '
+until_true "pools are listed" 20 listed 'asked brief mute scales '
 check "also by pages" 0 '"pool_name":"asked".*"nextPageToken":"asked"' \
     curl -s "$suite_url/api/v1/pools?page_size=1"
 check "a page has its limits" 0 'page_size must be 1 to 1000' \
@@ -145,6 +127,6 @@ check "a page has its limits" 0 'page_size must be 1 to 1000' \
 check "their numbers can be watched" 0 'wait_p99_ms' \
     pool watch asked --every_ms 100 --count 2
 check "it is deleted" 0 '' pool delete scales
-until_true "and leaves the list" listed 'asked brief mute '
+until_true "and leaves the list" 20 listed 'asked brief mute '
 check "and not found any more" 1 'does not exist' pool stats scales
 check_end

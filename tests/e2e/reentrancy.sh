@@ -3,13 +3,7 @@
 # reentrancy.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 mkdir "$work/modules"
 cc -shared -fPIC -I sdk/c/include -o "$work/modules/again.so" \
     tests/e2e/modules/again.c || exit 1
@@ -18,19 +12,6 @@ post() # TYPE/KEY JSON: the body, then the status
 {
     curl -sS -m 30 -w '\n%{http_code}\n' -H 'Content-Type: application/json' \
         --data "$2" "$suite_url/api/v1/actors/default/default/$1?invocation=call"
-}
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1 | tail -3)"
 }
 active() { "$plex" actor exists "$1" --output json | grep -q '"active": *true'; }
 counts() { post "$1" '{}' | grep -qE "\"before\":$2,"; }
@@ -87,7 +68,7 @@ check "through one that is not reentrant, by a chain without a circle there" \
     timeout 8 "$plex" actor call chain/x '{"via":"none/x chain/x"}'
 post chain/nap '{"add":"1","nap":1000,"more":"1"}' >"$work/nap" &
 nap=$!
-until_true "a turn waits" active chain/nap
+until_true "a turn waits" 20 active chain/nap
 check "who is not of the chain waits for its end" 0 '"before":2,"after":2' \
     post chain/nap '{}'
 wait "$nap"
@@ -100,7 +81,7 @@ check "always: the call that comes back is let in" 0 \
     "{\"add\":\"5\",\"via\":\"always/$b always/$a\"}"
 post always/waits '{"add":"1","until":8}' >"$work/waits" &
 waits=$!
-until_true "any call gets its turn while one waits, and sees what that has put" \
+until_true "any call gets its turn while one waits, and sees what that has put" 20 \
     counts always/waits 1
 check "what it puts is there for the next" 0 '"after":8' \
     post always/waits '{"more":"7"}'
@@ -122,24 +103,24 @@ check "its code never runs twice at once, and nothing is lost" 0 \
 # -- other code, and the end of a worker -----------------------------------------------------------
 post always/code '{"add":"1","until":9999}' >"$work/code" &
 code=$!
-until_true "a turn waits while its type is deployed anew" counts always/code 1
+until_true "a turn waits while its type is deployed anew" 20 counts always/code 1
 sed -e 's/1\.0\.0/1.0.1/' -e '/type: metrics/d' tests/e2e/modules/again.yaml \
     >"$work/again.yaml"
 check "it is" 0 . "$plex" application deploy "$work/again.yaml"
 wait "$code"
 check "it is told that the rest of it is not done" 0 \
     'left this worker while the turn waited' cat "$work/code"
-until_true "and the next message finds the actor" counts always/code 0
+until_true "and the next message finds the actor" 20 counts always/code 0
 
 post "always/$b" '{"add":"500","until":9999}' >"$work/lost" &
 lost=$!
-until_true "a turn waits" counts "always/$b" '5[0-9][0-9]'
+until_true "a turn waits" 20 counts "always/$b" '5[0-9][0-9]'
 pid=$(suite_daemon "$(node_of "always/$b")")
 kill -9 "$pid"
 wait "$lost"
 check "who waited on a worker that is lost is told" 0 '^(500|502|503|504)$' \
     cat "$work/lost"
-until_true "and the actor begins anew" counts "always/$b" 0
+until_true "and the actor begins anew" 20 counts "always/$b" 0
 
 # -- what cannot be ------------------------------------------------------------------
 cat >"$work/both.yaml" <<'EOF_BOTH'

@@ -3,12 +3,7 @@
 # ways, on one worker and between two: refs.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 mkdir "$work/modules"
 cc -shared -fPIC -I sdk/c/include -o "$work/modules/party.so" \
     tests/e2e/modules/party.c || exit 1
@@ -20,22 +15,9 @@ tell() # ACTOR JSON
 }
 log() { tell "$1" '{"do":"log"}'; }
 has() { log "$1" | grep -qE "$2"; }
-until_true() # SENTENCE COMMAND...: within 5 s or so
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 100); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*" "$(log "$2" | tail -5)"
-}
 wrote() # SENTENCE WHO PATTERN
 {
-    until_true "$1" has "$2" "$3"
+    until_true "$1" 20 has "$2" "$3"
 }
 active() { "$plex" actor exists "$1" --output json | grep -q '"active": *true'; }
 asleep() { ! active "$1"; }
@@ -46,7 +28,7 @@ suite_spread || exit 1
 export PLEXSPACES_SERVER=$suite_url
 suite_deploy tests/e2e/modules/party.yaml
 for name in one two frail; do
-    until_true "process $name runs" curl -fsS -m 5 \
+    until_true "process $name runs" 20 curl -fsS -m 5 \
         "$suite_url/api/v1/actors/default/default/$name?do=log"
 done
 
@@ -86,7 +68,7 @@ check "so is a request to a supervisor" 0 '"status":-19' \
     tell safe/a '{"do":"sup_count","whom":"party@worker-1"}'
 check "which other actors may make" 0 '"status":0,"active":3' \
     tell box/a '{"do":"sup_count","whom":"party@worker-1"}'
-until_true "and the log says what to use" \
+until_true "and the log says what to use" 20 \
     grep -rqE 'not recorded, so a replay .* use plex_call_wait' "$work/data"
 
 # Calls in a circle, by plex_ask. The one that closes it fails, at once.
@@ -104,7 +86,7 @@ check "a chain that is none goes through" 0 '"end":true' \
 # Monitors and links.
 for key in m n; do
     tell one '{"do":"monitor","whom":"box/'$key'"}' >/dev/null
-    until_true "monitoring an actor activates it" active box/$key
+    until_true "monitoring an actor activates it" 20 active box/$key
     tell box/$key '{"do":"send","whom":"one@worker-1","text":"box/'$key' is up"}' >/dev/null
     wrote "it is there" one "box/$key is up"
     before=$(log one | grep -c '^down')
@@ -131,7 +113,7 @@ tell one '{"do":"ask","whom":"frailbox/x"}' >/dev/null # the link is there
 tell two '{"do":"exit","whom":"frailbox/x","text":"because"}' >/dev/null
 wrote "an exit signal ends an activation that does not trap it; who is linked hears why" \
     one '^exit because'
-until_true "it leaves memory" asleep frailbox/x
+until_true "it leaves memory" 20 asleep frailbox/x
 tell two '{"do":"exit","whom":"box/a","text":"please"}' >/dev/null
 wrote "one that traps it gets a message" box/a '^exit please'
 

@@ -2,13 +2,7 @@
 # Turns of real daemons, exported and run again with their code: replay.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
 module() # FOLDER [cc options...]
 {
@@ -23,19 +17,6 @@ module loaded -DLOADED
 module eager -DEAGER
 module broken -DBROKEN
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*"
-}
 
 why() # PATTERN
 {
@@ -57,12 +38,12 @@ check "a turn may fail" 1 'no such game' \
     "$plex" actor call dice/t '{"action":"poker"}' --idempotency-key poker
 "$plex" actor cast dice/t "{\"action\":\"tour\",\"file\":\"$work/notes\"}" \
     >/dev/null
-until_true "a run waits" why 'waits for.*signal go'
+until_true "a run waits" 20 why 'waits for.*signal go'
 kill -9 "$(suite_daemon worker-1)"
-until_true "also after its worker has died" why 'waits for.*signal go'
+until_true "also after its worker has died" 20 why 'waits for.*signal go'
 "$plex" run signal dice/t go 7 >/dev/null
-until_true "and ends" why 'idle'
-until_true "another roll" "$plex" actor call dice/t '{"action":"roll"}'
+until_true "and ends" 20 why 'idle'
+until_true "another roll" 20 "$plex" actor call dice/t '{"action":"roll"}'
 check "all was done once" 0 '^3$' grep -c noted "$work/notes"
 
 check "the past has what the turns got" 0 '"action": "poker"' \

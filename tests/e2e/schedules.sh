@@ -3,26 +3,8 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-schedule.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 200); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.1
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1)"
-}
 says() # PATTERN COMMAND...
 {
     local pattern=$1
@@ -66,10 +48,10 @@ check "the same again is nothing new" 0 '"max_occurrences": 8' \
     --max-occurrences 8
 check "another one under its id is refused" 1 'is another' \
     schedule create tick --every 1s --actor log/tick
-until_true "it begins" says '"count": ?[1-8]\b' \
+until_true "it begins" 20 says '"count": ?[1-8]\b' \
     "$plex" actor call log/tick '{"action":"get"}'
 kill_workers
-until_true "after kill -9 of all workers it goes on, to the last" \
+until_true "after kill -9 of all workers it goes on, to the last" 20 \
     counted tick 8
 check "and no further" 0 '"upcoming": \[\]' schedule get tick
 check "each occurrence has its time" 0 'tick@20[0-9]*-.*Z"' schedule get tick
@@ -78,29 +60,29 @@ at=$(date -u -d '+3 seconds' +%Y-%m-%dT%H:%M:%SZ)
 check "something is to be done once" 0 '' \
     schedule create once --at "$at" --actor log/once --method add
 kill_workers
-until_true "it is, also after kill -9" counted once 1
+until_true "it is, also after kill -9" 20 counted once 1
 now=$(date +%s) due=$(date -d "$at" +%s)
 check "never early" 0 '' [ "$now" -ge "$due" ]
 check "in the past is now" 0 '' \
     schedule create late --at 2020-01-01T00:00:00Z --actor log/late --method add
-until_true "and once" counted late 1
+until_true "and once" 20 counted late 1
 
 check "a cron expression in a time zone" 0 'T0[67]:30:00' \
     schedule create report --cron '30 8 * * MON-FRI' \
     --time-zone Europe/Berlin --workflow report --input '{"title":"Sales"}'
 check "is triggered by hand" 0 'report@manual-' schedule trigger report
-until_true "which starts a run of the workflow" \
+until_true "which starts a run of the workflow" 20 \
     says 'report@manual-.*COMPLETED' "$plex" workflow list --definition report
-until_true "whose end the schedule hears of" says '"succeeded"' \
+until_true "whose end the schedule hears of" 20 says '"succeeded"' \
     schedule get report
 check "a week is made up for" 0 '"occurrences": 5' \
     schedule backfill report 2026-03-02T00:00:00Z 2026-03-09T00:00:00Z
-until_true "by a run for each working day" \
+until_true "by a run for each working day" 20 \
     says 'report@2026-03-06T07:30:00Z.*COMPLETED' \
     "$plex" workflow list --definition report
 check "again" 0 '"occurrences": 5' \
     schedule backfill report 2026-03-02T00:00:00Z 2026-03-09T00:00:00Z
-until_true "each has run once" says '"running": \[\]' schedule get report
+until_true "each has run once" 20 says '"running": \[\]' schedule get report
 runs()
 {
     "$plex" workflow list --definition report --output json |
@@ -123,7 +105,7 @@ unlisted()
 {
     ! schedule list "$1" | grep -q "^$1 "
 }
-until_true "from the list too" unlisted report
+until_true "from the list too" 20 unlisted report
 
 suite_deploy examples/reminder/app.yaml || exit 1
 watered() # TIMES or more
@@ -134,17 +116,17 @@ sys.exit(json.load(sys.stdin)["watered"] < int(sys.argv[1]))' "$1"
 }
 check "an actor asks to be reminded" 0 watered "$plex" actor call plant/fern \
     '{"action":"pot","every_ms":200}'
-until_true "it is" watered 2
+until_true "it is" 20 watered 2
 kill_workers
-until_true "also after kill -9" watered 5
+until_true "also after kill -9" 20 watered 5
 check "until it cancels" 0 watered "$plex" actor call plant/fern \
     '{"action":"remove"}'
-until_true "so the reminder is gone" says 'does not exist' \
+until_true "so the reminder is gone" 20 says 'does not exist' \
     "$plex" reminder get plant/fern water
 
 check "what runs for long" 0 '' schedule create slow --every 200ms \
     --workflow report --input '{"title":"x","slow":"1s"}' --max-occurrences 2
-until_true "is not begun a second time meanwhile" says '"skipped": [1-9]' \
+until_true "is not begun a second time meanwhile" 20 says '"skipped": [1-9]' \
     schedule get slow
 check "an expression that is wrong is refused" 1 'cron|minute|weekday' \
     schedule create bad --cron '* * * * x' --actor log/bad

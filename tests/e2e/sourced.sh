@@ -3,12 +3,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 mkdir "$work/modules" "$work/new"
 cp "$build/modules/cart.so" "$work/modules/"
 code="--module $work/modules/cart.so"
@@ -43,19 +38,6 @@ kill_daemons()
     done
 }
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*"
-}
 
 suite_start "$work/data" --processes --workers 2 --modules "$work/modules" ||
     exit 1
@@ -91,7 +73,7 @@ check "nor behaviour" 1 'has no behaviour "basket"' \
     "$plex" actor at cart/anna $code --behaviour basket
 
 kill_daemons worker-1 worker-2
-until_true "after kill -9 of all workers the cart comes back from its events" \
+until_true "after kill -9 of all workers the cart comes back from its events" 20 \
     cart get
 check "as it was" 0 '\[\{"sku":"pear","quantity":1\}\]' cart get
 for i in 4 5 6 7; do
@@ -112,7 +94,7 @@ for i in $(seq 1 60); do
     30) kill_daemons journal ;;
     esac
 done
-until_true "sixty requests under kill -9 counted once each" ben_has fig 60
+until_true "sixty requests under kill -9 counted once each" 20 ben_has fig 60
 for i in 7 33 60; do
     add_once "k$i" fig
 done

@@ -3,27 +3,8 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-stateless.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
-# until_true SENTENCE COMMAND...: within 20 s.
-until_true()
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1)"
-}
 # ask TYPE[/KEY] JSON: the answer.
 ask()
 {
@@ -85,7 +66,7 @@ check "an unknown key is named with its place" 100 'bad.yaml:7:15: unknown key m
 # -- calls ----------------------------------------------------------------------
 check "the example is deployed" 0 'resize' \
     "$plex" application deploy examples/stateless/app.yaml
-until_true "calls without a key go to both workers in turn" both
+until_true "calls without a key go to both workers in turn" 20 both
 together 4 '{"ms":500}' >"$work/four"
 check "calls at once make as many activations as may be" 0 '^4$' \
     grep -c ' 1 {"by":"worker-[12]~[01]"}' "$work/four"
@@ -102,27 +83,27 @@ check "more calls than that wait, and none is lost" 0 '^6$' \
     awk '{ n += $1 } END { print n }' "$work/six"
 
 # -- from actors and processes --------------------------------------------------
-until_true "a process asks it" eval 'ask shop {} | grep -q "\"by\":\"worker-"'
+until_true "a process asks it" 20 eval 'ask shop {} | grep -q "\"by\":\"worker-"'
 check "an actor asks it" 0 '"by":"worker-[12]~' ask front/a '{}'
 ask gallery/a '{}' >/dev/null
-until_true "the call of a durable actor's turn is answered" \
+until_true "the call of a durable actor's turn is answered" 20 \
     eval 'curl -sS "$suite_url/api/v1/actors/default/default/gallery/a" | grep -q by'
 
 # -- idle ones go ---------------------------------------------------------------
-until_true "idle activations leave memory" listed_are 00
+until_true "idle activations leave memory" 20 listed_are 00
 
 # -- a worker dies, another is drained ------------------------------------------
 for i in 1 2 3 4; do
     ask resize '{"ms":3000}' >"$work/dying.$i" &
 done
-until_true "four are at work" eval '[ "$(listed 1)$(listed 2)" = 22 ]'
+until_true "four are at work" 20 eval '[ "$(listed 1)$(listed 2)" = 22 ]'
 kill -KILL "$(suite_daemon worker-2)"
 wait $(jobs -p | grep -v "^$suite_pid\$")
 check "calls that the lost worker had are of unknown outcome" 0 '^2$' \
     eval 'cat "$work"/dying.* | grep -o OUTCOME_UNKNOWN | wc -l'
 check "the others are answered" 0 '^2$' \
     eval 'cat "$work"/dying.* | grep -o worker-1~ | wc -l'
-until_true "the lost worker is there again" both
+until_true "the lost worker is there again" 20 both
 
 : >"$work/failed"
 touch "$work/go"
@@ -134,9 +115,9 @@ for loop in 1 2 3; do
 done
 check "a worker is drained" 0 '' "$plex" node drain worker-1
 only_two() { times 4 '{}' | grep -q ' 4 .*worker-2'; }
-until_true "it gets no more calls" only_two
+until_true "it gets no more calls" 20 only_two
 kill -TERM "$(suite_daemon worker-1)"
-until_true "and comes back" both
+until_true "and comes back" 20 both
 rm "$work/go"
 wait $(jobs -p | grep -v "^$suite_pid\$")
 check "meanwhile no call has failed" 0 '^0$' eval 'wc -l <"$work/failed"'

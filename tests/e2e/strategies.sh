@@ -3,14 +3,8 @@
 # strategies.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-strategies.XXXXXX") || exit 1
+. tests/lib/e2e.sh
 . tests/lib/placing.sh
-declare -A workers
-trap 'for pid in "${workers[@]}"; do kill "$pid" 2>/dev/null; done
-    suite_stop; rm -rf "$work"' EXIT
 
 suite_start "$work/data" --workers 1 --processes || exit 1
 export PLEXSPACES_SERVER=$suite_url
@@ -54,11 +48,11 @@ amount='cpu_cores: 1, memory_bytes: 1073741824'
 check "it is deployed" 0 'plan' "$plex" application deploy "$work/app.yaml"
 worker big --labels kind=farm --cpu-cores 8 --memory-bytes 8589934592
 worker small --labels kind=farm --cpu-cores 4 --memory-bytes 4294967296
-until_true "the larger worker is there" has_reserved big 0
-until_true "the smaller one is" has_reserved small 0
+until_true "the larger worker is there" 20 has_reserved big 0
+until_true "the smaller one is" 20 has_reserved small 0
 worker key --labels gate=open --cpu-cores 1
 runs_somewhere() { [ -n "$(of "$1")" ]; }
-until_true "all are, and the last child runs" runs_somewhere random-24
+until_true "all are, and the last child runs" 20 runs_somewhere random-24
 
 on() # WORKER CHILD
 {

@@ -4,26 +4,8 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-timers.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 200); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.1
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1)"
-}
 says() # PATTERN COMMAND...
 {
     local pattern=$1
@@ -75,14 +57,14 @@ check "the same again is nothing new" 0 '^200$' \
     '{"timer_name":"tick","interval_ms":300,"max_occurrences":8,"method":"add"}'
 check "another one under its name is refused" 0 '^409$' \
     http POST "$(log tick)/timers" '{"timer_name":"tick","interval":"1s"}'
-until_true "it begins" says '"count": ?[1-8]\b' \
+until_true "it begins" 20 says '"count": ?[1-8]\b' \
     "$plex" actor call log/tick '{"action":"get"}'
 kill_workers
-until_true "after kill -9 of all workers it goes on" says \
+until_true "after kill -9 of all workers it goes on" 20 says \
     '"is_active": false' timer get log/tick tick
 fired=$(timer get log/tick tick | sed -n 's/.*"fire_count": \([0-9]*\).*/\1/p')
 check "to the eighth" 0 '^8$' echo "$fired"
-until_true "each came once" counted tick 8
+until_true "each came once" 20 counted tick 8
 check "it has ended, and is shown" 0 '"next_fire_time_ms": 0' \
     timer get log/tick tick
 check "its name can be had again" 0 '"fire_count": 0' \
@@ -98,15 +80,15 @@ at=$(date -u -d '+3 seconds' +%Y-%m-%dT%H:%M:%SZ)
 check "something is due once" 0 '"is_active": true' \
     reminder register log/once o --at "$at" --method add
 kill_workers
-until_true "it comes, also after kill -9" counted once 1
+until_true "it comes, also after kill -9" 20 counted once 1
 now=$(date +%s) due=$(date -d "$at" +%s)
 check "never early" 0 '' [ "$now" -ge "$due" ]
 check "in the past is now" 0 '' \
     timer register log/late l --at 2020-01-01T00:00:00Z --method add
-until_true "and once" counted late 1
+until_true "and once" 20 counted late 1
 check "at once and again" 0 '' timer register log/soon s --delay 0s \
     --every 1h --method add
-until_true "the first does not wait" counted soon 1
+until_true "the first does not wait" 20 counted soon 1
 check "a cron expression in a time zone" 0 'T0[67]:30:00' \
     reminder register log/cron c --cron '30 8 * * MON-FRI' \
     --time-zone Europe/Berlin
@@ -150,6 +132,6 @@ done
 suite_deploy examples/reminder/app.yaml || exit 1
 check "an actor asks to be reminded" 0 watered "$plex" actor call plant/fern \
     '{"action":"pot","every_ms":200}'
-until_true "that is listed with the others" \
+until_true "that is listed with the others" 20 \
     says 'water +yes' reminder list plant/fern
 check_end

@@ -3,28 +3,10 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 mkdir "$work/modules" "$work/new"
 cp "$build"/modules/*.so "$work/modules/"
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*"
-}
 
 waits()
 {
@@ -48,7 +30,7 @@ for amount in 100 20 3; do
         "{\"action\":\"deposit\",\"amount\":$amount}" >/dev/null
 done
 "$plex" actor cast expense/e1 '{"patience_ms":60000}' >/dev/null
-until_true "an expense waits" waits expense/e1
+until_true "an expense waits" 20 waits expense/e1
 
 check "history has the replies of the turns" 0 '3 .*\{"balance":123\}' \
     "$plex" actor history account/alice

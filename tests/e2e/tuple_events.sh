@@ -2,11 +2,7 @@
 # Events of the tuple space that are sent to actors: tuple_events.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-bin=$(cd "${1:?build folder}/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-events.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
+. tests/lib/e2e.sh
 mkdir "$work/modules"
 cc -Wall -Wextra -Werror -Wno-missing-field-initializers -shared -fPIC \
     -I sdk/c/include -o "$work/modules/heard.so" tests/e2e/modules/heard.c ||

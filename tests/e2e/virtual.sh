@@ -3,30 +3,11 @@
 # virtual.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
-build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-e2e.XXXXXX") || exit 1
-trap 'suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 mkdir "$work/modules"
 cc -shared -fPIC -I sdk/c/include -o "$work/modules/odd.so" \
     tests/e2e/modules/odd.c || exit 1
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1 | tail -3)"
-}
 post() # PATH [JSON]: the body, then the status
 {
     curl -sS -m 20 -w '\n%{http_code}\n' -H 'Content-Type: application/json' \
@@ -43,7 +24,7 @@ export PLEXSPACES_SERVER=$suite_url
 suite_deploy tests/e2e/modules/odd.yaml
 
 # -- in and out of memory -------------------------------------------------------
-until_true "eager keys are in memory before anybody asks" active warm/two
+until_true "eager keys are in memory before anybody asks" 20 active warm/two
 check "nobody knows an actor that nobody wrote to" 0 'exists +no' \
     "$plex" actor exists soft/a
 check "an actor is activated" 0 'state +active' "$plex" actor activate soft/a
@@ -55,7 +36,7 @@ check "it counts" 0 '"n":1' "$plex" actor call soft/a
 check "it counts on" 0 '"n":2' "$plex" actor call soft/a
 check "it is deactivated" 0 'state +(inactive|deactivating)' \
     "$plex" actor deactivate soft/a
-until_true "it leaves memory" asleep soft/a
+until_true "it leaves memory" 20 asleep soft/a
 check "its state is kept: it exists" 0 'exists +yes' "$plex" actor exists soft/a
 check "and it goes on where it was" 0 '"n":3' "$plex" actor call soft/a
 check "an actor of another tenant is not ours to move" 0 'TENANT_FORBIDDEN' \
@@ -87,13 +68,13 @@ post default/default/solid/loop?invocation=call '{"spin":3000}' >"$work/loop" &
 loop=$!
 check "while one loops, others go on" 0 '"n":1' \
     timeout 2 "$plex" actor call solid/quick
-until_true "the watchdog names who loops" logged 'worker.stuck.*solid/loop'
+until_true "the watchdog names who loops" 20 logged 'worker.stuck.*solid/loop'
 wait "$loop"
 check "and it gets its answer all the same" 0 '"n":1' cat "$work/loop"
 
 post default/default/soft/flood?invocation=call '{"spin":2000}' >"$work/first" &
 first=$!
-until_true "a slow actor is busy" active soft/flood
+until_true "a slow actor is busy" 20 active soft/flood
 for i in $(seq 1 12); do post default/default/soft/flood?invocation=call >"$work/flood.$i" & done
 wait $(jobs -p | grep -v -e "^$suite_pid\$")
 refused=$(grep -l '^429$' "$work"/flood.* | wc -l)
@@ -122,9 +103,9 @@ check "nothing acknowledged is lost" 0 '"n":4' \
 touch "$work/hang"
 "$plex" actor call solid/hang "{\"hang\":\"$work/hang\"}" >"$work/hung" 2>&1 &
 hung=$!
-until_true "one that never ends takes its worker down after watchdog_exit_ms" \
+until_true "one that never ends takes its worker down after watchdog_exit_ms" 20 \
     logged 'the worker ends.*watchdog_exit_ms'
-until_true "and is named" logged 'solid/hang has run for ([6-9]|[1-9][0-9])[0-9]{3} ms'
+until_true "and is named" 20 logged 'solid/hang has run for ([6-9]|[1-9][0-9])[0-9]{3} ms'
 wait "$hung"
 check "its call is done by another worker" 0 '"n":1' cat "$work/hung"
 check_end

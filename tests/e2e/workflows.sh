@@ -3,28 +3,9 @@
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:?build folder}
-bin=$(cd "$build/bin" && pwd) || exit 1
-. tests/lib/suite.sh
-. tests/lib/check.sh
-work=$(mktemp -d "${TMPDIR:-/tmp}/plex-flow.XXXXXX") || exit 1
-slow_pid=
-trap '[ -z "$slow_pid" ] || kill "$slow_pid" 2>/dev/null; suite_stop; rm -rf "$work"' EXIT
-plex=$bin/plexspaces
+. tests/lib/e2e.sh
 here=tests/e2e/workflows
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 200); do
-        if "$@" >/dev/null 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.1
-    done
-    not_ok "$sentence" "$*" "$("$@" 2>&1)"
-}
 says() # PATTERN COMMAND...
 {
     local pattern=$1
@@ -91,18 +72,18 @@ start o4 order '{"sku":"tea","count":1,"card":"poor"}' >/dev/null
 ended "a card that declines fails the run by its code" o4 1 'CARD_DECLINED'
 check "without a second try" 0 '"tries":2' \
     "$plex" actor call card/poor '{"action":"get"}'
-until_true "and the stock is given back" \
+until_true "and the stock is given back" 20 \
     says '"left": ?94' "$plex" actor call stock/tea '{"action":"get"}'
 start o5 order '{"sku":"tea","count":20,"card":"c2"}' >/dev/null
-until_true "a large order asks a person" says 'check' flow why o5
+until_true "a large order asks a person" 20 says 'check' flow why o5
 check "why: the command that decides" 0 'plexspaces workflow approve o5 check' \
     "$plex" why workflow/o5
 kill_workers
-until_true "which survives kill -9 of all workers" says 'check' flow why o5
+until_true "which survives kill -9 of all workers" 20 says 'check' flow why o5
 check "who may say yes" 0 '' flow approve o5 check
 ended "so it is shipped" o5 0 COMPLETED
 start o6 order '{"sku":"tea","count":20,"card":"c3"}' >/dev/null
-until_true "another one waits" says 'check' flow why o6
+until_true "another one waits" 20 says 'check' flow why o6
 check "it is cancelled" 0 '' flow cancel o6 'changed my mind'
 ended "it ends as cancelled" o6 1 'CANCELLED'
 check "what was paid is given back" 0 '"charged":0' \
@@ -110,7 +91,7 @@ check "what was paid is given back" 0 '"charged":0' \
 check "and the stock after it" 0 'release|STEP_COMPENSATED|COMPENSAT' \
     flow history o6
 start o7 order '{"sku":"tea","count":20,"card":"c3"}' >/dev/null
-until_true "one that is refused" says 'check' flow why o7
+until_true "one that is refused" 20 says 'check' flow why o7
 check "by the person" 0 '' flow approve o7 check --reject
 ended "fails with the code for it" o7 1 'REJECTED'
 
@@ -122,12 +103,12 @@ for _ in 1 2 3; do
 done
 ended "a run that is killed three times ends" long 0 'COMPLETED "done"'
 for n in a b c d e f; do
-    until_true "step $n was done once" counted "long-$n" 1
+    until_true "step $n was done once" 20 counted "long-$n" 1
 done
 
 # -- while it runs
 start w1 wait '{}' >/dev/null
-until_true "a run waits for a signal" says 'go' flow why w1
+until_true "a run waits for a signal" 20 says 'go' flow why w1
 check "why: by its id alone, and the command that sends the signal" 0 \
     'plexspaces workflow signal w1 go' "$plex" why w1
 check "a query of its definition answers" 0 '3' flow query w1 limit
@@ -155,10 +136,10 @@ check "and goes to the run that is there" 0 '^w3$' \
 ended "once" w3 0 'COMPLETED 5'
 start w4 wait '{}' --labels team=a,env=test >/dev/null
 check "a run is terminated" 0 'TERMINATED' flow terminate w4 enough
-until_true "runs are listed by labels" says 'w4' flow list --labels team=a
+until_true "runs are listed by labels" 20 says 'w4' flow list --labels team=a
 check "only those" 0 '^[^o]*$' bash -c \
     "'$plex' workflow list --labels team=a | tail -n +2 | cut -d' ' -f1"
-until_true "and by status" says 'o6' flow list --status CANCELLED
+until_true "and by status" 20 says 'o6' flow list --status CANCELLED
 check "a status that there is not is refused" 1 'status is PENDING' \
     flow list --status BANANA
 check "a run that is not there is not found" 1 'does not exist' flow status no
@@ -175,14 +156,14 @@ start s1 steps '{"fast":true}' >/dev/null
 ended "a run ends" s1 0 COMPLETED
 check "it is reset to a step" 0 '' flow reset s1 e
 ended "and ends again" s1 0 COMPLETED
-until_true "having done what follows twice" counted s1-f 2
-until_true "and what came before once" counted s1-a 1
+until_true "having done what follows twice" 20 counted s1-f 2
+until_true "and what came before once" 20 counted s1-a 1
 check "another run is forked from it" 0 'forked_from' \
     flow fork s1 f --id s2
-until_true "under its own id" says 's1' flow status s2
+until_true "under its own id" 20 says 's1' flow status s2
 ended "it ends too" s2 0 COMPLETED
-until_true "what came before was not done again" counted s2-a 0
-until_true "what follows was" counted s2-f 1
+until_true "what came before was not done again" 20 counted s2-a 0
+until_true "what follows was" 20 counted s2-f 1
 check "a step that is not there is refused" 1 'nope' flow fork s1 nope --id s3
 
 # -- children, maps, branches, http, moving on
@@ -199,7 +180,8 @@ start h3 fetch '{"url":"http://127.0.0.1:1/"}' >/dev/null
 ended "nobody there is one, too" h3 1 'UNAVAILABLE'
 python3 tests/e2e/slow_http.py "$work/slow.port" 2 &
 slow_pid=$!
-until_true "a slow server is there" test -s "$work/slow.port"
+e2e_also $slow_pid
+until_true "a slow server is there" 20 test -s "$work/slow.port"
 slow=http://127.0.0.1:$(cat "$work/slow.port")
 for n in $(seq 1 40); do
     start "slow-$n" fetch "{\"url\":\"$slow/slow/$n\"}" >/dev/null
@@ -216,7 +198,7 @@ check "each was asked for once" 0 '^40$' bash -c "for n in \$(seq 1 40); do
     curl -s '$slow/count/'\$n; done | tr -d ' {}' | grep -o ':1' | wc -l"
 kill "$slow_pid"
 start m1 wait '{}' >/dev/null
-until_true "a run of the old version waits" says 'go' flow why m1
+until_true "a run of the old version waits" 20 says 'go' flow why m1
 sed 's/^version: .*/version: 2.0.0/; s/"${vars.limit + .*"/new/' \
     $here/wait.yaml >"$work/wait2.yaml"
 check "before a newer one is deployed: the run could move to it" 0 \
@@ -234,7 +216,7 @@ check "what is no definition is refused" 1 'steps' "$plex" upgrade check \
 check "all that has changed nothing" 0 '"version": ?"1.0.0"' flow status m1
 check "a newer one is deployed" 0 'wait 2.0.0' flow deploy "$work/wait2.yaml"
 check "the run moves to it" 0 '' flow move m1 2.0.0
-until_true "and says so" says '"version": ?"2.0.0"' flow status m1
+until_true "and says so" 20 says '"version": ?"2.0.0"' flow status m1
 check "a signal" 0 '' flow signal m1 go 1
 ended "ends it as the new one does" m1 0 'COMPLETED "new"'
 
@@ -245,7 +227,7 @@ code()
     curl -s -o /dev/null -w '%{http_code}' "$@"
 }
 start e1 wait '{}' >/dev/null
-until_true "a run waits" says 'go' flow why e1
+until_true "a run waits" 20 says 'go' flow why e1
 check "who waits for its end gets 202 when time is up" 0 '^202$' \
     code "$api/executions/e1?wait_ms=100"
 (sleep 0.3 && flow signal e1 go 1 >/dev/null) &
@@ -270,10 +252,10 @@ listed()
     [ "$(flow list --labels batch=b7 --status COMPLETED | tail -n +2 |
         cut -d' ' -f1 | sort -u | wc -l)" -eq 30 ]
 }
-until_true "each of many runs is listed once" listed
+until_true "each of many runs is listed once" 20 listed
 check "a run under way is removed" 0 removed flow remove m1
 start x1 wait '{}' >/dev/null
-until_true "another one waits" says 'go' flow why x1
+until_true "another one waits" 20 says 'go' flow why x1
 check "it is removed while it waits" 0 removed flow remove x1
 check "and is not there any more" 1 'does not exist' flow status x1
 check "nor does it take signals" 1 'does not exist' flow signal x1 go 1
@@ -281,7 +263,7 @@ not_listed()
 {
     ! flow list | grep -q "^$1 "
 }
-until_true "nor is it listed" not_listed x1
+until_true "nor is it listed" 20 not_listed x1
 check "its id is free" 0 '^x1$' start x1 double '{"x":2,"fail":false}'
 ended "for another run" x1 0 'COMPLETED 4'
 check "how long runs are kept is set" 0 '"completed": ?"1500ms"' \
@@ -292,8 +274,8 @@ start k1 double '{"x":2,"fail":false}' >/dev/null
 start k2 parent '{"n":3,"fail":true}' >/dev/null
 ended "one that completes" k1 0 'COMPLETED 4'
 ended "and one that fails" k2 1 'TOO_BIG'
-until_true "the first is forgotten" says 'does not exist' flow status k1
-until_true "also in lists" not_listed k1
+until_true "the first is forgotten" 20 says 'does not exist' flow status k1
+until_true "also in lists" 20 not_listed k1
 check "the other is kept" 0 'FAILED' flow status k2
 check "the newest two that completed are to be kept" 0 '"completed_max": ?2' \
     flow retention --completed-max 2
@@ -302,13 +284,13 @@ for i in 1 2 3 4; do
     start m$i double '{"x":2,"fail":false}' >/dev/null
     "$plex" workflow wait m$i >/dev/null
 done
-until_true "so the first is forgotten" says 'does not exist' flow status m1
-until_true "and the second" says 'does not exist' flow status m2
+until_true "so the first is forgotten" 20 says 'does not exist' flow status m1
+until_true "and the second" 20 says 'does not exist' flow status m2
 check "the third is kept" 0 'COMPLETED' flow status m3
 check "and the newest" 0 'COMPLETED' flow status m4
 start m2 double '{"x":3,"fail":false}' >/dev/null
 "$plex" workflow wait m2 >/dev/null
-until_true "a name that is used anew counts anew" says 'does not exist' \
+until_true "a name that is used anew counts anew" 20 says 'does not exist' \
     flow status m3
 check "and is not mistaken for who had it" 0 'COMPLETED' flow status m2
 check "runs are kept for ever again" 0 '' flow retention --forever

@@ -1,20 +1,7 @@
-# For tests that place processes: workers of one's own, and where things run.
-# Wants $bin, $work, and the array `workers`, whose pids are ended by the test.
-plex=$bin/plexspaces
+# For tests that place processes, after e2e.sh: workers of one's own, whose pids
+# are in the array `workers`, and where things run.
+declare -A workers
 
-until_true() # SENTENCE COMMAND...: within 20 s
-{
-    local sentence=$1 try
-    shift
-    for try in $(seq 1 400); do
-        if "$@" >"$work/until" 2>&1; then
-            ok "$sentence"
-            return
-        fi
-        sleep 0.05
-    done
-    not_ok "$sentence" "$*" "$(tail -5 "$work/until")"
-}
 worker() # NAME OPTION...: one more, beside the suite's own
 {
     local name=$1
@@ -23,6 +10,7 @@ worker() # NAME OPTION...: one more, beside the suite's own
         --listen-url "ipc://$work/$name.sock" --admin-addr 127.0.0.1:0 \
         --module-dir "${modules:-$bin/../modules}" "$@" 2>"$work/$name.log" &
     workers[$name]=$!
+    e2e_also $!
 }
 of() { "$plex" actor inspect "$1" | awk '$1 == "node" { print $2 }'; }
 runs_on() { [ "$(of "$1")" = "$2" ]; }
