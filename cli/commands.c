@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/group.h"
 #include "cli/message.h"
+#include "cli/lattice.h"
 #include "cli/object.h"
 #include "cli/past.h"
 #include "cli/pool.h"
@@ -53,6 +54,7 @@ const struct cli_command cli_commands[] = {
     CLI_PAST_COMMANDS,
     CLI_GROUP_COMMANDS,
     CLI_POOL_COMMANDS,
+    CLI_LATTICE_COMMANDS,
     {"application", "deploy", "FILE", 1, 1,
      "deploy the application of a YAML manifest", NULL, cli_application_deploy},
     {"application", "list", "", 0, 0, "what is deployed",

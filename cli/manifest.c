@@ -1,6 +1,7 @@
 /* Over libyaml's document tree and a schema table: libcyaml, which builds on
  * the same parser, knows no mappings with free keys (a facet's config). */
 #include "cli/manifest.h"
+#include "cli/manifest_state.h"
 
 #include "common/mem.h"
 #include "runtime/facet.h"
@@ -47,9 +48,17 @@ static const struct field stateless_fields[] = {
     {"route", FIELD_TEXT, false, NULL},
     {0},
 };
+static const struct field state_fields[] = {
+    {"mode", FIELD_TEXT, true, NULL},
+    {"kind", FIELD_TEXT, false, NULL},
+    {"consistency", FIELD_TEXT, false, NULL},
+    {"kept_in", FIELD_TEXT, false, NULL},
+    {0},
+};
 static const struct field type_fields[] = {
     {"name", FIELD_TEXT, true, NULL},
-    {"module", FIELD_TEXT, true, NULL},
+    {"module", FIELD_TEXT, false, NULL}, /* needed without state */
+    {"state", FIELD_OBJECT, false, state_fields},
     {"behaviour", FIELD_TEXT, false, NULL},
     {"virtual", FIELD_BOOL, false, NULL},
     {"durable", FIELD_BOOL, false, NULL},
@@ -352,6 +361,7 @@ read_list(struct reader *reader, yaml_node_t *node, const char *what,
 {
     char member[96];
     json_t *list, *value;
+    struct plex_err why;
     enum plex_status status = PLEX_OK;
 
     if (node->type != YAML_SEQUENCE_NODE)
@@ -366,6 +376,11 @@ read_list(struct reader *reader, yaml_node_t *node, const char *what,
                              member, fields, &value, err);
         if (status == PLEX_OK)
             (void)json_array_append_new(list, value);
+        if (status == PLEX_OK && fields == type_fields &&
+            manifest_state(value, &why) != PLEX_OK)
+            status = offence(reader,
+                             yaml_document_get_node(&reader->document, *item),
+                             err, why.text, "");
         if (status == PLEX_OK && fields == facet_fields)
             status = facet_check(
                 reader, yaml_document_get_node(&reader->document, *item), value,
@@ -603,6 +618,7 @@ manifest_parse(struct plex_bytes text, const char *name, json_t **out,
     struct reader reader = {.name = name};
     yaml_parser_t parser;
     yaml_node_t *root;
+    struct plex_err why;
     enum plex_status status;
 
     if (text.len > MANIFEST_BYTES_MAX)
@@ -625,6 +641,10 @@ manifest_parse(struct plex_bytes text, const char *name, json_t **out,
     if (status == PLEX_OK && json_object_get(*out, "actor_types") == NULL &&
         json_object_get(*out, "supervisor") == NULL) {
         status = offence(&reader, root, err, "missing key ", "actor_types");
+        json_decref(*out);
+    }
+    if (status == PLEX_OK && manifest_kept(*out, &why) != PLEX_OK) {
+        status = offence(&reader, root, err, why.text, "");
         json_decref(*out);
     }
     yaml_document_delete(&reader.document);

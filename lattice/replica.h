@@ -57,6 +57,11 @@ size_t lattice_replica_peers(const struct lattice_replica *replica);
  * max is to be LATTICE_GOSSIP_MAX or more. */
 bool lattice_replica_next(struct lattice_replica *replica, uint64_t now_ms,
                           uint64_t *peer, struct plex_buf *out);
+/* When that may be different, if nothing comes before. */
+uint64_t lattice_replica_due(const struct lattice_replica *replica,
+                             uint64_t now_ms);
+/* Has every peer confirmed all there is to tell it? */
+bool lattice_replica_settled(const struct lattice_replica *replica);
 /* PLEX_INVALID: it is no message; nothing was done from there on. Cells that
  * do not fit are left out, and counted. */
 PLEX_MUST_USE enum plex_status lattice_replica_receive(

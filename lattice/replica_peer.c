@@ -369,3 +369,33 @@ lattice_replica_next(struct lattice_replica *replica, uint64_t now_ms,
     }
     return false;
 }
+
+uint64_t
+lattice_replica_due(const struct lattice_replica *replica, uint64_t now_ms)
+{
+    uint64_t due = replica->n_peers == 0
+                       ? UINT64_MAX
+                       : replica->digest_ms + LATTICE_DIGEST_MS;
+
+    for (size_t i = 0; i < replica->n_peers; i++) {
+        const struct peer *peer = &replica->peers[i];
+
+        if (peer->confirm != 0 || peer->digest)
+            return now_ms;
+        if (peer->flying && peer->sent_ms + LATTICE_AGAIN_MS < due)
+            due = peer->sent_ms + LATTICE_AGAIN_MS;
+        else if (has_news(replica, peer, now_ms))
+            return now_ms;
+    }
+    return due > now_ms ? due : now_ms;
+}
+
+bool
+lattice_replica_settled(const struct lattice_replica *replica)
+{
+    for (size_t i = 0; i < replica->n_peers; i++)
+        if (replica->peers[i].flying || replica->peers[i].full ||
+            replica->peers[i].acked < replica->head)
+            return false;
+    return true;
+}

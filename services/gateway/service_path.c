@@ -284,6 +284,25 @@ key_make(struct parse *p)
     return key_set(p, value, strlen(value));
 }
 
+/* A type's name, or {field} that has it. */
+static enum plex_status
+type_set(struct parse *p)
+{
+    const char *type = p->in->route->actor, *value;
+    char name[64];
+
+    p->out->to.type = type;
+    if (type[0] != '{')
+        return PLEX_OK;
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(type + 1, "}"),
+                   type + 1);
+    value = text_of(p, name);
+    if (plex_name_type(value, strlen(value), p->err) != PLEX_OK)
+        return p->err->status;
+    p->out->to.type = strcpy(gate_alloc(p->arena, strlen(value) + 1), value);
+    return PLEX_OK;
+}
+
 static enum plex_status
 address(struct parse *p)
 {
@@ -298,7 +317,8 @@ address(struct parse *p)
     copy = gate_alloc(p->arena, strlen(ns) + 1);
     p->out->to.ns = strcpy(copy, ns);
     p->out->kind = WORK_CALL;
-    p->out->to.type = route->actor;
+    if (type_set(p) != PLEX_OK)
+        return p->err->status;
     json_object_del(p->message, "namespace");
     if (route->new_id != NULL && text_of(p, route->new_id)[0] == '\0')
         json_object_set_new(p->message, route->new_id,

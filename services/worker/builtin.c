@@ -1,4 +1,5 @@
 #include "services/worker/builtin_group.h"
+#include "services/worker/builtin_lattice.h"
 #include "services/worker/builtin_pool.h"
 #include "services/worker/builtin_private.h"
 
@@ -141,5 +142,6 @@ const struct plex_behaviour work_builtin_behaviours[] = {
      .schema_version = 1,
      .handle_call = work_eval_call,
      .handle_reply = work_eval_reply},
+    {.name = "lattice", .schema_version = 1, .handle_call = work_lattice_call},
     {0},
 };

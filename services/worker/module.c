@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "common/name.h"
 #include "services/worker/builtin.h"
+#include "services/worker/builtin_lattice.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,7 +20,13 @@ struct loaded {
     void *handle;
     const struct plex_module *module;
 };
+/* A cell's behaviour, made of its name. */
+struct declared {
+    struct declared *next;
+    struct work_lattice *lattice;
+};
 struct work_modules {
+    struct declared *declared;
     char *dir;
     struct loaded *loaded;
     size_t n;
@@ -38,9 +45,15 @@ void
 work_modules_free(struct work_modules *modules)
 {
     struct loaded *loaded;
+    struct declared *declared;
 
     if (modules == NULL)
         return;
+    while ((declared = modules->declared) != NULL) {
+        modules->declared = declared->next;
+        free(declared->lattice);
+        free(declared);
+    }
     while ((loaded = modules->loaded) != NULL) {
         modules->loaded = loaded->next;
         (void)dlclose(loaded->handle);
@@ -188,19 +201,57 @@ module_load(struct work_modules *modules, const char *name,
     return PLEX_OK;
 }
 
+static enum plex_status
+builtin_find(struct work_modules *modules, const char *name,
+             const struct plex_behaviour **out, struct plex_err *err)
+{
+    const struct plex_behaviour *row = work_builtin_behaviours;
+    struct declared *made;
+    struct work_lattice *lattice;
+    unsigned n = 0;
+
+    for (; row->name != NULL; row++)
+        if (strcmp(row->name, name) == 0)
+            break;
+    for (made = modules->declared; made != NULL && row->name == NULL;
+         made = made->next, n++)
+        if (strcmp(made->lattice->name, name) == 0)
+            row = &made->lattice->behaviour;
+    *out = row;
+    if (row->name != NULL)
+        return PLEX_OK;
+    lattice = work_lattice_behaviour(name, err);
+    if (lattice == NULL && err->status == PLEX_NOT_FOUND)
+        return plex_err_set(err, PLEX_NOT_FOUND,
+                            "module \"builtin\" has no behaviour \"%.64s\"",
+                            name);
+    if (lattice == NULL)
+        return err->status;
+    if (n >= MODULES_MAX) {
+        free(lattice);
+        return plex_err_set(err, PLEX_LIMIT,
+                            "more than %d declarations of lattices",
+                            MODULES_MAX);
+    }
+    made = plex_calloc(1, sizeof *made);
+    made->lattice = lattice;
+    made->next = modules->declared;
+    modules->declared = made;
+    *out = &lattice->behaviour;
+    return PLEX_OK;
+}
+
 enum plex_status
 work_modules_find(struct work_modules *modules, const char *module,
                   const char *behaviour, const struct plex_behaviour **out,
                   struct plex_err *err)
 {
-    static const struct plex_module builtin = {PLEX_ABI,
-                                               work_builtin_behaviours};
     const struct plex_module *found = NULL;
 
     if (name_check(module, err) != PLEX_OK)
         return err->status;
     if (strcmp(module, "builtin") == 0)
-        found = &builtin;
+        return builtin_find(modules, behaviour, out, err);
     for (const struct loaded *l = modules->loaded; l != NULL; l = l->next)
         if (strcmp(l->name, module) == 0)
             found = l->module;

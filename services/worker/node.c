@@ -176,6 +176,7 @@ work_node_catalog(struct work_node *node, struct reg_catalog *catalog)
         node->workers = mark;
         node_trees_again(node); /* it may be the one that was missed */
     }
+    node_lattices_look(node);
     node_trees_look(node);
     node_timer_arm(node);
 }
@@ -196,6 +197,8 @@ work_node_tick(struct work_node *node, uint64_t lease_end)
         lease_end != 0 &&
         plex_now() < lease_end + WORK_TREE_SLACK_MS * UINT64_C(1000000);
 
+    if (node->lattices != NULL)
+        node_lattices_look(node);
     if (allowed == node->allowed)
         return;
     node->allowed = allowed;
@@ -228,6 +231,7 @@ void
 work_node_drain(struct work_node *node)
 {
     node->draining = true;
+    node_lattices_drain(node);
     node_events_drain(node);
     work_dist_drain(node->dist);
     node_hold_drain(node);
@@ -237,7 +241,8 @@ work_node_drain(struct work_node *node)
 bool
 work_node_drained(const struct work_node *node)
 {
-    return node->trees == NULL && node_hold_count(node) == 0;
+    return node->trees == NULL && node_hold_count(node) == 0 &&
+           node_lattices_drained(node);
 }
 
 void
@@ -437,6 +442,7 @@ work_node_free(struct work_node *node)
     plex_timer_free(node->timer);
     node_consoles_free(node);
     node_trees_free(node);
+    node_lattices_free(node);
     node_asks_free(node);
     node_moves_free(node);
     node_holds_free(node);

@@ -125,9 +125,10 @@ struct work_node {
     struct ask *asks; /* node_place.c */
     _Atomic uint32_t n_asks;
     uint64_t ask_ids;
-    struct node_holds *holds; /* node_hold.c */
-    struct node_moves *moves; /* node_move.c */
-    struct start *starts;     /* node_schedule.c */
+    struct node_holds *holds;      /* node_hold.c */
+    struct node_moves *moves;      /* node_move.c */
+    struct start *starts;          /* node_schedule.c */
+    struct node_lattice *lattices; /* node_lattice.c */
 };
 
 /* Any thread. */
@@ -209,6 +210,13 @@ const char *node_events_end(const struct work_node *node,
                             struct plex_ref process);
 void node_events_free(struct work_node *node);
 void node_on_events(struct work_node *node, struct plex_call *call);
+
+/* node_lattice.c: what is declared runs */
+void node_lattices_look(struct work_node *node);
+/* What they know goes to others and to owners now; and: it has. */
+void node_lattices_drain(struct work_node *node);
+bool node_lattices_drained(const struct work_node *node);
+void node_lattices_free(struct work_node *node);
 
 /* node_invoke.c */
 void node_instances_note(struct work_node *node,

@@ -1,0 +1,183 @@
+/* Replicas of lattices: one process for each type that is declared so, on every
+ * worker, as long as it is declared (builtin_lattice_replica.h). */
+#include "services/worker/node_private.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "services/worker/builtin_lattice_replica.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct node_lattice {
+    struct node_lattice *next;
+    char *tenant, *ns;
+    struct plex_ref ref; /* none: not started, or stopped */
+    struct work_lattice_site site;
+};
+
+/* Is it a type with replicas? */
+static bool
+declared(const struct reg_app *app, const struct reg_actor_type *type,
+         struct lattice_declared *out)
+{
+    struct plex_err err;
+
+    return app->state == REG_APP_RUNNING && type->stateless &&
+           strcmp(type->module, "builtin") == 0 &&
+           lattice_declared_parse(type->behaviour, out, &err) == PLEX_OK &&
+           out->consistency != LATTICE_LINEARIZABLE;
+}
+
+static bool
+is_of(const struct node_lattice *lattice, const struct reg_app *app,
+      const struct reg_actor_type *type)
+{
+    return strcmp(lattice->site.type, type->name) == 0 &&
+           strcmp(lattice->ns, app->ns) == 0 &&
+           strcmp(lattice->tenant, app->tenant) == 0;
+}
+
+static bool
+same(const struct lattice_declared *a, const struct lattice_declared *b)
+{
+    return a->consistency == b->consistency &&
+           strcmp(a->kinds, b->kinds) == 0 &&
+           strcmp(a->kept_in, b->kept_in) == 0;
+}
+
+static void
+start(struct work_node *node, struct node_lattice *lattice)
+{
+    struct work_lattice_site *site = &lattice->site;
+    char name[WORK_LATTICE_GROUP_MAX];
+    const struct plex_spawn how = {
+        .behaviour = &work_lattice_replica_behaviour,
+        .name = name,
+        .args = &site,
+        .args_len = sizeof site,
+    };
+
+    work_lattice_group(site->type, name);
+    atomic_store(&site->busy, false);
+    if (rt_spawn(node->rt, (struct rt_where){lattice->tenant, lattice->ns},
+                 &how, NULL, NULL, &lattice->ref) != 0) {
+        lattice->ref = (struct plex_ref){0};
+        return; /* the next look tries again */
+    }
+    plex_log(PLEX_LOG_INFO, "worker.lattice", "a replica of %s/%s/%s runs here",
+             lattice->tenant, lattice->ns, site->type);
+}
+
+static bool
+runs(const struct work_node *node, const struct node_lattice *lattice)
+{
+    struct rt_info info;
+
+    return lattice->ref.id != 0 &&
+           rt_inspect(node->rt, lattice->ref, &info) == 0;
+}
+
+static struct node_lattice *
+make(struct work_node *node, const struct reg_app *app, const char *type)
+{
+    struct node_lattice *lattice = plex_calloc(1, sizeof *lattice);
+
+    lattice->tenant = plex_strdup(app->tenant);
+    lattice->ns = plex_strdup(app->ns);
+    (void)snprintf(lattice->site.type, sizeof lattice->site.type, "%s", type);
+    lattice->next = node->lattices;
+    node->lattices = lattice;
+    return lattice;
+}
+
+/* One that is to be: started, unless its forerunner still has to go. */
+static void
+want(struct work_node *node, const struct reg_app *app,
+     const struct reg_actor_type *type, const struct lattice_declared *is)
+{
+    struct node_lattice *lattice = node->lattices;
+
+    while (lattice != NULL && !is_of(lattice, app, type))
+        lattice = lattice->next;
+    if (lattice == NULL)
+        lattice = make(node, app, type->name);
+    else if (runs(node, lattice))
+        return;
+    lattice->site.declared = *is;
+    start(node, lattice);
+}
+
+/* Is it declared as it runs? */
+static bool
+wanted(const struct work_node *node, const struct node_lattice *lattice)
+{
+    const struct reg_actor_type *type;
+    const struct reg_app *app = NULL;
+    struct lattice_declared is;
+
+    type = reg_catalog_type(node->catalog, lattice->tenant, lattice->ns,
+                            lattice->site.type, &app);
+    return type != NULL && app != NULL && declared(app, type, &is) &&
+           same(&is, &lattice->site.declared);
+}
+
+static void
+tell(struct work_node *node, const struct node_lattice *lattice, uint64_t what)
+{
+    const struct plex_post post = {
+        .kind = PLEX_MSG_CAST, .tag = what, .payload = ""};
+
+    (void)rt_send(node->rt, lattice->ref, &post);
+}
+
+void
+node_lattices_look(struct work_node *node)
+{
+    struct lattice_declared is;
+    size_t n = 0;
+    const struct reg_app *apps =
+        node->catalog == NULL ? NULL : reg_catalog_apps(node->catalog, &n);
+
+    if (node->stopping || node->draining || node->catalog == NULL)
+        return;
+    for (struct node_lattice *l = node->lattices; l != NULL; l = l->next)
+        if (runs(node, l) && !wanted(node, l))
+            tell(node, l, WORK_LATTICE_STOP);
+    for (size_t i = 0; i < n; i++)
+        for (size_t t = 0; t < apps[i].n_types; t++)
+            if (declared(&apps[i], &apps[i].types[t], &is))
+                want(node, &apps[i], &apps[i].types[t], &is);
+}
+
+void
+node_lattices_drain(struct work_node *node)
+{
+    for (struct node_lattice *l = node->lattices; l != NULL; l = l->next) {
+        atomic_store(&l->site.hurry, true);
+        tell(node, l, WORK_LATTICE_HURRY);
+    }
+}
+
+bool
+node_lattices_drained(const struct work_node *node)
+{
+    for (const struct node_lattice *l = node->lattices; l != NULL; l = l->next)
+        if (atomic_load(&l->site.busy) && runs(node, l))
+            return false;
+    return true;
+}
+
+void
+node_lattices_free(struct work_node *node)
+{
+    struct node_lattice *lattice;
+
+    while ((lattice = node->lattices) != NULL) {
+        node->lattices = lattice->next;
+        lattice_replica_free(lattice->site.replica);
+        free(lattice->tenant);
+        free(lattice->ns);
+        free(lattice);
+    }
+}
