@@ -108,6 +108,10 @@ bench-sourced: build
 	$(BUILD)/bin/bench_sourced mem: 200000
 .PHONY: bench-sourced
 
+bench-objects: build
+	$(BUILD)/bin/bench_registry_objects
+.PHONY: bench-objects
+
 bench-actors: build
 	@scripts/setup.sh --bench
 	tests/bench/actors/run.py $(BUILD) $(BENCH_ARGS)
