@@ -242,10 +242,32 @@ struct trying {
 };
 enum tried { TRIED_DONE, TRIED_FATAL, TRIED_AGAIN, TRIED_USED_UP };
 
+/* One more attempt has come to nothing. */
+static enum tried
+try_counted(const struct work_handler *h, struct trying *t)
+{
+    const uint32_t max = or_default(t->retry->attempts, RETRY_ATTEMPTS);
+
+    t->n++;
+    if (t->n >= max && max != UINT32_MAX)
+        return TRIED_USED_UP;
+    t->due_ms = h->wall_ms + retry_wait_ms(t->retry, t->n);
+    return TRIED_AGAIN;
+}
+
+/* The run was lost where this effect was next: an attempt was under way, and it
+ * may be what the worker has died of. */
+static enum tried
+try_lost(const struct work_handler *h, struct trying *t)
+{
+    (void)snprintf(t->why, sizeof t->why,
+                   "its worker was lost while it was carried out");
+    return try_counted(h, t);
+}
+
 static enum tried
 try_once(struct work_handler *h, struct trying *t)
 {
-    const uint32_t max = or_default(t->retry->attempts, RETRY_ATTEMPTS);
     const int code =
         permit_await(h) == 0 ? attempt(h, t->fn, t->arg) : PLEX_E_FAILED;
 
@@ -262,13 +284,7 @@ try_once(struct work_handler *h, struct trying *t)
     (void)snprintf(t->why, sizeof t->why, "code %d: %s", code,
                    h->open.effect_error == NULL ? "no reason given"
                                                 : h->open.effect_error);
-    if (is_fatal(t->retry, code))
-        return TRIED_FATAL;
-    t->n++;
-    if (t->n >= max && max != UINT32_MAX)
-        return TRIED_USED_UP;
-    t->due_ms = h->wall_ms + retry_wait_ms(t->retry, t->n);
-    return TRIED_AGAIN;
+    return is_fatal(t->retry, code) ? TRIED_FATAL : try_counted(h, t);
 }
 
 /* What the turn that is run again has of it; nothing is carried out. */
@@ -355,7 +371,9 @@ effect_new(struct work_handler *h, struct trying *t)
 
     while ((status = try_settled(h, t)) == 0) {
         const enum tried tried =
-            h->turn->again != NULL ? try_again(h, t, &status) : try_once(h, t);
+            h->turn->again != NULL               ? try_again(h, t, &status)
+            : h->run->run.how == WORK_RUN_REPLAY ? try_lost(h, t)
+                                                 : try_once(h, t);
 
         if (tried == TRIED_DONE)
             break;
