@@ -17,7 +17,7 @@ struct events_config {
     bool follow;
     const char *type;
     const char *name_pattern;
-    const char *node;
+    const char *node, *actor_pattern, *node_pattern, *tags;
     const char *after;
 };
 #define ROW(name, type, field, def, help)                                  \
@@ -28,10 +28,17 @@ const struct plex_option cli_events_options[] = {
     ROW("follow", PLEX_OPTION_BOOL, follow, "false",
         "go on with what happens from now on"),
     ROW("type", PLEX_OPTION_STRING, type, "",
-        "only these: started,stopped,restarted,gave_up,stuck,resumed"),
+        "only these: started,stopped,restarted,gave_up,stuck,resumed; failed, "
+        "terminated"),
     ROW("name_pattern", PLEX_OPTION_STRING, name_pattern, "",
         "only of processes or children so named, with * and ?"),
     ROW("node", PLEX_OPTION_STRING, node, "", "only of this worker"),
+    ROW("actor_pattern", PLEX_OPTION_STRING, actor_pattern, "",
+        "only whose name, child id or ref matches the regular expression"),
+    ROW("node_pattern", PLEX_OPTION_STRING, node_pattern, "",
+        "only of workers that match the regular expression"),
+    ROW("tags", PLEX_OPTION_STRING, tags, "",
+        "only with all of them: behaviour=cart,namespace=shop"),
     ROW("after", PLEX_OPTION_STRING, after, "",
         "only what came after this place (`next` of the REST answer)"),
     {0},
@@ -101,6 +108,9 @@ page(const struct cli *cli, struct rest *rest,
     rest_path_param(&path, "type", config->type);
     rest_path_param(&path, "name_pattern", config->name_pattern);
     rest_path_param(&path, "node_id", config->node);
+    rest_path_param(&path, "actor_id_pattern", config->actor_pattern);
+    rest_path_param(&path, "node_id_pattern", config->node_pattern);
+    rest_path_param(&path, "required_tags", config->tags);
     rest_path_param(&path, "after", after);
     status = rest_call(rest, &request, &reply, err);
     if (status == PLEX_OK) {

@@ -7,10 +7,10 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/wire.h"
+#include "services/gateway/event_filter.h"
 #include "services/gateway/rest.h"
 #include "services/gateway/text.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,13 +26,14 @@ enum {
     LEGS_MAX = 256, /* workers */
     STREAMS_MAX = 1000,
     ARENA_MAX = 32 << 20,
-    BUFFER_MAX = 4 << 20,
+    BUFFER_MAX = 256 << 10, /* of what is being written; the queue is more */
     BEAT_MS = 10000,
     POLL_MS = 20000,
     WAIT_MS_MAX = 30000,
     LIMIT_DEFAULT = 100,
     LIMIT_MAX = 1000,
     LOOK_MS = 500, /* for new workers */
+    AGAIN_MS = 20, /* when the client is slow */
     CURSOR_MAX = 16384,
 };
 
@@ -52,7 +53,8 @@ struct gate_events {
     struct plex_context context;
     struct plex_arena arena;
     struct plex_timer *timer;
-    char *types, *pattern, *node_id; /* owned; "" for all */
+    struct gate_event_filter filter;
+    struct gate_event_queue queue; /* of a stream */
     uint32_t limit, wait_ms;
     bool waited, closed, tail;
     json_t *list; /* of an answer */
@@ -78,9 +80,8 @@ release(struct gate_events *e)
     plex_timer_free(e->timer);
     json_decref(e->list);
     plex_arena_fini(&e->arena);
-    free(e->types);
-    free(e->pattern);
-    free(e->node_id);
+    gate_event_filter_fini(&e->filter);
+    gate_queue_fini(&e->queue);
     free(e);
 }
 
@@ -141,26 +142,21 @@ cursor_write(const struct gate_events *e, char out[CURSOR_MAX])
  */
 
 static bool
-type_wanted(const char *types, const char *type)
-{
-    const size_t len = strlen(type);
-
-    for (const char *at = types; *at != '\0';) {
-        const size_t n = strcspn(at, ",");
-
-        if (n == len && strncmp(at, type, len) == 0)
-            return true;
-        at += n + (at[n] == ',');
-    }
-    return types[0] == '\0';
-}
-
-static bool
 passes(const struct gate_events *e, const ACTOR(Event) * event)
 {
-    return type_wanted(e->types, event->type) &&
-           (e->pattern[0] == '\0' || fnmatch(e->pattern, event->name, 0) == 0 ||
-            fnmatch(e->pattern, event->child, 0) == 0);
+    const struct gate_event_view view = {
+        .type = event->type,
+        .reason = event->reason,
+        .name = event->name,
+        .child = event->child,
+        .process = event->process,
+        .node_id = event->node_id,
+        .ns = event->namespace_,
+        .behaviour = event->behaviour,
+        .supervisor = event->supervisor,
+    };
+
+    return gate_event_wanted(&e->filter, &view);
 }
 
 /* -- out -------------------------------------------------------------------
@@ -213,30 +209,59 @@ answer(struct gate_events *e)
     e->closed = true;
 }
 
-static bool
-stream_write(struct gate_events *e, const ACTOR(Event) * event)
+static void
+stream_push(struct gate_events *e, const ACTOR(Event) * event)
 {
     json_t *json = plex_json_from_pb(&event->base);
     char *text = json_dumps(json, JSON_COMPACT), *frame = NULL;
     char *cursor = plex_calloc(1, CURSOR_MAX);
-    bool written;
-    int len;
 
     cursor_write(e, cursor);
-    len = asprintf(&frame, "id: %s\nevent: %s\ndata: %s\n\n", cursor,
-                   event->type, text);
-    if (len < 0)
+    if (asprintf(&frame, "id: %s\nevent: %s\ndata: %s\n\n", cursor, event->type,
+                 text) < 0)
         abort(); /* out of memory */
-    written = plex_http_stream_write(
-        e->stream, (struct plex_bytes){(const uint8_t *)frame, (size_t)len});
-    free(frame);
+    gate_queue_push(&e->queue, frame);
     free(cursor);
     free(text);
     json_decref(json);
-    return written;
 }
 
+/* What was dropped, where it is missing. */
+static void
+dropped_push(struct gate_events *e)
+{
+    const uint64_t n = e->queue.dropped;
+    char frame[80];
+    int len;
+
+    if (n == 0)
+        return;
+    len = snprintf(frame, sizeof frame,
+                   "event: dropped\ndata: {\"dropped\":%" PRIu64 "}\n\n", n);
+    if (plex_http_stream_write(
+            e->stream,
+            (struct plex_bytes){(const uint8_t *)frame, (size_t)len}))
+        (void)gate_queue_dropped(&e->queue);
+}
+
+/* As much as the client takes; false: more is left. */
 static bool
+stream_flush(struct gate_events *e)
+{
+    const char *frame;
+
+    while ((frame = gate_queue_first(&e->queue)) != NULL) {
+        dropped_push(e);
+        if (!plex_http_stream_write(
+                e->stream,
+                (struct plex_bytes){(const uint8_t *)frame, strlen(frame)}))
+            return false;
+        gate_queue_pop(&e->queue);
+    }
+    return true;
+}
+
+static void
 take(struct leg *leg, struct plex_bytes payload)
 {
     struct gate_events *e = leg->events;
@@ -248,7 +273,7 @@ take(struct leg *leg, struct plex_bytes payload)
     if (plex_wire_unpack(&plexspaces__worker__v1__events_reply__descriptor,
                          payload, &e->arena, &message, &err) != PLEX_OK) {
         plex_log(PLEX_LOG_WARN, "events", "bad answer: %s", err.text);
-        return false;
+        return;
     }
     reply = (const void *)message;
     leg->incarnation = reply->incarnation;
@@ -261,11 +286,12 @@ take(struct leg *leg, struct plex_bytes payload)
             continue;
         if (e->rest != NULL)
             json_array_append_new(e->list, plex_json_from_pb(&event->base));
-        else if (!stream_write(e, event))
-            return false;
+        else
+            stream_push(e, event);
     }
     leg->after = reply->next;
-    return true;
+    if (e->rest == NULL && !stream_flush(e))
+        plex_timer_start(e->timer, AGAIN_MS);
 }
 
 /* -- asking ----------------------------------------------------------------
@@ -298,21 +324,17 @@ on_polled(void *arg, const struct plex_link_result *result)
 {
     struct leg *leg = arg;
     struct gate_events *e = leg->events;
-    bool ok = true;
 
     leg->calling = false;
     e->calling--;
     if (!e->closed && result->status == PLEX_OK)
-        ok = take(leg, result->payload);
+        take(leg, result->payload);
     if (e->closed) {
         release(e);
     } else if (e->rest == NULL) {
-        if (!ok) {
-            plex_http_stream_end(e->stream);
-            on_closed(e); /* too slow: the client comes again */
-        } else if (result->status == PLEX_OK) {
+        if (result->status == PLEX_OK)
             poll_all(e);
-        } /* else at the next look */
+        /* else at the next look */
     } else if (e->calling > 0) {
         if (e->waited && json_array_size(e->list) > 0)
             cancel_rest(e);
@@ -323,6 +345,18 @@ on_polled(void *arg, const struct plex_link_result *result)
         e->waited = true;
         poll_all(e);
     }
+}
+
+/* Of one answer: who waits until there is room asks for no more than fits. */
+static uint32_t
+limit_of(const struct gate_events *e)
+{
+    const size_t room =
+        (e->queue.max - e->queue.n) / (e->n_legs == 0 ? 1 : e->n_legs);
+
+    if (e->rest != NULL || e->queue.drop != GATE_DROP_BLOCK || room > e->limit)
+        return e->limit;
+    return room == 0 ? 1 : (uint32_t)room;
 }
 
 static void
@@ -341,7 +375,7 @@ poll_leg(struct gate_events *e, struct leg *leg, const char *url)
 
     m.incarnation = leg->incarnation;
     m.after = leg->after;
-    m.limit = e->limit;
+    m.limit = limit_of(e);
     m.tenant = (char *)(uintptr_t)e->context.tenant;
     m.tail = e->tail && leg->incarnation == 0;
     if (e->rest == NULL)
@@ -366,13 +400,15 @@ poll_all(struct gate_events *e)
     const struct reg_node *nodes =
         catalog == NULL ? NULL : reg_catalog_nodes(catalog, &n);
 
+    if (e->rest == NULL && e->queue.drop == GATE_DROP_BLOCK &&
+        gate_queue_full(&e->queue))
+        return; /* the timer looks again */
     for (size_t i = 0; i < n; i++) {
         struct leg *leg;
 
         if (strcmp(nodes[i].kind, "worker") != 0 ||
             nodes[i].status == REG_NODE_LOST ||
-            (e->node_id[0] != '\0' &&
-             strcmp(nodes[i].node_id, e->node_id) != 0))
+            !gate_event_node(&e->filter, nodes[i].node_id))
             continue;
         leg = leg_get(e, nodes[i].node_id);
         if (leg != NULL && !leg->calling)
@@ -402,31 +438,30 @@ static void
 on_look(void *arg)
 {
     struct gate_events *e = arg;
+    uint32_t again_ms = LOOK_MS;
 
     if (e->closed || e->gate->stopped)
         return;
-    if (e->rest == NULL)
+    if (e->rest == NULL) {
+        if (!stream_flush(e))
+            again_ms = AGAIN_MS;
         poll_all(e);
-    else if (plex_http_gone(e->rest->ex))
+    } else if (plex_http_gone(e->rest->ex))
         wait_end(e);
-    plex_timer_start(e->timer, LOOK_MS);
+    plex_timer_start(e->timer, again_ms);
 }
 
 /* -- the beginning ---------------------------------------------------------
  */
 
 static struct gate_events *
-events_new(struct gate *gate, const char *types, const char *pattern,
-           const char *node_id)
+events_new(struct gate *gate)
 {
     struct gate_events *e = plex_calloc(1, sizeof *e);
 
     e->gate = gate;
     e->context = plex_context_none;
     e->context.tenant = gate->rules.tenant;
-    e->types = plex_strdup(types == NULL ? "" : types);
-    e->pattern = plex_strdup(pattern == NULL ? "" : pattern);
-    e->node_id = plex_strdup(node_id == NULL ? "" : node_id);
     e->limit = LIMIT_MAX;
     plex_arena_init(&e->arena, ARENA_MAX);
     e->timer = plex_timer_create(gate->host->loop, on_look, e);
@@ -442,7 +477,16 @@ void
 gate_rest_events(struct gate_rest *rest)
 {
     const ACTOR(ListEventsRequest) *m = (const void *)rest->request;
+    const struct gate_event_wish wish = {
+        .types = m->type,
+        .name_pattern = m->name_pattern,
+        .node_id = m->node_id,
+        .actor_pattern = m->actor_id_pattern,
+        .node_pattern = m->node_id_pattern,
+        .tags = m->required_tags,
+    };
     struct gate_events *e;
+    struct plex_err err;
 
     if (m->limit > LIMIT_MAX || m->wait_ms > WAIT_MS_MAX) {
         gate_rest_problem(rest, 400, "INVALID", "gateway",
@@ -450,12 +494,15 @@ gate_rest_events(struct gate_rest *rest)
                           WAIT_MS_MAX);
         return;
     }
-    e = events_new(rest->gate, m->type, m->name_pattern, m->node_id);
+    e = events_new(rest->gate);
     e->rest = rest;
     e->list = json_array();
     e->limit = m->limit == 0 ? LIMIT_DEFAULT : m->limit;
     e->wait_ms = m->wait_ms;
-    if (!cursor_read(e, m->after)) {
+    if (gate_event_filter_init(&e->filter, &wish, &err) != PLEX_OK) {
+        gate_rest_problem(rest, 400, "INVALID", "gateway", "%s", err.text);
+        e->closed = true;
+    } else if (!cursor_read(e, m->after)) {
         gate_rest_problem(rest, 400, "INVALID", "gateway",
                           "after is not the `next` of an earlier answer");
         e->closed = true;
@@ -486,13 +533,48 @@ stream_open(struct gate_events *e, struct plex_http_exchange *ex)
                                   &config);
 }
 
+/* What the query of a stream asks for. */
+static enum plex_status
+stream_ask(struct gate_events *e, const char *query, struct plex_arena *arena,
+           const char **after, struct plex_err *err)
+{
+    struct gate_event_wish wish = {0};
+    struct gate_params params;
+    const char *size, *drop;
+    enum gate_drop policy;
+    uint64_t max = GATE_QUEUE_DEFAULT;
+
+    if (gate_params_parse(query, arena, &params, err) != PLEX_OK)
+        return err->status;
+    *after = gate_params_take(&params, "after");
+    if (*after == NULL)
+        *after = "";
+    wish.types = gate_params_take(&params, "type");
+    wish.name_pattern = gate_params_take(&params, "name_pattern");
+    wish.node_id = gate_params_take(&params, "node_id");
+    wish.actor_pattern = gate_params_take(&params, "actor_id_pattern");
+    wish.node_pattern = gate_params_take(&params, "node_id_pattern");
+    wish.tags = gate_params_take(&params, "required_tags");
+    size = gate_params_take(&params, "buffer_size");
+    drop = gate_params_take(&params, "drop_policy");
+    if (size != NULL &&
+        (!gate_uint_parse(size, strlen(size), GATE_QUEUE_MAX, &max) ||
+         max == 0))
+        return plex_err_set(err, PLEX_INVALID,
+                            "buffer_size must be a number from 1 to %d",
+                            GATE_QUEUE_MAX);
+    if (gate_drop_parse(drop == NULL ? "" : drop, &policy, err) != PLEX_OK)
+        return err->status;
+    gate_queue_init(&e->queue, (size_t)max, policy);
+    return gate_event_filter_init(&e->filter, &wish, err);
+}
+
 void
 gate_events_stream(struct gate *gate, struct plex_http_exchange *ex)
 {
     const char *again = plex_http_request_header(ex, "Last-Event-ID");
-    const char *after, *types, *pattern, *node_id;
+    const char *after = "";
     struct plex_arena arena;
-    struct gate_params params;
     struct gate_events *e;
     struct plex_err err;
 
@@ -503,29 +585,25 @@ gate_events_stream(struct gate *gate, struct plex_http_exchange *ex)
         return;
     }
     plex_arena_init(&arena, 1 << 20);
-    if (gate_params_parse(plex_http_query(ex), &arena, &params, &err) !=
-        PLEX_OK) {
+    e = events_new(gate);
+    gate->n_events++;
+    if (stream_ask(e, plex_http_query(ex), &arena, &after, &err) != PLEX_OK) {
         gate_answer_error(gate, ex, 400, "INVALID_QUERY", "gateway", "", "%s",
                           err.text);
+        e->closed = true;
+        release(e);
         plex_arena_fini(&arena);
         return;
     }
-    after = gate_params_take(&params, "after");
-    types = gate_params_take(&params, "type");
-    pattern = gate_params_take(&params, "name_pattern");
-    node_id = gate_params_take(&params, "node_id");
-    e = events_new(gate, types, pattern, node_id);
-    if (after == NULL)
+    if (after[0] == '\0')
         after = again == NULL ? "" : again;
     e->tail = after[0] == '\0';
     if (!cursor_read(e, after)) {
         gate_answer_error(gate, ex, 400, "INVALID_QUERY", "gateway", "",
                           "after is not the id of an event");
-        gate->n_events++; /* release() counts it down */
         e->closed = true;
         release(e);
     } else {
-        gate->n_events++;
         e->stream = stream_open(e, ex);
         plex_timer_start(e->timer, LOOK_MS);
         poll_all(e);

@@ -190,6 +190,28 @@ check "nor is one to itself" 0 'both names are.* 400$' api \
     POST actors/far@worker-2/links '{"linked_actor_id":"far"}'
 check "waiting has an end" 0 'wait_ms is at most.* 400$' watch far 30001
 
+# -- events -----------------------------------------------------------------------
+count_events() { "$plex" events --output json "$@" | wc -l; }
+told() { [ "$(count_events "$@")" -gt 0 ]; }
+until_true "failures are told from other ends" 10 told --type failed \
+    --actor-pattern '^(eve|sam)$'
+check "with all tags" 0 '^0$' count_events --type failed \
+    --tags namespace=default,behaviour=box
+check "of workers that match" 0 '^0$' count_events --node-pattern '^worker-[3-9]$'
+check "what is no expression is refused" 1 'no regular expression' \
+    "$plex" events --actor-pattern '('
+check "nor are there others events" 1 'no events of type "ended"' \
+    "$plex" events --type ended
+curl -sN -m 20 "$suite_url/api/v1/events/stream?type=started&actor_id_pattern=^stream&buffer_size=1&drop_policy=drop_oldest" >"$work/stream" &
+e2e_also $!
+streaming() { lone "stream-$RANDOM" 1 && grep -q '^event: started' "$work/stream"; }
+until_true "a stream tells what matches" 15 streaming
+check "and has a policy of its own" 0 'drop_policy is.* 400$' \
+    api GET 'events/stream?drop_policy=forget'
+check "and a size" 0 'buffer_size must be.* 400$' \
+    api GET 'events/stream?buffer_size=100001'
+e2e_alone
+
 suite_stop
 check "the suite has stopped" 0 '^0$' echo $?
 check_end
