@@ -16,8 +16,8 @@ typedef int cli_past_fn(const struct cli *cli, const struct cli_args *args,
 cli_past_fn cli_actor_history, cli_actor_at, cli_actor_diff, cli_actor_export;
 cli_past_fn cli_actor_set_state, cli_actor_restore, cli_actor_fork,
     cli_actor_checkpoint, cli_actor_forget;
-cli_past_fn cli_journal_verify, cli_journal_shred, cli_replay,
-    cli_upgrade_check;
+cli_past_fn cli_journal_enable, cli_journal_verify, cli_journal_shred,
+    cli_replay, cli_upgrade_check;
 cli_past_fn cli_backup_create, cli_backup_list, cli_backup_restore;
 
 extern const struct plex_option cli_history_options[];
@@ -25,6 +25,7 @@ extern const struct plex_option cli_at_options[]; /* restore and fork, too */
 extern const struct plex_option cli_set_state_options[];
 extern const struct plex_option cli_diff_options[];
 extern const struct plex_option cli_replay_options[];
+extern const struct plex_option cli_stream_options[];
 extern const struct plex_option cli_upgrade_options[];
 
 /* Rows of the table of commands. */
@@ -57,6 +58,8 @@ extern const struct plex_option cli_upgrade_options[];
 #define CLI_PAST_COMMANDS \
     {"", "replay", "FILE", 1, 1, "look at an exported journal, turn by turn", \
      cli_replay_options, cli_replay}, \
+    {"journal", "enable", "", 0, 0, "let a namespace have event streams", \
+     cli_stream_options, cli_journal_enable}, \
     {"journal", "verify", "[ACTOR]", 0, 1, \
      "compute the chain of hashes again; exits 1 when it is broken", NULL, \
      cli_journal_verify}, \

@@ -475,8 +475,9 @@ ask_shred(struct gate_rest *rest, struct journal_client *journal)
         journal_client_shred(journal, &rest->context, tenant, shred_done, rest);
 }
 
-static void
-ask(struct gate_rest *rest, struct journal_client *journal)
+/* What an actor was; false: it is another question. */
+static bool
+ask_past(struct gate_rest *rest, struct journal_client *journal)
 {
     const Plexspaces__History__V1__GetActorHistoryRequest *h =
         REQUEST(GetActorHistory, rest);
@@ -486,35 +487,49 @@ ask(struct gate_rest *rest, struct journal_client *journal)
         REQUEST(ReplayFrom, rest);
     const Plexspaces__History__V1__ReadEventsRequest *events =
         REQUEST(ReadEvents, rest);
-    struct journal_history want;
+    const char *id = NULL;
 
     switch (rest->route->number) {
     case METHOD(GET_ACTOR_HISTORY):
-        want = (struct journal_history){.first_seq = h->first_sequence,
-                                        .last_seq = h->last_sequence,
-                                        .from_ms = h->from_ms,
-                                        .to_ms = h->to_ms,
-                                        .limit = h->limit,
-                                        .with_state = h->with_state};
-        ask_history(rest, journal, h->actor_id, &want);
-        break;
+        ask_history(rest, journal, h->actor_id,
+                    &(struct journal_history){.first_seq = h->first_sequence,
+                                              .last_seq = h->last_sequence,
+                                              .from_ms = h->from_ms,
+                                              .to_ms = h->to_ms,
+                                              .limit = h->limit,
+                                              .with_state = h->with_state});
+        return true;
     case METHOD(REPLAY_FROM):
         ask_from(rest, journal, from->actor_id, from->from_sequence,
                  from->limit);
-        break;
+        return true;
     case METHOD(READ_EVENTS):
         ask_from(rest, journal, events->actor_id, events->from_sequence,
                  events->limit);
-        break;
+        return true;
     case METHOD(GET_ACTOR_AT):
         ask_at(rest, journal, at->actor_id, at->sequence, at->time_ms);
-        break;
+        return true;
     case METHOD(GET_LATEST_CHECKPOINT):
-        ask_at(rest, journal, REQUEST(GetLatestCheckpoint, rest)->actor_id, 0,
-               0);
+        id = REQUEST(GetLatestCheckpoint, rest)->actor_id;
         break;
     case METHOD(LOAD_SNAPSHOT):
-        ask_at(rest, journal, REQUEST(LoadSnapshot, rest)->actor_id, 0, 0);
+        id = REQUEST(LoadSnapshot, rest)->actor_id;
+        break;
+    }
+    if (id != NULL)
+        ask_at(rest, journal, id, 0, 0);
+    return id != NULL;
+}
+
+static void
+ask(struct gate_rest *rest, struct journal_client *journal)
+{
+    if (ask_past(rest, journal))
+        return;
+    switch (rest->route->number) {
+    case METHOD(REPLAY_EVENTS_FROM):
+        gate_rest_stream(rest);
         break;
     case METHOD(LIST_RUNS):
         ask_runs(rest, journal);

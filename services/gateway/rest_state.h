@@ -8,6 +8,9 @@
 /* rest_state.c: states that are put, restored, forked, kept and forgotten. */
 void gate_rest_state(struct gate_rest *rest, struct journal_client *journal);
 
+/* rest_stream.c: ReplayEventsFrom. */
+void gate_rest_stream(struct gate_rest *rest);
+
 /* rest_journal.c: the parts of the name are in the arena. False: it was
  * answered with a problem. */
 bool gate_rest_actor(struct gate_rest *rest, const char *actor_id,

@@ -46,7 +46,7 @@ struct config {
 static const struct plex_option options[] = {
     ROW(store_dsn, PLEX_OPTION_SECRET, "sqlite:plexspaces-journal.db",
         "where turns are kept: mem:, sqlite:<path> or postgres://...", 0, 0),
-    ROW(history, PLEX_OPTION_STRING, "3600000",
+    ROW(history, PLEX_OPTION_STRING, "3600000,event-stream=3153600000000",
         "how long turns are kept: [TYPE=]MS[/TURNS],...", 0, 0),
     ROW(master_key_file, PLEX_OPTION_STRING, "",
         "keys to seal what is stored with; empty: it is not sealed", 0, 0),

@@ -1,6 +1,7 @@
 #ifndef SERVICES_WORKER_BUILTIN_PRIVATE_H
 #define SERVICES_WORKER_BUILTIN_PRIVATE_H
 
+#include "sdk/c/include/plexspaces/sourced.h"
 #include "services/worker/builtin.h"
 #include "workflow/limits.h"
 #include "workflow/run.h"
@@ -82,6 +83,11 @@ int work_schedule_reply(struct plex_ctx *ctx, uint64_t tag,
 int work_schedule_timer(struct plex_ctx *ctx, const char *timer,
                         const void *payload, size_t len);
 int work_schedule_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+
+/* builtin_stream.c: proto/public/plexspaces/history/v1/history.proto, Event
+ * streams */
+int work_stream_call(struct plex_ctx *ctx, const struct plex_msg *msg);
+int work_stream_apply(struct plex_ctx *ctx, const struct plex_event *event);
 
 /* builtin_timer.c: proto/public/plexspaces/timer/v1/timer.proto */
 int work_timers_call(struct plex_ctx *ctx, const struct plex_msg *msg);

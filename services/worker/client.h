@@ -181,4 +181,13 @@ void work_client_inspect(struct plex_link *link, const char *url,
                          const struct plex_actor_id *actor, work_list_fn done,
                          void *arg);
 
+/* Events in the record of a turn of an event-sourced actor; in `arena`. */
+struct work_event {
+    const char *type; /* never NULL */
+    struct plex_bytes data;
+};
+PLEX_MUST_USE enum plex_status work_record_events(
+    struct plex_bytes record, struct plex_arena *arena,
+    const struct work_event **events, size_t *n, struct plex_err *err);
+
 #endif

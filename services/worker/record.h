@@ -18,10 +18,6 @@ enum {
     WORK_SEED_BYTES = 32,
 };
 
-struct work_event {
-    const char *type; /* never NULL */
-    struct plex_bytes data;
-};
 enum work_record_what { /* in the journal: never renumber */
                         WORK_RECORD_UNKNOWN = 0, /* of an older worker */
                         WORK_RECORD_MESSAGE = 1, /* `input` was handled */

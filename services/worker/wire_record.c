@@ -213,3 +213,17 @@ work_record_unpack(struct plex_bytes in, struct plex_arena *arena,
         return plex_wire_no_room(err);
     return run_in(pb, arena, out, err);
 }
+
+enum plex_status
+work_record_events(struct plex_bytes record, struct plex_arena *arena,
+                   const struct work_event **events, size_t *n,
+                   struct plex_err *err)
+{
+    struct work_record all;
+
+    if (work_record_unpack(record, arena, &all, err) != PLEX_OK)
+        return err->status;
+    *events = all.events;
+    *n = all.n_events;
+    return PLEX_OK;
+}

@@ -122,6 +122,10 @@ static const struct {
      "\"action\":\"trigger\""},
     {"POST", A "timers", "{\"timer_name\":\"t\",\"delayMs\":\"5\"}",
      "actor-timers/log.a.b", "\"action\":\"timer.register\""},
+    {"POST", A "events", "{\"events\":[{\"eventType\":\"a\"}]}",
+     "event-stream/log.a.b", "\"event_type\":\"a\""},
+    {"POST", A "journal/promises/p/resolve", "{\"result\":null}",
+     "event-stream/log.a.b", "\"action\":\"record.promise_resolved\""},
     {"DELETE", A "reminders/r", "", "actor-timers/log.a.b",
      "\"reminder_name\":\"r\",\"action\":\"reminder.unregister\""},
 };
