@@ -8,6 +8,7 @@
 #include "cli/past.h"
 #include "cli/pool.h"
 #include "cli/process.h"
+#include "cli/process_group.h"
 #include "cli/run.h"
 #include "cli/timer.h"
 #include "cli/tuplespace.h"
@@ -100,6 +101,7 @@ const struct cli_command cli_commands[] = {
     {"lock", "delete", "KEY", 1, 1, "take it away from its holder",
      cli_lock_options, cli_lock_delete},
     CLI_OBJECT_COMMANDS,
+    CLI_PROCESS_GROUP_COMMANDS,
     {"", "health", "", 0, 0, "of the suite; exits 1 unless it is healthy",
      cli_health_options, cli_health},
     {"", "metrics", "[NODE]", 0, 1, "Prometheus text of one daemon, or of all",

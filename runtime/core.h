@@ -254,6 +254,9 @@ struct rt_groups *rt_groups_create(void);
 void rt_groups_free(struct rt_groups *groups);
 int rt_group_change(struct rt_exec *exec, struct rt_proc *proc,
                     const char *group, bool join);
+/* rt_group_ask(), in the process that it is about. */
+void rt_group_asked(struct rt_exec *exec, struct rt_proc *proc,
+                    const struct rt_msg *msg);
 void rt_group_leave_all(struct rt_exec *exec, struct rt_proc *proc,
                         const struct rt_rel *rel);
 void rt_group_remote(struct rt_exec *exec, const struct rt_signal *signal);

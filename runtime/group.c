@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 /* The default one falls through switch labels in a way clang dislikes. */
@@ -456,4 +457,148 @@ rt_group_unwatch(struct rt_exec *exec, uint64_t id, struct plex_ref watcher)
         group_settle(groups, group);
     }
     pthread_rwlock_unlock(&groups->lock);
+}
+
+/* -- from outside ---------------------------------------------------------- */
+
+struct group_ask {
+    rt_group_fn done;
+    void *arg;
+    bool join;
+    int status;
+    char name[NAME_BYTES_MAX + 2]; /* room to be too long */
+};
+
+/* Whatever became of the message: it was looked at, or nobody was there. */
+static void
+ask_end(void *payload, size_t len)
+{
+    struct group_ask *ask = payload;
+
+    (void)len;
+    ask->done(ask->arg, ask->status);
+    free(ask);
+}
+
+void
+rt_group_ask(struct rt *rt, struct plex_ref whom, const char *group, bool join,
+             rt_group_fn done, void *arg)
+{
+    struct rt_exec *exec = rt_outside_enter(rt);
+    struct rt_msg *msg = rt_msg_new(exec, RT_KIND_GROUP);
+    struct group_ask *ask = plex_calloc(1, sizeof *ask);
+
+    ask->done = done;
+    ask->arg = arg;
+    ask->join = join;
+    ask->status = -PLEX_NOT_FOUND;
+    (void)snprintf(ask->name, sizeof ask->name, "%s", group);
+    msg->flags |= RT_MSG_OWNED;
+    msg->payload = ask;
+    msg->len = sizeof *ask;
+    msg->release = ask_end;
+    (void)rt_route(exec, whom, msg);
+    rt_outside_leave(exec);
+}
+
+void
+rt_group_asked(struct rt_exec *exec, struct rt_proc *proc,
+               const struct rt_msg *msg)
+{
+    struct group_ask *ask = (struct group_ask *)(uintptr_t)msg->payload;
+
+    if ((proc->flags & RT_PROC_DYING) == 0)
+        ask->status = rt_group_change(exec, proc, ask->name, ask->join);
+}
+
+static int
+group_order(const void *a, const void *b)
+{
+    return strcmp(((const struct rt_group_info *)a)->name,
+                  ((const struct rt_group_info *)b)->name);
+}
+
+/* Those that are only watched do not exist. */
+static struct rt_group_info *
+groups_copy(struct rt *rt, uint32_t scope, const char *prefix,
+            const char *after, size_t *n)
+{
+    struct rt_group_info *all = NULL;
+    struct group *group, *next;
+    size_t cap = 0;
+
+    pthread_rwlock_rdlock(&rt->groups->lock);
+    HASH_ITER(hh, rt->groups->groups, group, next)
+    {
+        if (group->scope != scope || group->members == NULL ||
+            strncmp(group->name, prefix, strlen(prefix)) != 0 ||
+            strcmp(group->name, after) <= 0)
+            continue;
+        if (*n == cap) {
+            cap = cap * 2 + 16;
+            all = plex_reallocarray(all, cap, sizeof *all);
+        }
+        (void)snprintf(all[*n].name, sizeof all[*n].name, "%s", group->name);
+        all[*n].members = HASH_COUNT(group->members);
+        all[(*n)++].local = group->local;
+    }
+    pthread_rwlock_unlock(&rt->groups->lock);
+    return all;
+}
+
+size_t
+rt_group_list(struct rt *rt, struct rt_where where, const char *prefix,
+              const char *after, struct rt_group_info *out, size_t max,
+              bool *more)
+{
+    const uint32_t scope = rt_scope_of(rt, where);
+    size_t n = 0;
+    struct rt_group_info *all =
+        scope == UINT32_MAX ? NULL : groups_copy(rt, scope, prefix, after, &n);
+
+    if (n > 0)
+        qsort(all, n, sizeof *all, group_order);
+    *more = n > max;
+    n = *more ? max : n;
+    if (n > 0)
+        memcpy(out, all, n * sizeof *all);
+    free(all);
+    return n;
+}
+
+static int
+member_order(const void *a, const void *b)
+{
+    const struct plex_ref x = ((const struct rt_member_info *)a)->ref;
+    const struct plex_ref y = ((const struct rt_member_info *)b)->ref;
+
+    if (x.node != y.node)
+        return x.node < y.node ? -1 : 1;
+    return x.id == y.id ? 0 : x.id < y.id ? -1 : 1;
+}
+
+size_t
+rt_group_look(struct rt *rt, struct rt_where where, const char *name,
+              struct rt_member_info *out, size_t max)
+{
+    const uint32_t scope = rt_scope_of(rt, where);
+    struct member *member, *next;
+    struct group *group = NULL;
+    size_t count = 0;
+
+    pthread_rwlock_rdlock(&rt->groups->lock);
+    if (scope != UINT32_MAX)
+        group = group_find(rt->groups, scope, name, false);
+    if (group != NULL) {
+        HASH_ITER(hh, group->members, member, next)
+        {
+            if (count < max)
+                out[count] =
+                    (struct rt_member_info){member->ref, member->count};
+            count++;
+        }
+    }
+    pthread_rwlock_unlock(&rt->groups->lock);
+    qsort(out, count < max ? count : max, sizeof *out, member_order);
+    return count;
 }

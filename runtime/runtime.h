@@ -144,6 +144,32 @@ void rt_groups_announce(struct rt *rt,
                         void (*emit)(void *arg, const struct rt_signal *signal),
                         void *arg);
 
+/* -- groups from outside (any) ------------------------------------------------
+ */
+
+/* A process of this node joins or leaves, as if it had said so itself. done()
+ * runs once, on an executor or here: 0, -NOT_FOUND (it has ended; it is no
+ * member), -INVALID (no name of a group). */
+typedef void (*rt_group_fn)(void *arg, int status);
+void rt_group_ask(struct rt *rt, struct plex_ref whom, const char *group,
+                  bool join, rt_group_fn done, void *arg);
+struct rt_group_info {
+    char name[256];
+    size_t members, local;
+};
+/* Groups by name, those behind `after` that begin with `prefix`; returns how
+ * many were written, at most `max`; *more: there are others. */
+size_t rt_group_list(struct rt *rt, struct rt_where where, const char *prefix,
+                     const char *after, struct rt_group_info *out, size_t max,
+                     bool *more);
+struct rt_member_info {
+    struct plex_ref ref;
+    uint64_t joined; /* how often: so often it has to leave */
+};
+/* In order of refs; returns how many there are. */
+size_t rt_group_look(struct rt *rt, struct rt_where where, const char *group,
+                     struct rt_member_info *out, size_t max);
+
 /* -- looking (any) -----------------------------------------------------------
  */
 

@@ -447,6 +447,9 @@ rt_signal_apply(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
     case RT_KIND_FOUND:
         rt_found_apply(exec, proc, msg);
         break;
+    case RT_KIND_GROUP:
+        rt_group_asked(exec, proc, msg);
+        break;
     default:
         break;
     }

@@ -125,6 +125,8 @@ on_notes(struct plex_task *task)
             node_schedule_noted(node, note);
         else if (note->kind == NOTE_FACETS)
             node_facets_noted(node, note);
+        else if (note->kind == NOTE_GROUP)
+            node_group_noted(node, note);
         else
             node_console_noted(node, note);
     }
@@ -508,4 +510,9 @@ METHOD(change_child)
 METHOD(facets)
 METHOD(attach_facet)
 METHOD(detach_facet)
+METHOD(groups)
+METHOD(group_members)
+METHOD(group_join)
+METHOD(group_leave)
+METHOD(group_publish)
 #undef METHOD

@@ -122,35 +122,45 @@ void work_node_on_change_child(void *state, struct plex_call *call);
 void work_node_on_facets(void *state, struct plex_call *call);
 void work_node_on_attach_facet(void *state, struct plex_call *call);
 void work_node_on_detach_facet(void *state, struct plex_call *call);
+void work_node_on_groups(void *state, struct plex_call *call);
+void work_node_on_group_members(void *state, struct plex_call *call);
+void work_node_on_group_join(void *state, struct plex_call *call);
+void work_node_on_group_leave(void *state, struct plex_call *call);
+void work_node_on_group_publish(void *state, struct plex_call *call);
 void work_node_on_link(void *state, struct plex_call *call);
 void work_node_on_unlink(void *state, struct plex_call *call);
 void work_node_on_monitor(void *state, struct plex_call *call);
-#define WORK_NODE_METHODS                                        \
-    {620, "worker.signals", work_node_on_signals},               \
-        {621, "worker.attach", work_node_on_attach},             \
-        {622, "worker.events", work_node_on_events},             \
-        {623, "worker.reconnect", work_node_on_reconnect},       \
-        {WORK_POST_METHOD, "worker.post", work_node_on_post},    \
-        {627, "worker.start-placed", work_node_on_start_placed}, \
-        {710, "worker.list-processes", work_node_on_list},       \
-        {711, "worker.get-process", work_node_on_get},           \
-        {712, "worker.exit-process", work_node_on_exit},         \
-        {714, "worker.list-children", work_node_on_children},    \
-        {715, "worker.count-children", work_node_on_count},      \
-        {716, "worker.start-child", work_node_on_start},         \
-        {717, "worker.terminate-child", work_node_on_terminate}, \
-        {718, "worker.restart-child", work_node_on_restart},     \
-        {719, "worker.delete-child", work_node_on_delete},       \
-        {720, "worker.list-facets", work_node_on_facets},        \
-        {727, "worker.link", work_node_on_link},                 \
-        {728, "worker.unlink", work_node_on_unlink},             \
-        {729, "worker.monitor", work_node_on_monitor},           \
-        {721, "worker.attach-facet", work_node_on_attach_facet}, \
-        {731, "worker.get-plan", work_node_on_plan},             \
-        {732, "worker.change-plan", work_node_on_change_plan},   \
-        {733, "worker.change-child", work_node_on_change_child}, \
-    {                                                            \
-        722, "worker.detach-facet", work_node_on_detach_facet    \
+#define WORK_NODE_METHODS                                           \
+    {620, "worker.signals", work_node_on_signals},                  \
+        {621, "worker.attach", work_node_on_attach},                \
+        {622, "worker.events", work_node_on_events},                \
+        {623, "worker.reconnect", work_node_on_reconnect},          \
+        {WORK_POST_METHOD, "worker.post", work_node_on_post},       \
+        {627, "worker.start-placed", work_node_on_start_placed},    \
+        {710, "worker.list-processes", work_node_on_list},          \
+        {711, "worker.get-process", work_node_on_get},              \
+        {712, "worker.exit-process", work_node_on_exit},            \
+        {714, "worker.list-children", work_node_on_children},       \
+        {715, "worker.count-children", work_node_on_count},         \
+        {716, "worker.start-child", work_node_on_start},            \
+        {717, "worker.terminate-child", work_node_on_terminate},    \
+        {718, "worker.restart-child", work_node_on_restart},        \
+        {719, "worker.delete-child", work_node_on_delete},          \
+        {720, "worker.list-facets", work_node_on_facets},           \
+        {727, "worker.link", work_node_on_link},                    \
+        {728, "worker.unlink", work_node_on_unlink},                \
+        {729, "worker.monitor", work_node_on_monitor},              \
+        {1901, "worker.groups", work_node_on_groups},               \
+        {1902, "worker.group-members", work_node_on_group_members}, \
+        {1903, "worker.group-join", work_node_on_group_join},       \
+        {1904, "worker.group-leave", work_node_on_group_leave},     \
+        {1905, "worker.group-publish", work_node_on_group_publish}, \
+        {721, "worker.attach-facet", work_node_on_attach_facet},    \
+        {731, "worker.get-plan", work_node_on_plan},                \
+        {732, "worker.change-plan", work_node_on_change_plan},      \
+        {733, "worker.change-child", work_node_on_change_child},    \
+    {                                                               \
+        722, "worker.detach-facet", work_node_on_detach_facet       \
     }
 
 #endif

@@ -264,6 +264,8 @@ node_note_drop(struct node_note *note)
         node_schedule_drop(note);
     else if (note->kind == NOTE_FACETS)
         node_facets_drop(note);
+    else if (note->kind == NOTE_GROUP)
+        node_group_drop(note);
     else if (note->kind == NOTE_TREE)
         free(note); /* the note is its first member; consoles are listed */
 }

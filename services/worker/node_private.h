@@ -25,6 +25,7 @@ enum node_note_kind {
     NOTE_ENDED,     /* node_hold.c: a process that may hold something */
     NOTE_MOVED,     /* node_move.c: a child has been started elsewhere */
     NOTE_FACETS,    /* node_facets.c: a request about facets is done */
+    NOTE_GROUP,     /* node_group.c: a process has joined or left */
     NOTE_SCHEDULED, /* node_schedule.c: a process that people asked for runs */
 };
 struct node_note {
@@ -232,6 +233,15 @@ void node_facets_drop(struct node_note *note);
 void node_on_facets(struct work_node *node, struct plex_call *call);
 void node_on_attach_facet(struct work_node *node, struct plex_call *call);
 void node_on_detach_facet(struct work_node *node, struct plex_call *call);
+
+/* node_group.c */
+void node_group_noted(struct work_node *node, struct node_note *note);
+void node_group_drop(struct node_note *note);
+void node_on_groups(struct work_node *node, struct plex_call *call);
+void node_on_group_members(struct work_node *node, struct plex_call *call);
+void node_on_group_join(struct work_node *node, struct plex_call *call);
+void node_on_group_leave(struct work_node *node, struct plex_call *call);
+void node_on_group_publish(struct work_node *node, struct plex_call *call);
 
 /* node_console.c */
 /* Unpacks a request about a process that is here; else it is refused. */

@@ -70,6 +70,27 @@ check "a reader is killed" 0 'sent' "$plex" actor exit reader1 --reason kill
 until_true "it left, and came back" 10 says archivist '{}' '"joined":3,"left":1'
 until_true "news have two readers again" 10 \
     says editor '{"topic":"news","text":"sun"}' '"readers":2'
+table() { PLEXSPACES_OUTPUT=table "$plex" process-group "$@"; }
+check "groups are listed" 0 '^news +2$' table list
+check "from a prefix on" 0 '^sport +2$' table list sp
+check "a member is named" 0 'worker.* reader3 +1$' table members sport
+check "a process can be made to join" 0 'joined +2$' table join sport reader3
+check "twice in it is one member" 0 'reader3 +2$' table members sport
+check "who publishes hears how many get it" 0 '^worker[-0-9]* +2 +0$' \
+    table publish sport 'two to nil'
+until_true "they get it, once" 10 \
+    says reader3 '{}' '\["one to nil","two to nil"\]'
+check "it has to leave as often" 0 'joined +1$' table leave sport reader3
+check "which it is then" 0 'joined +0$' table leave sport reader3
+check "who is not in it cannot leave" 1 'not in group "sport"' \
+    table leave sport reader3
+check "who does not run cannot join" 1 'no worker has a process "nobody"' \
+    table join sport nobody
+check "a group needs a name" 1 'INVALID|must have 1 to 255' \
+    table join "$(printf 'g%.0s' {1..256})" reader3
+check "nobody hears nothing" 0 '^NODE' table publish chess 'e2 e4'
+check "groups are of a namespace" 0 '^GROUP +MEMBERS$' \
+    table list --namespace other
 
 # -- dining philosophers ---------------------------------------------------------------
 all_ate() # all_ate N: everyone has had that many meals

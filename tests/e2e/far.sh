@@ -64,6 +64,14 @@ check "a request may be given a time" 0 '"status":-8' ask near \
 
 until_true "and is done all the same" 20 children 'kid:yes back:no slow:yes'
 
+# -- groups -------------------------------------------------------------------------
+table() { PLEXSPACES_OUTPUT=table "$plex" process-group "$@"; }
+members() { [ "$(table members pair | grep -cE "worker-[12]")" = "$1" ]; }
+check "one of this worker joins" 0 '^name +near$' table join pair near
+check "and one of the other" 0 '^node +worker-2$' table join pair kid
+until_true "both workers know of both" 20 members 2
+check "a message goes to both" 0 '^worker-2 +1 +0$' table publish pair hey
+
 # -- links and monitors by name -----------------------------------------------------
 do_it near monitor kid@worker-2 >"$work/out"
 do_it near link kid@worker-2 >"$work/out"

@@ -313,6 +313,61 @@ START_TEST(members_of_another_node_leave_and_end)
 }
 END_TEST
 
+static void
+asked(void *arg, int status)
+{
+    (void)arg;
+    node_say("asked%d;", status);
+}
+
+START_TEST(others_can_make_a_process_join_and_leave_and_look_at_groups)
+{
+    const struct plex_ref nobody = {node_b.node, 999};
+    struct rt_member_info members[4];
+    struct rt_group_info groups[4];
+    bool more;
+
+    rt_group_ask(node_rt[1], node_b, "g", true, asked, NULL);
+    rt_group_ask(node_rt[1], node_b, "g", true, asked, NULL);
+    rt_group_ask(node_rt[0], node_a, "g", true, asked, NULL);
+    rt_group_ask(node_rt[0], node_a, "f", true, asked, NULL);
+    rt_group_ask(node_rt[1], nobody, "g", true, asked, NULL);
+    rt_group_ask(node_rt[1], node_b, "h", false, asked, NULL);
+    rt_group_ask(node_rt[1], node_b, "", true, asked, NULL);
+    node_run_ms(1);
+    ck_assert_uint_eq(strlen(node_said), strlen("asked0;") * 4 +
+                                             strlen("asked-2;") * 2 +
+                                             strlen("asked-1;"));
+    ck_assert_uint_eq(rt_group_look(node_rt[0], node_where, "g", members, 4),
+                      2);
+    ck_assert(plex_ref_is(members[0].ref, node_a));
+    ck_assert_uint_eq(members[0].joined, 1);
+    ck_assert(plex_ref_is(members[1].ref, node_b));
+    ck_assert_uint_eq(members[1].joined, 2);
+    ck_assert_uint_eq(
+        rt_group_list(node_rt[1], node_where, "", "", groups, 1, &more), 1);
+    ck_assert(more);
+    ck_assert_str_eq(groups[0].name, "f");
+    ck_assert_uint_eq(
+        rt_group_list(node_rt[1], node_where, "", "f", groups, 4, &more), 1);
+    ck_assert(!more);
+    ck_assert_str_eq(groups[0].name, "g");
+    ck_assert_uint_eq(groups[0].members, 2);
+    ck_assert_uint_eq(groups[0].local, 1);
+    rt_group_ask(node_rt[1], node_b, "g", false, asked, NULL);
+    node_run_ms(1);
+    ck_assert_uint_eq(rt_group_look(node_rt[0], node_where, "g", members, 4),
+                      2);
+    /* What it was made to join it leaves when it ends, like its own. */
+    rt_exit(node_rt[1], node_b, "kill");
+    node_run_ms(1);
+    ck_assert_uint_eq(rt_group_look(node_rt[0], node_where, "g", members, 4),
+                      1);
+    ck_assert_uint_eq(rt_group_look(node_rt[1], node_where, "g", members, 4),
+                      1);
+}
+END_TEST
+
 static int
 name_type(struct plex_ctx *ctx, const void *args, size_t len)
 {
@@ -359,6 +414,8 @@ suite(void)
     tcase_add_test(c, a_process_started_on_another_node_is_linked);
     tcase_add_test(c, the_end_of_who_started_it_ends_a_process_elsewhere);
     tcase_add_test(c, groups_reach_over_nodes);
+    tcase_add_test(c,
+                   others_can_make_a_process_join_and_leave_and_look_at_groups);
     tcase_add_test(c,
                    who_was_started_from_afar_knows_its_type_by_the_short_name);
     tcase_add_test(c, members_of_another_node_leave_and_end);
