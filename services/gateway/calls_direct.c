@@ -56,8 +56,7 @@ other_url(struct gate_work *work)
         const struct reg_node *node =
             &nodes[(work->direct_turn % n + work->direct_tried++) % n];
 
-        if (gate_is_worker(node) &&
-            node->incarnation != work->direct_first)
+        if (gate_is_worker(node) && node->incarnation != work->direct_first)
             return node->url;
     }
     return NULL;
