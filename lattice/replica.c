@@ -133,6 +133,10 @@ lattice_replica_change(struct lattice_replica *replica, const char *key,
         return plex_err_set(err, PLEX_INVALID,
                             "a cell's key is 1 to %d bytes, not %zu",
                             LATTICE_KEY_MAX, len);
+    if (lattice_kind_of(delta) != replica->config.kind)
+        return plex_err_set(err, PLEX_CONFLICT, "the lattice is a %s, not a %s",
+                            lattice_kind_text(replica->config.kind),
+                            lattice_kind_text(lattice_kind_of(delta)));
     if (cell == NULL && replica->own_cells >= LATTICE_CELLS_MAX)
         return plex_err_set(err, PLEX_LIMIT,
                             "a worker begins %d cells of a type at most",
@@ -162,6 +166,8 @@ lattice_replica_hear(struct lattice_replica *replica, uint64_t from,
     struct plex_err err;
     bool settled;
 
+    if (lattice_kind_of(heard) != replica->config.kind)
+        return false;
     if (cell == NULL && replica->n_cells >= (size_t)LATTICE_CELLS_MAX * 100)
         return false;
     if (cell == NULL)

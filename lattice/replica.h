@@ -33,6 +33,7 @@ enum {
 struct lattice_replica_config {
     uint64_t self; /* of this life: never used before; not 0 */
     bool causal;
+    enum lattice_kind kind; /* of all cells */
 };
 struct lattice_replica *lattice_replica_create(
     const struct lattice_replica_config *config);

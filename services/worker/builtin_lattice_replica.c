@@ -485,6 +485,8 @@ replica_init(struct plex_ctx *ctx, const void *args, size_t len)
     config = (struct lattice_replica_config){
         .self = id_of(plex_self_ref(ctx)),
         .causal = site->shared->declared.consistency == LATTICE_CAUSAL,
+        .kind = lattice_kind_parse(site->shared->declared.kinds,
+                                   strcspn(site->shared->declared.kinds, "/")),
     };
     lattice_replica_free(site->shared->replica); /* of a life before */
     site->shared->replica = lattice_replica_create(&config);

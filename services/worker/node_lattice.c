@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DRAIN_MS = 2000 }; /* an owner that does not answer then is left */
+
 struct node_lattice {
     struct node_lattice *next;
+    uint64_t drained_by; /* ns; by then it has, or not */
     char *tenant, *ns;
     struct plex_ref ref; /* none: not started, or stopped */
     struct work_lattice_site site;
@@ -155,6 +158,7 @@ node_lattices_drain(struct work_node *node)
 {
     for (struct node_lattice *l = node->lattices; l != NULL; l = l->next) {
         atomic_store(&l->site.hurry, true);
+        l->drained_by = plex_now() + DRAIN_MS * UINT64_C(1000000);
         tell(node, l, WORK_LATTICE_HURRY);
     }
 }
@@ -163,7 +167,8 @@ bool
 node_lattices_drained(const struct work_node *node)
 {
     for (const struct node_lattice *l = node->lattices; l != NULL; l = l->next)
-        if (atomic_load(&l->site.busy) && runs(node, l))
+        if (atomic_load(&l->site.busy) && plex_now() < l->drained_by &&
+            runs(node, l))
             return false;
     return true;
 }

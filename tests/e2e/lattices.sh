@@ -2,6 +2,7 @@
 # Lattices on two workers, which are killed: lattices.sh BUILD
 set -u
 cd "$(dirname "$0")/../.."
+build=${1:?build folder}
 . tests/lib/e2e.sh
 
 lattice() { "$plex" lattice "$@" --output json; }
@@ -21,7 +22,8 @@ refused() # STATE...: a manifest with that type
     "$plex" application deploy "$work/bad.yaml"
 }
 
-suite_start "$work/data" --processes --workers 2 || exit 1
+suite_start "$work/data" --processes --workers 2 --modules "$build/modules" ||
+    exit 1
 export PLEXSPACES_SERVER=$suite_url
 
 # -- what may be declared -------------------------------------------------------
@@ -116,6 +118,13 @@ until_true "and known by both" 20 same stock/tea 10
 check "a key is needed" 0 '"status":400.*key must be' \
     ask likes/x '{"op":"increment"}'
 check "actors' calls name it" 0 '"value":10' ask likes/post '{"key":"post"}'
+
+# -- from code ----------------------------------------------------------------------
+check "an actor counts, and remembers" 0 '"readers":\["a \\"d\\" a"\]' \
+    ask page/1 '{"reader":"a \"d\" a"}'
+for i in 2 3 4 5 6; do ask page/$i '{"reader":"bob"}' >"$work/page"; done
+until_true "on whichever worker it is" 20 same likes/page 6
+until_true "all know of all" 20 same rooms/page '["a \"d\" a","bob"]'
 
 # -- one dies, all die ------------------------------------------------------------
 until_true "both know all guests" 20 same rooms/1 "$guests"

@@ -9,8 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct lattice_replica *
 with_peer(uint64_t self, uint64_t peer)
 {
-    struct lattice_replica *replica = lattice_replica_create(
-        &(struct lattice_replica_config){.self = self, .causal = true});
+    struct lattice_replica *replica =
+        lattice_replica_create(&(struct lattice_replica_config){
+            .self = self, .causal = true, .kind = LATTICE_OR_SET});
 
     lattice_replica_peer_up(replica, peer);
     return replica;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPLICAS = 3, LIVES = 150, STEPS = 40, ELEMENTS = 6 };
+enum { REPLICAS = 3, LIVES = 80, STEPS = 40, ELEMENTS = 6 };
 
 static uint64_t seed;
 

@@ -57,8 +57,8 @@ static void
 begin(int at)
 {
     life[at] = ++lives;
-    site[at] = lattice_replica_create(
-        &(struct lattice_replica_config){.self = life[at], .causal = causal});
+    site[at] = lattice_replica_create(&(struct lattice_replica_config){
+        .self = life[at], .causal = causal, .kind = LATTICE_G_SET});
     for (int i = 0; i < SITES; i++)
         if (i != at && site[i] != NULL) {
             lattice_replica_peer_up(site[i], life[at]);
