@@ -74,6 +74,9 @@ static const struct print_column actor_detail[] = {
     {"mailbox", "mailboxLength", PRINT_TEXT, NULL},
     {"state size", "stateBytes", PRINT_BYTES, NULL},
     {"idle", "idleMs", PRINT_MS, NULL},
+    {"activated", "lastActivatedMs", PRINT_TIME, NULL},
+    {"used", "lastAccessedMs", PRINT_TIME, NULL},
+    {"idle timeout", "idleTimeoutMs", PRINT_MS, NULL},
     {0},
 };
 

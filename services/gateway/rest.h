@@ -30,6 +30,7 @@ struct gate_rest {
     struct gate_list_request list;
     struct work_actor *actors;
     size_t n_actors;
+    bool was_active; /* before it was activated */
     unsigned open; /* calls under way */
     enum plex_status failed;
     char failed_text[128];

@@ -170,6 +170,9 @@ get_done(void *arg, enum plex_status status, const char *text,
                                                    : WORK_ACTOR_INACTIVE));
     else if (!found)
         gate_rest_problem(rest, 404, "ACTOR_NOT_FOUND", "worker", "%s", text);
+    else if (what == GATE_LOCAL_GET_OR_ACTIVATE)
+        gate_rest_answer(rest,
+                         gate_wire_activated(&actors[0], !rest->was_active));
     else
         gate_rest_answer(rest, gate_wire_actor(&actors[0]));
 }
@@ -289,6 +292,30 @@ local_tell(struct gate_rest *rest, enum work_kind kind)
                                  &rest->context, &message, told, rest);
 }
 
+/* Was it in memory? Then it is activated. */
+static void
+was(void *arg, enum plex_status status, const char *text,
+    const struct work_actor *actors, size_t n)
+{
+    struct gate_rest *rest = arg;
+
+    (void)text; /* what is wrong will be so again */
+    rest->was_active =
+        status == PLEX_OK && n > 0 && actors[0].state != WORK_ACTOR_INACTIVE;
+    local_tell(rest, WORK_ACTIVATE);
+}
+
+static void
+local_get_or_activate(struct gate_rest *rest)
+{
+    struct plex_actor_id actor = {"", "", "", ""};
+    const struct place_worker *owner = gate_rest_owner(rest, &actor);
+
+    if (owner != NULL)
+        work_client_inspect(rest->gate->host->link, owner->url, &rest->context,
+                            &actor, was, rest);
+}
+
 /* -- system -----------------------------------------------------------------
  */
 
@@ -397,8 +424,10 @@ gate_rest_local(struct gate_rest *rest, enum gate_local what)
     case GATE_LOCAL_ACTOR_EXISTS:
         local_get(rest);
         break;
-    case GATE_LOCAL_ACTIVATE_ACTOR:
     case GATE_LOCAL_GET_OR_ACTIVATE:
+        local_get_or_activate(rest);
+        break;
+    case GATE_LOCAL_ACTIVATE_ACTOR:
         local_tell(rest, WORK_ACTIVATE);
         break;
     case GATE_LOCAL_DEACTIVATE_ACTOR:

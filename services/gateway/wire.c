@@ -293,6 +293,10 @@ actor_fill(pb_actor *out, const struct work_actor *a)
     out->waits_for = plex_wire_text(a->waits_for);
     out->waits_since_ms = a->waits_since_ms;
     out->remedy = plex_wire_text(a->remedy);
+    out->last_activated_ms = a->last_activated_ms;
+    out->last_accessed_ms = a->last_accessed_ms;
+    out->idle_timeout_ms = a->idle_timeout_ms;
+    out->is_activating = a->state == WORK_ACTOR_ACTIVATING;
 }
 
 json_t *
@@ -326,6 +330,20 @@ gate_wire_actor(const struct work_actor *actor)
 
     actor_fill(&item, actor);
     m.actor = &item;
+    return plex_json_from_pb(&m.base);
+}
+
+json_t *
+gate_wire_activated(const struct work_actor *actor, bool now)
+{
+    Plexspaces__Actor__V1__GetOrActivateActorResponse m =
+        PLEXSPACES__ACTOR__V1__GET_OR_ACTIVATE_ACTOR_RESPONSE__INIT;
+    pb_actor item;
+
+    actor_fill(&item, actor);
+    m.actor = &item;
+    m.was_activated = now;
+    m.actor_ref = item.actor_id;
     return plex_json_from_pb(&m.base);
 }
 

@@ -74,6 +74,7 @@ const char *gate_wire_node_id(const ProtobufCMessage *message);
 json_t *gate_wire_actors(const struct work_actor *actors, size_t n,
                          const char *next_page_token);
 json_t *gate_wire_actor(const struct work_actor *actor);
+json_t *gate_wire_activated(const struct work_actor *actor, bool now);
 json_t *gate_wire_deactivated(enum work_actor_state state);
 json_t *gate_wire_exists(bool exists, bool active);
 json_t *gate_wire_info(const char *version, const char *mode,

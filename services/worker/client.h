@@ -163,6 +163,8 @@ struct work_actor {
     /* An open run; NULL is "". */
     const char *run, *waits_for, *remedy;
     uint64_t waits_since_ms;
+    /* Of its time in memory; wall clock. */
+    uint64_t last_activated_ms, last_accessed_ms, idle_timeout_ms;
 };
 typedef void (*work_list_fn)(void *arg, enum plex_status status,
                              const char *text, const struct work_actor *actors,

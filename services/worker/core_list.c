@@ -24,6 +24,27 @@ state_of(const struct actor *actor)
     return WORK_ACTOR_ACTIVE;
 }
 
+static uint64_t
+wall_of(struct work_time t, uint64_t at_ns)
+{
+    const uint64_t ago_ms = (t.now_ns - at_ns) / WORK_MS;
+
+    return t.wall_ms > ago_ms ? t.wall_ms - ago_ms : 0;
+}
+
+static void
+times_fill(struct work_time t, const struct actor *actor,
+           struct work_actor *out)
+{
+    if (actor->state != ACTOR_ACTIVE)
+        return;
+    out->last_activated_ms = wall_of(t, actor->activated_at);
+    out->last_accessed_ms =
+        actor->is_idle ? wall_of(t, actor->last_used) : t.wall_ms;
+    if (actor->type != NULL)
+        out->idle_timeout_ms = actor->type->info.idle_timeout_ms;
+}
+
 static bool
 describe(const struct work_core *core, struct work_time t,
          const struct actor *actor, struct plex_arena *arena,
@@ -45,6 +66,7 @@ describe(const struct work_core *core, struct work_time t,
         .messages_total = actor->messages,
         .state_bytes = actor->data_len,
     };
+    times_fill(t, actor, out);
     if (actor->open != NULL) {
         const char *waits_for =
             actor->waits_for == NULL ? "" : actor->waits_for;

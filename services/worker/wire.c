@@ -306,6 +306,9 @@ actor_out(const struct work_actor *actor, pb_actor *pb)
     pb->waits_for = plex_wire_text(actor->waits_for);
     pb->waits_since_ms = actor->waits_since_ms;
     pb->remedy = plex_wire_text(actor->remedy);
+    pb->last_activated_ms = actor->last_activated_ms;
+    pb->last_accessed_ms = actor->last_accessed_ms;
+    pb->idle_timeout_ms = actor->idle_timeout_ms;
 }
 
 static void
@@ -327,6 +330,9 @@ actor_in(const pb_actor *pb, struct work_actor *actor)
         .waits_for = pb->waits_for,
         .waits_since_ms = pb->waits_since_ms,
         .remedy = pb->remedy,
+        .last_activated_ms = pb->last_activated_ms,
+        .last_accessed_ms = pb->last_accessed_ms,
+        .idle_timeout_ms = pb->idle_timeout_ms,
     };
 }
 

@@ -144,6 +144,23 @@ restarts have their words|spawn|{"actor_type":"clerk","restart":"often"}|400|res
 keys have their length|create|{"actor_type":"box","actor_id":"a/b"}|400|key
 END
 
+# -- how they are -------------------------------------------------------------------
+goa() { api POST actors/get-or-activate "{\"actor_id\":\"default/default/box/$1\"}"; }
+check "an actor is activated" 0 '"wasActivated":true,"actorRef":"default/default/box/goa".* 200$' goa goa
+check "once" 0 '"wasActivated":false.* 200$' goa goa
+times() # when it was activated and used, from now, and its idle timeout
+{
+    api GET "actors/default%2Fdefault%2Fbox%2F$1" | python3 -c '
+import json, sys, time
+actor = json.loads(sys.stdin.read().rsplit(" ", 1)[0])["actor"]
+now = time.time() * 1000
+print(*[-60000 < int(actor[field]) - now < 5000
+        for field in ("lastActivatedMs", "lastAccessedMs")],
+      actor["idleTimeoutMs"], actor["isActivating"], actor["mailboxLength"])'
+}
+check "it knows since when it is in memory, and when it was used" 0 \
+    '^True True 300000 False 0$' times goa
+
 # -- links and monitors -----------------------------------------------------------
 links_of() { "$plex" actor inspect "$1" | awk '$1 == "links" { print $2 }'; }
 has_links() { [ "$(links_of "$1")" = "$2" ]; }
