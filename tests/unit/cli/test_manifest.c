@@ -48,6 +48,68 @@ START_TEST(a_manifest_becomes_the_json_of_the_application)
 }
 END_TEST
 
+#define STATE(text) HEAD "  - name: t\n    state: {mode: " text "}\n"
+
+static void
+becomes(const char *manifest, const char *type)
+{
+    char *text;
+
+    ck_assert_msg(parse(manifest) == PLEX_OK, "%s", err.text);
+    text = json_dumps(json_array_get(json_object_get(json, "actor_types"), 0),
+                      JSON_COMPACT);
+    ck_assert_str_eq(text, type);
+    free(text);
+    json_decref(json);
+}
+
+START_TEST(a_lattice_becomes_what_carries_it_out)
+{
+    becomes(STATE("lattice, kind: map/or_set"),
+            "{\"name\":\"t\",\"module\":\"builtin\",\"behaviour\":"
+            "\"lattice.map.or_set\",\"virtual\":true,\"durable\":true}");
+    becomes(STATE("lattice, kind: max, consistency: causal"),
+            "{\"name\":\"t\",\"module\":\"builtin\",\"behaviour\":"
+            "\"lattice-replica.causal.-.max\",\"virtual\":true,"
+            "\"stateless\":{\"max_local\":64}}");
+    becomes(STATE("lattice, kind: max, consistency: eventual, kept_in: k") //
+            "  - {name: k, state: {mode: lattice, kind: max}}\n",
+            "{\"name\":\"t\",\"module\":\"builtin\",\"behaviour\":"
+            "\"lattice-replica.eventual.k.max\",\"virtual\":true,"
+            "\"stateless\":{\"max_local\":64}}");
+    becomes(TYPE "    state: {mode: traditional}\n",
+            "{\"name\":\"t\",\"module\":\"m\"}");
+}
+END_TEST
+
+START_TEST(a_lattice_that_cannot_be_is_refused)
+{
+    refused(STATE("crdt, kind: max"),
+            "app.yaml:4:5: state.mode is \"crdt\": it must be traditional, "
+            "with nothing beside it, or lattice");
+    refused(STATE("traditional, kind: max"),
+            "app.yaml:4:5: state.mode is \"traditional\": it must be "
+            "traditional, with nothing beside it, or lattice");
+    refused(STATE("lattice"), "app.yaml:4:5: kind is missing; give one like "
+                              "g_counter or map/or_set");
+    refused(STATE("lattice, kind: max, kept_in: t"),
+            "app.yaml:4:5: kept_in means nothing here: a linearizable cell has "
+            "its one owner, which keeps it");
+    refused(
+        STATE(
+            "lattice, kind: max, consistency: eventual, kept_in: k") "  - "
+                                                                     "{name: "
+                                                                     "k, "
+                                                                     "state: "
+                                                                     "{mode: "
+                                                                     "lattice, "
+                                                                     "kind: "
+                                                                     "min}}\n",
+        "app.yaml:1:1: t is a max, and k, which keeps it, a min");
+    refused(STATE("traditional"), "app.yaml:4:5: missing key module");
+}
+END_TEST
+
 START_TEST(an_unknown_key_is_named_with_line_and_column)
 {
     refused("name: a\nversion: 1.0.0\n  \nnamespce: b\n",
@@ -200,6 +262,8 @@ main(void)
     int failed;
 
     tcase_add_test(tests, a_manifest_becomes_the_json_of_the_application);
+    tcase_add_test(tests, a_lattice_becomes_what_carries_it_out);
+    tcase_add_test(tests, a_lattice_that_cannot_be_is_refused);
     tcase_add_test(tests, an_unknown_key_is_named_with_line_and_column);
     tcase_add_test(tests, a_wrong_facet_is_named_with_its_place);
     tcase_add_test(tests, a_wrong_type_is_named_with_what_would_be_right);

@@ -126,6 +126,10 @@ static const struct {
      "event-stream/log.a.b", "\"event_type\":\"a\""},
     {"POST", A "journal/promises/p/resolve", "{\"result\":null}",
      "event-stream/log.a.b", "\"action\":\"record.promise_resolved\""},
+    {"POST", "/api/v1/lattices/likes/p:update",
+     "{\"op\":\"add\",\"value\":[1],\"path\":[\"a\"]}", "likes/p",
+     "{\"op\":\"add\",\"value\":[1],\"path\":[\"a\"],\"type\":\"likes\","
+     "\"key\":\"p\",\"action\":\"update\"}"},
     {"DELETE", A "reminders/r", "", "actor-timers/log.a.b",
      "\"reminder_name\":\"r\",\"action\":\"reminder.unregister\""},
 };
@@ -177,6 +181,8 @@ static const struct {
     {"POST", "/api/v1/actors/default%2Fspace%2Flog/timers", "{}", 400, ""},
     {"GET", A "timers?timer=x", "", 400, "timer"},
     {"POST", A "timers", "{\"every\":\"1s\"}", 400, "every"},
+    {"GET", "/api/v1/lattices/Likes/p", "", 400, "lower-case"},
+    {"POST", "/api/v1/lattices/likes/p:update", "{\"by\":\"x\"}", 400, "by"},
 };
 
 START_TEST(what_cannot_be_is_refused)
