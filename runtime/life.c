@@ -78,7 +78,9 @@ rt_event_of(struct rt_exec *exec, struct rt_proc *proc, enum rt_event_kind kind,
         .reason = reason,
     };
 
-    if (rt->config.on_event == NULL || (proc->flags & RT_PROC_SUPERVISED) != 0)
+    /* What becomes of a child its supervisor tells. */
+    if (rt->config.on_event == NULL ||
+        ((proc->flags & RT_PROC_SUPERVISED) != 0 && kind != RT_FACET))
         return;
     event.where = rt_scope_text(rt, proc->scope);
     event.sequence = atomic_fetch_add(&rt->sequence, 1) + 1;

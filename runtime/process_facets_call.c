@@ -47,6 +47,10 @@ action_do(struct plex_ctx *ctx, const struct plex_facet_action *action)
     case PLEX_FACET_PUBLISH:
         (void)ctx->process->group_publish(ctx, action->name, &post);
         return 0;
+    case PLEX_FACET_EVENT:
+        rt_event_of(rt_around_exec(ctx), rt_turn_of(ctx)->proc, RT_FACET,
+                    action->text);
+        return 0;
     default:
         break;
     }

@@ -183,6 +183,7 @@ enum rt_event_kind {
     /* Told by the host, of what its processes stand for; reason: */
     RT_ACTIVATED,
     RT_DEACTIVATED,
+    RT_FACET, /* a facet of it says so; reason: what */
 };
 /* Per supervisor in the order in which things happened. Strings are borrowed
  * for the call. */

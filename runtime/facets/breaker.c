@@ -25,6 +25,39 @@ rt_breaker_left_ms(const struct rt_breaker *breaker,
     return config->open_ms - past_ms;
 }
 
+static bool
+is_probe(const struct rt_breaker_config *config, uint64_t nth)
+{
+    switch ((enum rt_breaker_probe)config->probe) {
+    case RT_BREAKER_SAMPLE:
+        return nth % config->probe_of == 0;
+    case RT_BREAKER_PERCENTAGE:
+        return (nth * config->probe_percent) % 100 < config->probe_percent;
+    case RT_BREAKER_FIRST_N:
+        break;
+    }
+    return true;
+}
+
+/* May one more go through to see? */
+static bool
+probe_begin(struct rt_breaker *breaker, const struct rt_breaker_config *config,
+            uint64_t now_ns)
+{
+    const uint64_t nth = breaker->came++;
+
+    if (breaker->under_way < config->half_open_calls) {
+        if (!is_probe(config, nth))
+            return false;
+        breaker->begun_ns = now_ns;
+        return true;
+    }
+    if (config->call_ms != 0 &&
+        now_ns - breaker->begun_ns > config->call_ms * 1000000U)
+        rt_breaker_set(breaker, RT_BREAKER_OPEN, now_ns);
+    return false;
+}
+
 bool
 rt_breaker_begin(struct rt_breaker *breaker,
                  const struct rt_breaker_config *config, uint64_t now_ns,
@@ -36,7 +69,7 @@ rt_breaker_begin(struct rt_breaker *breaker,
     *ticket = breaker->era;
     if (breaker->state == RT_BREAKER_OPEN ||
         (breaker->state == RT_BREAKER_HALF_OPEN &&
-         breaker->under_way >= config->half_open_calls))
+         !probe_begin(breaker, config, now_ns)))
         return false;
     breaker->under_way++;
     return true;

@@ -1,4 +1,6 @@
-/* Keeps messages from an actor whose handler fails all the time. */
+/* Keeps messages from an actor whose handler fails all the time. What becomes
+ * of the breaker is logged, an event of the actor, and told to who is on the
+ * topic "circuit_breaker" (event_emitter.c). */
 #include "runtime/facets/breaker.h"
 #include "runtime/facets/facets.h"
 
@@ -28,6 +30,11 @@ static const struct plex_facet_key keys[] = {
     KEY("timeout", is.open_ms, DURATION, "30s", 1, 0),
     KEY("max_half_open_requests", is.half_open_calls, NUMBER, "1", 1, 1000),
     KEY("success_threshold", is.successes, NUMBER, "2", 1, 1000),
+    {"half_open", PLEX_FACET_CHOICE, offsetof(struct config, is.probe),
+     "first_n", 0, 0, "first_n|sample|percentage"},
+    KEY("half_open_sample", is.probe_of, NUMBER, "10", 1, 1000000),
+    KEY("half_open_percentage", is.probe_percent, NUMBER, "10", 1, 100),
+    KEY("request_timeout", is.call_ms, DURATION, "0", 0, 0),
     KEY("count_5xx", count_5xx, BOOL, "true", 0, 0),
     {0},
 };
@@ -59,12 +66,29 @@ static void
 state_say(struct plex_facet *facet, enum rt_breaker_state before)
 {
     const struct rt_breaker *breaker = facet->data;
+    const char *was = rt_breaker_name(before);
+    const char *is = rt_breaker_name(breaker->state);
+    struct plex_facet_action told = {.kind = PLEX_FACET_PUBLISH,
+                                     .name = "event:circuit_breaker",
+                                     .text = "circuit_breaker"};
+    const struct plex_facet_action event = {
+        .kind = PLEX_FACET_EVENT,
+        .labels = facet->actor,
+        .text = rt_facet_text(facet, "circuit_breaker: %s -> %s", was, is)};
 
-    if (breaker->state != before)
-        rt_facet_log(facet, breaker->state == RT_BREAKER_OPEN ? 1 : 2,
-                     rt_facet_text(facet, "%s: circuit breaker %s -> %s",
-                                   facet->actor, rt_breaker_name(before),
-                                   rt_breaker_name(breaker->state)));
+    if (breaker->state == before)
+        return;
+    rt_facet_log(facet, breaker->state == RT_BREAKER_OPEN ? 1 : 2,
+                 rt_facet_text(facet, "%s: circuit breaker %s -> %s",
+                               facet->actor, was, is));
+    plex_facet_act(facet, &event);
+    told.payload = rt_facet_text(
+        facet,
+        "circuit_breaker\n{\"actor\":\"%s\",\"from\":\"%s\",\"to\":\"%s\","
+        "\"at_ms\":%" PRIu64 "}",
+        rt_facet_json(facet, facet->actor), was, is, facet->wall_ms);
+    told.len = strlen(told.payload);
+    plex_facet_act(facet, &told);
 }
 
 static enum plex_facet_verdict
@@ -105,10 +129,13 @@ static enum plex_facet_verdict
 after(struct plex_facet *facet, const struct plex_msg *msg,
       const struct plex_facet_result *result, struct plex_facet_out *out)
 {
+    const struct config *config = facet->config;
+
     (void)msg;
     (void)out;
-    done(facet, result->http_status >= 500 &&
-                    ((const struct config *)facet->config)->count_5xx);
+    done(facet, (result->http_status >= 500 && config->count_5xx) ||
+                    (config->is.call_ms != 0 &&
+                     result->took_ns > config->is.call_ms * 1000000U));
     return PLEX_FACET_CONTINUE;
 }
 

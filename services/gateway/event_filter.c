@@ -9,7 +9,7 @@
 
 static const char *const known[] = {
     "started",   "stopped",     "restarted", "gave_up",    "stuck", "resumed",
-    "activated", "deactivated", "failed",    "terminated", NULL};
+    "activated", "deactivated", "failed",    "terminated", "facet", NULL};
 static const char *const tag_names[] = {"behaviour", "child",      "name",
                                         "namespace", "supervisor", NULL};
 

@@ -41,6 +41,8 @@ struct work_facet_sink {
     struct plex_counter *dropped;
     struct work_facet_spans *spans;
     struct work_facet_log *log;
+    work_facet_event_fn event;
+    void *event_arg;
     bool warned; /* that lines cannot go where they should */
 };
 
@@ -143,6 +145,10 @@ item_do(struct work_facet_sink *sink, const struct item *item)
     case PLEX_FACET_LOG:
         line(sink, item);
         break;
+    case PLEX_FACET_EVENT:
+        if (sink->event != NULL)
+            sink->event(sink->event_arg, item->labels, item->text);
+        break;
     default:
         break;
     }
@@ -229,6 +235,14 @@ work_facet_sink_create(const struct plex_host *host, const char *log_dir,
     sink->spans = work_facet_spans_create(host);
     sink->log = work_facet_log_create(log_dir, node, LOG_FILE_MAX);
     return sink;
+}
+
+void
+work_facet_sink_events(struct work_facet_sink *sink, work_facet_event_fn event,
+                       void *arg)
+{
+    sink->event = event;
+    sink->event_arg = arg;
 }
 
 void

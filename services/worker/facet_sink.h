@@ -16,6 +16,11 @@ struct work_facet_sink;
 struct work_facet_sink *work_facet_sink_create(const struct plex_host *host,
                                                const char *log_dir,
                                                const char *node);
+/* On the loop: what became of an actor, for its events. */
+typedef void (*work_facet_event_fn)(void *arg, const char *actor,
+                                    const char *text);
+void work_facet_sink_events(struct work_facet_sink *sink,
+                            work_facet_event_fn event, void *arg);
 /* Any thread. */
 void work_facet_sink_act(void *sink, const struct plex_facet_action *action);
 /* Executors have ended; the loop runs tasks once more after this. What waits

@@ -71,7 +71,7 @@ size_t work_node_claims(struct work_node *node, const struct reg_claim **out);
 /* Is there such a type, as far as this worker knows? */
 bool work_node_type_known(const struct work_node *node,
                           const struct plex_actor_id *actor);
-/* RT_ACTIVATED or RT_DEACTIVATED. */
+/* RT_ACTIVATED, RT_DEACTIVATED or RT_FACET. */
 void work_node_actor_event(struct work_node *node, enum rt_event_kind kind,
                            const struct plex_actor_id *actor,
                            struct plex_ref process, const char *reason);

@@ -174,7 +174,7 @@ supervisor_name(struct work_node *node, struct node_event *event)
 /* One set of series for each behaviour, as long as there are few. */
 struct node_series {
     struct node_series *next;
-    struct plex_counter *counters[RT_DEACTIVATED + 1];
+    struct plex_counter *counters[RT_FACET + 1];
     char behaviour[];
 };
 enum { SERIES_MAX = 100 };

@@ -413,6 +413,21 @@ on_actor_lived(void *arg, enum rt_event_kind kind,
         work_node_actor_event(state->node, kind, actor, process, reason);
 }
 
+/* Of a virtual actor; processes tell theirs themselves. */
+static void
+on_facet_event(void *arg, const char *name, const char *text)
+{
+    struct work_state *state = arg;
+    char copy[PLEX_ACTOR_NAME_MAX + 1];
+    struct plex_actor_id actor;
+    struct plex_err err;
+
+    (void)snprintf(copy, sizeof copy, "%s", name);
+    if (state->core != NULL && plex_actor_parse(copy, &actor, &err) == PLEX_OK)
+        work_node_actor_event(state->node, RT_FACET, &actor,
+                              (struct plex_ref){0}, text);
+}
+
 static void
 on_process_answer(void *arg, const struct rt_signal *signal)
 {
@@ -481,6 +496,7 @@ start(void *arg, const void *config, const struct plex_host *host,
     state->modules = work_modules_create(state->config.module_dir);
     state->facets = work_facet_sink_create(host, state->config.facet_log_dir,
                                            host->base->node);
+    work_facet_sink_events(state->facets, on_facet_event, state);
     plex_arena_init(&state->arena, PLEX_LINK_FRAME_MAX * 2);
     state->scratch.max = PLEX_WIRE_BYTES_MAX;
     state->flush.run = on_flush;

@@ -576,6 +576,7 @@ work_event_type(enum rt_event_kind kind)
         [RT_RESTARTED] = "restarted", [RT_GAVE_UP] = "gave_up",
         [RT_STUCK] = "stuck",         [RT_RESUMED] = "resumed",
         [RT_ACTIVATED] = "activated", [RT_DEACTIVATED] = "deactivated",
+        [RT_FACET] = "facet",
     };
 
     return kind < sizeof types / sizeof *types && types[kind] != NULL

@@ -69,6 +69,9 @@ ask breaking/a '{"fail":"no"}' >/dev/null
 check "circuit_breaker lets failures through at first" 0 'HTTP/1.1 500' \
     ask breaking/a '{"fail":"no"}'
 check "and opens then" 0 'HTTP/1.1 503' ask breaking/a
+check "which is an event of the actor" 0 \
+    'breaking/a.*circuit_breaker: closed -> open' \
+    until_says 'closed -> open' "$plex" events --output json --type facet
 
 check "fallback hides what it is for" 0 '"runs":"unknown"' \
     ask softened/a '{"fail":"soft x"}'

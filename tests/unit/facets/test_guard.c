@@ -210,6 +210,84 @@ START_TEST(windows_and_rates_count_what_they_say)
 }
 END_TEST
 
+START_TEST(half_open_lets_a_sample_or_a_share_through)
+{
+    facet_start("circuit_breaker",
+                PAIRS("failure_threshold=1", "timeout=1s", "half_open=sample",
+                      "half_open_sample=3", "success_threshold=3"));
+    (void)ask(0);
+    later(1000);
+    for (int i = 0; i < 6; i++)
+        ck_assert_int_eq(strncmp(ask(200), i % 3 == 0 ? "run" : "503", 3), 0);
+    ck_assert_str_eq(state(), "half_open");
+    (void)ask(200);
+    ck_assert_str_eq(state(), "closed");
+    facet_start("circuit_breaker",
+                PAIRS("failure_threshold=1", "timeout=1s",
+                      "half_open=percentage", "half_open_percentage=40",
+                      "success_threshold=100"));
+    (void)ask(0);
+    later(1000);
+    for (int i = 0, run = 0; i < 100; i++) {
+        run += strncmp(ask(200), "run", 3) == 0;
+        ck_assert_int_le(abs(run * 100 - (i + 1) * 40), 100);
+    }
+    ck_assert_str_eq(state(), "half_open");
+}
+END_TEST
+
+START_TEST(what_takes_too_long_has_failed)
+{
+    const struct plex_msg get = facet_msg("GET", "");
+    const struct plex_facet_result ok = {200, "x", "", 0, 0};
+    struct rt_facet_call call = {0};
+
+    facet_start("circuit_breaker", PAIRS("failure_threshold=1", "timeout=1s",
+                                         "request_timeout=100ms"));
+    (void)rt_facets_before(chain, &call, &get, when);
+    later(100);
+    (void)rt_facets_after(chain, &call, &ok, when);
+    rt_facets_end(chain, &call);
+    ck_assert_str_eq(state(), "closed");
+    (void)rt_facets_before(chain, &call, &get, when);
+    later(101);
+    (void)rt_facets_after(chain, &call, &ok, when);
+    rt_facets_end(chain, &call);
+    ck_assert_str_eq(state(), "open");
+    /* One that does not come back does not keep it half open. */
+    later(1000);
+    ck_assert_int_eq(rt_facets_before(chain, &call, &get, when), RT_FACETS_RUN);
+    ck_assert_str_eq(state(), "half_open");
+    later(101);
+    ck_assert_int_eq(strncmp(ask(200), "503", 3), 0);
+    ck_assert_str_eq(state(), "open");
+    (void)rt_facets_error(chain, &call, "bad", when);
+    rt_facets_end(chain, &call);
+    ck_assert_str_eq(state(), "open");
+}
+END_TEST
+
+START_TEST(transitions_are_events)
+{
+    struct plex_facet_action action;
+    bool event = false, told = false;
+
+    facet_start("circuit_breaker", PAIRS("failure_threshold=1"));
+    (void)ask(0);
+    (void)facet_action(); /* the line of the log */
+    while (rt_facets_next(chain, &action)) {
+        event = event ||
+                (action.kind == PLEX_FACET_EVENT &&
+                 strcmp(action.text, "circuit_breaker: closed -> open") == 0);
+        told = told || (action.kind == PLEX_FACET_PUBLISH &&
+                        strcmp(action.name, "event:circuit_breaker") == 0 &&
+                        strstr(action.payload, "\"to\":\"open\"") != NULL);
+    }
+    ck_assert(event);
+    ck_assert(told);
+}
+END_TEST
+
 /* -- rate_limit ------------------------------------------------------------ */
 
 START_TEST(a_bucket_gives_its_burst_and_then_its_rate)
@@ -300,6 +378,9 @@ main(void)
     tcase_add_test(all, one_failure_half_open_opens_again_and_few_are_let_in);
     tcase_add_test(all, what_began_before_does_not_count_after);
     tcase_add_test(all, windows_and_rates_count_what_they_say);
+    tcase_add_test(all, half_open_lets_a_sample_or_a_share_through);
+    tcase_add_test(all, what_takes_too_long_has_failed);
+    tcase_add_test(all, transitions_are_events);
     tcase_add_test(all, a_bucket_gives_its_burst_and_then_its_rate);
     tcase_add_test(all, clients_have_buckets_of_their_own);
     tcase_add_test(all, a_handler_is_tried_again_with_growing_pauses);

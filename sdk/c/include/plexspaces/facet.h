@@ -148,6 +148,7 @@ enum plex_facet_act {
     PLEX_FACET_PUBLISH, /* to group `name`: text is the topic; payload */
     PLEX_FACET_JOIN,    /* group `name` */
     PLEX_FACET_LEAVE,
+    PLEX_FACET_EVENT, /* text: what became of the actor `labels`, for events */
 };
 struct plex_facet_action { /* copied */
     enum plex_facet_act kind;
