@@ -10,8 +10,9 @@
  */
 
 /* The chain of what a turn asks for that handles `handled` and waits for the
- * answer; `out` is WORK_CHAIN_MAX long. False: it would be longer, and only the
- * outer ones are there. */
+ * answer; `out` is WORK_CHAIN_MAX long. False: it would be longer, or deeper
+ * than WORK_CHAIN_DEPTH, and only the outer ones are there. */
+enum { WORK_CHAIN_DEPTH = 100 };
 bool work_chain_of(const struct plex_actor_id *actor,
                    const struct work_message *handled, char *out);
 

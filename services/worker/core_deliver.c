@@ -124,17 +124,25 @@ chain_number(struct plex_bytes id)
     return (uint32_t)XXH3_64bits(id.data, id.len) & 0x7fffffffu;
 }
 
+static unsigned
+chain_depth(const char *chain)
+{
+    unsigned n = chain == NULL ? 0 : 1;
+
+    for (; chain != NULL && *chain != '\0'; chain++)
+        n += *chain == '\n';
+    return n;
+}
+
 /* So deep that it does not fit: only the outer ones are seen. */
 static bool
 chain_add(const char *before, const char *line, char *out)
 {
-    const int len =
+    if (chain_depth(before) < WORK_CHAIN_DEPTH &&
         snprintf(out, WORK_CHAIN_MAX, "%s%s%s", before == NULL ? "" : before,
-                 before == NULL ? "" : "\n", line);
-
-    if (len < WORK_CHAIN_MAX)
+                 before == NULL ? "" : "\n", line) < WORK_CHAIN_MAX)
         return true;
-    (void)snprintf(out, WORK_CHAIN_MAX, "%s", before);
+    (void)snprintf(out, WORK_CHAIN_MAX, "%s", before == NULL ? "" : before);
     return false;
 }
 

@@ -427,8 +427,8 @@ work_mail_to_actor(void *arg, const struct rt_signal *signal)
         mail_send(mail);
     else
         mail_end(mail, PLEX_LIMIT,
-                 "the chain of calls that wait for this one has more than 16 "
-                 "KiB of names",
+                 "100 calls wait for this one, or their names are longer than "
+                 "16 KiB",
                  NULL);
 }
 

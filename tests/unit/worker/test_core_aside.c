@@ -181,6 +181,21 @@ START_TEST(the_policy_says_who_runs_while_a_turn_runs_or_waits)
 }
 END_TEST
 
+START_TEST(calls_are_nested_a_hundred_deep_at_most)
+{
+    const struct plex_actor_id actor = {"t", "n", "type", "key"};
+    char chain[2][WORK_CHAIN_MAX] = {"", ""};
+    struct work_message handled = {.id = {(const uint8_t *)"id", 2}};
+
+    for (int i = 0; i < WORK_CHAIN_DEPTH; i++) {
+        ck_assert(work_chain_of(&actor, &handled, chain[i % 2]));
+        handled.chain = chain[i % 2];
+    }
+    ck_assert(!work_chain_of(&actor, &handled, chain[0]));
+    ck_assert_str_eq(chain[0], chain[1]); /* the outer ones */
+}
+END_TEST
+
 START_TEST(a_chain_through_others_is_known_and_another_one_is_not)
 {
     struct world *world = reentrant(WORK_REENTRANT_CHAIN);
@@ -212,12 +227,16 @@ START_TEST(a_chain_of_calls_has_an_end)
 {
     static char chains[2][WORK_CHAIN_MAX];
     struct work_message through = {.id = {(const uint8_t *)"x", 1}};
-    const size_t line = strlen("00000000 volatile/a");
+    char key[201];
+    const struct plex_actor_id actor = {"t", "n", "volatile", key};
+    const size_t line = strlen("00000000 volatile/") + sizeof key - 1;
     size_t n = 1;
 
-    ck_assert(work_chain_of(&self, &through, chains[0]));
+    memset(key, 'k', sizeof key);
+    key[sizeof key - 1] = '\0';
+    ck_assert(work_chain_of(&actor, &through, chains[0]));
     for (through.chain = chains[0];
-         work_chain_of(&self, &through, chains[n & 1]); n++)
+         work_chain_of(&actor, &through, chains[n & 1]); n++)
         through.chain = chains[n & 1];
     ck_assert_uint_eq(strlen(through.chain), n * (line + 1) - 1);
     ck_assert_uint_ge(strlen(through.chain) + 1 + line, WORK_CHAIN_MAX);
@@ -492,6 +511,7 @@ core_aside_tests(void)
     tcase_add_loop_test(tests,
                         the_policy_says_who_runs_while_a_turn_runs_or_waits, 0,
                         sizeof table / sizeof table[0]);
+    tcase_add_test(tests, calls_are_nested_a_hundred_deep_at_most);
     tcase_add_test(tests,
                    a_chain_through_others_is_known_and_another_one_is_not);
     tcase_add_test(tests, a_chain_of_calls_has_an_end);
