@@ -213,12 +213,24 @@ page_token(const PGresult *result, int last, struct plex_arena *arena,
     return PLEX_OK;
 }
 
+/* What is due is followed by a row with the id 0: when the next one is. */
+static int
+next_take(const PGresult *result, struct journal_paged *out)
+{
+    const int n = PQntuples(result);
+
+    if (n == 0 || journal_pg_u64(result, n - 1, 0) != 0)
+        return n;
+    out->next_due_ms = journal_pg_u64(result, n - 1, 2);
+    return n - 1;
+}
+
 static enum plex_status
 page_read(struct pg_store *store, const PGresult *result, uint32_t limit,
           struct plex_arena *arena, struct journal_paged *out,
           struct plex_err *err)
 {
-    const int n = PQntuples(result);
+    const int n = next_take(result, out);
     struct journal_pending_item *items =
         plex_arena_alloc(arena, (size_t)n * sizeof *items + 1);
     size_t bytes = 0;
@@ -235,21 +247,30 @@ page_read(struct pg_store *store, const PGresult *result, uint32_t limit,
     }
     out->items = items;
     out->n = (size_t)i;
-    return i < n ? page_token(result, i - 1, arena, out, err) : PLEX_OK;
+    if (i == n)
+        return PLEX_OK;
+    out->next_due_ms = 0;
+    return page_token(result, i - 1, arena, out, err);
 }
 
+/* Of the shards that only pages before this one looked at. */
 static enum plex_status
 next_due(struct pg_store *store, const struct journal_page *page,
-         struct journal_paged *out, struct plex_err *err)
+         uint32_t before, struct journal_paged *out, struct plex_err *err)
 {
     PGresult *result;
+    uint64_t due_ms;
 
+    if (before <= page->first)
+        return PLEX_OK;
     journal_pg_param_u64(store, page->first);
-    journal_pg_param_u64(store, page->last);
+    journal_pg_param_u64(store, before - 1);
     journal_pg_param_u64(store, page->until_ms);
     if (journal_pg_query(store, PG_PENDING_NEXT, &result, err) != PLEX_OK)
         return err->status;
-    out->next_due_ms = journal_pg_u64(result, 0, 0);
+    due_ms = journal_pg_u64(result, 0, 0);
+    if (due_ms != 0 && (out->next_due_ms == 0 || due_ms < out->next_due_ms))
+        out->next_due_ms = due_ms;
     PQclear(result);
     return PLEX_OK;
 }
@@ -281,6 +302,6 @@ journal_pg_pending(struct journal_store *base, const struct journal_page *page,
     status = page_read(store, result, page->limit, arena, out, err);
     PQclear(result);
     return status == PLEX_OK && page->until_ms > 0 && out->next.len == 0
-               ? next_due(store, page, out, err)
+               ? next_due(store, page, after.shard, out, err)
                : status;
 }

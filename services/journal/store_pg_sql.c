@@ -137,7 +137,8 @@ const char *const journal_pg_texts[PG_STATEMENTS] = {
         "SELECT p.id, p.shard, p.due_ms, p.checksum, p.pending_id, p.message, "
         "a.name, p.flags FROM journal_due($1::bigint, $4::bigint, "
         "$2::bigint, $3::bigint, $6::bigint, $5::bigint) WITH ORDINALITY p "
-        "JOIN journal_actor a ON a.id = p.actor ORDER BY p.ordinality",
+        "LEFT JOIN journal_actor a ON a.id = p.actor WHERE a.id IS NOT NULL OR "
+        "p.id = 0 ORDER BY p.ordinality",
     [PG_PENDING_NEXT] = "SELECT journal_next_due($1::bigint, $2::bigint, "
                         "$3::bigint)",
     [PG_SNAPSHOT_ADD] =
