@@ -305,6 +305,25 @@ rt_facets_tick(struct rt_facets *chain, struct rt_facet_when when)
 
 /* -- asking ---------------------------------------------------------------- */
 
+/* What every facet that keeps something can be asked for. */
+static bool
+state_op(struct plex_facet *facet, const char *op, const void *in, size_t len,
+         struct plex_facet_out *out, int *status)
+{
+    const bool get = strcmp(op, "get_state") == 0;
+
+    if (!get && strcmp(op, "set_state") != 0)
+        return false;
+    *status = 0;
+    if (get ? facet->type->save == NULL : facet->type->restore == NULL)
+        *status = -PLEX_UNSUPPORTED;
+    else if (get)
+        out->payload = facet->type->save(facet, &out->len);
+    else if (facet->type->restore(facet, in, len) != 0)
+        *status = -PLEX_INVALID;
+    return true;
+}
+
 int
 rt_facets_invoke(struct rt_facets *chain, const char *type, const char *op,
                  const void *in, size_t len, const void **answer,
@@ -312,17 +331,19 @@ rt_facets_invoke(struct rt_facets *chain, const char *type, const char *op,
 {
     struct rt_facet_entry *entry = rt_facet_find(chain, type);
     struct plex_facet_out out = {0};
+    struct plex_facet *facet;
     int status;
 
     *answer = NULL;
     *answer_len = 0;
     if (entry == NULL)
         return -PLEX_NOT_FOUND;
-    if (entry->facet.type->invoke == NULL)
-        return -PLEX_UNSUPPORTED;
     rt_facet_begin(chain, NULL, when);
-    status = entry->facet.type->invoke(rt_facet_ready(chain, entry), op, in,
-                                       len, &out);
+    facet = rt_facet_ready(chain, entry);
+    if (!state_op(facet, op, in, len, &out, &status))
+        status = facet->type->invoke == NULL
+                     ? -PLEX_UNSUPPORTED
+                     : facet->type->invoke(facet, op, in, len, &out);
     *answer = out.payload;
     *answer_len = out.len;
     return status;

@@ -220,6 +220,15 @@ value_parse(const struct plex_facet_key *key, const char *text, void *to,
         if (range_check(key, number, "", err) == PLEX_OK)
             memcpy(to, &number, sizeof number);
         return err->status;
+    case PLEX_FACET_SECONDS:
+        if (!number_parse(text, strlen(text), &number))
+            return plex_err_set(err, PLEX_INVALID,
+                                "\"%.32s\" is not a number of seconds", text);
+        if (range_check(key, number, " s", err) == PLEX_OK) {
+            number *= 1000;
+            memcpy(to, &number, sizeof number);
+        }
+        return err->status;
     case PLEX_FACET_DURATION:
         if (rt_facet_duration(text, &number, err) == PLEX_OK &&
             range_check(key, number, " ms", err) == PLEX_OK)
@@ -316,6 +325,24 @@ pairs_check(const struct plex_facet_type *type,
     return PLEX_OK;
 }
 
+static bool
+is_alias(const struct plex_facet_key *key)
+{
+    return key->initial != NULL && strcmp(key->initial, PLEX_FACET_ALIAS) == 0;
+}
+
+/* Another name of `key` that is given, too; NULL: none. */
+static const char *
+given_as(const struct plex_facet_type *type, const struct rt_facet_spec *spec,
+         const struct plex_facet_key *key)
+{
+    for (const struct plex_facet_key *other = type->keys; other != key; other++)
+        if (other->offset == key->offset &&
+            pair_find(spec, other->name) != NULL)
+            return other->name;
+    return NULL;
+}
+
 /* Given values are copied behind the struct, defaults are constants. */
 static enum plex_status
 values_parse(const struct plex_facet_type *type,
@@ -328,6 +355,13 @@ values_parse(const struct plex_facet_type *type,
          key != NULL && key->name != NULL; key++) {
         const char *text = pair_find(spec, key->name);
 
+        if (is_alias(key) && text == NULL)
+            continue;
+        if (is_alias(key) && given_as(type, spec, key) != NULL)
+            return plex_err_set(err, PLEX_INVALID,
+                                "config.%s says the same as config.%s: give "
+                                "one of the two",
+                                key->name, given_as(type, spec, key));
         if (text == NULL && key->initial == NULL)
             return plex_err_set(err, PLEX_INVALID, "config.%s is missing",
                                 key->name);

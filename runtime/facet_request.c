@@ -110,6 +110,54 @@ rt_facet_attach_check(const char *type, struct plex_err *err)
     return PLEX_OK;
 }
 
+/* What may be asked from outside: nothing that acts for the actor. */
+static bool
+is_open(const char *type, const char *op)
+{
+    static const char *const open[][2] = {
+        {"circuit_breaker", "state"}, {"circuit_breaker", "trip"},
+        {"circuit_breaker", "reset"}, {"circuit_breaker", "disable"},
+        {"http_client", "state"},     {"caching", "clear"},
+        {"caching", "stats"},         {"timer", "list"},
+    };
+
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        if (strcmp(open[i][0], type) == 0 && strcmp(open[i][1], op) == 0)
+            return true;
+    return false;
+}
+
+/* The operation is the only pair of the request. */
+static enum plex_status
+ask(struct rt_facets *chain, const struct plex_facet_request *request,
+    struct rt_facet_when when, struct plex_buf *out, struct plex_err *err)
+{
+    const char *op = request->n_config == 1 ? request->config[0].value : "";
+    const void *answer = NULL;
+    size_t len = 0;
+    int status;
+
+    if (!is_open(request->facet, op))
+        return plex_err_set(err, PLEX_UNSUPPORTED,
+                            "facet %.64s cannot be asked for \"%.32s\" from "
+                            "outside: circuit_breaker state, trip, reset, "
+                            "disable; http_client state; caching clear, "
+                            "stats; timer list",
+                            request->facet, op);
+    status = chain == NULL ? -PLEX_NOT_FOUND
+                           : rt_facets_invoke(chain, request->facet, op, "", 0,
+                                              &answer, &len, when);
+    if (status == -PLEX_NOT_FOUND)
+        return plex_err_set(err, PLEX_NOT_FOUND, "facet %.64s is not attached",
+                            request->facet);
+    if (status != 0)
+        return plex_err_set(err, (enum plex_status) - status,
+                            "facet %.64s could not do \"%.32s\"",
+                            request->facet, op);
+    put(out, answer, len);
+    return PLEX_OK;
+}
+
 enum plex_status
 rt_facets_change(struct rt_facets *chain, const struct rt_facet_types *types,
                  const struct plex_facet_request *request,
@@ -136,6 +184,7 @@ rt_facets_change(struct rt_facets *chain, const struct rt_facet_types *types,
                                "facet %.64s is not attached", request->facet);
         break;
     case PLEX_FACET_INVOKE:
+        return ask(chain, request, when, out, err);
     default:
         (void)plex_err_set(err, PLEX_INVALID, "no request about facets");
         break;
@@ -143,4 +192,21 @@ rt_facets_change(struct rt_facets *chain, const struct rt_facet_types *types,
     if (err->status == PLEX_OK && chain != NULL)
         describe(chain, out);
     return err->status;
+}
+
+void
+rt_facet_join(struct plex_ctx *ctx, const struct plex_facet_action *action)
+{
+    char line[256];
+
+    if (action->number > 0 &&
+        ctx->process->group_members(ctx, action->name, false, NULL, 0) >=
+            action->number) {
+        (void)snprintf(line, sizeof line,
+                       "group %.150s has its %u members: not joined",
+                       action->name, (unsigned)action->number);
+        ctx->ops->log(ctx, 1, line);
+        return;
+    }
+    (void)ctx->process->group_join(ctx, action->name);
 }

@@ -30,4 +30,8 @@ PLEX_MUST_USE enum plex_status rt_facets_change(
     const struct plex_facet_request *request, struct rt_facet_when when,
     struct plex_buf *out, struct plex_err *err);
 
+/* Join its group, unless that has as many members as it may. */
+void rt_facet_join(struct plex_ctx *ctx,
+                   const struct plex_facet_action *action);
+
 #endif

@@ -26,8 +26,10 @@ tick(struct plex_ctx *ctx, const char *timer)
 static int
 action_do(struct plex_ctx *ctx, const struct plex_facet_action *action)
 {
-    const struct plex_post post = {
-        .kind = PLEX_MSG_INFO, .payload = action->payload, .len = action->len};
+    const struct plex_post post = {.kind = PLEX_MSG_INFO,
+                                   .tag = PLEX_FACET_EVENT_TAG,
+                                   .payload = action->payload,
+                                   .len = action->len};
     const struct rt_config *config = &rt_around_exec(ctx)->rt->config;
 
     switch (action->kind) {
@@ -39,7 +41,7 @@ action_do(struct plex_ctx *ctx, const struct plex_facet_action *action)
         ctx->ops->log(ctx, action->level, action->text);
         return 0;
     case PLEX_FACET_JOIN:
-        (void)ctx->process->group_join(ctx, action->name);
+        rt_facet_join(ctx, action);
         return 0;
     case PLEX_FACET_LEAVE:
         (void)ctx->process->group_leave(ctx, action->name);

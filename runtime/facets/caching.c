@@ -15,7 +15,6 @@
 
 struct config {
     uint64_t ttl;
-    uint64_t ttl_seconds;
     uint64_t max_entries;
     uint64_t max_bytes;
     const char *methods;
@@ -37,30 +36,15 @@ struct data {
 };
 
 static const struct plex_facet_key keys[] = {
-    RT_FACET_KEY(ttl, DURATION, "0", 0, 0),
-    RT_FACET_KEY(ttl_seconds, NUMBER, "0", 0, 2592000),
+    RT_FACET_KEY(ttl, DURATION, "300s", 1, 0),
+    {"ttl_seconds", PLEX_FACET_SECONDS, offsetof(struct config, ttl),
+     PLEX_FACET_ALIAS, 1, 2592000, NULL},
     RT_FACET_KEY(max_entries, NUMBER, "1000", 1, 100000),
     RT_FACET_KEY(max_bytes, NUMBER, "1048576", 1024, 1073741824),
     RT_FACET_KEY(methods, TEXT, "GET, call", 1, 256),
     RT_FACET_KEY(clear_on_write, BOOL, "true", 0, 0),
     {0},
 };
-
-static int
-check(void *values, char *why, size_t size)
-{
-    struct config *config = values;
-
-    if (config->ttl != 0 && config->ttl_seconds != 0) {
-        (void)snprintf(why, size, "give ttl or ttl_seconds, not both");
-        return -1;
-    }
-    if (config->ttl_seconds != 0)
-        config->ttl = config->ttl_seconds * 1000;
-    if (config->ttl == 0)
-        config->ttl = 300000;
-    return 0;
-}
 
 /* -- entries --------------------------------------------------------------- */
 
@@ -243,7 +227,6 @@ const struct plex_facet_type rt_facet_caching = {
     .keys = keys,
     .config_size = sizeof(struct config),
     .data_size = sizeof(struct data),
-    .check = check,
     .before = before,
     .after = after,
     .invoke = invoke,

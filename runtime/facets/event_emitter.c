@@ -3,29 +3,46 @@
  * group "event:TOPIC" and gets what is emitted there, on any worker: the topic,
  * a line feed, the payload.
  */
+#include "common/mem.h"
 #include "runtime/facets/facets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOPICS_MAX = 64, TOPIC_BYTES = 120 };
+enum { TOPICS_MAX = 64, TOPIC_BYTES = 120, FILTER_BYTES = 1024 };
 
 struct config {
     const char *topics; /* patterns of what may be emitted and heard */
     const char *on;     /* topics to be on from the start */
+    const char *filter; /* patterns of what is heard of those */
     uint64_t max_topics;
+    uint64_t max_subscribers; /* of a topic that this one joins; 0: no bound */
+    bool async_emit;          /* after the callback, not at once */
+    uint64_t buffer_size;     /* events that wait for it */
     bool log_events;
+};
+struct event {
+    struct event *next;
+    size_t len;
+    char topic[TOPIC_BYTES + 1];
+    char bytes[]; /* "topic\npayload" */
 };
 struct data {
     char on[TOPICS_MAX][TOPIC_BYTES + 1]; /* "": free */
-    bool started;
+    char filter[FILTER_BYTES + 1];
+    struct event *first, **last; /* wait to be emitted */
+    uint64_t waiting;
 };
 
 static const struct plex_facet_key keys[] = {
     RT_FACET_KEY(topics, TEXT, "*", 1, 1024),
     RT_FACET_KEY(on, TEXT, "", 0, 2048),
+    RT_FACET_KEY(filter, TEXT, "*", 1, FILTER_BYTES),
     RT_FACET_KEY(max_topics, NUMBER, "16", 1, TOPICS_MAX),
+    RT_FACET_KEY(max_subscribers, NUMBER, "0", 0, 100000),
+    RT_FACET_KEY(async_emit, BOOL, "false", 0, 0),
+    RT_FACET_KEY(buffer_size, NUMBER, "1000", 1, 100000),
     RT_FACET_KEY(log_events, BOOL, "false", 0, 0),
     {0},
 };
@@ -87,8 +104,10 @@ static void
 group_act(struct plex_facet *facet, enum plex_facet_act kind, const char *topic,
           const void *payload, size_t len)
 {
+    const struct config *config = facet->config;
     const struct plex_facet_action action = {
         .kind = kind,
+        .number = kind == PLEX_FACET_JOIN ? config->max_subscribers : 0,
         .name = rt_facet_text(facet, "event:%s", topic),
         .text = topic,
         .payload = payload,
@@ -135,6 +154,17 @@ init_complete(struct plex_facet *facet)
         (void)topic_on(facet, topic);
 }
 
+static int
+attach(struct plex_facet *facet)
+{
+    const struct config *config = facet->config;
+    struct data *data = facet->data;
+
+    data->last = &data->first;
+    (void)snprintf(data->filter, sizeof data->filter, "%s", config->filter);
+    return 0;
+}
+
 static void
 detach(struct plex_facet *facet)
 {
@@ -145,7 +175,95 @@ detach(struct plex_facet *facet)
             group_act(facet, PLEX_FACET_LEAVE, data->on[i], NULL, 0);
 }
 
-/* "on" and "off": a topic. "emit": a topic, a line feed, the payload. */
+static void
+fini(void *memory)
+{
+    struct data *data = memory;
+    struct event *event;
+
+    while ((event = data->first) != NULL) {
+        data->first = event->next;
+        free(event);
+    }
+}
+
+/* An event of a topic that is filtered out is not seen by the handler. */
+static enum plex_facet_verdict
+before(struct plex_facet *facet, const struct plex_msg *msg,
+       struct plex_facet_out *out)
+{
+    const struct data *data = facet->data;
+    const char *text = msg->payload,
+               *feed = msg->len == 0 ? NULL : memchr(text, '\n', msg->len);
+    char topic[TOPIC_BYTES + 1];
+
+    if (msg->tag != PLEX_FACET_EVENT_TAG || rt_facet_is_call(msg) ||
+        feed == NULL || (size_t)(feed - text) > TOPIC_BYTES)
+        return PLEX_FACET_CONTINUE;
+    (void)snprintf(topic, sizeof topic, "%.*s", (int)(feed - text), text);
+    if (rt_facet_glob(data->filter, topic))
+        return PLEX_FACET_CONTINUE;
+    out->payload = "";
+    return PLEX_FACET_SHORT_CIRCUIT;
+}
+
+/* -- emitting ---------------------------------------------------------------
+ */
+
+static void
+wake(struct plex_facet *facet)
+{
+    struct data *data = facet->data;
+    struct event *event;
+
+    while ((event = data->first) != NULL) {
+        data->first = event->next;
+        group_act(facet, PLEX_FACET_PUBLISH, event->topic, event->bytes,
+                  event->len);
+        free(event);
+    }
+    data->last = &data->first;
+    data->waiting = 0;
+}
+
+static int
+emit(struct plex_facet *facet, const char *topic, const char *text, size_t len)
+{
+    const struct config *config = facet->config;
+    struct data *data = facet->data;
+    struct event *event;
+
+    if (!config->async_emit) {
+        group_act(facet, PLEX_FACET_PUBLISH, topic, text, len);
+        return 0;
+    }
+    if (data->waiting == config->buffer_size)
+        return -PLEX_LIMIT;
+    event = plex_calloc(1, sizeof *event + len);
+    memcpy(event->topic, topic, strlen(topic) + 1);
+    memcpy(event->bytes, text, len);
+    event->len = len;
+    *data->last = event;
+    data->last = &event->next;
+    data->waiting++;
+    plex_facet_wake_at(facet, facet->now_ns);
+    return 0;
+}
+
+static int
+filter_set(struct plex_facet *facet, const char *text, size_t len)
+{
+    struct data *data = facet->data;
+
+    if (len == 0 || len > FILTER_BYTES || memchr(text, '\0', len) != NULL)
+        return -PLEX_INVALID;
+    memcpy(data->filter, text, len);
+    data->filter[len] = '\0';
+    return 0;
+}
+
+/* "on" and "off": a topic. "emit": a topic, a line feed, the payload.
+ * "filter": patterns. */
 static int
 invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
        struct plex_facet_out *out)
@@ -156,6 +274,8 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
     char topic[TOPIC_BYTES + 1], *found;
 
     (void)out;
+    if (strcmp(op, "filter") == 0)
+        return filter_set(facet, text, len);
     if (size > TOPIC_BYTES)
         return -PLEX_INVALID;
     (void)snprintf(topic, sizeof topic, "%.*s", (int)size,
@@ -183,9 +303,7 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
                                    feed == NULL ? 0 : len - size - 1));
     if (feed == NULL)
         text = rt_facet_text(facet, "%s\n", topic);
-    group_act(facet, PLEX_FACET_PUBLISH, topic, text,
-              feed == NULL ? size + 1 : len);
-    return 0;
+    return emit(facet, topic, text, feed == NULL ? size + 1 : len);
 }
 
 const struct plex_facet_type rt_facet_event_emitter = {
@@ -195,7 +313,11 @@ const struct plex_facet_type rt_facet_event_emitter = {
     .config_size = sizeof(struct config),
     .data_size = sizeof(struct data),
     .check = check,
-    .init_complete = init_complete,
+    .attach = attach,
     .detach = detach,
+    .init_complete = init_complete,
+    .before = before,
+    .wake = wake,
+    .fini = fini,
     .invoke = invoke,
 };

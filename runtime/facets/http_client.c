@@ -15,6 +15,7 @@ struct config {
     uint64_t retry_backoff;
     uint64_t max_bytes;
     bool log_requests;
+    uint32_t retry_policy; /* 0 exponential, 1 none */
     struct rt_breaker_config breaker;
     bool use_breaker;
 };
@@ -28,10 +29,13 @@ static const struct plex_facet_key keys[] = {
     RT_FACET_KEY(base_url, TEXT, "", 0, 1024),
     RT_FACET_KEY(hosts, TEXT, "*", 1, 1024),
     RT_FACET_KEY(timeout, DURATION, "30s", 1, 3600000),
+    KEY("timeout_seconds", timeout, SECONDS, PLEX_FACET_ALIAS, 1, 3600),
     RT_FACET_KEY(retries, NUMBER, "2", 0, 10),
     RT_FACET_KEY(retry_backoff, DURATION, "100ms", 1, 60000),
     RT_FACET_KEY(max_bytes, NUMBER, "4194304", 1, 4194304),
     RT_FACET_KEY(log_requests, BOOL, "false", 0, 0),
+    KEY("request_logging", log_requests, BOOL, PLEX_FACET_ALIAS, 0, 0),
+    RT_FACET_KEY_OF(retry_policy, "exponential", "exponential|none"),
     KEY("circuit_breaker", use_breaker, BOOL, "true", 0, 0),
     {"breaker_mode", PLEX_FACET_CHOICE, offsetof(struct config, breaker.mode),
      "consecutive", 0, 0, "consecutive|sliding_window|error_rate"},
@@ -57,8 +61,10 @@ is_absolute(const char *url)
 static int
 check(void *values, char *why, size_t size)
 {
-    const struct config *config = values;
+    struct config *config = values;
 
+    if (config->retry_policy == 1)
+        config->retries = 0;
     if (config->base_url[0] == '\0' || is_absolute(config->base_url))
         return 0;
     (void)snprintf(why, size,

@@ -3,20 +3,50 @@
 #include "runtime/facets/facets.h"
 #include "sdk/c/include/plexspaces/kv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct config {
     const char *prefix;
     uint64_t default_ttl;
     bool read_only;
+    /* Known, so that it can be said what they are here. */
+    const char *store_type, *connection_string;
+    bool enable_cache;
 };
 
 static const struct plex_facet_key keys[] = {
     RT_FACET_KEY(prefix, TEXT, "", 0, 256),
     RT_FACET_KEY(default_ttl, DURATION, "0", 0, 0),
     RT_FACET_KEY(read_only, BOOL, "false", 0, 0),
+    RT_FACET_KEY(store_type, TEXT, "registry", 0, 64),
+    RT_FACET_KEY(connection_string, TEXT, "", 0, 1024),
+    RT_FACET_KEY(enable_cache, BOOL, "false", 0, 0),
     {0},
 };
+
+static int
+check(void *values, char *why, size_t size)
+{
+    const struct config *config = values;
+
+    if (strcmp(config->store_type, "registry") != 0 ||
+        config->connection_string[0] != '\0') {
+        (void)snprintf(why, size,
+                       "config.%s: the registry keeps the keys of all, in "
+                       "its store (kv_dsn)",
+                       config->connection_string[0] != '\0'
+                           ? "connection_string"
+                           : "store_type");
+        return -1;
+    }
+    if (!config->enable_cache)
+        return 0;
+    (void)snprintf(why, size,
+                   "config.enable_cache: others change keys too, so each is "
+                   "read where it is kept");
+    return -1;
+}
 
 static bool
 is_reading(uint32_t op)
@@ -71,5 +101,6 @@ const struct plex_facet_type rt_facet_key_value = {
     .priority = 30,
     .keys = keys,
     .config_size = sizeof(struct config),
+    .check = check,
     .invoke = invoke,
 };

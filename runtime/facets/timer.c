@@ -6,14 +6,19 @@
 #include "runtime/facets/facets.h"
 
 #include <ctype.h>
+#include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { TIMERS_MAX = 64, NAME_MAX_BYTES = 63 };
 
 struct config {
-    const char *timers; /* "beat=2s, warm=10ms once, sweep=1h after 5m" */
+    /* "beat=2s, warm=10ms once, sweep=1h after 5m", or JSON: [{"id":"beat",
+     * "interval_ms":2000,"repeating":true}] */
+    const char *timers;
     uint64_t max_timers;
+    uint64_t default_period; /* of one without an interval; 0: none may be */
 };
 struct timer {
     char name[NAME_MAX_BYTES + 1]; /* "": free */
@@ -30,6 +35,7 @@ struct data {
 static const struct plex_facet_key keys[] = {
     RT_FACET_KEY(timers, TEXT, "", 0, 4096),
     RT_FACET_KEY(max_timers, NUMBER, "64", 1, TIMERS_MAX),
+    RT_FACET_KEY(default_period, DURATION, "0", 0, 0),
     {0},
 };
 
@@ -51,24 +57,34 @@ word_next(const char **at, char *out, size_t size)
     return true;
 }
 
-/* "NAME=INTERVAL [once] [after DELAY]". */
 static bool
-timer_parse(const char *text, struct timer *out)
+name_ok(const char *name)
+{
+    for (const char *c = name; *c != '\0'; c++)
+        if (!isalnum((unsigned char)*c) && strchr("_-.", *c) == NULL)
+            return false;
+    return name[0] != '\0';
+}
+
+/* "NAME[=INTERVAL] [once] [after DELAY]". */
+static bool
+timer_parse(const char *text, const struct config *config, struct timer *out)
 {
     struct plex_err err;
     char word[64];
     bool once = false, after = false;
 
-    *out = (struct timer){.due_ns = UINT64_MAX};
-    if (!word_next(&text, out->name, sizeof out->name) || *text != '=')
+    *out = (struct timer){.due_ns = UINT64_MAX,
+                          .interval_ms = config->default_period};
+    if (!word_next(&text, out->name, sizeof out->name) || !name_ok(out->name))
         return false;
-    for (const char *c = out->name; *c != '\0'; c++)
-        if (!isalnum((unsigned char)*c) && strchr("_-.", *c) == NULL)
+    if (*text == '=') {
+        text++;
+        if (!word_next(&text, word, sizeof word) ||
+            rt_facet_duration(word, &out->interval_ms, &err) != PLEX_OK)
             return false;
-    text++;
-    if (!word_next(&text, word, sizeof word) ||
-        rt_facet_duration(word, &out->interval_ms, &err) != PLEX_OK ||
-        out->interval_ms == 0)
+    }
+    if (out->interval_ms == 0)
         return false;
     out->delay_ms = out->interval_ms;
     while (word_next(&text, word, sizeof word)) {
@@ -95,10 +111,27 @@ timer_find(struct data *data, const char *name)
     return NULL;
 }
 
-/* All of the list into `data`, or why not. */
+/* One more; false: `why` says why not. */
 static bool
-timers_parse(const char *list, uint64_t max, struct data *data, char *why,
-             size_t size)
+timer_add(struct data *data, const struct config *config, uint64_t *n,
+          const struct timer *timer, char *why, size_t size)
+{
+    if (timer_find(data, timer->name) != NULL)
+        (void)snprintf(why, size, "config.timers: \"%s\" is there twice",
+                       timer->name);
+    else if (*n == config->max_timers)
+        (void)snprintf(why, size, "config.timers: more than max_timers (%d)",
+                       (int)config->max_timers);
+    else {
+        data->at[(*n)++] = *timer;
+        return true;
+    }
+    return false;
+}
+
+static bool
+words_parse(const char *list, const struct config *config, struct data *data,
+            char *why, size_t size)
 {
     uint64_t n = 0;
 
@@ -112,27 +145,80 @@ timers_parse(const char *list, uint64_t max, struct data *data, char *why,
         (void)snprintf(text, sizeof text, "%.*s", (int)(len < 159 ? len : 159),
                        list);
         list += len;
-        if (len >= sizeof text || !timer_parse(text, &timer)) {
+        if (len >= sizeof text || !timer_parse(text, config, &timer)) {
             (void)snprintf(why, size,
                            "config.timers: \"%.60s\" is not written as "
                            "NAME=INTERVAL [once] [after DELAY], e.g. beat=2s",
                            text);
             return false;
         }
-        if (timer_find(data, timer.name) != NULL) {
-            (void)snprintf(why, size, "config.timers: \"%s\" is there twice",
-                           timer.name);
+        if (!timer_add(data, config, &n, &timer, why, size))
             return false;
-        }
-        if (n == max) {
-            (void)snprintf(why, size,
-                           "config.timers: more than max_timers (%d)",
-                           (int)max);
-            return false;
-        }
-        data->at[n++] = timer;
     }
     return true;
+}
+
+/* {"id": ..., "interval_ms": N, "repeating": true, "delay_ms": N} */
+static bool
+object_parse(json_t *object, const struct config *config, struct timer *out)
+{
+    const char *id = NULL;
+    json_int_t interval = (json_int_t)config->default_period, delay = -1;
+    const json_int_t max = INT64_C(30) * 86400000;
+    int repeating = 1;
+
+    *out = (struct timer){.due_ns = UINT64_MAX};
+    if (json_unpack_ex(object, NULL, JSON_STRICT, "{s:s, s?:I, s?:b, s?:I}",
+                       "id", &id, "interval_ms", &interval, "repeating",
+                       &repeating, "delay_ms", &delay) != 0 ||
+        interval < 1 || interval > max || delay > max ||
+        strlen(id) > NAME_MAX_BYTES || !name_ok(id))
+        return false;
+    (void)snprintf(out->name, sizeof out->name, "%s", id);
+    out->delay_ms = (uint64_t)(delay < 0 ? interval : delay);
+    out->interval_ms = repeating ? (uint64_t)interval : 0;
+    return true;
+}
+
+static bool
+json_parse(const char *list, const struct config *config, struct data *data,
+           char *why, size_t size)
+{
+    json_t *array = json_loads(list, JSON_REJECT_DUPLICATES, NULL), *object;
+    bool good = json_is_array(array);
+    uint64_t n = 0;
+    size_t i;
+
+    if (!good)
+        (void)snprintf(why, size, "config.timers is no JSON array");
+    json_array_foreach(array, i, object)
+    {
+        struct timer timer;
+
+        if (!good)
+            break;
+        good = object_parse(object, config, &timer);
+        if (!good)
+            (void)snprintf(why, size,
+                           "config.timers: number %zu is not like {\"id\": "
+                           "\"beat\", \"interval_ms\": 2000, \"repeating\": "
+                           "true}",
+                           i + 1);
+        else
+            good = timer_add(data, config, &n, &timer, why, size);
+    }
+    json_decref(array);
+    return good;
+}
+
+/* All of the list into `data`, or why not. */
+static bool
+timers_parse(const char *list, const struct config *config, struct data *data,
+             char *why, size_t size)
+{
+    return list[strspn(list, " ")] == '['
+               ? json_parse(list, config, data, why, size)
+               : words_parse(list, config, data, why, size);
 }
 
 static int
@@ -141,9 +227,7 @@ check(void *values, char *why, size_t size)
     const struct config *config = values;
     struct data data = {0};
 
-    return timers_parse(config->timers, config->max_timers, &data, why, size)
-               ? 0
-               : -1;
+    return timers_parse(config->timers, config, &data, why, size) ? 0 : -1;
 }
 
 /* -- running --------------------------------------------------------------- */
@@ -166,8 +250,7 @@ attach(struct plex_facet *facet)
     const struct config *config = facet->config;
     char why[128];
 
-    return timers_parse(config->timers, config->max_timers, facet->data, why,
-                        sizeof why)
+    return timers_parse(config->timers, config, facet->data, why, sizeof why)
                ? 0
                : -1;
 }
@@ -268,7 +351,7 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
     }
     if (strcmp(op, "set") != 0)
         return -PLEX_UNSUPPORTED;
-    if (!timer_parse(text, &timer))
+    if (!timer_parse(text, config, &timer))
         return -PLEX_INVALID;
     for (int i = 0; i < TIMERS_MAX; i++)
         n += data->at[i].name[0] != '\0';
@@ -284,6 +367,51 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
     return 0;
 }
 
+/* As the configuration has them, each with the time that is left. */
+static const void *
+save(struct plex_facet *facet, size_t *len)
+{
+    const struct data *data = facet->data;
+    char *text = plex_facet_alloc(facet, TIMERS_MAX * 160), *at = text;
+
+    for (int i = 0; i < TIMERS_MAX; i++) {
+        const struct timer *timer = &data->at[i];
+        const uint64_t left_ms =
+            timer->due_ns == UINT64_MAX ? timer->delay_ms
+            : timer->due_ns <= facet->now_ns
+                ? 0
+                : (timer->due_ns - facet->now_ns + RT_FACET_MS - 1) /
+                      RT_FACET_MS;
+
+        if (timer->name[0] != '\0')
+            at += sprintf(at, "%s%s=%" PRIu64 "%s after %" PRIu64,
+                          at == text ? "" : ", ", timer->name,
+                          timer->interval_ms == 0 ? 1 : timer->interval_ms,
+                          timer->interval_ms == 0 ? " once" : "", left_ms);
+    }
+    *len = (size_t)(at - text);
+    return text;
+}
+
+/* In place of those that there are. */
+static int
+restore(struct plex_facet *facet, const void *state, size_t len)
+{
+    struct data *data = facet->data, fresh = {.started = data->started};
+    char *text = plex_facet_alloc(facet, len + 1), why[160];
+
+    if (len > 0)
+        memcpy(text, state, len);
+    if (!timers_parse(text, facet->config, &fresh, why, sizeof why))
+        return -1;
+    for (int i = 0; i < TIMERS_MAX; i++)
+        if (fresh.started && fresh.at[i].name[0] != '\0')
+            timer_start(facet, &fresh.at[i]);
+    *data = fresh;
+    wake_set(facet);
+    return 0;
+}
+
 const struct plex_facet_type rt_facet_timer = {
     .name = "timer",
     .priority = 50,
@@ -295,4 +423,6 @@ const struct plex_facet_type rt_facet_timer = {
     .init_complete = init_complete,
     .wake = wake,
     .invoke = invoke,
+    .save = save,
+    .restore = restore,
 };

@@ -4,10 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In the manifest's words; the first member is what the host reads. */
 struct config {
-    struct rt_facet_virtual is;
-    uint64_t idle_timeout_seconds;
+    struct rt_facet_virtual is; /* the host reads it */
 };
 #define KEY(key, field, value, def, lo, hi)                                  \
     {                                                                        \
@@ -22,8 +20,11 @@ struct config {
 
 static const struct plex_facet_key keys[] = {
     KEY("idle_timeout", idle_timeout_ms, DURATION, "0", 0, 0),
-    {"idle_timeout_seconds", PLEX_FACET_NUMBER,
-     offsetof(struct config, idle_timeout_seconds), "0", 0, 2592000, NULL},
+    {"idle_timeout_seconds", PLEX_FACET_SECONDS,
+     offsetof(struct config, is.idle_timeout_ms), PLEX_FACET_ALIAS, 0, 2592000,
+     NULL},
+    KEY("deactivation_timeout", idle_timeout_ms, DURATION, PLEX_FACET_ALIAS, 0,
+        0),
     CHOICE("activation_strategy", activation, "lazy", "lazy|eager|prewarm"),
     KEY("max_active", max_active, NUMBER, "0", 0, 100000000),
     KEY("memory_max", memory_max, NUMBER, "0", 0, UINT64_C(1) << 50),
@@ -40,13 +41,6 @@ check(void *values, char *why, size_t size)
     struct config *config = values;
     const bool keys_given = config->is.prewarm_keys[0] != '\0';
 
-    if (config->is.idle_timeout_ms != 0 && config->idle_timeout_seconds != 0) {
-        (void)snprintf(why, size,
-                       "give idle_timeout or idle_timeout_seconds, not both");
-        return -1;
-    }
-    if (config->idle_timeout_seconds != 0)
-        config->is.idle_timeout_ms = config->idle_timeout_seconds * 1000;
     if (config->is.activation != 0 && !keys_given) {
         (void)snprintf(why, size,
                        "config.prewarm_keys is missing: which keys are to be "

@@ -8,8 +8,9 @@
 
 /* Facets that are not chain links but what the suite does to the type. */
 struct key_rule {
-    const char *name; /* NULL ends */
-    uint64_t max;     /* a number from 1; 0: only "true" */
+    const char *name;    /* NULL ends */
+    uint64_t max;        /* a number from 1; 0: only "true" */
+    const char *instead; /* not NULL: it is said elsewhere */
 };
 struct facet_rule {
     const char *type;
@@ -19,14 +20,27 @@ struct facet_rule {
 static const struct key_rule durability_keys[] = {
     {"checkpoint_interval", 1000000},
     {"replay_on_activation", 0},
+    {"replay_on_restart", 0},
     {"cache_side_effects", 0},
+    {"journal_backend", 0, "the journal has one for all types: its store_dsn"},
+    {"backend", 0, "the journal has one for all types: its store_dsn"},
+    {"compression", 0, "the journal's store decides about it"},
+    {"state_schema_version", 0, "the behaviour has it: schema_version"},
     {0},
 };
-static const struct key_rule no_keys[] = {{0}};
+static const struct key_rule reminder_keys[] = {
+    {"reminders", 0,
+     "actors set timers (plex_timer_set), durable ones keep them; schedules "
+     "send by cron (docs/schedules.md)"},
+    {"storage_backend", 0, "the journal keeps timers"},
+    {"default_recurrence", 0, "a schedule says its own"},
+    {"timezone", 0, "a schedule says its own"},
+    {0},
+};
 
 static const struct facet_rule rules[] = {
     {"durability", durability_keys},
-    {"reminder", no_keys},
+    {"reminder", reminder_keys},
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
@@ -80,13 +94,17 @@ key_check(const struct facet_rule *rule, const struct reg_pair *pair,
     size_t used = 0;
 
     for (const struct key_rule *key = rule->keys; key->name != NULL; key++) {
+        if (strcmp(key->name, pair->key) == 0 && key->instead != NULL)
+            return plex_err_set(err, PLEX_INVALID, "config.%s: %s", key->name,
+                                key->instead);
         if (strcmp(key->name, pair->key) == 0) {
             if (value_check(key, pair->value, err) != PLEX_OK)
                 return plex_err_wrap(err, "config.%s", key->name);
             return PLEX_OK;
         }
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
-                                 used == 0 ? "" : ", ", key->name);
+        if (key->instead == NULL)
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
+                                     used == 0 ? "" : ", ", key->name);
     }
     return plex_err_set(err, PLEX_INVALID,
                         "config.%.32s is unknown; %s knows %s", pair->key,
@@ -142,7 +160,7 @@ enum plex_status
 reg_facet_stateless_check(const struct reg_facet *facet, struct plex_err *err)
 {
     static const char *const may[] = {"idle_timeout", "idle_timeout_seconds",
-                                      "reentrancy"};
+                                      "deactivation_timeout", "reentrancy"};
 
     if (rule_find(facet->type) != NULL)
         return plex_err_set(err, PLEX_INVALID,
@@ -209,6 +227,8 @@ virtual_apply(const struct reg_facet *facet, struct reg_actor_type *type)
     uint64_t ms = 0;
 
     type->is_virtual = true;
+    if (text == NULL)
+        text = config_get(facet, "deactivation_timeout");
     if (type->idle_timeout_ms != 0)
         return;
     if (text != NULL && reg_duration_parse(text, &ms, &err) == PLEX_OK)

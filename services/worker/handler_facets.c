@@ -29,8 +29,10 @@ static int
 action_do(struct work_handler *h, const struct plex_behaviour *behaviour,
           const struct plex_facet_action *action)
 {
-    const struct plex_post post = {
-        .kind = PLEX_MSG_INFO, .payload = action->payload, .len = action->len};
+    const struct plex_post post = {.kind = PLEX_MSG_INFO,
+                                   .tag = PLEX_FACET_EVENT_TAG,
+                                   .payload = action->payload,
+                                   .len = action->len};
     char name[WORK_TIMER_NAME_MAX + 1];
 
     switch (action->kind) {
@@ -46,9 +48,9 @@ action_do(struct work_handler *h, const struct plex_behaviour *behaviour,
         (void)snprintf(name, sizeof name, "%s", action->name);
         return behaviour->handle_timer(&h->ctx, name, NULL, 0);
     case PLEX_FACET_JOIN:
-        return h->ctx.process == NULL
-                   ? 0
-                   : (plex_group_join(&h->ctx, action->name), 0);
+        if (h->ctx.process != NULL)
+            rt_facet_join(&h->ctx, action);
+        return 0;
     case PLEX_FACET_LEAVE:
         return h->ctx.process == NULL
                    ? 0

@@ -344,7 +344,7 @@ START_TEST(a_virtual_actors_words_become_the_hosts)
     rt_facet_plan_free(plan);
     facet_refused("virtual_actor",
                   PAIRS("idle_timeout=5m", "idle_timeout_seconds=3"),
-                  "not both");
+                  "says the same as config.idle_timeout");
     facet_refused("virtual_actor", PAIRS("activation_strategy=eager"),
                   "prewarm_keys is missing");
     facet_refused("virtual_actor", PAIRS("idle_timout=5m"),

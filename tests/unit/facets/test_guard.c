@@ -94,7 +94,8 @@ START_TEST(the_cache_has_room_for_so_many)
     }
     (void)facet_invoke("stats", "", &stats);
     ck_assert_ptr_null(strstr(stats, "\"entries\":20"));
-    facet_refused("caching", PAIRS("ttl=1s", "ttl_seconds=1"), "not both");
+    facet_refused("caching", PAIRS("ttl=1s", "ttl_seconds=1"),
+                  "says the same as config.ttl");
 }
 END_TEST
 

@@ -353,6 +353,41 @@ START_TEST(facets_set_what_they_stand_for)
 }
 END_TEST
 
+START_TEST(what_is_said_elsewhere_is_pointed_at)
+{
+    static const struct {
+        struct reg_facet facet;
+        struct reg_pair pair;
+        const char *why; /* NULL: it is taken */
+    } rows[] = {
+        {{.type = "durability"}, {"replay_on_restart", "true"}, NULL},
+        {{.type = "durability"}, {"checkpoint_interval", "100"}, NULL},
+        {{.type = "durability"},
+         {"cache_side_effects", "false"},
+         "it cannot be switched off"},
+        {{.type = "durability"}, {"journal_backend", "redis"}, "its store_dsn"},
+        {{.type = "durability"}, {"state_schema_version", "2"}, "behaviour"},
+        {{.type = "reminder"}, {"reminders", "[]"}, "schedules send by cron"},
+        {{.type = "virtual_actor"}, {"deactivation_timeout", "5m"}, NULL},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct reg_facet facet = rows[i].facet;
+        struct plex_err err = {0};
+        enum plex_status status;
+
+        facet.config = &rows[i].pair;
+        facet.n_config = 1;
+        status = reg_facet_check(&facet, &err);
+        if (rows[i].why == NULL)
+            ck_assert_msg(status == PLEX_OK, "%s", err.text);
+        else
+            ck_assert_msg(strstr(err.text, rows[i].why) != NULL, "%s",
+                          err.text);
+    }
+}
+END_TEST
+
 START_TEST(stateless_types_keep_nothing)
 {
     static const struct reg_pair active[] = {{"max_active", "3"}};
@@ -549,6 +584,7 @@ main(void)
     tcase_add_test(tc, a_thousand_types_are_fine);
     tcase_add_test(tc, facets_set_what_they_stand_for);
     tcase_add_test(tc, stateless_types_keep_nothing);
+    tcase_add_test(tc, what_is_said_elsewhere_is_pointed_at);
     tcase_add_test(tc, processes_have_no_facets_that_keep_state);
     tcase_add_test(tc, bad_facets_list_what_is_known);
     tcase_add_test(tc, turns_of_durable_actors_do_not_interleave);

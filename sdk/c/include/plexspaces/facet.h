@@ -67,7 +67,10 @@ enum plex_facet_value {
     PLEX_FACET_BOOL,     /* bool; "true" or "false" */
     PLEX_FACET_RATIO,    /* double; 0 to 1 */
     PLEX_FACET_CHOICE,   /* uint32_t; which of `choices`, from 0 */
+    PLEX_FACET_SECONDS,  /* uint64_t, ms; a number of seconds; min..max s */
 };
+/* As `initial`: another name of the key above it that has the same offset. */
+#define PLEX_FACET_ALIAS "="
 struct plex_facet_key {
     const char *name;
     enum plex_facet_value kind;
@@ -141,15 +144,15 @@ enum plex_facet_act {
     PLEX_FACET_COUNT,   /* name, labels; number is added */
     PLEX_FACET_OBSERVE, /* name, labels; number (ns) goes to a histogram */
     PLEX_FACET_GAUGE,   /* name, labels; number is set */
-    PLEX_FACET_SPAN,    /* text: JSON, a line of standard output; with name
-                           "otlp" or "zipkin" a span for the URL that is
-                           labels, of the service that is payload */
+    PLEX_FACET_SPAN,    /* text: a line of standard output; with name "otlp" or
+                           "zipkin": for the URL `labels`, service `payload` */
     PLEX_FACET_TICK,    /* handle_timer with name; number: which firing */
-    PLEX_FACET_PUBLISH, /* to group `name`: text is the topic; payload */
-    PLEX_FACET_JOIN,    /* group `name` */
+    PLEX_FACET_PUBLISH, /* to group `name`, tagged as below: payload */
+    PLEX_FACET_JOIN,    /* group `name`, of at most `number` members; 0: any */
     PLEX_FACET_LEAVE,
     PLEX_FACET_EVENT, /* text: what became of the actor `labels`, for events */
 };
+#define PLEX_FACET_EVENT_TAG UINT64_C(0x706c65782d657674)
 struct plex_facet_action { /* copied */
     enum plex_facet_act kind;
     int level;          /* 0 error .. 3 debug */
