@@ -102,8 +102,10 @@ put_made(const struct cli *cli, const char *actor, const char *to,
     int result;
 
     plex_arena_init(&arena, EDIT_ARENA);
-    if (past_at(cli, actor, when->sequence, time_ms, &arena, &was, &err) !=
-            PLEX_OK ||
+    if (past_at(cli, actor,
+                &(struct past_of){when->sequence, time_ms,
+                                  when->code.module[0] != '\0'},
+                &arena, &was, &err) != PLEX_OK ||
         past_rebuild(cli, actor, &when->code, &arena, &was, &err) != PLEX_OK)
         result = cli_fail(&err);
     else

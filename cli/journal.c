@@ -282,8 +282,10 @@ cli_actor_at(const struct cli *cli, const struct cli_args *args,
         (at->time[0] != '\0' && past_time(at->time, &time_ms, &err) != PLEX_OK))
         return cli_fail(&err);
     plex_arena_init(&arena, PAST_ARENA);
-    if (past_at(cli, actor, at->sequence, time_ms, &arena, &was, &err) !=
-            PLEX_OK ||
+    if (past_at(cli, actor,
+                &(struct past_of){at->sequence, time_ms,
+                                  at->code.module[0] != '\0'},
+                &arena, &was, &err) != PLEX_OK ||
         past_rebuild(cli, actor, &at->code, &arena, &was, &err) != PLEX_OK) {
         code = cli_fail(&err);
     } else {
@@ -412,7 +414,10 @@ state_at(const struct cli *cli, const char *actor, const char *sequence,
         return plex_err_set(err, PLEX_INVALID,
                             "turn %.40s must be a number from 1 on", sequence);
     plex_arena_init(&arena, PAST_ARENA);
-    status = past_at(cli, actor, turn, 0, &arena, &was, err);
+    status = past_at(
+        cli, actor,
+        &(struct past_of){.sequence = turn, .stored = code->module[0] != '\0'},
+        &arena, &was, err);
     if (status == PLEX_OK)
         status = past_rebuild(cli, actor, code, &arena, &was, err);
     if (status == PLEX_OK)

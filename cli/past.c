@@ -99,9 +99,8 @@ past_turn(const json_t *object, struct plex_arena *arena,
 }
 
 enum plex_status
-past_at(const struct cli *cli, const char *actor, uint64_t sequence,
-        uint64_t time_ms, struct plex_arena *arena, struct journal_was *was,
-        struct plex_err *err)
+past_at(const struct cli *cli, const char *actor, const struct past_of *when,
+        struct plex_arena *arena, struct journal_was *was, struct plex_err *err)
 {
     struct rest_path path = {0};
     enum plex_status status;
@@ -111,10 +110,11 @@ past_at(const struct cli *cli, const char *actor, uint64_t sequence,
     rest_path_add(&path, "/api/v1/actors/");
     rest_path_segment(&path, actor);
     rest_path_add(&path, "/at");
-    (void)snprintf(number, sizeof number, "%" PRIu64, sequence);
-    rest_path_param(&path, "sequence", sequence == 0 ? "" : number);
-    (void)snprintf(number, sizeof number, "%" PRIu64, time_ms);
-    rest_path_param(&path, "time_ms", time_ms == 0 ? "" : number);
+    (void)snprintf(number, sizeof number, "%" PRIu64, when->sequence);
+    rest_path_param(&path, "sequence", when->sequence == 0 ? "" : number);
+    (void)snprintf(number, sizeof number, "%" PRIu64, when->time_ms);
+    rest_path_param(&path, "time_ms", when->time_ms == 0 ? "" : number);
+    rest_path_param(&path, "stored", when->stored ? "true" : "");
     if (rest_get(cli, path.text, &reply, err) != PLEX_OK)
         return err->status;
     *was = (struct journal_was){
@@ -176,8 +176,9 @@ past_view_time(uint64_t ms)
 static json_t *
 step_view(const struct work_step *step, size_t index)
 {
-    static const char *const kinds[] = {"unknown", "effect", "call",   "sleep",
-                                        "promise", "signal", "version"};
+    static const char *const kinds[] = {"unknown", "effect",  "call",
+                                        "sleep",   "promise", "signal",
+                                        "version", "update",  "answer"};
     const bool known =
         step->kind > 0 && (size_t)step->kind < sizeof kinds / sizeof kinds[0];
     json_t *view = json_pack("{s:I, s:s, s:s, s:b}", "step", (json_int_t)index,

@@ -101,8 +101,12 @@ PLEX_MUST_USE enum plex_status past_turn(const json_t *object,
                                          struct plex_err *err);
 /* GET .../at of `actor`, all four parts; 0 and 0: now. `was` borrows from
  * `arena`. */
+struct past_of {
+    uint64_t sequence, time_ms; /* 0, 0: now */
+    bool stored;                /* not made of events by the server */
+};
 PLEX_MUST_USE enum plex_status past_at(const struct cli *cli, const char *actor,
-                                       uint64_t sequence, uint64_t time_ms,
+                                       const struct past_of *when,
                                        struct plex_arena *arena,
                                        struct journal_was *was,
                                        struct plex_err *err);

@@ -62,8 +62,11 @@ export_begin(struct export *export, FILE *file, const json_t *page,
     };
 
     if (head.oldest_seq > 1)
-        head.has_base = past_at(export->cli, export->actor, head.oldest_seq - 1,
-                                0, &export->head, &head.base, err) == PLEX_OK;
+        head.has_base =
+            past_at(export->cli, export->actor,
+                    &(struct past_of){.sequence = head.oldest_seq - 1,
+                                      .stored = true},
+                    &export->head, &head.base, err) == PLEX_OK;
     return journal_export_create(&export->file, file, &head, err);
 }
 

@@ -206,7 +206,8 @@ check_actor(struct upgrade *up, const char *actor, struct plex_err *err)
                    up->config->behaviour[0] != '\0' ? up->config->behaviour
                                                     : deployed);
     plex_arena_init(&arena, PAST_ARENA);
-    status = past_at(up->cli, actor, 0, 0, &arena, &was, err);
+    status = past_at(up->cli, actor, &(struct past_of){.stored = true}, &arena,
+                     &was, err);
     /* It may have ended since the list was made. */
     if (status == PLEX_OK && (was.schema_version & WORK_SCHEMA_OPEN) != 0) {
         status = run_child(up, behaviour, actor, was.state, verdict, err);

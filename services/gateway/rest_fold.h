@@ -14,5 +14,12 @@ typedef void (*gate_rest_was_fn)(struct gate_rest *rest,
  */
 void gate_rest_fold(struct gate_rest *rest, const struct plex_actor_id *actor,
                     const struct journal_was *was, gate_rest_was_fn done);
+/*
+ * The same of an event-sourced actor's state, in rest_rebuild.c: a worker makes
+ * it of the events since was->state_seq.
+ */
+void gate_rest_rebuild(struct gate_rest *rest,
+                       const struct plex_actor_id *actor,
+                       const struct journal_was *was, gate_rest_was_fn done);
 
 #endif

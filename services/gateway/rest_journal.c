@@ -189,6 +189,30 @@ at_actor(const struct gate_rest *rest)
 }
 
 static void
+at_rebuilt(struct gate_rest *rest, enum plex_status status, const char *text,
+           const struct journal_was *was)
+{
+    if (status != PLEX_OK)
+        gate_rest_failed(rest, "worker", status, text, false);
+    else
+        gate_rest_was(rest, PLEX_OK, "", was);
+}
+
+static void
+at_folded(struct gate_rest *rest, enum plex_status status, const char *text,
+          const struct journal_was *was)
+{
+    const bool stored = rest->route->number == METHOD(GET_ACTOR_AT) &&
+                        REQUEST(GetActorAt, rest)->stored;
+    struct plex_actor_id actor;
+
+    if (status != PLEX_OK || stored)
+        gate_rest_was(rest, status, text, was);
+    else if (gate_rest_actor(rest, at_actor(rest), &actor))
+        gate_rest_rebuild(rest, &actor, was, at_rebuilt);
+}
+
+static void
 at_done(void *arg, enum plex_status status, const char *text,
         const struct journal_was *was)
 {
@@ -198,7 +222,7 @@ at_done(void *arg, enum plex_status status, const char *text,
     /* The name was checked when it was asked for. */
     if (!refused(rest, status, text) &&
         gate_rest_actor(rest, at_actor(rest), &actor))
-        gate_rest_fold(rest, &actor, was, gate_rest_was);
+        gate_rest_fold(rest, &actor, was, at_folded);
 }
 
 static void

@@ -154,84 +154,27 @@ edit_was(struct gate_rest *rest, const struct journal_was *was)
              (uint64_t)was->schema_version + 1);
 }
 
-/* Turns after the state that it is made of by the actor's code? */
-struct made {
-    struct gate_rest *rest;
-    struct plex_actor_id actor; /* in the request's arena */
-    struct journal_was was;
-    uint8_t *state; /* was.state */
-};
-
-static void made_ask(struct made *made, uint64_t from);
-
 static void
-made_page(void *arg, enum plex_status status, const char *text,
-          const struct journal_past *past)
+rebuilt(struct gate_rest *rest, enum plex_status status, const char *text,
+        const struct journal_was *was)
 {
-    struct made *made = arg;
-    struct gate_rest *rest = made->rest;
-    bool by_code = false;
-
-    for (size_t i = 0; status == PLEX_OK && i < past->n; i++)
-        by_code = by_code || past->turns[i].rebuilds;
-    if (status == PLEX_OK && !by_code && past->next_seq != 0 &&
-        past->next_seq <= made->was.seq) {
-        made_ask(made, past->next_seq);
-        return;
-    }
     if (status != PLEX_OK)
-        gate_rest_failed(rest, "journal", status, text, false);
-    else if (by_code)
-        gate_rest_problem(rest, 409, "CONFLICT", "gateway",
-                          "the state of turn %llu is made by the actor's code; "
-                          "with it: plexspaces actor restore --module FILE",
-                          (unsigned long long)made->was.seq);
+        gate_rest_failed(rest, "worker", status, text, false);
     else
-        edit_was(rest, &made->was);
-    free(made->state);
-    free(made);
-}
-
-static void
-made_ask(struct made *made, uint64_t from)
-{
-    struct journal_client journal = journal_of(made->rest);
-    const struct journal_history want = {.actor = made->actor,
-                                         .first_seq = from,
-                                         .last_seq = made->was.seq,
-                                         .limit = JOURNAL_HISTORY_MAX};
-
-    journal_client_history(&journal, &made->rest->context, &want, made_page,
-                           made);
+        edit_was(rest, was);
 }
 
 static void
 folded(struct gate_rest *rest, enum plex_status status, const char *text,
        const struct journal_was *was)
 {
-    struct made *made;
+    struct plex_actor_id actor;
 
-    if (status != PLEX_OK) {
+    /* The name was checked before. */
+    if (status != PLEX_OK)
         gate_rest_failed(rest, "journal", status, text, false);
-        return;
-    }
-    if (was->state_seq >= was->seq) {
-        edit_was(rest, was);
-        return;
-    }
-    made = plex_calloc(1, sizeof *made);
-    made->rest = rest;
-    made->was = *was;
-    made->state = plex_reallocarray(NULL, 1, was->state.len + 1);
-    if (was->state.len > 0)
-        memcpy(made->state, was->state.data, was->state.len);
-    made->was.state.data = made->state;
-    if (gate_rest_actor(rest, source_of(rest), &made->actor)) {
-        made_ask(made, was->state_seq + 1);
-    } else { /* cannot be: it was checked before */
-        free(made->state);
-        free(made);
-    }
+    else if (gate_rest_actor(rest, source_of(rest), &actor))
+        gate_rest_rebuild(rest, &actor, was, rebuilt);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include "common/mem.h"
 #include "common/wire.h"
 #include "services/worker/wire.h"
+#include "services/worker/wire_rebuild.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -157,5 +158,58 @@ work_client_inspect(struct plex_link *link, const char *url,
     (void)send(link, url, WORK_METHOD_INSPECT, context,
                work_inspect_request_pack(actor, &buf, &err), &buf, on_listed,
                call);
+    plex_buf_free(&buf);
+}
+
+/* -- states of the past ---------------------------------------------------- */
+
+struct rebuilding {
+    work_rebuilt_fn done;
+    void *arg;
+};
+
+static void
+on_rebuilt(void *arg, const struct plex_link_result *result)
+{
+    struct rebuilding *rebuilding = arg;
+    enum plex_status status = result->status;
+    const char *text = result->text;
+    struct work_rebuilt rebuilt;
+    struct plex_arena arena;
+    struct plex_err err;
+
+    plex_arena_init(&arena, PLEX_LINK_FRAME_MAX);
+    if (status == PLEX_OK) {
+        status = work_rebuilt_unpack(result->payload, &arena, &rebuilt, &err);
+        text = status == PLEX_OK ? "" : err.text;
+    }
+    rebuilding->done(rebuilding->arg, status, text,
+                     status == PLEX_OK ? &rebuilt : NULL);
+    plex_arena_fini(&arena);
+    free(rebuilding);
+}
+
+void
+work_client_rebuild(struct plex_link *link, const char *url,
+                    const struct plex_context *context,
+                    const struct work_rebuild *rebuild, work_rebuilt_fn done,
+                    void *arg)
+{
+    struct rebuilding *rebuilding = plex_calloc(1, sizeof *rebuilding);
+    struct plex_buf buf = {.max = PLEX_WIRE_BYTES_MAX};
+    struct plex_err err;
+    const bool fits = work_rebuild_pack(rebuild, &buf, &err) == PLEX_OK;
+    const struct plex_link_request request = {
+        .peer = fits ? url : "",
+        .method = WORK_METHOD_REBUILD,
+        .context = context,
+        .payload = {buf.data, buf.len},
+        .done = on_rebuilt,
+        .arg = rebuilding,
+    };
+
+    rebuilding->done = done;
+    rebuilding->arg = arg;
+    (void)plex_link_call(link, &request);
     plex_buf_free(&buf);
 }

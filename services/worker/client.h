@@ -140,6 +140,35 @@ PLEX_MUST_USE enum plex_status work_run_fold(struct plex_bytes packed,
                                              size_t n, struct plex_buf *out,
                                              struct plex_err *err);
 
+/* -- states of the past ---------------------------------------------------- */
+
+struct journal_record;
+/* Of an event-sourced actor: the state, and the records of the turns after it,
+ * at most JOURNAL_HISTORY_MAX. */
+struct work_rebuild {
+    struct plex_actor_id actor;
+    bool has_state;
+    struct plex_bytes state;
+    uint32_t schema_version;
+    const struct journal_record *records;
+    size_t n_records;
+};
+struct work_rebuilt {
+    bool has_state;
+    struct plex_bytes state;
+    uint32_t schema_version;
+};
+/* `rebuilt` is NULL unless PLEX_OK; FAILED: the code cannot, text says why;
+ * NOT_FOUND: the worker does not run the type. */
+typedef void (*work_rebuilt_fn)(void *arg, enum plex_status status,
+                                const char *text,
+                                const struct work_rebuilt *rebuilt);
+/* By the code that runs at that worker; the actor itself is not touched. */
+void work_client_rebuild(struct plex_link *link, const char *url,
+                         const struct plex_context *context,
+                         const struct work_rebuild *rebuild,
+                         work_rebuilt_fn done, void *arg);
+
 /* -- looking at actors ----------------------------------------------------- */
 
 enum work_actor_state { /* numbers of actor.v1 ActorState */

@@ -95,6 +95,10 @@ on_ran(void *arg, const struct work_host_ran *ran)
 
     if (state->core == NULL)
         return; /* stopped meanwhile */
+    if (bound->past != NULL) {
+        work_rebuild_ran(bound->past, &ran->outcomes[0]);
+        return;
+    }
     for (size_t i = 0; i < ran->n && ran->times != NULL; i++) {
         if (ran->outcomes[i].phase == WORK_WAKES)
             continue;

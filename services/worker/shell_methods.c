@@ -1,6 +1,7 @@
 /* What others ask of the worker. */
 #include "services/worker/shell.h"
 #include "services/worker/wire.h"
+#include "services/worker/wire_rebuild.h"
 
 #include <string.h>
 
@@ -203,6 +204,7 @@ const struct plex_method work_methods[] = {
     {WORK_METHOD_INVOKE, "worker.invoke", on_invoke},
     {WORK_METHOD_LIST, "worker.list", on_list},
     {WORK_METHOD_INSPECT, "worker.inspect", on_inspect},
+    {WORK_METHOD_REBUILD, "worker.rebuild", work_rebuild_begin},
     WORK_NODE_METHODS,
     {0},
 };

@@ -88,9 +88,9 @@ check "none is refused" 0 'one of state' \
 for sku in pen ink pen; do
     actor call cart/ann "{\"action\":\"add\",\"sku\":\"$sku\"}" >/dev/null
 done
-check "of events the state is made by the code" 1 'made by the actor.s code' \
+check "of events the state is made by the worker" 0 '^turn 4$' \
     actor restore cart/ann --sequence 2
-check "with it, it is restored" 0 '^turn 4$' actor restore cart/ann \
+check "or by code that is named" 0 '^turn 1$' actor fork cart/ann cart/amy \
     --sequence 2 --module "$build/modules/cart.so"
 until_true "and events go on from there" 20 cart_has ann pen 1
 actor call cart/ann '{"action":"add","sku":"pen"}' >/dev/null
