@@ -393,6 +393,33 @@ cli_process_detach(const struct cli *cli, const struct cli_args *args,
     return show(cli, status, answer, "facets", facet_columns, &err);
 }
 
+int
+cli_process_invoke(const struct cli *cli, const struct cli_args *args,
+                   const void *config)
+{
+    const struct where_config *where = config;
+    json_t *body = json_object(), *answer = NULL;
+    struct rest_path path = {0};
+    struct plex_err err;
+
+    facets_path(&path, args->values[0]);
+    rest_path_add(&path, "/");
+    rest_path_segment(&path, args->values[1]);
+    rest_path_add(&path, ":invoke");
+    if (!is_virtual(args->values[0]))
+        set_text(body, "namespace", where->ns);
+    set_text(body, "op", args->values[2]);
+    if (call(cli, "POST", &path, body, &answer, &err) != PLEX_OK)
+        return cli_fail(&err);
+    if (cli->json)
+        print_json(answer);
+    else
+        (void)printf("%s\n",
+                     json_string_value(json_object_get(answer, "result")));
+    json_decref(answer);
+    return 0;
+}
+
 /* -- the tree -------------------------------------------------------------- */
 
 static const char *

@@ -14,6 +14,8 @@ int cli_process_inspect(const struct cli *cli, const struct cli_args *args,
                         const void *config);
 int cli_process_exit(const struct cli *cli, const struct cli_args *args,
                      const void *config);
+int cli_process_invoke(const struct cli *cli, const struct cli_args *args,
+                       const void *config);
 int cli_process_facets(const struct cli *cli, const struct cli_args *args,
                        const void *config);
 int cli_process_attach(const struct cli *cli, const struct cli_args *args,
@@ -94,6 +96,14 @@ extern const struct plex_option cli_events_options[];
          "what stands around the callbacks of a process, or TYPE/KEY",       \
          cli_process_options,                                                \
          cli_process_facets},                                                \
+        {"actor",                                                            \
+         "invoke-facet",                                                     \
+         "NAME FACET OP",                                                    \
+         3,                                                                  \
+         3,                                                                  \
+         "ask a facet: circuit_breaker state, trip, reset or disable",       \
+         cli_process_options,                                                \
+         cli_process_invoke},                                                \
         {"actor",                                                            \
          "attach-facet",                                                     \
          "NAME FACET [JSON]",                                                \

@@ -52,7 +52,11 @@ changed(void *arg, enum plex_status status, const char *text,
     }
     at = (const char *)reply->payload.data;
     if (at[0] == 0) {
-        gate_rest_answer(rest, facets_json(at + 1, at + reply->payload.len));
+        gate_rest_answer(
+            rest,
+            rest->route->number == METHOD(INVOKE_ACTOR_FACET)
+                ? json_pack("{s:s%}", "result", at + 1, reply->payload.len - 1)
+                : facets_json(at + 1, at + reply->payload.len));
         return;
     }
     (void)snprintf(why, sizeof why, "%.*s", (int)reply->payload.len - 1,
@@ -77,6 +81,16 @@ wanted(struct gate_rest *rest, struct plex_facet_request *out,
             ((const FACET(
                  DetachActorFacetRequest) *)(const void *)rest->request)
                 ->type;
+        return true;
+    }
+    if (rest->route->number == METHOD(INVOKE_ACTOR_FACET)) {
+        const FACET(InvokeActorFacetRequest) *invoke =
+            (const void *)rest->request;
+
+        out->verb = PLEX_FACET_INVOKE;
+        out->facet = invoke->type;
+        out->config = pairs;
+        pairs[out->n_config++] = (struct plex_facet_pair){"op", invoke->op};
         return true;
     }
     attach = (const void *)rest->request;

@@ -238,6 +238,7 @@ gate_wire_local(const struct gate_route *route)
     case FACET(FACET_METHOD_LIST_ACTOR_FACETS):
     case FACET(FACET_METHOD_ATTACH_ACTOR_FACET):
     case FACET(FACET_METHOD_DETACH_ACTOR_FACET):
+    case FACET(FACET_METHOD_INVOKE_ACTOR_FACET):
         return GATE_LOCAL_FACETS;
     default:
         return GATE_LOCAL_NONE;

@@ -122,6 +122,7 @@ void work_node_on_change_child(void *state, struct plex_call *call);
 void work_node_on_facets(void *state, struct plex_call *call);
 void work_node_on_attach_facet(void *state, struct plex_call *call);
 void work_node_on_detach_facet(void *state, struct plex_call *call);
+void work_node_on_invoke_facet(void *state, struct plex_call *call);
 void work_node_on_groups(void *state, struct plex_call *call);
 void work_node_on_group_members(void *state, struct plex_call *call);
 void work_node_on_group_join(void *state, struct plex_call *call);
@@ -150,6 +151,7 @@ void work_node_on_monitor(void *state, struct plex_call *call);
         {727, "worker.link", work_node_on_link},                    \
         {728, "worker.unlink", work_node_on_unlink},                \
         {729, "worker.monitor", work_node_on_monitor},              \
+        {735, "worker.invoke-facet", work_node_on_invoke_facet},    \
         {1901, "worker.groups", work_node_on_groups},               \
         {1902, "worker.group-members", work_node_on_group_members}, \
         {1903, "worker.group-join", work_node_on_group_join},       \

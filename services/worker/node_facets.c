@@ -105,8 +105,9 @@ struct errand {
     struct node_note note;
     struct work_node *node;
     struct plex_call *call;
+    enum plex_facet_verb verb;
     int status;
-    char *text; /* what is attached, or why not */
+    char *text; /* what is attached, or its answer, or why not */
 };
 
 static void
@@ -142,7 +143,10 @@ node_facets_noted(struct work_node *node, struct node_note *note)
     if (errand->status == 0) {
         plex_call_answer(
             errand->call,
-            work_facets_pack(errand->text, &node->arena, &node->scratch, &err),
+            errand->verb == PLEX_FACET_INVOKE
+                ? work_facet_result_pack(errand->text, &node->scratch, &err)
+                : work_facets_pack(errand->text, &node->arena, &node->scratch,
+                                   &err),
             &node->scratch, &err);
     } else {
         const enum plex_status status = (enum plex_status) - errand->status;
@@ -163,6 +167,7 @@ ask(struct work_node *node, struct plex_call *call, uint32_t method,
 {
     struct work_process_request request;
     struct plex_facet_request wanted = {.verb = verb};
+    struct plex_facet_pair op = {"op", ""};
     struct plex_ref process;
     struct rt_info info;
     struct errand *errand;
@@ -177,14 +182,20 @@ ask(struct work_node *node, struct plex_call *call, uint32_t method,
         plex_call_refuse(call, &err);
         return;
     }
+    op.value = request.op;
     wanted.facet = request.facet;
     wanted.priority = request.priority;
     wanted.config = request.config;
     wanted.n_config = request.n_config;
+    if (verb == PLEX_FACET_INVOKE) {
+        wanted.config = &op;
+        wanted.n_config = 1;
+    }
     errand = plex_calloc(1, sizeof *errand);
     errand->note.kind = NOTE_FACETS;
     errand->node = node;
     errand->call = call;
+    errand->verb = verb;
     rt_facets_ask(node->rt, process, &wanted, ASK_MS, answered, errand);
 }
 
@@ -204,4 +215,10 @@ void
 node_on_detach_facet(struct work_node *node, struct plex_call *call)
 {
     ask(node, call, WORK_METHOD_DETACH_FACET, PLEX_FACET_DETACH);
+}
+
+void
+node_on_invoke_facet(struct work_node *node, struct plex_call *call)
+{
+    ask(node, call, WORK_METHOD_INVOKE_FACET, PLEX_FACET_INVOKE);
 }

@@ -233,6 +233,7 @@ void node_facets_drop(struct node_note *note);
 void node_on_facets(struct work_node *node, struct plex_call *call);
 void node_on_attach_facet(struct work_node *node, struct plex_call *call);
 void node_on_detach_facet(struct work_node *node, struct plex_call *call);
+void node_on_invoke_facet(struct work_node *node, struct plex_call *call);
 
 /* node_group.c */
 void node_group_noted(struct work_node *node, struct node_note *note);

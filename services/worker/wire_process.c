@@ -20,7 +20,8 @@ enum {
     REASON_MAX = 255,
     PAGE_DEFAULT = 1000,
     WAIT_MS_MAX = 30000,
-    FACET_PAIRS_MAX = 32
+    FACET_PAIRS_MAX = 32,
+    OP_MAX = 32
 };
 
 /* -- requests -------------------------------------------------------------- */
@@ -276,6 +277,23 @@ attach_in(const void *message, struct work_process_request *out,
 }
 
 static enum plex_status
+invoke_in(const void *message, struct work_process_request *out,
+          struct plex_err *err)
+{
+    const ACTOR(InvokeFacetRequest) *pb = message;
+
+    _Static_assert(offsetof(ACTOR(InvokeFacetRequest), type) ==
+                       offsetof(ACTOR(DetachFacetRequest), type),
+                   "requests that name a facet have one layout");
+    out->op = pb->op;
+    if (out->op[0] == '\0' || strlen(out->op) > OP_MAX)
+        return plex_err_set(err, PLEX_INVALID,
+                            "op has %zu bytes, it must have 1 to %d",
+                            strlen(out->op), OP_MAX);
+    return detach_in(message, out, err);
+}
+
+static enum plex_status
 link_in(const void *message, struct work_process_request *out,
         struct plex_err *err)
 {
@@ -352,6 +370,7 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
         [21] = {ACTOR_TYPE(get_supervisor_plan_request), named_in},
         [22] = {ACTOR_TYPE(change_supervisor_plan_request), plan_in},
         [23] = {ACTOR_TYPE(start_child_request), start_in},
+        [25] = {ACTOR_TYPE(invoke_facet_request), invoke_in},
     };
     const uint32_t row = method - WORK_METHOD_LIST_PROCESSES;
     ProtobufCMessage *message;
@@ -367,7 +386,8 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
                                          .args = "",
                                          .node = "",
                                          .placement = "",
-                                         .facet = ""};
+                                         .facet = "",
+                                         .op = ""};
     if (plex_wire_unpack(rows[row].type, in, arena, &message, err) != PLEX_OK)
         return err->status;
     if (rows[row].read(message, out, err) != PLEX_OK)
@@ -625,6 +645,17 @@ work_events_reply_pack(const struct work_node *node, uint64_t next,
     pb.next = next;
     pb.lost = atomic_load(&node->events_lost);
     return plex_wire_pack(&pb.base, out, err);
+}
+
+enum plex_status
+work_facet_result_pack(const char *result, struct plex_buf *out,
+                       struct plex_err *err)
+{
+    ACTOR(InvokeFacetResponse)
+    response = PLEXSPACES__ACTOR__V1__INVOKE_FACET_RESPONSE__INIT;
+
+    response.result = plex_wire_text(result);
+    return plex_wire_pack(&response.base, out, err);
 }
 
 enum plex_status

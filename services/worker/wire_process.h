@@ -22,6 +22,7 @@ enum {
     WORK_METHOD_LIST_FACETS = 720,
     WORK_METHOD_ATTACH_FACET = 721,
     WORK_METHOD_DETACH_FACET = 722,
+    WORK_METHOD_INVOKE_FACET = 735,
     WORK_METHOD_LINK_ACTOR = 727,
     WORK_METHOD_UNLINK_ACTOR = 728,
     WORK_METHOD_MONITOR_ACTOR = 729,
@@ -47,7 +48,7 @@ PLEX_MUST_USE enum plex_status work_events_reply_pack(
     const struct node_event *const *events, size_t n, struct plex_arena *arena,
     struct plex_buf *out, struct plex_err *err);
 
-/* Any of the requests 710 to 733: what it does not have is "" or 0. */
+/* Any of the requests 710 to 735: what it does not have is "" or 0. */
 struct work_process_request {
     const char *ns;      /* never "", but in a list */
     const char *process; /* or supervisor */
@@ -62,7 +63,8 @@ struct work_process_request {
     uint8_t restart;
     uint32_t shutdown_ms;
     struct plex_plan plan; /* CHANGE_PLAN; else empty */
-    const char *facet;     /* ATTACH, DETACH */
+    const char *facet;     /* ATTACH, DETACH, INVOKE */
+    const char *op;        /* INVOKE */
     uint32_t priority;
     const struct plex_facet_pair *config;
     size_t n_config;
@@ -103,6 +105,9 @@ PLEX_MUST_USE enum plex_status work_down_pack(struct plex_ref process,
                                               struct plex_arena *arena,
                                               struct plex_buf *out,
                                               struct plex_err *err);
+PLEX_MUST_USE enum plex_status work_facet_result_pack(const char *result,
+                                                      struct plex_buf *out,
+                                                      struct plex_err *err);
 /* Of START and RESTART. */
 PLEX_MUST_USE enum plex_status work_ref_pack(struct plex_ref ref,
                                              struct plex_buf *out,

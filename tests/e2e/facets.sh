@@ -72,6 +72,18 @@ check "and opens then" 0 'HTTP/1.1 503' ask breaking/a
 check "which is an event of the actor" 0 \
     'breaking/a.*circuit_breaker: closed -> open' \
     until_says 'closed -> open' "$plex" events --output json --type facet
+breaker() { "$plex" actor invoke-facet breaking/a circuit_breaker "$1"; }
+check "its state can be asked for" 0 '^open$' breaker state
+check "an operator closes it" 0 '^closed$' breaker reset
+check "then it lets calls in" 0 'HTTP/1.1 200' ask breaking/a
+check "and trips it" 0 '^open$' breaker trip
+check "then it does not" 0 'HTTP/1.1 503' ask breaking/a
+check "disabled it lets all in" 0 '^disabled$' breaker disable
+check "whatever comes of it" 0 'HTTP/1.1 500' ask breaking/a '{"fail":"no"}'
+check "nothing else is asked from outside" 1 'cannot be asked for "wreck"' \
+    breaker wreck
+check "who has none cannot be asked" 1 'circuit_breaker is not attached' \
+    "$plex" actor invoke-facet limited/b circuit_breaker state
 
 check "fallback hides what it is for" 0 '"runs":"unknown"' \
     ask softened/a '{"fail":"soft x"}'

@@ -133,6 +133,17 @@ check "it is detached" 0 '^\[\]$' \
     "$plex" actor detach-facet plain caching --output json
 check "so the handler is asked again" 0 '"runs":' ask plain
 check "once only" 1 'is not attached' "$plex" actor detach-facet plain caching
+check "a breaker is attached" 0 circuit_breaker \
+    "$plex" actor attach-facet plain circuit_breaker
+check "and tripped" 0 '^open$' \
+    "$plex" actor invoke-facet plain circuit_breaker trip
+check "no call comes to the process" 0 'HTTP/1.1 503' ask plain
+check "which is an event of it" 0 'plain.*circuit_breaker: closed -> open' \
+    until_says 'closed -> open' "$plex" events --output json --type facet
+check "over REST it is reset" 0 '"result":"closed"' \
+    curl -s -H 'Content-Type: application/json' --data '{"op":"reset"}' \
+    "$suite_url/api/v1/processes/plain/facets/circuit_breaker:invoke"
+check "and calls come again" 0 '"runs":' ask plain
 check "nobody is not found" 1 PROCESS_NOT_FOUND "$plex" actor facets nobody
 
 if suite_stop; then

@@ -11,9 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint32_t methods[] = {710, 711, 712, 714, 715, 716,
-                                       717, 718, 719, 720, 721, 722,
-                                       727, 728, 729, 731, 732, 733};
+    static const uint32_t methods[] = {710, 711, 712, 714, 715, 716, 717,
+                                       718, 719, 720, 721, 722, 727, 728,
+                                       729, 731, 732, 733, 735};
     struct plex_arena arena;
     struct work_process_request request;
     struct work_events_request events;
@@ -36,7 +36,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         if (method >= 717 && method <= 719 && request.child[0] == '\0')
             abort();
-        if ((method == 721 || method == 722) && request.facet[0] == '\0')
+        if (method == 735 && request.op[0] == '\0')
+            abort();
+        if ((method == 721 || method == 722 || method == 735) &&
+            request.facet[0] == '\0')
             abort();
         if (method == 732 && request.plan.set == 0)
             abort();
