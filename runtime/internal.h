@@ -142,6 +142,7 @@ struct rt_proc { /* a slot: two lines, never another type's memory */
     _Atomic uint64_t parent_node, parent_id;
     uint8_t wait;
     uint8_t flags;
+    _Atomic uint64_t awaits; /* id of whom here it waits for, 0; circle.c */
 };
 _Static_assert(sizeof(struct rt_proc) == 128, "a process is two lines");
 

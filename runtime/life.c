@@ -138,6 +138,7 @@ setup(struct rt_exec *exec, struct rt_proc *proc, uint32_t scope,
     proc->data = NULL;
     proc->engine = engine_of(behaviour);
     proc->wait = RT_WAIT_NONE;
+    atomic_store_explicit(&proc->awaits, 0, memory_order_relaxed);
     proc->flags = behaviour->trap_exit || behaviour->supervisor != NULL
                       ? RT_PROC_TRAP
                       : 0;

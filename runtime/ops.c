@@ -1,4 +1,5 @@
 #include "runtime/around.h"
+#include "runtime/circle.h"
 
 #include "common/mem.h"
 #include "sdk/c/include/plexspaces/process.h"
@@ -171,10 +172,11 @@ rt_await(struct rt_turn *turn, uint64_t deadline, struct plex_msg *answer,
          struct plex_ref *from)
 {
     struct rt_ext *ext = rt_ext(turn->fiber->exec, turn->proc);
-    enum rt_waited waited;
+    enum rt_waited waited = RT_WAITED_DUE;
     struct rt_msg *msg;
 
-    waited = rt_suspend(turn, RT_WAIT_ANSWER, deadline);
+    if (ext->answer == NULL)
+        waited = rt_suspend(turn, RT_WAIT_ANSWER, deadline);
     ext->awaited = 0;
     msg = ext->answer;
     ext->answer = NULL;
@@ -199,6 +201,26 @@ rt_expect(struct rt_turn *turn, struct plex_ref to)
     if (!rt_is_local(turn->fiber->exec->rt, to))
         atomic_store(&turn->proc->remote, 1);
     return ext->awaited;
+}
+
+/* 0: go on waiting. -FAILED: they all wait for one another. */
+static int
+await_circle(struct rt_turn *turn, struct plex_ref to, uint64_t deadline,
+             struct plex_msg *answer)
+{
+    struct rt_msg *msg;
+    char *why;
+
+    if (!rt_circle_await(turn, to, deadline, &why))
+        return 0;
+    msg = rt_msg_new(turn->fiber->exec, RT_KIND_ANSWER);
+    msg->code = -PLEX_FAILED;
+    rt_msg_reason(msg, why);
+    free(why);
+    rt_msg_view_all(msg, answer);
+    turn->answer = msg;
+    turn->proc->ext->awaited = 0;
+    return msg->code;
 }
 
 static int
@@ -232,8 +254,15 @@ ask(struct rt_turn *turn, struct plex_ref to, struct rt_msg *msg,
     }
     exec = turn->fiber->exec;
     msg->number = rt_expect(turn, to);
+    rt_awaits_set(exec->rt, turn->proc, to);
     (void)rt_route(exec, to, msg);
-    return rt_await(turn, deadline, answer, &from);
+    status = 0;
+    if (rt_circle_suspected(exec->rt, turn->proc, to))
+        status = await_circle(turn, to, deadline, answer);
+    if (status == 0)
+        status = rt_await(turn, deadline, answer, &from);
+    rt_awaits_end(turn->proc);
+    return status;
 }
 
 static int
@@ -401,6 +430,8 @@ op_forward(struct plex_ctx *ctx, struct plex_ref to)
     turn->from.call = 0;
     rt_msg_free(exec_of(ctx), turn->reply);
     turn->reply = NULL;
+    if (msg->kind == PLEX_MSG_CALL)
+        rt_awaits_forward(rt_of(ctx), msg->from, self_of(ctx), to);
     (void)rt_route(exec_of(ctx), to, copy);
     return 0;
 }

@@ -1,4 +1,5 @@
 #include "runtime/around.h"
+#include "runtime/circle.h"
 #include "runtime/process_facets.h"
 
 #include "common/mem.h"
@@ -121,7 +122,9 @@ start(struct rt_turn *turn, const struct plex_spawn *how,
     if (wait) {
         struct plex_ref born = *out;
 
+        rt_awaits_set(exec->rt, self, born);
         status = rt_await(turn, UINT64_MAX, answer, &from);
+        rt_awaits_end(self);
         if (status != 0) {
             rt_link_remove(turn->fiber->exec, self, born);
             *out = (struct plex_ref){0, 0};

@@ -192,6 +192,8 @@ do_ask(struct op *op)
     if (status == 0)
         say("%s=%.*s", own_name(op->ctx), (int)answer.len,
             answer.len == 0 ? "" : (const char *)answer.payload);
+    else if (strncmp(answer.reason, "deadlock", 8) == 0)
+        say("%s=%s", own_name(op->ctx), answer.reason);
     else
         say("%s=%s", own_name(op->ctx),
             plex_status_name((enum plex_status) - status));

@@ -148,9 +148,9 @@ plex_post(struct plex_ctx *ctx, struct plex_ref to,
 /*
  * Call and wait. 0 and the answer (borrowed until the callback returns or asks
  * again), or PLEX_E_TIMEOUT (a late answer is dropped), PLEX_E_NOT_FOUND
- * (nobody), PLEX_E_FAILED (it ended before it answered; answer->reason says
- * how), PLEX_E_UNAVAILABLE (its worker is unknown, or was lost). timeout_ms 0:
- * 5,000; UINT64_MAX: none.
+ * (nobody), PLEX_E_FAILED (it ended before it answered, or all wait for one
+ * another; answer->reason says how), PLEX_E_UNAVAILABLE (its worker is unknown,
+ * or was lost). timeout_ms 0: 5,000; UINT64_MAX: none.
  */
 static inline int
 plex_ask(struct plex_ctx *ctx, struct plex_ref to, uint64_t tag,
