@@ -53,7 +53,9 @@ PLEX_MUST_USE enum plex_status lattice_replica_change(
 void lattice_replica_peer_up(struct lattice_replica *replica, uint64_t peer);
 /* What came from others has to be kept by us now. */
 void lattice_replica_peer_down(struct lattice_replica *replica, uint64_t peer);
-size_t lattice_replica_peers(const struct lattice_replica *replica);
+/* How many there are, and how many of them have told all that they had. */
+size_t lattice_replica_peers(const struct lattice_replica *replica,
+                             size_t *heard);
 /* The next message, to *peer; false: none for now. `out` is emptied first; its
  * max is to be LATTICE_GOSSIP_MAX or more. */
 bool lattice_replica_next(struct lattice_replica *replica, uint64_t now_ms,

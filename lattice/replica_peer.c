@@ -47,8 +47,11 @@ lattice_replica_peer_down(struct lattice_replica *replica, uint64_t id)
 }
 
 size_t
-lattice_replica_peers(const struct lattice_replica *replica)
+lattice_replica_peers(const struct lattice_replica *replica, size_t *heard)
 {
+    *heard = 0;
+    for (size_t i = 0; i < replica->n_peers; i++)
+        *heard += replica->peers[i].heard;
     return replica->n_peers;
 }
 
@@ -128,6 +131,7 @@ lattice_replica_receive(struct lattice_replica *replica, uint64_t now_ms,
     lattice_free(gossip.seen);
     if (status != PLEX_OK || peer == NULL)
         return status;
+    peer->heard = peer->heard || gossip.all;
     if (gossip.flight != 0)
         peer->confirm = gossip.flight;
     if (gossip.confirm != 0)
@@ -295,13 +299,9 @@ choose(struct lattice_replica *replica, struct peer *peer, uint64_t now_ms,
         tell_cells(replica, peer, telling);
     else
         tell_changes(replica, peer, telling);
-    if (telling->n == 0) { /* all of it is the peer's own */
+    if (telling->n == 0 && !peer->full) { /* all of it is the peer's own */
         peer->flying = false;
-        if (peer->full)
-            peer->acked = peer->full_upto;
-        else
-            peer->acked = peer->flight_upto;
-        peer->full = false;
+        peer->acked = peer->flight_upto;
         return;
     }
     replica->flights++;

@@ -39,6 +39,7 @@ struct peer {
     bool full;
     size_t full_at;
     uint64_t full_upto;
+    bool heard;       /* it has told us all that it had, once */
     uint64_t confirm; /* its message that we are to confirm; 0: none */
     bool digest;      /* it is to get ours */
     uint64_t differs_head, differs_own; /* as of its last digest */

@@ -157,9 +157,9 @@ settle(struct plex_ctx *ctx, struct work_lattice_request *request, json_t *said,
     if (json_object_get(said, "behind") == NULL)
         return refuse(ctx, 503, "this worker's replica does not answer");
     if (*waited >= BEHIND_MS)
-        return refuse(ctx, 503,
-                      "this worker's replica has not heard of what the token "
-                      "says yet");
+        return refuse(
+            ctx, 503,
+            "this worker's replica has not heard of what is asked for yet");
     plex_sleep(ctx, BEHIND_LOOK_MS);
     *waited += BEHIND_LOOK_MS;
     return 1;

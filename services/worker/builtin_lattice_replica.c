@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-    TELL_MS = 10, /* changes that come in that time are told together */
+    TELL_MS = 10,   /* changes that come in that time are told together */
+    JOIN_MS = 2000, /* whoever has not told all by then is not waited for */
     KEEP_MS = 500,
     KEEP_AGAIN_MS = 1000,
     KEEP_CALL_MS = 5000,
@@ -23,19 +24,13 @@ struct keeping {
     size_t len;
     char key[LATTICE_KEY_MAX + 1];
 };
-struct peer_ref {
-    uint64_t id;
-    struct plex_ref ref;
-};
 struct site {
     struct work_lattice_site *shared;
-    struct peer_ref *peers;
-    size_t n_peers, cap_peers;
     struct keeping keeping[KEEPING_MAX];
+    uint64_t join_by; /* ms; 0: it has heard from the others */
     uint64_t keep_at; /* ms; not before */
     uint64_t wake;    /* timer; 0: none */
     uint64_t wake_at;
-    struct plex_buf out;
     uint64_t refused; /* said so far */
 };
 
@@ -105,9 +100,9 @@ changed(struct plex_ctx *ctx, struct site *site)
 static struct plex_ref
 ref_of(const struct site *site, uint64_t id)
 {
-    for (size_t i = 0; i < site->n_peers; i++)
-        if (site->peers[i].id == id)
-            return site->peers[i].ref;
+    for (size_t i = 0; i < site->shared->n_peers; i++)
+        if (site->shared->peers[i].id == id)
+            return site->shared->peers[i].ref;
     return (struct plex_ref){0};
 }
 
@@ -118,9 +113,9 @@ tell(struct plex_ctx *ctx, struct site *site)
     const uint64_t refused = lattice_replica_refused(replica);
     uint64_t to;
 
-    while (lattice_replica_next(replica, now_ms(ctx), &to, &site->out))
-        plex_send(ctx, ref_of(site, to), TAG_GOSSIP, site->out.data,
-                  site->out.len);
+    while (lattice_replica_next(replica, now_ms(ctx), &to, &site->shared->out))
+        plex_send(ctx, ref_of(site, to), TAG_GOSSIP, site->shared->out.data,
+                  site->shared->out.len);
     if (refused > site->refused)
         plex_logf(ctx, 1,
                   "%llu cells of %s from other workers do not fit here: they "
@@ -135,14 +130,17 @@ peer_up(struct site *site, struct plex_ref ref)
 {
     const uint64_t id = id_of(ref);
 
-    if (ref_of(site, id).id != 0 || site->n_peers == LATTICE_PEERS_MAX)
+    if (ref_of(site, id).id != 0 || site->shared->n_peers == LATTICE_PEERS_MAX)
         return;
-    if (site->n_peers == site->cap_peers) {
-        site->cap_peers = site->cap_peers == 0 ? 4 : site->cap_peers * 2;
-        site->peers = plex_reallocarray(site->peers, site->cap_peers,
-                                        sizeof *site->peers);
+    if (site->shared->n_peers == site->shared->cap_peers) {
+        site->shared->cap_peers =
+            site->shared->cap_peers == 0 ? 4 : site->shared->cap_peers * 2;
+        site->shared->peers =
+            plex_reallocarray(site->shared->peers, site->shared->cap_peers,
+                              sizeof *site->shared->peers);
     }
-    site->peers[site->n_peers++] = (struct peer_ref){id, ref};
+    site->shared->peers[site->shared->n_peers++] =
+        (struct work_lattice_peer){id, ref};
     lattice_replica_peer_up(site->shared->replica, id);
 }
 
@@ -151,9 +149,10 @@ peer_down(struct site *site, struct plex_ref ref)
 {
     const uint64_t id = id_of(ref);
 
-    for (size_t i = 0; i < site->n_peers; i++)
-        if (site->peers[i].id == id) {
-            site->peers[i] = site->peers[--site->n_peers];
+    for (size_t i = 0; i < site->shared->n_peers; i++)
+        if (site->shared->peers[i].id == id) {
+            site->shared->peers[i] =
+                site->shared->peers[--site->shared->n_peers];
             lattice_replica_peer_down(site->shared->replica, id);
             return;
         }
@@ -361,6 +360,20 @@ token_check(const struct site *site, const json_t *token, bool *behind,
     return err->status;
 }
 
+/* Does it know too little to be read, because it has just begun? */
+static bool
+joins(struct plex_ctx *ctx, struct site *site)
+{
+    size_t heard;
+
+    if (site->join_by == 0)
+        return false;
+    (void)lattice_replica_peers(site->shared->replica, &heard);
+    if (heard >= site->shared->others || now_ms(ctx) >= site->join_by)
+        site->join_by = 0;
+    return site->join_by != 0;
+}
+
 static enum plex_status
 recalled_take(struct site *site, const char *key, const json_t *request,
               struct plex_err *err)
@@ -440,7 +453,7 @@ act(struct plex_ctx *ctx, struct site *site,
     if (token_check(site, json_object_get(request->json, "token"), &behind,
                     &err) != PLEX_OK)
         return refusal(&err);
-    if (behind)
+    if (behind || (request->action == WORK_LATTICE_GET && joins(ctx, site)))
         return json_pack("{s:b}", "behind", 1);
     if (site->shared->declared.kept_in[0] != '\0' &&
         json_object_get(request->json, "recalled") == NULL &&
@@ -470,6 +483,17 @@ replica_call(struct plex_ctx *ctx, const struct plex_msg *msg)
 
 /* -- life ------------------------------------------------------------------ */
 
+void
+work_lattice_site_fini(struct work_lattice_site *site)
+{
+    lattice_replica_free(site->replica);
+    free(site->peers);
+    plex_buf_free(&site->out);
+    site->replica = NULL;
+    site->peers = NULL;
+    site->n_peers = site->cap_peers = 0;
+}
+
 static int
 replica_init(struct plex_ctx *ctx, const void *args, size_t len)
 {
@@ -488,9 +512,10 @@ replica_init(struct plex_ctx *ctx, const void *args, size_t len)
         .kind = lattice_kind_parse(site->shared->declared.kinds,
                                    strcspn(site->shared->declared.kinds, "/")),
     };
-    lattice_replica_free(site->shared->replica); /* of a life before */
+    work_lattice_site_fini(site->shared); /* of a life before */
     site->shared->replica = lattice_replica_create(&config);
-    site->out.max = LATTICE_GOSSIP_MAX;
+    site->shared->out.max = LATTICE_GOSSIP_MAX;
+    site->join_by = now_ms(ctx) + JOIN_MS;
     work_lattice_group(site->shared->type, group);
     if (plex_group_monitor(ctx, group, true) != 0 ||
         plex_group_join(ctx, group) != 0)
@@ -503,18 +528,6 @@ replica_init(struct plex_ctx *ctx, const void *args, size_t len)
     return 0;
 }
 
-static void
-replica_end(struct plex_ctx *ctx, const char *reason)
-{
-    struct site *site = plex_data(ctx);
-
-    (void)reason;
-    free(site->peers);
-    plex_buf_free(&site->out);
-    site->peers = NULL;
-    site->n_peers = site->cap_peers = 0;
-}
-
 const struct plex_behaviour work_lattice_replica_behaviour = {
     .name = "lattice-replica",
     .handle_call = replica_call,
@@ -522,6 +535,5 @@ const struct plex_behaviour work_lattice_replica_behaviour = {
     .handle_reply = replica_reply,
     .init = replica_init,
     .handle_info = replica_info,
-    .terminate = replica_end,
     .data_size = sizeof(struct site),
 };

@@ -22,16 +22,30 @@
  *
  * It answers {"answer":{...}}, {"refused":HTTP status,"detail"},
  * {"recall":true}: nothing is known of that cell, ask the owner first, or
- * {"behind":true}: it has not seen what the token says.
+ * {"behind":true}: it has not seen what the token says, or has just begun and
+ * not heard from the others yet.
  */
+struct work_lattice_peer {
+    uint64_t id;
+    struct plex_ref ref;
+};
 struct work_lattice_site {
     char type[PLEX_TYPE_MAX + 1];
     struct lattice_declared declared;
-    struct lattice_replica *replica; /* of the process, as long as it lives */
-    _Atomic bool busy;               /* there is something to tell or to keep */
-    _Atomic bool hurry;              /* the worker goes: keep everything now */
+    size_t others; /* workers that were there when it began */
+    /* Of the process; here, because one that is killed cannot free them. */
+    struct lattice_replica *replica;
+    struct work_lattice_peer *peers;
+    size_t n_peers, cap_peers;
+    struct plex_buf out;
+    /* For all: */
+    _Atomic bool busy;  /* there is something to tell or to keep */
+    _Atomic bool hurry; /* the worker goes: keep everything now */
 };
 enum { WORK_LATTICE_HURRY = 1, WORK_LATTICE_STOP }; /* casts to it */
+
+/* When no process uses it any more. */
+void work_lattice_site_fini(struct work_lattice_site *site);
 
 /* Arguments: a pointer to the site, which outlives it. */
 extern const struct plex_behaviour work_lattice_replica_behaviour;

@@ -49,6 +49,21 @@ same(const struct lattice_declared *a, const struct lattice_declared *b)
            strcmp(a->kept_in, b->kept_in) == 0;
 }
 
+/* Other workers that will have one. */
+static size_t
+others(const struct work_node *node)
+{
+    size_t n, count = 0;
+    const struct reg_node *nodes = reg_catalog_nodes(node->catalog, &n);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(nodes[i].kind, "worker") == 0 &&
+            nodes[i].status == REG_NODE_READY &&
+            nodes[i].incarnation != node->config.host->incarnation)
+            count++;
+    return count;
+}
+
 static void
 start(struct work_node *node, struct node_lattice *lattice)
 {
@@ -63,6 +78,7 @@ start(struct work_node *node, struct node_lattice *lattice)
 
     work_lattice_group(site->type, name);
     atomic_store(&site->busy, false);
+    site->others = others(node);
     if (rt_spawn(node->rt, (struct rt_where){lattice->tenant, lattice->ns},
                  &how, NULL, NULL, &lattice->ref) != 0) {
         lattice->ref = (struct plex_ref){0};
@@ -180,7 +196,7 @@ node_lattices_free(struct work_node *node)
 
     while ((lattice = node->lattices) != NULL) {
         node->lattices = lattice->next;
-        lattice_replica_free(lattice->site.replica);
+        work_lattice_site_fini(&lattice->site);
         free(lattice->tenant);
         free(lattice->ns);
         free(lattice);

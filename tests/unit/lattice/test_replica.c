@@ -373,12 +373,44 @@ START_TEST(much_is_told_in_parts)
         begin(i);
     heal();
     for (int i = 1; i < SITES; i++) {
+        size_t heard;
+
+        ck_assert_uint_eq(lattice_replica_peers(site[i], &heard), SITES - 1);
+        ck_assert_uint_eq(heard, SITES - 1);
         ck_assert_uint_eq(lattice_replica_cells(site[i]), 50);
         ck_assert(lattice_covers(lattice_replica_get(site[i], "k7", 2),
                                  lattice_replica_get(site[0], "k7", 2)));
         ck_assert_uint_eq(lattice_clock(lattice_replica_seen(site[i]), life[0]),
                           6000);
     }
+    clean();
+}
+END_TEST
+
+/* Also one that has nothing to tell says so. */
+START_TEST(who_is_new_knows_when_it_has_heard_all)
+{
+    size_t heard;
+
+    causal = false;
+    seed = 4;
+    begin(0);
+    write_at(0);
+    begin(1);
+    begin(2);
+    ck_assert_uint_eq(lattice_replica_peers(site[2], &heard), 2);
+    ck_assert_uint_eq(heard, 0);
+    talk(0, false);
+    while (n_post > 0)
+        deliver(0);
+    (void)lattice_replica_peers(site[2], &heard);
+    ck_assert_uint_eq(heard, 1);
+    ck_assert(cell(2, key_of[1]) != NULL);
+    talk(1, false);
+    while (n_post > 0)
+        deliver(0);
+    (void)lattice_replica_peers(site[2], &heard);
+    ck_assert_uint_eq(heard, 2);
     clean();
 }
 END_TEST
@@ -439,6 +471,7 @@ main(void)
                         2);
     tcase_add_test(tests, what_is_to_be_kept_is_named_until_it_is);
     tcase_add_test(tests, much_is_told_in_parts);
+    tcase_add_test(tests, who_is_new_knows_when_it_has_heard_all);
     tcase_add_test(tests, nothing_is_said_when_all_is_known);
     tcase_add_test(tests, bad_messages_are_refused);
     suite_add_tcase(suite, tests);
