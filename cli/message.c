@@ -331,3 +331,75 @@ cli_actor_monitor(const struct cli *cli, const struct cli_args *args,
         json_decref(answer);
     }
 }
+
+/* -- statistics ------------------------------------------------------------ */
+
+static const struct print_column stats_detail[] = {
+    {"failures", "failures", PRINT_TEXT, NULL},
+    {"restarts", "restarts", PRINT_TEXT, NULL},
+    {"gave up", "gaveUp", PRINT_TEXT, NULL},
+    {0},
+};
+static const struct print_column restart_columns[] = {
+    {"WHEN", "wallMs", PRINT_TIME, NULL},
+    {"CHILD", "child", PRINT_TEXT, NULL},
+    {"TIMES", "count", PRINT_TEXT, NULL},
+    {0},
+};
+static const struct print_column pattern_columns[] = {
+    {"REASON", "reason", PRINT_TEXT, NULL},
+    {"TIMES", "times", PRINT_TEXT, NULL},
+    {0},
+};
+
+static void
+patterns_print(json_t *patterns)
+{
+    json_t *rows = json_array(), *times;
+    const char *reason;
+
+    json_object_foreach(patterns, reason, times)
+    {
+        json_t *row = json_object();
+
+        json_object_set_new(row, "reason", json_string(reason));
+        json_object_set(row, "times", times);
+        json_array_append_new(rows, row);
+    }
+    if (json_array_size(rows) > 0) {
+        (void)printf("\n");
+        print_table(pattern_columns, rows);
+    }
+    json_decref(rows);
+}
+
+int
+cli_supervisor_stats(const struct cli *cli, const struct cli_args *args,
+                     const void *config)
+{
+    const struct where_config *where = config;
+    struct rest_path path = {0};
+    json_t *answer = NULL;
+    struct plex_err err;
+
+    rest_path_add(&path, "/api/v1/supervisors/");
+    rest_path_segment(&path, args->values[0]);
+    rest_path_add(&path, ":stats");
+    rest_path_param(&path, "namespace", where->ns);
+    if (rest_get(cli, path.text, &answer, &err) != PLEX_OK)
+        return cli_fail(&err);
+    if (cli->json) {
+        print_json(answer);
+    } else {
+        const json_t *history = json_object_get(answer, "restartHistory");
+
+        print_object(stats_detail, answer);
+        patterns_print(json_object_get(answer, "failurePatterns"));
+        if (json_array_size(history) > 0) {
+            (void)printf("\n");
+            print_table(restart_columns, history);
+        }
+    }
+    json_decref(answer);
+    return 0;
+}

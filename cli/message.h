@@ -17,6 +17,8 @@ int cli_actor_link(const struct cli *cli, const struct cli_args *args,
                    const void *config);
 int cli_actor_unlink(const struct cli *cli, const struct cli_args *args,
                      const void *config);
+int cli_supervisor_stats(const struct cli *cli, const struct cli_args *args,
+                         const void *config);
 int cli_actor_monitor(const struct cli *cli, const struct cli_args *args,
                       const void *config);
 
@@ -55,6 +57,14 @@ int cli_actor_monitor(const struct cli *cli, const struct cli_args *args,
          "wait for its end, and print why",                                   \
          cli_actor_where_options,                                             \
          cli_actor_monitor},                                                  \
+        {"supervisor",                                                        \
+         "stats",                                                             \
+         "SUPERVISOR",                                                        \
+         1,                                                                   \
+         1,                                                                   \
+         "failures of its children by reason, and restarts",                  \
+         cli_actor_where_options,                                             \
+         cli_supervisor_stats},                                               \
     {                                                                         \
         "actor", "create", "TYPE KEY", 2, 2,                                  \
             "a virtual actor, in memory and with a state",                    \

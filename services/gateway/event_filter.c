@@ -8,8 +8,9 @@
 #include <strings.h>
 
 static const char *const known[] = {
-    "started",   "stopped",     "restarted", "gave_up",    "stuck", "resumed",
-    "activated", "deactivated", "failed",    "terminated", "facet", NULL};
+    "started",  "stopped",   "restarted",   "gave_up", "stuck",
+    "resumed",  "activated", "deactivated", "failed",  "terminated",
+    "critical", "facet",     NULL};
 static const char *const tag_names[] = {"behaviour", "child",      "name",
                                         "namespace", "supervisor", NULL};
 
@@ -51,8 +52,8 @@ types_check(const char *types, struct plex_err *err)
             return plex_err_set(err, PLEX_INVALID,
                                 "there are no events of type \"%.*s\"; known "
                                 "are started, stopped, terminated, failed, "
-                                "restarted, gave_up, stuck, resumed, "
-                                "activated and deactivated",
+                                "critical, restarted, gave_up, stuck, "
+                                "resumed, activated, deactivated and facet",
                                 n > 40 ? 40 : (int)n, at);
         at += n + (at[n] == ',');
     }
@@ -179,9 +180,18 @@ is_normal(const char *reason)
 }
 
 static bool
+is_critical(const struct gate_event_view *event)
+{
+    return strcmp(event->type, "gave_up") == 0 ||
+           strcmp(event->type, "stuck") == 0 ||
+           (strcmp(event->type, "stopped") == 0 && !is_normal(event->reason));
+}
+
+static bool
 type_wanted(const char *types, const struct gate_event_view *event)
 {
-    return types[0] == '\0' || in_list(types, event->type) ||
+    return (in_list(types, "critical") && is_critical(event)) ||
+           types[0] == '\0' || in_list(types, event->type) ||
            (strcmp(event->type, "stopped") == 0 &&
             in_list(types, is_normal(event->reason) ? "terminated" : "failed"));
 }

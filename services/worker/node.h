@@ -131,6 +131,7 @@ void work_node_on_group_publish(void *state, struct plex_call *call);
 void work_node_on_link(void *state, struct plex_call *call);
 void work_node_on_unlink(void *state, struct plex_call *call);
 void work_node_on_monitor(void *state, struct plex_call *call);
+void work_node_on_stats(void *state, struct plex_call *call);
 #define WORK_NODE_METHODS                                           \
     {620, "worker.signals", work_node_on_signals},                  \
         {621, "worker.attach", work_node_on_attach},                \
@@ -158,6 +159,7 @@ void work_node_on_monitor(void *state, struct plex_call *call);
         {1904, "worker.group-leave", work_node_on_group_leave},     \
         {1905, "worker.group-publish", work_node_on_group_publish}, \
         {721, "worker.attach-facet", work_node_on_attach_facet},    \
+        {730, "worker.stats", work_node_on_stats},                  \
         {731, "worker.get-plan", work_node_on_plan},                \
         {732, "worker.change-plan", work_node_on_change_plan},      \
         {733, "worker.change-child", work_node_on_change_child},    \

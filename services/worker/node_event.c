@@ -240,6 +240,7 @@ node_event_noted(struct work_node *node, struct node_note *note)
                  "a callback of %s %s has run for %llu ms", event->behaviour,
                  event->name, (unsigned long long)(event->ns / 1000000));
     count(node, event);
+    node_stats_note(node, event);
     supervisor_name(node, event);
     event->sequence = ++node->newest;
     slot = &node->ring[event->sequence % WORK_EVENTS_MAX];
@@ -402,6 +403,7 @@ node_events_free(struct work_node *node)
         node->series = series->next;
         free(series);
     }
+    node_stats_free(node);
     for (size_t i = 0; i < 256; i++)
         free(node->paths[i].text);
 }

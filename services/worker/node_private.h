@@ -113,6 +113,7 @@ struct work_node {
         struct plex_ref ref;
         char *text;
     } paths[256];
+    struct node_book *books; /* node_stats.c: by supervisor */
     struct console *consoles;
     unsigned n_consoles;
     _Atomic(struct node_found *) found;
@@ -272,6 +273,10 @@ void node_on_start(struct work_node *node, struct plex_call *call);
 void node_on_terminate(struct work_node *node, struct plex_call *call);
 void node_on_restart(struct work_node *node, struct plex_call *call);
 void node_on_delete(struct work_node *node, struct plex_call *call);
+/* node_stats.c */
+void node_stats_note(struct work_node *node, const struct node_event *event);
+void node_stats_free(struct work_node *node);
+void node_on_stats(struct work_node *node, struct plex_call *call);
 /* 731 to 733. */
 void node_on_plan(struct work_node *node, struct plex_call *call);
 void node_on_change_plan(struct work_node *node, struct plex_call *call);

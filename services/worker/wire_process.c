@@ -367,6 +367,7 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
         [17] = {ACTOR_TYPE(link_actor_request), link_in},
         [18] = {ACTOR_TYPE(unlink_actor_request), link_in},
         [19] = {ACTOR_TYPE(monitor_actor_request), monitor_in},
+        [20] = {ACTOR_TYPE(get_supervisor_stats_request), named_in},
         [21] = {ACTOR_TYPE(get_supervisor_plan_request), named_in},
         [22] = {ACTOR_TYPE(change_supervisor_plan_request), plan_in},
         [23] = {ACTOR_TYPE(start_child_request), start_in},
@@ -392,6 +393,8 @@ work_process_request_unpack(uint32_t method, struct plex_bytes in,
         return err->status;
     if (rows[row].read(message, out, err) != PLEX_OK)
         return err->status;
+    if (method == WORK_METHOD_GET_STATS)
+        return work_stats_in(message, out, err);
     if (method == WORK_METHOD_ATTACH_FACET)
         return config_in((const void *)message, arena, out, err);
     return method == WORK_METHOD_START_CHILD ||

@@ -26,6 +26,7 @@ enum {
     WORK_METHOD_LINK_ACTOR = 727,
     WORK_METHOD_UNLINK_ACTOR = 728,
     WORK_METHOD_MONITOR_ACTOR = 729,
+    WORK_METHOD_GET_STATS = 730,
     WORK_METHOD_GET_PLAN = 731,
     WORK_METHOD_CHANGE_PLAN = 732,
     WORK_METHOD_CHANGE_CHILD = 733,
@@ -99,6 +100,15 @@ PLEX_MUST_USE enum plex_status work_facets_pack(const char *lines,
                                                 struct plex_arena *arena,
                                                 struct plex_buf *out,
                                                 struct plex_err *err);
+/* wire_stats.c: of STATS; what it has beside a name. */
+struct node_stats;
+PLEX_MUST_USE enum plex_status work_stats_in(const void *message,
+                                             struct work_process_request *out,
+                                             struct plex_err *err);
+PLEX_MUST_USE enum plex_status work_stats_pack(
+    const struct node_stats *stats, const struct node_event *const *events,
+    size_t n, struct plex_arena *arena, struct plex_buf *out,
+    struct plex_err *err);
 /* Of MONITOR. */
 PLEX_MUST_USE enum plex_status work_down_pack(struct plex_ref process,
                                               const char *reason, bool down,

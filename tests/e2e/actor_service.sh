@@ -207,6 +207,24 @@ check "nor is one to itself" 0 'both names are.* 400$' api \
     POST actors/far@worker-2/links '{"linked_actor_id":"far"}'
 check "waiting has an end" 0 'wait_ms is at most.* 400$' watch far 30001
 
+# -- statistics of supervisors ------------------------------------------------------
+for reason in out-of-eggs out-of-eggs crash; do
+    old=$(ref_of firm)
+    "$plex" actor exit firm --reason "$reason" >"$work/out"
+    until_true "firm is another one after $reason" 10 moved firm "$old"
+done
+stats() { api GET "supervisors/post:stats?history_limit=2"; }
+stats_say() { stats | grep -qE '"out-of-eggs":"2"'; }
+until_true "failures are counted by their reason" 10 stats_say
+check "restarts have their history" 0 \
+    '"restartHistory":\[\{"wallMs":"[0-9]+","child":"firm","count":"[0-9]+"\},\{[^}]*"child":"firm"[^}]*\}\]' \
+    stats
+check "who is no supervisor has none" 0 'not a supervisor.* 404$' \
+    api GET supervisors/far:stats
+check "history has an end" 0 'history_limit is 10001.* 400$' \
+    api GET 'supervisors/post:stats?history_limit=10001'
+check "the command tells them" 0 'out-of-eggs +2' "$plex" supervisor stats post
+
 # -- events -----------------------------------------------------------------------
 count_events() { "$plex" events --output json "$@" | wc -l; }
 told() { [ "$(count_events "$@")" -gt 0 ]; }

@@ -13,7 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint32_t methods[] = {710, 711, 712, 714, 715, 716, 717,
                                        718, 719, 720, 721, 722, 727, 728,
-                                       729, 731, 732, 733, 735};
+                                       729, 730, 731, 732, 733, 735};
     struct plex_arena arena;
     struct work_process_request request;
     struct work_events_request events;

@@ -28,6 +28,7 @@ static const struct {
     {{.types = "started"}, false},
     {{.types = "failed"}, true},
     {{.types = "terminated"}, false},
+    {{.types = "facet,critical"}, true},
     {{.name_pattern = "cart-*"}, true},
     {{.name_pattern = "sev?n"}, true},
     {{.name_pattern = "cart"}, false},
