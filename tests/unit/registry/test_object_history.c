@@ -42,7 +42,7 @@ step_register(int at)
     const char *capabilities[WORDS], *labels[WORDS];
     struct thing *thing = &things[at];
     struct reg_object what;
-    char id[8];
+    char id[16];
 
     snprintf(id, sizeof id, "t%02d", at);
     if (!thing->in)
@@ -71,7 +71,7 @@ step_name(int at, bool heartbeat)
 {
     struct thing *thing = &things[at];
     const uint32_t health = random_below(REG_OBJECT_HEALTHS + 1);
-    char id[8];
+    char id[16];
 
     snprintf(id, sizeof id, "t%02d", at);
     ck_assert_int_eq(heartbeat ? world_beat(0, id, health, "")
