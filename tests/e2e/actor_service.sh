@@ -185,12 +185,23 @@ watch() # watch PROCESS MS
 }
 check "a process that lives is waited for" 0 "\"process\":\"$sam\",\"down\":false.* 200\$" \
     watch sam 10
-watch "$sam" 20000 >"$work/down" &
-watching=$!
-"$plex" actor exit eve --reason crash >"$work/out"
-wait "$watching"
-check "the end of one is the end of the other" 0 '"down":true,"reason":"crash"' \
+ends_both() # which who watches hears, if it has begun to by then
+{
+    local watching
+    if ! "$plex" actor inspect eve >/dev/null 2>&1; then
+        lone eve 1
+        lone sam 2
+        "$plex" actor link eve sam
+    fi
+    eve=$(ref_of eve)
+    watch "$(ref_of sam)" 20000 >"$work/down" &
+    watching=$!
+    "$plex" actor exit eve --reason crash
+    wait "$watching"
     cat "$work/down"
+    grep -q '"down":true,"reason":"crash"' "$work/down"
+}
+until_true "the end of one is the end of the other" 20 ends_both
 check "how it ended is known afterwards" 0 '"down":true,"reason":"crash".* 200$' \
     watch "$eve" 0
 lone eve 1
