@@ -28,10 +28,13 @@ struct site {
     struct work_lattice_site *shared;
     struct keeping keeping[KEEPING_MAX];
     uint64_t join_by; /* ms; 0: it has heard from the others */
+    bool keeps;       /* it is going through the cells, and is there: */
+    size_t keeps_at;
     uint64_t keep_at; /* ms; not before */
     uint64_t wake;    /* timer; 0: none */
     uint64_t wake_at;
     uint64_t refused; /* said so far */
+    bool keep_failed; /* and said so */
 };
 
 static uint64_t
@@ -198,6 +201,7 @@ keep_one(struct plex_ctx *ctx, struct site *site, struct keeping *keeping,
     free(text);
 }
 
+/* Goes through the cells once, as fast as owners answer. */
 static void
 keep(struct plex_ctx *ctx, struct site *site)
 {
@@ -205,11 +209,18 @@ keep(struct plex_ctx *ctx, struct site *site)
     struct keeping *keeping;
     const char *key;
     uint64_t version;
-    size_t at = 0, len;
+    size_t len;
 
-    while ((keeping = keeping_free(site)) != NULL &&
-           lattice_replica_unkept(site->shared->replica, &at, &key, &len,
-                                  &lattice, &version)) {
+    if (!site->keeps)
+        site->keeps_at = 0;
+    site->keeps = true;
+    while ((keeping = keeping_free(site)) != NULL) {
+        if (!lattice_replica_unkept(site->shared->replica, &site->keeps_at,
+                                    &key, &len, &lattice, &version)) {
+            site->keeps = false;
+            site->keep_at = now_ms(ctx) + KEEP_MS;
+            return;
+        }
         if (is_being_kept(site, key, len))
             continue;
         keeping->version = version;
@@ -218,7 +229,30 @@ keep(struct plex_ctx *ctx, struct site *site)
         keeping->key[len] = '\0';
         keep_one(ctx, site, keeping, lattice);
     }
-    site->keep_at = now_ms(ctx) + KEEP_MS;
+}
+
+/* -- looking around -------------------------------------------------------- */
+
+static void
+look(struct plex_ctx *ctx, struct site *site)
+{
+    const uint64_t now = now_ms(ctx);
+    const bool hurry = atomic_load(&site->shared->hurry);
+    uint64_t due;
+    bool unkept;
+
+    tell(ctx, site);
+    unkept = has_unkept(site);
+    if (unkept &&
+        (site->keeps || now >= site->keep_at || (hurry && !site->keep_failed)))
+        keep(ctx, site);
+    atomic_store(&site->shared->busy,
+                 unkept || !lattice_replica_settled(site->shared->replica));
+    due = lattice_replica_due(site->shared->replica, now);
+    if (unkept && site->keep_at < due)
+        due = site->keep_at;
+    if (due != UINT64_MAX)
+        wake_by(ctx, site, due > now + TELL_MS ? due : now + TELL_MS);
 }
 
 static int
@@ -241,40 +275,22 @@ replica_reply(struct plex_ctx *ctx, uint64_t tag,
                                    keeping->len, state, true, &err) != PLEX_OK)
             plex_logf(ctx, 1, "%s/%s: %s", site->shared->type, keeping->key,
                       err.text);
+        site->keep_failed = false;
     } else {
+        site->keeps = false;
         site->keep_at = now_ms(ctx) + KEEP_AGAIN_MS;
-        plex_logf(ctx, 1, "%s/%s is not kept in %s yet: %.*s",
-                  site->shared->type, keeping->key,
-                  site->shared->declared.kept_in, (int)(len < 200 ? len : 200),
-                  payload == NULL ? "" : (const char *)payload);
+        if (!site->keep_failed)
+            plex_logf(ctx, 1, "%s/%s is not kept in %s yet: %.*s",
+                      site->shared->type, keeping->key,
+                      site->shared->declared.kept_in,
+                      (int)(len < 200 ? len : 200),
+                      payload == NULL ? "" : (const char *)payload);
+        site->keep_failed = true;
     }
     lattice_free(state);
     json_decref(answer);
-    changed(ctx, site);
+    look(ctx, site);
     return 0;
-}
-
-/* -- looking around -------------------------------------------------------- */
-
-static void
-look(struct plex_ctx *ctx, struct site *site)
-{
-    const uint64_t now = now_ms(ctx);
-    const bool hurry = atomic_load(&site->shared->hurry);
-    uint64_t due;
-    bool unkept;
-
-    tell(ctx, site);
-    unkept = has_unkept(site);
-    if (unkept && (hurry || now >= site->keep_at))
-        keep(ctx, site);
-    atomic_store(&site->shared->busy,
-                 unkept || !lattice_replica_settled(site->shared->replica));
-    due = lattice_replica_due(site->shared->replica, now);
-    if (unkept && site->keep_at < due)
-        due = site->keep_at;
-    if (due != UINT64_MAX)
-        wake_by(ctx, site, due > now + TELL_MS ? due : now + TELL_MS);
 }
 
 static int

@@ -19,15 +19,14 @@ struct node_lattice {
     struct work_lattice_site site;
 };
 
-/* Is it a type with replicas? */
+/* Is it a type with replicas? Those of an application that is stopped stay:
+ * what they have is in memory. */
 static bool
-declared(const struct reg_app *app, const struct reg_actor_type *type,
-         struct lattice_declared *out)
+declared(const struct reg_actor_type *type, struct lattice_declared *out)
 {
     struct plex_err err;
 
-    return app->state == REG_APP_RUNNING && type->stateless &&
-           strcmp(type->module, "builtin") == 0 &&
+    return type->stateless && strcmp(type->module, "builtin") == 0 &&
            lattice_declared_parse(type->behaviour, out, &err) == PLEX_OK &&
            out->consistency != LATTICE_LINEARIZABLE;
 }
@@ -132,12 +131,11 @@ static bool
 wanted(const struct work_node *node, const struct node_lattice *lattice)
 {
     const struct reg_actor_type *type;
-    const struct reg_app *app = NULL;
     struct lattice_declared is;
 
     type = reg_catalog_type(node->catalog, lattice->tenant, lattice->ns,
-                            lattice->site.type, &app);
-    return type != NULL && app != NULL && declared(app, type, &is) &&
+                            lattice->site.type, NULL);
+    return type != NULL && declared(type, &is) &&
            same(&is, &lattice->site.declared);
 }
 
@@ -165,7 +163,7 @@ node_lattices_look(struct work_node *node)
             tell(node, l, WORK_LATTICE_STOP);
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < apps[i].n_types; t++)
-            if (declared(&apps[i], &apps[i].types[t], &is))
+            if (declared(&apps[i].types[t], &is))
                 want(node, &apps[i], &apps[i].types[t], &is);
 }
 

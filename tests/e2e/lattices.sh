@@ -98,6 +98,18 @@ check "an answer says that it is not on disk yet" 0 '^10$' \
     grep -co '"durable":false' <(tr '}' '\n' <"$work/said")
 until_true "both replicas come to the same count" 20 same likes/post 10
 until_true "and so does the owner that keeps it" 20 is likes-kept/post 10
+curl -sS -d '{"op":"increment"}' \
+    "$suite_url/api/v1/lattices/likes/c[1-40]:update" >/dev/null
+all_kept()
+{
+    curl -sS "$suite_url/api/v1/lattices/likes-kept/c[1-40]" |
+        grep -o '"value":1,' | wc -l | grep -qx 40
+}
+until_true "owners keep many cells" 20 all_kept
+check "while an application is stopped" 0 '' "$plex" application stop shop
+check "its cells do not answer" 0 APPLICATION_STOPPED \
+    say likes/post '{"op":"increment"}'
+check "when it goes on" 0 '' "$plex" application start shop
 for i in 1 2 3 4 5 6; do
     token=$(say rooms/1 "{\"op\":\"add\",\"value\":\"guest-$i\"}" |
         sed 's/.*"token":"\([^"]*\)".*/\1/')
@@ -111,6 +123,8 @@ check "a token of something else is refused" 1 'token' \
 check "and where it means nothing" 1 'the type is not causal' \
     lattice get likes/post --token "$token"
 guests=$(value lattice get rooms/1 --token "$token")
+check "stop and go on again" 0 '' eval '"$plex" application stop shop && "$plex" application start shop'
+until_true "cells are what they were" 20 same rooms/1 "$guests"
 for i in $(seq 5); do say stock/tea '{"op":"increment","by":2}' >>"$work/stock"; done
 check "read_committed is answered when it is on disk" 0 '^5$' \
     grep -co '"durable":true' <(tr '}' '\n' <"$work/stock")
