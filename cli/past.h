@@ -16,6 +16,7 @@ typedef int cli_past_fn(const struct cli *cli, const struct cli_args *args,
 cli_past_fn cli_actor_history, cli_actor_at, cli_actor_diff, cli_actor_export;
 cli_past_fn cli_actor_set_state, cli_actor_restore, cli_actor_fork,
     cli_actor_checkpoint, cli_actor_forget;
+cli_past_fn cli_journal_stats, cli_journal_truncate;
 cli_past_fn cli_journal_enable, cli_journal_verify, cli_journal_shred,
     cli_replay, cli_upgrade_check;
 cli_past_fn cli_backup_create, cli_backup_list, cli_backup_restore;
@@ -63,6 +64,11 @@ extern const struct plex_option cli_upgrade_options[];
     {"journal", "verify", "[ACTOR]", 0, 1, \
      "compute the chain of hashes again; exits 1 when it is broken", NULL, \
      cli_journal_verify}, \
+    {"journal", "stats", "[ACTOR]", 0, 1, \
+     "how much it has of an actor, or of all", NULL, cli_journal_stats}, \
+    {"journal", "truncate", "ACTOR TURN", 2, 2, \
+     "let go the turns up to that one, but for what is needed", NULL, \
+     cli_journal_truncate}, \
     {"journal", "shred", "TENANT", 1, 1, \
      "destroy the keys of the tenant: nothing of it can be read again", NULL, \
      cli_journal_shred}, \

@@ -474,6 +474,67 @@ ask_backup(struct gate_rest *rest, struct journal_client *journal,
 }
 
 static void
+stats_done(void *arg, enum plex_status status, const char *text,
+           const struct journal_verified *verified)
+{
+    Plexspaces__History__V1__GetStatsResponse m =
+        PLEXSPACES__HISTORY__V1__GET_STATS_RESPONSE__INIT;
+    struct gate_rest *rest = arg;
+
+    if (refused(rest, status, text))
+        return;
+    m.turns = verified->turns;
+    m.actors = verified->actors;
+    m.bytes = verified->bytes;
+    if (verified->next.len > 0)
+        m.next_page_token =
+            plex_wire_text(gate_base64url(verified->next, &rest->arena));
+    gate_rest_answer(rest, plex_json_from_pb(&m.base));
+}
+
+static void
+ask_stats(struct gate_rest *rest, struct journal_client *journal)
+{
+    const Plexspaces__History__V1__GetStatsRequest *m = REQUEST(GetStats, rest);
+    struct journal_verify want = {.actor = {"", "", "", ""},
+                                  .limit = VERIFY_MAX,
+                                  .tenant = rest->context.tenant};
+
+    if (!token_take(rest, m->page_token, &want.after))
+        gate_rest_problem(rest, 400, "INVALID", "gateway",
+                          "page_token is not one that was returned");
+    else if (m->actor_id[0] == '\0' ||
+             gate_rest_actor(rest, m->actor_id, &want.actor))
+        journal_client_verify(journal, &rest->context, &want, stats_done, rest);
+}
+
+static void
+truncate_done(void *arg, enum plex_status status, const char *text,
+              const struct journal_truncated *truncated)
+{
+    Plexspaces__History__V1__TruncateResponse m =
+        PLEXSPACES__HISTORY__V1__TRUNCATE_RESPONSE__INIT;
+    struct gate_rest *rest = arg;
+
+    if (refused(rest, status, text))
+        return;
+    m.oldest_sequence = truncated->oldest_seq;
+    m.newest_sequence = truncated->newest_seq;
+    gate_rest_answer(rest, plex_json_from_pb(&m.base));
+}
+
+static void
+ask_truncate(struct gate_rest *rest, struct journal_client *journal,
+             const char *actor_id, uint64_t sequence)
+{
+    struct journal_truncate want = {.seq = sequence};
+
+    if (gate_rest_actor(rest, actor_id, &want.actor))
+        journal_client_truncate(journal, &rest->context, &want, truncate_done,
+                                rest);
+}
+
+static void
 shred_done(void *arg, enum plex_status status, const char *text, uint64_t keys)
 {
     Plexspaces__History__V1__ShredTenantResponse m =
@@ -560,6 +621,17 @@ ask(struct gate_rest *rest, struct journal_client *journal)
         break;
     case METHOD(VERIFY_JOURNAL):
         ask_verify(rest, journal);
+        break;
+    case METHOD(GET_STATS):
+        ask_stats(rest, journal);
+        break;
+    case METHOD(TRUNCATE_TO):
+        ask_truncate(rest, journal, REQUEST(TruncateTo, rest)->actor_id,
+                     REQUEST(TruncateTo, rest)->sequence);
+        break;
+    case METHOD(TRUNCATE_JOURNAL):
+        ask_truncate(rest, journal, REQUEST(TruncateJournal, rest)->actor_id,
+                     REQUEST(TruncateJournal, rest)->sequence);
         break;
     case METHOD(SHRED_TENANT):
         ask_shred(rest, journal);

@@ -97,6 +97,15 @@ void journal_client_verify(struct journal_client *client,
                            const struct journal_verify *want,
                            journal_verify_fn done, void *arg);
 
+/* PLEX_INVALID for the newest turn, PLEX_NOT_FOUND. */
+typedef void (*journal_truncate_fn)(void *arg, enum plex_status status,
+                                    const char *text,
+                                    const struct journal_truncated *truncated);
+void journal_client_truncate(struct journal_client *client,
+                             const struct plex_context *context,
+                             const struct journal_truncate *want,
+                             journal_truncate_fn done, void *arg);
+
 /* Destroy the keys of a tenant: nothing of it that is stored can be read ever
  * again. (A backup has keys of its own time.) PLEX_UNSUPPORTED where
  * nothing is sealed. */

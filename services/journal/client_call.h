@@ -26,6 +26,7 @@ struct journal_call {
         journal_at_fn at;
         journal_verify_fn verify;
         journal_shred_fn shred;
+        journal_truncate_fn truncate;
     } done;
     void *arg;
 

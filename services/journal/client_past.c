@@ -98,6 +98,38 @@ journal_client_verify(struct journal_client *client,
 }
 
 static void
+truncate_finish(struct journal_call *call, enum plex_status status,
+                const char *text, struct plex_bytes payload,
+                struct plex_arena *arena)
+{
+    struct journal_truncated reply;
+    struct plex_err err;
+
+    if (status == PLEX_OK &&
+        journal_unpack_truncated(payload, arena, &reply, &err) != PLEX_OK) {
+        status = PLEX_INTERNAL;
+        text = err.text;
+    }
+    call->done.truncate(call->arg, status, text,
+                        status == PLEX_OK ? &reply : NULL);
+}
+
+void
+journal_client_truncate(struct journal_client *client,
+                        const struct plex_context *context,
+                        const struct journal_truncate *want,
+                        journal_truncate_fn done, void *arg)
+{
+    struct journal_call *call = journal_call_make(arg);
+    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+
+    call->finish = truncate_finish;
+    call->done.truncate = done;
+    call->err.status = journal_pack_truncate(want, &payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_TRUNCATE, &payload, call);
+}
+
+static void
 shred_finish(struct journal_call *call, enum plex_status status,
              const char *text, struct plex_bytes payload,
              struct plex_arena *arena)

@@ -79,6 +79,12 @@ PLEX_MUST_USE enum plex_status journal_pack_backup(const char *name,
 PLEX_MUST_USE enum plex_status journal_unpack_backups(
     struct plex_bytes in, struct plex_arena *arena,
     const struct journal_backup **out, size_t *n, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_pack_truncate(
+    const struct journal_truncate *want, struct plex_buf *out,
+    struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_unpack_truncated(
+    struct plex_bytes in, struct plex_arena *arena,
+    struct journal_truncated *out, struct plex_err *err);
 PLEX_MUST_USE enum plex_status journal_pack_shred(const char *tenant,
                                                   struct plex_buf *out,
                                                   struct plex_err *err);

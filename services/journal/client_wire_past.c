@@ -64,6 +64,7 @@ journal_pack_verify(const struct journal_verify *want, struct plex_buf *out,
         request.actor = &actor;
     request.after = plex_wire_bytes(want->after);
     request.limit = want->limit;
+    request.tenant = plex_wire_text(want->tenant);
     return plex_wire_pack(&request.base, out, err);
 }
 
@@ -165,11 +166,43 @@ journal_unpack_verified(struct plex_bytes in, struct plex_arena *arena,
             from->text};
     }
     *out = (struct journal_verified){.turns = reply->turns,
+                                     .bytes = reply->bytes,
                                      .actors = reply->actors,
                                      .unchained = reply->unchained,
                                      .broken = broken,
                                      .n_broken = reply->n_broken,
                                      .next = plex_wire_bytes_in(reply->next)};
+    return PLEX_OK;
+}
+
+/* -- truncating ------------------------------------------------------------ */
+
+enum plex_status
+journal_pack_truncate(const struct journal_truncate *want, struct plex_buf *out,
+                      struct plex_err *err)
+{
+    PB(TruncateRequest)
+    request = PLEXSPACES__JOURNAL__V1__TRUNCATE_REQUEST__INIT;
+    PB(ActorId) actor;
+
+    actor_out(&want->actor, &actor);
+    request.actor = &actor;
+    request.seq = want->seq;
+    return plex_wire_pack(&request.base, out, err);
+}
+
+enum plex_status
+journal_unpack_truncated(struct plex_bytes in, struct plex_arena *arena,
+                         struct journal_truncated *out, struct plex_err *err)
+{
+    ProtobufCMessage *message;
+    const PB(TruncateReply) * reply;
+
+    if (plex_wire_unpack(TYPE(truncate_reply), in, arena, &message, err) !=
+        PLEX_OK)
+        return err->status;
+    reply = (const void *)message;
+    *out = (struct journal_truncated){reply->oldest_seq, reply->newest_seq};
     return PLEX_OK;
 }
 

@@ -36,6 +36,7 @@ enum journal_request_kind {
     JOURNAL_VERIFY,
     JOURNAL_SHRED, /* tenant; changes something, but runs as reads do */
     JOURNAL_ANSWERS,
+    JOURNAL_TRUNCATE,      /* at: actor and seq; likewise */
     JOURNAL_REQUEST_KINDS, /* one more than their number */
 };
 
@@ -65,7 +66,7 @@ struct journal_request {
     size_t n_asked;
     /* JOURNAL_PENDING */
     struct journal_page page;
-    /* JOURNAL_HISTORY, _AT, _VERIFY */
+    /* JOURNAL_HISTORY, _AT and _TRUNCATE, _VERIFY */
     struct journal_history history;
     struct journal_at at;
     struct journal_verify verify;

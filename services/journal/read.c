@@ -118,6 +118,19 @@ read_verify(struct journal_store *store, const struct journal_verify *want,
 }
 
 static enum plex_status
+do_truncate(struct journal_store *store, const struct journal_at *at,
+            uint64_t wall_ms, struct plex_buf *out, struct plex_err *err)
+{
+    const struct journal_truncate want = {at->actor, at->seq};
+    struct journal_truncated truncated;
+
+    if (journal_store_truncate(store, &want, wall_ms, &truncated, err) !=
+        PLEX_OK)
+        return err->status;
+    return journal_wire_truncated(&truncated, out, err);
+}
+
+static enum plex_status
 do_shred(struct journal_store *store, const char *tenant, struct plex_buf *out,
          struct plex_err *err)
 {
@@ -149,6 +162,8 @@ journal_read(struct journal_store *store, const struct journal_request *request,
         return read_at(store, &request->at, arena, out, err);
     case JOURNAL_VERIFY:
         return read_verify(store, &request->verify, arena, out, err);
+    case JOURNAL_TRUNCATE:
+        return do_truncate(store, &request->at, wall_ms, out, err);
     case JOURNAL_SHRED:
         return do_shred(store, request->tenant, out, err);
     default:

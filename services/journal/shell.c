@@ -363,6 +363,7 @@ ON(on_history, JOURNAL_HISTORY)
 ON(on_at, JOURNAL_AT)
 ON(on_verify, JOURNAL_VERIFY)
 ON(on_shred, JOURNAL_SHRED)
+ON(on_truncate, JOURNAL_TRUNCATE)
 ON(on_pending, JOURNAL_PENDING)
 #undef ON
 
@@ -395,6 +396,7 @@ static const struct plex_method methods[] = {
     {JOURNAL_METHOD_AT, "journal.at", on_at},
     {JOURNAL_METHOD_VERIFY, "journal.verify", on_verify},
     {JOURNAL_METHOD_SHRED, "journal.shred", on_shred},
+    {JOURNAL_METHOD_TRUNCATE, "journal.truncate", on_truncate},
     {JOURNAL_METHOD_BACKUP_CREATE, "journal.backup_create", on_backup_create},
     {JOURNAL_METHOD_BACKUP_LIST, "journal.backup_list", on_backup_list},
     {JOURNAL_METHOD_BACKUP_RESTORE, "journal.backup_restore",

@@ -165,6 +165,14 @@ PLEX_MUST_USE enum plex_status journal_store_verify(
     struct plex_arena *arena, struct journal_verified *out,
     struct plex_err *err);
 
+/* Turns up to want->seq need not be kept for history any more. Those that
+ * nobody needs otherwise are removed, here and by later calls of retain: what
+ * stays has a message id to be remembered, or is needed for a state. INVALID
+ * for the newest turn, NOT_FOUND. */
+PLEX_MUST_USE enum plex_status journal_store_truncate(
+    struct journal_store *store, const struct journal_truncate *want,
+    uint64_t wall_ms, struct journal_truncated *out, struct plex_err *err);
+
 /* Remove at most `limit` turns that nobody needs any more: the message id has
  * expired, the history need not have them, all before them are gone, they are
  * not the actor's newest and no state is made of them. The newest state is

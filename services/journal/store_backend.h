@@ -66,6 +66,12 @@ struct journal_history_ops {
                                uint32_t limit, struct plex_arena *arena,
                                const char *const **out, size_t *n,
                                struct plex_err *err);
+    /* Turns first..last, at most 1000, are not kept for history, and retain()
+     * looks at them soon. */
+    enum plex_status (*unkeep)(struct journal_store *store,
+                               const struct plex_actor_id *actor,
+                               uint64_t first, uint64_t last, uint64_t wall_ms,
+                               struct plex_err *err);
 };
 
 /*

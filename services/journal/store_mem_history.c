@@ -167,12 +167,34 @@ mem_actors(struct journal_store *base, const char *after, uint32_t limit,
     return PLEX_OK;
 }
 
+static enum plex_status
+mem_unkeep(struct journal_store *base, const struct plex_actor_id *actor,
+           uint64_t first, uint64_t last, uint64_t wall_ms,
+           struct plex_err *err)
+{
+    struct mem_actor *found =
+        journal_mem_actor((struct mem_store *)base, actor);
+    struct mem_turn *turn;
+
+    (void)wall_ms;
+    (void)err;
+    if (found == NULL)
+        return PLEX_OK;
+    TAILQ_FOREACH(turn, &found->turns, link)
+    if (turn->row.seq >= first && turn->row.seq <= last) {
+        turn->keep_ms = turn->row.expires_ms;
+        turn->keep_turns = 0;
+    }
+    return PLEX_OK;
+}
+
 const struct journal_history_ops journal_mem_history = {
     .head = mem_head,
     .turns = mem_turns,
     .seq_at = mem_seq_at,
     .state_at = mem_state_at,
     .actors = mem_actors,
+    .unkeep = mem_unkeep,
 };
 
 /* -- answers --------------------------------------------------------------- */

@@ -56,6 +56,7 @@ enum pg_statement {
     PG_RETAIN_CARRY,
     PG_RETAIN,
     PG_RETAIN_NEXT,
+    PG_UNKEEP,
     PG_HEAD,
     PG_TURNS_PAST,
     PG_SEQ_AT,

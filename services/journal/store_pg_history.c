@@ -242,10 +242,32 @@ pg_actors(struct journal_store *base, const char *after, uint32_t limit,
                : plex_err_set(err, PLEX_TOO_LARGE, "no memory for names");
 }
 
+static enum plex_status
+pg_unkeep(struct journal_store *base, const struct plex_actor_id *actor,
+          uint64_t first, uint64_t last, uint64_t wall_ms, struct plex_err *err)
+{
+    struct pg_store *store = (struct pg_store *)base;
+    char name[PLEX_ACTOR_NAME_MAX + 1];
+    PGresult *result;
+
+    if (journal_pg_connect(store, err) != PLEX_OK)
+        return err->status;
+    journal_pg_param_text(store, name, journal_actor_name(actor, name));
+    journal_pg_param_u64(store, first);
+    journal_pg_param_u64(store, last);
+    journal_pg_param_u64(store, wall_ms);
+    if (journal_pg_query(store, PG_UNKEEP, &result, err) != PLEX_OK)
+        return err->status;
+    PQclear(result);
+    store->retain_after = (struct pg_expiry){0};
+    return PLEX_OK;
+}
+
 const struct journal_history_ops journal_pg_history = {
     .head = pg_head,
     .turns = pg_turns,
     .seq_at = pg_seq_at,
     .state_at = pg_state_at,
     .actors = pg_actors,
+    .unkeep = pg_unkeep,
 };

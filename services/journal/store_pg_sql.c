@@ -189,6 +189,11 @@ const char *const journal_pg_texts[PG_STATEMENTS] = {
     "(SELECT removals FROM bump) FROM seen",
     [PG_RETAIN_NEXT] = "SELECT keep_ms FROM journal_turn WHERE keep_ms "
                        "> $1::bigint ORDER BY keep_ms LIMIT 1",
+    /* What may go at once comes first when retention begins anew. */
+    [PG_UNKEEP] = "UPDATE journal_turn SET keep_turns = 0, keep_ms = CASE WHEN "
+                  "expires_ms <= $4::bigint THEN 0 ELSE expires_ms END WHERE "
+                  "actor = (SELECT id FROM journal_actor WHERE name = "
+                  "$1::text) AND seq BETWEEN $2::bigint AND $3::bigint",
     [PG_HEAD] =
         "SELECT COALESCE(h.seq, 0), COALESCE(h.state_seq, 0), "
         "COALESCE(n.seq, 0), COALESCE(n.chain, '') FROM journal_actor a LEFT "

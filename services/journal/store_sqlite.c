@@ -44,6 +44,8 @@ const char *const journal_sql_texts[SQL_STATEMENTS] = {
     [SQL_TURN_SCAN] = "SELECT id, actor, expires_ms + keep_more_ms, flags, "
                       "message_id, seq, prev, keep_turns, chain FROM "
                       "journal_turn WHERE id >= ? ORDER BY id LIMIT ?",
+    [SQL_TURN_UNKEEP] = "UPDATE journal_turn SET keep_more_ms = 0, keep_turns "
+                        "= 0 WHERE id = ?",
     [SQL_TURN_DROP] = "DELETE FROM journal_turn WHERE id = ?",
     [SQL_MESSAGE_ADD] = "INSERT INTO journal_message (message_id, actor, turn) "
                         "VALUES (?, ?, ?)",

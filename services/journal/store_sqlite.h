@@ -67,6 +67,7 @@ enum sql_statement {
     SQL_TURN_LINK,
     SQL_TURN_PAST,
     SQL_TURN_SCAN,
+    SQL_TURN_UNKEEP,
     SQL_TURN_DROP,
     SQL_MESSAGE_ADD,
     SQL_MESSAGE_GET,
@@ -118,6 +119,7 @@ struct sql_store {
     uint64_t next_turn, next_turn_before;
     uint64_t mark;           /* journal_mark.head_turn */
     struct plex_buf replies; /* of the last commit's EXISTS results */
+    bool flushing;           /* journal_sql_heads_flush() */
     uint64_t retain_at;      /* next turn to look at */
     uint64_t retain_next_ms; /* earliest time this round has seen */
     uint64_t retain_first;   /* first turn of the round whose time has not come;
@@ -147,6 +149,9 @@ PLEX_MUST_USE enum plex_status journal_sql_head_find(
     struct sql_store *store, const struct plex_actor_id *id,
     struct sql_head **out, struct plex_err *err);
 void journal_sql_heads_fini(struct sql_store *store);
+/* Write back all heads, in a transaction of its own. */
+PLEX_MUST_USE enum plex_status journal_sql_heads_flush(struct sql_store *store,
+                                                       struct plex_err *err);
 /* Write back heads until at most `keep` turns are behind; in a transaction. */
 PLEX_MUST_USE enum plex_status journal_sql_heads_write(struct sql_store *store,
                                                        uint64_t keep,

@@ -522,7 +522,8 @@ apply_all(struct sql_store *store, struct journal_commit *commit,
             return err->status;
     if (store->epochs_saved && epochs_write(store, err) != PLEX_OK)
         return err->status;
-    return journal_sql_heads_write(store, SQL_HEAD_LAG, 0, err);
+    return journal_sql_heads_write(store, store->flushing ? 0 : SQL_HEAD_LAG, 0,
+                                   err);
 }
 
 /* Give back what memory had before the commit. The list of dirty heads must
@@ -626,4 +627,16 @@ journal_sql_commit(struct journal_store *base, struct journal_commit *commit,
                 store->replies.data + (uintptr_t)result->reply.data;
     }
     return PLEX_OK;
+}
+
+enum plex_status
+journal_sql_heads_flush(struct sql_store *store, struct plex_err *err)
+{
+    struct journal_commit nothing = {0};
+    enum plex_status status;
+
+    store->flushing = true;
+    status = journal_sql_commit(&store->base, &nothing, err);
+    store->flushing = false;
+    return status;
 }

@@ -494,10 +494,65 @@ sql_actors(struct journal_store *base, const char *after, uint32_t limit,
     return err->status;
 }
 
+/* From the newest back to the oldest of them. */
+static enum plex_status
+unkeep(struct sql_store *store, const struct sql_head *head, uint64_t first,
+       uint64_t last, struct plex_err *err)
+{
+    struct link link;
+    uint64_t turn;
+    bool found = true;
+
+    if (turn_find(store, head, last, &turn, &link, err) != PLEX_OK)
+        return err->status;
+    while (turn != 0 && found && link.seq >= first) {
+        sqlite3_stmt *stmt = journal_sql_get(store, SQL_TURN_UNKEEP);
+
+        plex_sqlite_bind_u64(stmt, 1, turn);
+        if (journal_sql_run(store, stmt, err) != PLEX_OK)
+            return err->status;
+        if (turn < store->retain_at)
+            store->retain_at = turn;
+        turn = link.prev;
+        if (turn != 0 && link_get(store, turn, &link, &found, err) != PLEX_OK)
+            return err->status;
+    }
+    return PLEX_OK;
+}
+
+/* Retention does not look at what the actors' rows do not say yet: they are
+ * written first. */
+
+static enum plex_status
+sql_unkeep(struct journal_store *base, const struct plex_actor_id *actor,
+           uint64_t first, uint64_t last, uint64_t wall_ms,
+           struct plex_err *err)
+{
+    struct sql_store *store = (struct sql_store *)base;
+    struct sql_head *head;
+
+    (void)wall_ms;
+    if (journal_sql_heads_flush(store, err) != PLEX_OK ||
+        journal_sql_head_find(store, actor, &head, err) != PLEX_OK)
+        return err->status;
+    if (head == NULL)
+        return PLEX_OK;
+    if (journal_sql_run(store, journal_sql_get(store, SQL_BEGIN), err) ==
+            PLEX_OK &&
+        unkeep(store, head, first, last, err) == PLEX_OK &&
+        journal_sql_run(store, journal_sql_get(store, SQL_COMMIT), err) ==
+            PLEX_OK)
+        return PLEX_OK;
+    if (!sqlite3_get_autocommit(store->sqlite.db))
+        (void)sqlite3_exec(store->sqlite.db, "ROLLBACK", NULL, NULL, NULL);
+    return err->status;
+}
+
 const struct journal_history_ops journal_sql_history = {
     .head = sql_head,
     .turns = sql_turns,
     .seq_at = sql_seq_at,
     .state_at = sql_state_at,
     .actors = sql_actors,
+    .unkeep = sql_unkeep,
 };

@@ -190,6 +190,7 @@ struct journal_verify {
     struct plex_actor_id actor; /* all parts "": of everyone */
     struct plex_bytes after;    /* "" or the last answer's next */
     uint32_t limit;             /* turns; 1..10000 */
+    const char *tenant; /* of everyone of this one; NULL or "": of all */
 };
 struct journal_broken {
     struct plex_actor_id actor;
@@ -202,6 +203,15 @@ struct journal_verified {
     const struct journal_broken *broken; /* at most one per actor */
     size_t n_broken;
     struct plex_bytes next; /* "" at the end */
+    uint64_t bytes;         /* of states, replies and records, as stored */
+};
+
+struct journal_truncate {
+    struct plex_actor_id actor;
+    uint64_t seq; /* up to this one, below the newest */
+};
+struct journal_truncated {
+    uint64_t oldest_seq, newest_seq; /* that are there now */
 };
 
 /* -- backups: files in the folder that the daemon's backup_folder names -----

@@ -2,6 +2,7 @@
 #include "services/journal/store_backend.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -22,6 +23,7 @@ struct verify {
     struct journal_verified *out;
     struct journal_broken *broken;
     uint64_t limit;
+    const char *tenant;
     size_t bytes;
     /* the actor being looked at */
     struct plex_actor_id actor;
@@ -58,6 +60,7 @@ turn_check(struct verify *v, const struct journal_stored *turn)
 
     v->out->turns++;
     v->bytes += row->state.len + row->reply.len + row->record.len;
+    v->out->bytes = v->bytes;
     if (row->seq != v->next) {
         broken(v, v->next, "is missing");
         return false;
@@ -185,6 +188,15 @@ actor_check(struct verify *v, const char *name, uint64_t seq,
     return PLEX_OK;
 }
 
+/* Names are in order: after the last one of a tenant come others only. */
+static bool
+of_tenant(const struct verify *v, const char *name)
+{
+    const size_t len = strlen(v->tenant);
+
+    return len == 0 || (strncmp(name, v->tenant, len) == 0 && name[len] == '/');
+}
+
 static enum plex_status
 everyone_check(struct verify *v, const char *after, struct plex_err *err)
 {
@@ -196,6 +208,8 @@ everyone_check(struct verify *v, const char *after, struct plex_err *err)
                                            &names, &n, err) != PLEX_OK)
             return err->status;
         for (size_t i = 0; i < n; i++) {
+            if (!of_tenant(v, names[i]))
+                return PLEX_OK;
             if (actor_check(v, names[i], 0, err) != PLEX_OK)
                 return err->status;
             if (v->out->next.len > 0)
@@ -247,11 +261,18 @@ run(struct verify *v, const struct journal_verify *want, struct plex_err *err)
         (void)journal_actor_name(&want->actor, only);
         return actor_check(v, only, seq, err);
     }
+    if (name[0] != '\0' && !of_tenant(v, name))
+        return plex_err_set(err, PLEX_INVALID,
+                            "page token is of another question");
     if (seq > 0) {
         if (actor_check(v, name, seq, err) != PLEX_OK)
             return err->status;
         if (v->out->next.len > 0 || is_full(v))
             return v->out->next.len > 0 ? PLEX_OK : token_make(v, 0, err);
+    }
+    if (name[0] == '\0' && v->tenant[0] != '\0') {
+        (void)snprintf(only, sizeof only, "%s/", v->tenant);
+        name = only;
     }
     return everyone_check(v, name, err);
 }
@@ -271,6 +292,7 @@ journal_store_verify(struct journal_store *store,
                             "verify limit is %u, 1 to %d are allowed",
                             want->limit, TURNS_PER_ANSWER);
     v.limit = want->limit;
+    v.tenant = want->tenant == NULL ? "" : want->tenant;
     v.broken = plex_arena_alloc(arena, BROKEN_MAX * sizeof *v.broken);
     if (v.broken == NULL)
         return plex_err_set(err, PLEX_TOO_LARGE, "no memory for an answer");

@@ -26,6 +26,7 @@ SAME_METHOD(HISTORY);
 SAME_METHOD(AT);
 SAME_METHOD(VERIFY);
 SAME_METHOD(SHRED);
+SAME_METHOD(TRUNCATE);
 SAME_METHOD(BACKUP_CREATE);
 SAME_METHOD(BACKUP_LIST);
 SAME_METHOD(BACKUP_RESTORE);
@@ -242,7 +243,11 @@ verify_in(const PB(VerifyRequest) * in, struct journal_verify *out,
 {
     *out = (struct journal_verify){.actor = {"", "", "", ""},
                                    .after = plex_wire_bytes_in(in->after),
-                                   .limit = in->limit};
+                                   .limit = in->limit,
+                                   .tenant = in->tenant};
+    if (in->tenant[0] != '\0' &&
+        plex_name_tenant(in->tenant, strlen(in->tenant), err) != PLEX_OK)
+        return err->status;
     return in->actor == NULL ? PLEX_OK : actor_in(in->actor, &out->actor, err);
 }
 
@@ -268,6 +273,8 @@ request_type(enum journal_request_kind kind)
         return TYPE(verify_request);
     case JOURNAL_SHRED:
         return TYPE(shred_request);
+    case JOURNAL_TRUNCATE:
+        return TYPE(truncate_request);
     default:
         return TYPE(pending_request);
     }
@@ -320,6 +327,12 @@ journal_wire_request(enum journal_request_kind kind, struct plex_bytes in,
 
         out->at = (struct journal_at){.seq = at->seq, .at_ms = at->at_ms};
         return actor_in(at->actor, &out->at.actor, err);
+    }
+    case JOURNAL_TRUNCATE: {
+        const PB(TruncateRequest) *truncate = pb;
+
+        out->at = (struct journal_at){.seq = truncate->seq};
+        return actor_in(truncate->actor, &out->at.actor, err);
     }
     case JOURNAL_SHRED:
         out->tenant = ((const PB(ShredRequest) *)pb)->tenant;

@@ -42,6 +42,9 @@ PLEX_MUST_USE enum plex_status journal_wire_backup_in(struct plex_bytes in,
 PLEX_MUST_USE enum plex_status journal_wire_backups(
     const struct journal_backup *backups, size_t n, struct plex_arena *arena,
     struct plex_buf *out, struct plex_err *err);
+PLEX_MUST_USE enum plex_status journal_wire_truncated(
+    const struct journal_truncated *truncated, struct plex_buf *out,
+    struct plex_err *err);
 PLEX_MUST_USE enum plex_status journal_wire_shredded(uint64_t keys,
                                                      struct plex_buf *out,
                                                      struct plex_err *err);

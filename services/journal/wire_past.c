@@ -96,7 +96,19 @@ journal_wire_verified(const struct journal_verified *verified,
     reply.turns = verified->turns;
     reply.actors = verified->actors;
     reply.unchained = verified->unchained;
+    reply.bytes = verified->bytes;
     reply.next = plex_wire_bytes(verified->next);
+    return plex_wire_pack(&reply.base, out, err);
+}
+
+enum plex_status
+journal_wire_truncated(const struct journal_truncated *truncated,
+                       struct plex_buf *out, struct plex_err *err)
+{
+    PB(TruncateReply) reply = PLEXSPACES__JOURNAL__V1__TRUNCATE_REPLY__INIT;
+
+    reply.oldest_seq = truncated->oldest_seq;
+    reply.newest_seq = truncated->newest_seq;
     return plex_wire_pack(&reply.base, out, err);
 }
 

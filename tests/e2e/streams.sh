@@ -85,6 +85,17 @@ check "the next event goes behind" 0 '"first_sequence":8,"last_sequence":8' \
 check "and leaves the snapshot" 0 '"sequence":8.*"snapshot":\{"items":2\}' \
     curl -sS "$actor/stream"
 check "an unknown page is refused" 0 '"status":400' replay page_token=x
+check "what is there is added up" 0 '^[0-9]+ turns of 1 actors, [0-9]+ bytes' \
+    "$plex" journal stats event-stream/order.17
+check "of the whole tenant, too" 0 '"turns": [0-9]+' \
+    "$plex" journal stats --output json
+check "turns whose ids are remembered stay when it is truncated" 0 \
+    '^turns 1 to [0-9]+ are there' "$plex" journal truncate \
+    event-stream/order.17 2
+check "the newest turn stays" 1 'the newest turn stays' \
+    "$plex" journal truncate event-stream/order.17 999
+check "there is nothing of a stranger" 0 '"status":404' curl -sS -X DELETE \
+    "$journal/default%2Fdefault%2Forder%2F99/truncate?sequence=1"
 check "the chain of the stream holds" 0 '' "$plex" journal verify \
     event-stream/order.17
 check_end

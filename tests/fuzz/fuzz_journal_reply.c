@@ -14,6 +14,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct journal_past past;
     struct journal_was was;
     struct journal_verified verified;
+    struct journal_truncated truncated;
     struct plex_arena arena;
     struct plex_err err;
     enum plex_status status;
@@ -23,7 +24,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     in = (struct plex_bytes){data + 1, size - 1};
     plex_arena_init(&arena, 1 << 20);
-    switch (data[0] % 9) {
+    switch (data[0] % 10) {
     case 0:
         status = journal_unpack_append(in, 1, &arena, &results, &err);
         break;
@@ -47,6 +48,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 8:
         status = journal_unpack_shredded(in, &arena, &newest, &err);
+        break;
+    case 9:
+        status = journal_unpack_truncated(in, &arena, &truncated, &err);
         break;
     default:
         status = journal_unpack_pending(in, &arena, &page, &err);

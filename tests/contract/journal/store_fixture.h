@@ -58,6 +58,7 @@ void records_tests_add(Suite *suite);
 void answers_add(TCase *t);
 void loads_add(TCase *t);
 void past_add(TCase *t);
+void truncate_add(TCase *t);
 void keys_add(Suite *suite);
 
 #endif

@@ -430,5 +430,6 @@ history_add(Suite *suite)
     tcase_add_test(t, what_was_changed_behind_the_journals_back_is_found);
     tcase_add_test(t, a_chain_that_was_made_again_in_part_is_found);
     past_add(t);
+    truncate_add(t);
     suite_add_tcase(suite, t);
 }

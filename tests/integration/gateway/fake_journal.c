@@ -31,6 +31,16 @@ journal_client_verify(struct journal_client *client,
 }
 
 void
+journal_client_truncate(struct journal_client *client,
+                        const struct plex_context *context,
+                        const struct journal_truncate *want,
+                        journal_truncate_fn done, void *arg)
+{
+    (void)client, (void)context, (void)want;
+    done(arg, PLEX_UNSUPPORTED, "a fake keeps no past", NULL);
+}
+
+void
 journal_client_shred(struct journal_client *client,
                      const struct plex_context *context, const char *tenant,
                      journal_shred_fn done, void *arg)
