@@ -251,6 +251,9 @@ cli_process_inspect(const struct cli *cli, const struct cli_args *args,
     path_of(&path, "/api/v1/processes/", args->values[0], "");
     rest_path_param(&path, "namespace", where->ns);
     status = call(cli, "GET", &path, NULL, &answer, &err);
+    /* TYPE/KEY looks like SUPERVISOR/CHILD. */
+    if (status == PLEX_NOT_FOUND && strchr(args->values[0], '/') != NULL)
+        return cli_actor_status(cli, args, NULL);
     return show(cli, status, answer, "process", process_detail, &err);
 }
 

@@ -69,6 +69,8 @@ check "actors in memory are listed" 0 'default/default/counter/a +active' \
     "$plex" actor list
 check "one actor's status is shown" 0 '^durable +yes' \
     "$plex" actor status counter/a
+check "actor inspect shows it as well" 0 "^state +active" \
+    "$plex" actor inspect counter/a
 check "an actor nobody called is not found" 1 'NOT_FOUND' \
     "$plex" actor status counter/nobody
 check "all seven daemons are listed as ready" 0 '^7$' bash -c \
