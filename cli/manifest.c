@@ -109,6 +109,7 @@ static const struct field child_fields[] = {
     {"significant", FIELD_BOOL, false, NULL},
     {"node", FIELD_TEXT, false, NULL},
     {"placement", FIELD_OBJECT, false, placement_fields},
+    {"facets", FIELD_LIST, false, facet_fields},
     {"child_id", FIELD_TEXT, false, NULL, "id"},
     {"shutdown_timeout", FIELD_TEXT, false, NULL, "shutdown"},
     {0},
@@ -256,10 +257,17 @@ read_plain(const struct reader *reader, const yaml_node_t *node,
     return PLEX_OK;
 }
 
+static enum plex_status read_json(struct reader *reader, yaml_node_t *node,
+                                  const char *what, json_t **out,
+                                  struct plex_err *err);
+
+/* What is no text in a facet's configuration goes in as its JSON. */
 static enum plex_status
 read_map(struct reader *reader, yaml_node_t *node, const char *what,
          json_t **out, struct plex_err *err)
 {
+    const char *last = strrchr(what, '.');
+    const bool config = last != NULL && strcmp(last, ".config") == 0;
     json_t *map;
     enum plex_status status = PLEX_OK;
 
@@ -272,18 +280,23 @@ read_map(struct reader *reader, yaml_node_t *node, const char *what,
         yaml_node_t *item =
             yaml_document_get_node(&reader->document, pair->value);
         const char *name, *text;
+        json_t *value = NULL;
 
         if (++reader->visited > MANIFEST_NODES_MAX)
             status = offence(reader, key, err, "too many values", "");
         else
             status = read_scalar(reader, key, "a key", "a text", &name, err);
-        if (status == PLEX_OK)
+        if (status == PLEX_OK && config && item->type != YAML_SCALAR_NODE)
+            status = read_json(reader, item, name, &value, err);
+        else if (status == PLEX_OK)
             status = read_scalar(reader, item, name, "a text", &text, err);
         if (status == PLEX_OK && json_object_get(map, name) != NULL)
             status = offence(reader, key, err, "a second ", name);
-        if (status == PLEX_OK &&
-            json_object_set_new(map, name, json_string(text)) != 0)
+        if (status == PLEX_OK && value == NULL)
+            value = json_string(text);
+        if (status == PLEX_OK && json_object_set(map, name, value) != 0)
             status = offence(reader, item, err, "bad UTF-8 in ", name);
+        json_decref(value);
     }
     if (status == PLEX_OK)
         *out = map;

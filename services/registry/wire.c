@@ -3,6 +3,7 @@
 #include "common/name.h"
 #include "common/wire.h"
 #include "services/registry/client_wire.h"
+#include "services/registry/wire_tree.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,8 @@ app_request(const ProtobufCMessage *message, struct plex_arena *arena,
     if (out->method == REG_METHOD_DEPLOY) {
         if (deploy->application == NULL)
             return plex_err_set(err, PLEX_INVALID, "application is missing");
+        if (reg_pb_children_types(deploy->application, arena, err) != PLEX_OK)
+            return err->status;
         return reg_pb_app_in(deploy->application, arena, &out->app, err);
     }
     if (out->method != REG_METHOD_LIST_APPS)

@@ -18,4 +18,10 @@ PLEX_MUST_USE enum plex_status reg_pb_tree_out(
     const struct reg_supervisor *in, struct plex_arena *arena,
     Plexspaces__Application__V1__Supervisor **out, struct plex_err *err);
 
+/* wire_child.c: children with a module and facets get a type of their own, at
+ * the end of the application's, which the message is changed for. */
+PLEX_MUST_USE enum plex_status reg_pb_children_types(
+    Plexspaces__Application__V1__Application *app, struct plex_arena *arena,
+    struct plex_err *err);
+
 #endif

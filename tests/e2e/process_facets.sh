@@ -70,8 +70,28 @@ supervisor:
     - {id: ticker, type: ticker, name: ticker, node: worker-2}
     - {id: outside, type: outside, name: outside}
     - {id: plain, type: plain, name: plain}
+    - id: Inner
+      supervisor:
+        children:
+          - id: own
+            module: facets
+            behaviour: quote
+            name: own
+            node: worker-2
+            facets:
+              - {type: rate_limit, config: {refill_rate: 1, burst_size: 1}}
+              - {type: timer, config: {timers: [{id: beat, interval_ms: 60000}]}}
 YAML
 
+cat >"$work/both.yaml" <<'YAML'
+name: both
+version: 1.0.0
+actor_types:
+  - {name: some, module: facets, behaviour: quote}
+supervisor:
+  children:
+    - {id: a, type: some, facets: [{type: logging}]}
+YAML
 suite_start "$work/data" --processes --workers 2 --modules "$build/modules" ||
     exit 1
 export PLEXSPACES_SERVER=$suite_url
@@ -94,6 +114,15 @@ ask limited >/dev/null; ask limited >/dev/null; ask limited >/dev/null
 check "rate_limit answers in its place" 0 'HTTP/1.1 429' ask limited
 check "metrics count by type" 0 'shop_actor_messages_total.*limited' \
     until_says 'shop_actor_messages_total' "$plex" metrics worker-2
+
+check "a child without a type has facets, too" 0 'rate_limit +950' \
+    until_says rate_limit "$plex" actor facets own
+check "as a type that is named after it" 0 'around-inner-own' \
+    "$plex" application status around --output json
+ask around-inner-own >/dev/null
+check "which work" 0 'HTTP/1.1 429' ask around-inner-own
+check "but not one of a type" 1 'leave out facets, or type' \
+    "$plex" application deploy "$work/both.yaml"
 
 before=$(ref_of softened)
 check "fallback hides what it is for" 0 '"runs":"unknown"' \

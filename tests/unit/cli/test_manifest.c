@@ -34,7 +34,7 @@ START_TEST(a_manifest_becomes_the_json_of_the_application)
         parse(TYPE "    durable: true\n    idle_timeout_ms: 5000\n"
                    "    resources: {cpu_cores: 0.5, memory_bytes: 1024}\n"
                    "    facets:\n      - type: m/x\n        priority: 3\n"
-                   "        config: {every: 5s, 7: x}\n"),
+                   "        config: {every: 5s, 7: x, l: [{a: 1}]}\n"),
         PLEX_OK);
     text = json_dumps(json, JSON_COMPACT);
     ck_assert_str_eq(
@@ -42,7 +42,8 @@ START_TEST(a_manifest_becomes_the_json_of_the_application)
               "\"name\":\"t\",\"module\":\"m\",\"durable\":true,"
               "\"idle_timeout_ms\":5000,\"resources\":{\"cpu_cores\":0.5,"
               "\"memory_bytes\":1024},\"facets\":[{\"type\":\"m/x\","
-              "\"priority\":3,\"config\":{\"every\":\"5s\",\"7\":\"x\"}}]}]}");
+              "\"priority\":3,\"config\":{\"every\":\"5s\",\"7\":\"x\","
+              "\"l\":\"[{\\\"a\\\":1}]\"}}]}]}");
     free(text);
     json_decref(json);
 }
@@ -195,7 +196,7 @@ START_TEST(a_supervision_tree_is_read_with_its_aliases_and_arguments)
             "    - id: x\n      restrat: permanent\n",
             "app.yaml:6:7: unknown key restrat; known are id type module "
             "behaviour supervisor name args restart shutdown significant node "
-            "placement child_id shutdown_timeout");
+            "placement facets child_id shutdown_timeout");
     refused("name: a\nversion: 1.0.0\nsupervisor:\n  intensity: 1\n"
             "  max_restarts: 2\n",
             "app.yaml:5:3: a second intensity");
