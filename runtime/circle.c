@@ -6,10 +6,13 @@
 
 /*
  * Calls in a circle: everybody in it waits for the answer of the next, so
- * nobody will ever answer. Who waits says for whom before it looks at the
- * others, so the last one to come sees the whole circle. What it sees may be
- * on its way to change: an answer may lie in an inbox. So it waits a little,
- * and is sure when all of them sleep, with nothing in their inboxes, twice.
+ * nobody will ever answer. Who waits says for whom before its call leaves, and
+ * whoever gets a call while it waits itself looks along those it waits for: the
+ * last call of a circle to arrive shows all of it. Who made that one is told
+ * to look again, for what was seen may be on its way to change: an answer may
+ * lie in an inbox. So it waits a little, and is sure when all of them sleep,
+ * with nothing in their inboxes, twice. Calls outside of circles pay for two
+ * stores.
  */
 enum { CIRCLE_MAX = 64, LOOK_FIRST_NS = 1000000, LOOK_LAST_NS = 128000000 };
 
@@ -44,12 +47,23 @@ walk(const struct rt *rt, uint64_t id, uint64_t self, bool asleep,
     return 0;
 }
 
-bool
-rt_circle_suspected(const struct rt *rt, const struct rt_proc *proc,
-                    struct plex_ref to)
+/* `proc` waits, through others, for itself. */
+static bool
+suspected(const struct rt *rt, const struct rt_proc *proc)
 {
-    return rt_is_local(rt, to) &&
-           walk(rt, to.id, rt_ref(rt, proc).id, false, NULL) > 0;
+    const uint64_t first =
+        atomic_load_explicit(&proc->awaits, memory_order_relaxed);
+
+    return first != 0 && walk(rt, first, rt_ref(rt, proc).id, false, NULL) > 0;
+}
+
+void
+rt_circle_called(struct rt_exec *exec, struct rt_proc *proc,
+                 const struct rt_msg *call)
+{
+    if (rt_is_local(exec->rt, call->from) && suspected(exec->rt, proc))
+        rt_signal(exec, call->from, RT_KIND_LOOK, rt_ref(exec->rt, proc),
+                  call->number, NULL, false);
 }
 
 static char *
@@ -72,14 +86,15 @@ text_of(struct rt *rt, uint64_t self, const uint64_t *path, unsigned n)
 }
 
 static bool
-sure(struct rt_turn *turn, struct plex_ref to, char **why)
+sure(struct rt_turn *turn, char **why)
 {
     struct rt *rt = turn->fiber->exec->rt;
     const uint64_t self = rt_ref(rt, turn->proc).id;
+    const uint64_t first = atomic_load(&turn->proc->awaits);
     uint64_t path[CIRCLE_MAX], again[CIRCLE_MAX];
-    const unsigned n = walk(rt, to.id, self, true, path);
+    const unsigned n = walk(rt, first, self, true, path);
 
-    if (n == 0 || walk(rt, to.id, self, true, again) != n)
+    if (n == 0 || walk(rt, first, self, true, again) != n)
         return false;
     for (unsigned i = 0; i < n; i++)
         if (path[i] != again[i])
@@ -92,24 +107,18 @@ sure(struct rt_turn *turn, struct plex_ref to, char **why)
 }
 
 bool
-rt_circle_await(struct rt_turn *turn, struct plex_ref to, uint64_t deadline_ns,
-                char **why)
+rt_circle_await(struct rt_turn *turn, uint64_t deadline_ns, char **why)
 {
-    uint64_t pause = LOOK_FIRST_NS;
+    uint64_t pause = LOOK_FIRST_NS, look;
 
-    while (turn->proc->ext->answer == NULL) {
-        const uint64_t look = rt_now(turn->fiber->exec) + pause;
-
-        if (look >= deadline_ns)
+    while (turn->proc->ext->answer == NULL &&
+           suspected(turn->fiber->exec->rt, turn->proc)) {
+        look = rt_now(turn->fiber->exec) + pause;
+        if (look >= deadline_ns ||
+            rt_suspend(turn, RT_WAIT_ANSWER, look) == RT_WAITED_LIMIT)
             return false;
-        if (rt_suspend(turn, RT_WAIT_ANSWER, look) == RT_WAITED_LIMIT)
-            return false;
-        if (turn->proc->ext->answer != NULL)
-            return false;
-        if (sure(turn, to, why))
+        if (turn->proc->ext->answer == NULL && sure(turn, why))
             return true;
-        if (!rt_circle_suspected(turn->fiber->exec->rt, turn->proc, to))
-            return false;
         pause = pause * 2 > LOOK_LAST_NS ? LOOK_LAST_NS : pause * 2;
     }
     return false;

@@ -44,6 +44,7 @@ enum rt_kind {
     RT_KIND_NODE_DOWN, /* number: the node */
     RT_KIND_HURRY,     /* look at the flags */
     RT_KIND_FOUND,     /* hosted.h; from; number; payload: the alias */
+    RT_KIND_LOOK,      /* circle.h; number: the call */
     RT_KIND_GROUP,     /* rt_group_ask(); payload: what is asked, OWNED */
 };
 enum rt_msg_flag {

@@ -1,4 +1,4 @@
-#include "runtime/core.h"
+#include "runtime/circle.h"
 
 #include "common/mem.h"
 
@@ -262,6 +262,9 @@ rt_mail_add(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
 
     if (proc->wait == RT_WAIT_MESSAGE)
         proc->flags |= RT_PROC_DUE;
+    else if (proc->wait == RT_WAIT_ANSWER &&
+             (msg->kind == PLEX_MSG_CALL || msg->kind == RT_KIND_ENGINE))
+        rt_circle_called(exec, proc, msg);
     if (ext != NULL && ext->dedup > 0 && (msg->flags & RT_MSG_EXTRA) != 0 &&
         msg->extra.id != 0 && seen_before(ext, msg)) {
         uncount(exec, proc, msg);

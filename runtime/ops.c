@@ -167,18 +167,39 @@ op_send(struct plex_ctx *ctx, struct plex_ref to, const struct plex_post *post)
                    (struct plex_from){self_of(ctx), 0});
 }
 
+/* All wait for one another: an answer that says so. */
+static struct rt_msg *
+circle_answer(struct rt_turn *turn, uint64_t deadline)
+{
+    struct rt_msg *msg;
+    char *why;
+
+    if (!rt_circle_await(turn, deadline, &why))
+        return NULL;
+    msg = rt_msg_new(turn->fiber->exec, RT_KIND_ANSWER);
+    msg->code = -PLEX_FAILED;
+    rt_msg_reason(msg, why);
+    free(why);
+    return msg;
+}
+
 int
 rt_await(struct rt_turn *turn, uint64_t deadline, struct plex_msg *answer,
          struct plex_ref *from)
 {
     struct rt_ext *ext = rt_ext(turn->fiber->exec, turn->proc);
-    enum rt_waited waited = RT_WAITED_DUE;
-    struct rt_msg *msg;
+    enum rt_waited waited = rt_suspend(turn, RT_WAIT_ANSWER, deadline);
+    struct rt_msg *msg = ext->answer;
 
-    if (ext->answer == NULL)
-        waited = rt_suspend(turn, RT_WAIT_ANSWER, deadline);
+    /* Woken to look (circle.c), not because the time is up. */
+    while (msg == NULL && waited == RT_WAITED_DUE) {
+        msg = circle_answer(turn, deadline);
+        if (msg == NULL && ext->answer == NULL)
+            waited = rt_suspend(turn, RT_WAIT_ANSWER, deadline);
+        if (msg == NULL)
+            msg = ext->answer;
+    }
     ext->awaited = 0;
-    msg = ext->answer;
     ext->answer = NULL;
     if (msg == NULL)
         return waited == RT_WAITED_LIMIT ? -PLEX_LIMIT : -PLEX_TIMEOUT;
@@ -201,26 +222,6 @@ rt_expect(struct rt_turn *turn, struct plex_ref to)
     if (!rt_is_local(turn->fiber->exec->rt, to))
         atomic_store(&turn->proc->remote, 1);
     return ext->awaited;
-}
-
-/* 0: go on waiting. -FAILED: they all wait for one another. */
-static int
-await_circle(struct rt_turn *turn, struct plex_ref to, uint64_t deadline,
-             struct plex_msg *answer)
-{
-    struct rt_msg *msg;
-    char *why;
-
-    if (!rt_circle_await(turn, to, deadline, &why))
-        return 0;
-    msg = rt_msg_new(turn->fiber->exec, RT_KIND_ANSWER);
-    msg->code = -PLEX_FAILED;
-    rt_msg_reason(msg, why);
-    free(why);
-    rt_msg_view_all(msg, answer);
-    turn->answer = msg;
-    turn->proc->ext->awaited = 0;
-    return msg->code;
 }
 
 static int
@@ -256,11 +257,7 @@ ask(struct rt_turn *turn, struct plex_ref to, struct rt_msg *msg,
     msg->number = rt_expect(turn, to);
     rt_awaits_set(exec->rt, turn->proc, to);
     (void)rt_route(exec, to, msg);
-    status = 0;
-    if (rt_circle_suspected(exec->rt, turn->proc, to))
-        status = await_circle(turn, to, deadline, answer);
-    if (status == 0)
-        status = rt_await(turn, deadline, answer, &from);
+    status = rt_await(turn, deadline, answer, &from);
     rt_awaits_end(turn->proc);
     return status;
 }

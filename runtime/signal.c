@@ -447,6 +447,10 @@ rt_signal_apply(struct rt_exec *exec, struct rt_proc *proc, struct rt_msg *msg)
     case RT_KIND_FOUND:
         rt_found_apply(exec, proc, msg);
         break;
+    case RT_KIND_LOOK:
+        if (proc->wait == RT_WAIT_ANSWER && proc->ext->awaited == msg->number)
+            proc->flags |= RT_PROC_DUE;
+        break;
     case RT_KIND_GROUP:
         rt_group_asked(exec, proc, msg);
         break;
