@@ -244,6 +244,7 @@ cli_actor_exists(const struct cli *cli, const struct cli_args *args,
 {
     struct plex_err err;
     json_t *answer;
+    bool exists;
 
     (void)config;
     if (actor_verb(cli, args, "GET", "/exists", &answer, &err) != PLEX_OK)
@@ -252,8 +253,9 @@ cli_actor_exists(const struct cli *cli, const struct cli_args *args,
         print_json(answer);
     else
         print_object(exists_detail, answer);
+    exists = json_is_true(json_object_get(answer, "exists"));
     json_decref(answer);
-    return 0;
+    return exists ? 0 : 1;
 }
 
 /* The JSON to send, owned: given, {} or standard input. */

@@ -221,6 +221,8 @@ rest_route(struct gate_rest *rest)
         gate_rest_process(rest);
         return;
     }
+    if (gate_rest_delete(rest))
+        return;
     if (strcmp(rest->route->served_by, "journal") == 0) {
         gate_rest_journal(rest);
         return;

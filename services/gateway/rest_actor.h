@@ -5,6 +5,8 @@
 
 /* CreateActor and SpawnActor. False: the request is for something else. */
 bool gate_rest_actor_new(struct gate_rest *rest);
+/* rest_delete.c: DeleteActor of what is not durable, the same. */
+bool gate_rest_delete(struct gate_rest *rest);
 /* rest_link.c: LinkActor and UnlinkActor, the same. */
 bool gate_rest_link(struct gate_rest *rest);
 

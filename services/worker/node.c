@@ -410,6 +410,7 @@ work_node_create(const struct work_node_config *config)
 void
 work_node_hooks(struct work_node *node, struct rt_config *config)
 {
+    node->config.watchdog_ms = config->watchdog_ms;
     config->on_event = on_event;
     config->on_remote = on_remote;
     config->on_log = on_log;

@@ -16,6 +16,7 @@ struct work_facet_setup;
 struct work_node_config {
     const struct plex_host *host;
     struct work_modules *modules;
+    uint32_t watchdog_ms; /* the runtime's: set by work_node_hooks() */
     /* A message of a process to a virtual actor, name "type/key". Borrowed. */
     void (*to_actor)(void *arg, const struct rt_signal *signal);
     /* A message to PLEX_SERVICE_NODE, on any executor; false: nobody. Borrowed;

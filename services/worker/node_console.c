@@ -387,6 +387,8 @@ static enum plex_status
 pack(struct work_node *node, const struct console *console,
      struct plex_err *err)
 {
+    const char *end;
+
     if (console->status < 0) {
         const enum plex_status status = (enum plex_status) - console->status;
 
@@ -394,7 +396,10 @@ pack(struct work_node *node, const struct console *console,
     }
     switch (console->method) {
     case WORK_METHOD_MONITOR_ACTOR:
-        return work_down_pack(console->ref, console->reason,
+        end = strcmp(console->reason, "noproc") == 0
+                  ? node_events_end(node, console->ref)
+                  : NULL;
+        return work_down_pack(console->ref, end == NULL ? console->reason : end,
                               console->reason[0] != '\0', &node->arena,
                               &node->scratch, err);
     case WORK_METHOD_LIST_CHILDREN:
@@ -633,23 +638,16 @@ node_on_unlink(struct work_node *node, struct plex_call *call)
     link_side(node, call, WORK_METHOD_UNLINK_ACTOR);
 }
 
-/* A ref that has ended is no error: how it ended is what is asked. */
+/* A ref that has ended is no error: how it ended is what is asked. Its event
+ * may still be on its way: that of a console comes after it. */
 static bool
-ended(struct work_node *node, struct plex_call *call, struct plex_ref process)
+is_ended(const struct work_node *node, const char *text, struct plex_ref *out)
 {
-    const char *reason = node_events_end(node, process);
     struct rt_info info;
-    struct plex_err err;
 
-    if (process.node != node->config.host->incarnation ||
-        rt_inspect(node->rt, process, &info) == 0)
-        return false;
-    node->scratch.len = 0;
-    plex_call_answer(call,
-                     work_down_pack(process, reason == NULL ? "noproc" : reason,
-                                    true, &node->arena, &node->scratch, &err),
-                     &node->scratch, &err);
-    return true;
+    return text[0] == '<' && node_ref_parse(text, out) &&
+           out->node == node->config.host->incarnation &&
+           rt_inspect(node->rt, *out, &info) != 0;
 }
 
 void
@@ -663,10 +661,8 @@ node_on_monitor(struct work_node *node, struct plex_call *call)
     if (!node_request_begin(node, call, WORK_METHOD_MONITOR_ACTOR, &request,
                             NULL))
         return;
-    if (request.process[0] == '<' &&
-        node_ref_parse(request.process, &process) && ended(node, call, process))
-        return;
-    if (node_process_find(node, call, request.ns, request.process, &process,
+    if (!is_ended(node, request.process, &process) &&
+        node_process_find(node, call, request.ns, request.process, &process,
                           &err) != PLEX_OK) {
         plex_call_refuse(call, &err);
         return;

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "sdk/c/include/plexspaces/process.h"
+#include "services/worker/node_stats.h"
 #include "services/worker/wire_process.h"
 
 #include <stdlib.h>
@@ -37,15 +38,20 @@ has_room(struct work_node *node, const struct rt_event *event)
     return false;
 }
 
+/* A child whose supervisor is on another worker, which tells of it. */
+static bool
+is_far_child(const struct rt_event *event)
+{
+    return event->supervisor.id == 0 && strchr(event->behaviour, '=') != NULL;
+}
+
 /* What the worker itself needs is nobody's business; nor what the supervisor
  * of a child, on another worker, tells. The ends of keepers are wanted here. */
 static bool
 is_ours(const struct rt_event *event)
 {
     return strcmp(event->behaviour, "console") == 0 ||
-           strcmp(event->behaviour, "rt-outside") == 0 ||
-           (event->supervisor.id == 0 &&
-            strchr(event->behaviour, '=') != NULL) ||
+           strcmp(event->behaviour, "rt-outside") == 0 || is_far_child(event) ||
            (event->kind != RT_STOPPED &&
             strcmp(event->behaviour, "keeper") == 0);
 }
@@ -61,12 +67,15 @@ node_event_take(void *arg, const struct rt_event *event)
     struct node_event *copy;
     char *at;
 
-    if (is_ours(event) || !has_room(node, event))
+    if ((is_ours(event) &&
+         !(event->kind == RT_STOPPED && is_far_child(event))) ||
+        !has_room(node, event))
         return;
     copy = plex_calloc(1, sizeof *copy + size);
     at = copy->text;
     copy->note.kind = NOTE_EVENT;
     copy->kind = event->kind;
+    copy->hidden = is_ours(event);
     copy->wall_ms = event->wall_ms;
     copy->count = event->count;
     copy->ns = event->ns;
@@ -222,6 +231,29 @@ count(struct work_node *node, const struct node_event *event)
     (*counter)->value++;
 }
 
+/* How the last children of far supervisors ended, for who asks for them. */
+enum { ENDS_MAX = 1024 };
+struct node_ends {
+    uint64_t n;
+    struct node_end {
+        struct plex_ref process;
+        char reason[128];
+    } at[ENDS_MAX];
+};
+
+static void
+end_keep(struct work_node *node, struct node_event *event)
+{
+    struct node_end *end;
+
+    if (node->ends == NULL)
+        node->ends = plex_calloc(1, sizeof *node->ends);
+    end = &node->ends->at[node->ends->n++ % ENDS_MAX];
+    end->process = event->process;
+    (void)snprintf(end->reason, sizeof end->reason, "%s", event->reason);
+    event_free(event);
+}
+
 void
 node_event_noted(struct work_node *node, struct node_note *note)
 {
@@ -232,6 +264,10 @@ node_event_noted(struct work_node *node, struct node_note *note)
     if (strcmp(event->behaviour, "keeper") == 0) {
         node_tree_ended(node, event->process, event->reason);
         event_free(event);
+        return;
+    }
+    if (event->hidden) {
+        end_keep(node, event);
         return;
     }
     node_instances_note(node, event);
@@ -352,6 +388,9 @@ node_events_end(const struct work_node *node, struct plex_ref process)
         if (event->kind == RT_STOPPED && plex_ref_is(event->process, process))
             return event->reason;
     }
+    for (size_t i = 0; node->ends != NULL && i < ENDS_MAX; i++)
+        if (plex_ref_is(node->ends->at[i].process, process))
+            return node->ends->at[i].reason;
     return NULL;
 }
 
@@ -404,6 +443,7 @@ node_events_free(struct work_node *node)
         free(series);
     }
     node_stats_free(node);
+    free(node->ends);
     for (size_t i = 0; i < 256; i++)
         free(node->paths[i].text);
 }

@@ -59,6 +59,7 @@ struct work_tree {
 struct node_event {
     struct node_note note;
     enum rt_event_kind kind;
+    bool hidden;       /* others tell of it */
     uint64_t sequence; /* given when it is kept */
     uint64_t wall_ms, count, ns;
     struct plex_ref process, supervisor;
@@ -113,6 +114,7 @@ struct work_node {
         struct plex_ref ref;
         char *text;
     } paths[256];
+    struct node_ends *ends;  /* node_event.c */
     struct node_book *books; /* node_stats.c: by supervisor */
     struct console *consoles;
     unsigned n_consoles;
@@ -274,8 +276,6 @@ void node_on_terminate(struct work_node *node, struct plex_call *call);
 void node_on_restart(struct work_node *node, struct plex_call *call);
 void node_on_delete(struct work_node *node, struct plex_call *call);
 /* node_stats.c */
-void node_stats_note(struct work_node *node, const struct node_event *event);
-void node_stats_free(struct work_node *node);
 void node_on_stats(struct work_node *node, struct plex_call *call);
 /* 731 to 733. */
 void node_on_plan(struct work_node *node, struct plex_call *call);

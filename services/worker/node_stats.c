@@ -119,6 +119,15 @@ node_stats_free(struct work_node *node)
     }
 }
 
+const char *
+node_health(const struct work_node *node, const struct rt_info *at)
+{
+    if (node->config.watchdog_ms > 0 &&
+        at->running_ns / 1000000 >= node->config.watchdog_ms)
+        return "stuck";
+    return at->mailbox >= STATS_WAITING_MANY ? "degraded" : "healthy";
+}
+
 /* -- asked for ---------------------------------------------------------------
  */
 

@@ -20,10 +20,16 @@ struct node_stats {
     size_t n_patterns;
     struct node_pattern patterns[STATS_PATTERNS_MAX];
 };
+enum { STATS_WAITING_MANY = 1000 }; /* messages: degraded */
 /* An end that is not normal. */
 bool node_is_failure(const char *reason);
+/* "healthy", "degraded", "stuck" */
+const char *node_health(const struct work_node *node, const struct rt_info *at);
 /* Borrowed; NULL: nothing has happened to its children. */
 const struct node_stats *node_stats_of(const struct work_node *node,
                                        struct plex_ref supervisor);
+
+void node_stats_note(struct work_node *node, const struct node_event *event);
+void node_stats_free(struct work_node *node);
 
 #endif

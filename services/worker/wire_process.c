@@ -8,6 +8,7 @@
 #include "plexspaces/worker/v1/worker.pb-c.h"
 #include "services/placement/client.h"
 #include "services/registry/client.h"
+#include "services/worker/node_stats.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -462,6 +463,7 @@ process_out(const struct work_node *node, const struct rt_info *in,
     out->running_ms = in->running_ns / 1000000;
     out->bytes = in->bytes;
     out->trap_exit = in->trap_exit;
+    out->health = plex_wire_text(node_health(node, in));
 }
 
 enum plex_status

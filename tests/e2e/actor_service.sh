@@ -12,6 +12,7 @@ api()
         ${3:+-H 'Content-Type: application/json' --data "$3"} \
         "$suite_url/api/v1/$2" | tr -d '\n'
 }
+lone() { "$plex" actor spawn clerk "$1" --node "worker-$2" >/dev/null; }
 send() { api POST "actors/$1/messages" "$2"; } # send RECEIVER JSON
 last_is() # last_is RECEIVER REGEX
 {
@@ -160,11 +161,23 @@ print(*[-60000 < int(actor[field]) - now < 5000
 }
 check "it knows since when it is in memory, and when it was used" 0 \
     '^True True 300000 False 0$' times goa
+check "a process is healthy" 0 '"health":"healthy"' api GET processes/far
+# -- deleting ------------------------------------------------------------------------
+lone gone 1
+check "a process is deleted" 0 '^\{\} 200$' api DELETE actors/gone@worker-1
+no_gone() { ! "$plex" actor inspect gone; }
+until_true "and ends" 10 no_gone
+check "once" 0 'PROCESS_NOT_FOUND.* 404$' api DELETE actors/gone@worker-1
+check "an actor that is not durable leaves memory" 0 '^\{\} 200$' api DELETE \
+    actors/default%2Fdefault%2Fbox%2Fgoa
+left() { "$plex" actor exists box/goa; [ $? = 1 ]; }
+until_true "and is not there any more" 10 left
+check "one that is durable has no state any more" 0 '"state":"".* 200$' \
+    api DELETE actors/default%2Fdefault%2Fkept%2Fann
 
 # -- links and monitors -----------------------------------------------------------
 links_of() { "$plex" actor inspect "$1" | awk '$1 == "links" { print $2 }'; }
 has_links() { [ "$(links_of "$1")" = "$2" ]; }
-lone() { "$plex" actor spawn clerk "$1" --node "worker-$2" >/dev/null; }
 lone eve 1
 lone sam 2
 check "two processes on two workers are linked" 0 '^\{\} 200$' api POST \
