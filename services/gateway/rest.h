@@ -31,7 +31,7 @@ struct gate_rest {
     struct work_actor *actors;
     size_t n_actors;
     bool was_active; /* before it was activated */
-    unsigned open; /* calls under way */
+    unsigned open;   /* calls under way */
     enum plex_status failed;
     char failed_text[128];
 };
