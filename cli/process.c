@@ -1,7 +1,5 @@
 /* Processes and their supervisors. */
-#include "cli/process.h"
-#include "cli/print.h"
-#include "cli/rest.h"
+#include "cli/process_call.h"
 
 #include "common/mem.h"
 
@@ -10,20 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct where_config {
-    const char *ns;
-};
-#define NAMESPACE(type, fallback, help)                                  \
-    {                                                                    \
-        "namespace", PLEX_OPTION_STRING, offsetof(type, ns), (fallback), \
-            (help), 0, 0                                                 \
-    }
 const struct plex_option cli_process_options[] = {
-    NAMESPACE(struct where_config, "default", "of the process"),
+    CLI_NAMESPACE(struct cli_where_config, "default", "of the process"),
     {0},
 };
 const struct plex_option cli_process_list_options[] = {
-    NAMESPACE(struct where_config, "", "only of this namespace"),
+    CLI_NAMESPACE(struct cli_where_config, "", "only of this namespace"),
     {0},
 };
 
@@ -32,7 +22,7 @@ struct exit_config {
     const char *reason;
 };
 const struct plex_option cli_process_exit_options[] = {
-    NAMESPACE(struct exit_config, "default", "of the process"),
+    CLI_NAMESPACE(struct exit_config, "default", "of the process"),
     {"reason", PLEX_OPTION_STRING, offsetof(struct exit_config, reason),
      "shutdown", "crash, normal, shutdown, kill, or any text", 0, 0},
     {0},
@@ -48,7 +38,7 @@ struct start_config {
             (help), 0, 0                                                      \
     }
 const struct plex_option cli_child_start_options[] = {
-    NAMESPACE(struct start_config, "default", "of the supervisor"),
+    CLI_NAMESPACE(struct start_config, "default", "of the supervisor"),
     TEXT(behaviour, "of the module; the module's name when not given"),
     TEXT(name, "to register"),
     TEXT(args, "JSON for its init"),
@@ -112,10 +102,10 @@ static const struct print_column count_detail[] = {
 
 /* -- calls ----------------------------------------------------------------- */
 
-/* PREFIX/NAME SUFFIX?namespace= with a body (taken) or none. */
-static enum plex_status
-call(const struct cli *cli, const char *method, struct rest_path *path,
-     json_t *body, json_t **out, struct plex_err *err)
+enum plex_status
+cli_process_call(const struct cli *cli, const char *method,
+                 struct rest_path *path, json_t *body, json_t **out,
+                 struct plex_err *err)
 {
     char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
     const struct rest_request request = {
@@ -151,10 +141,10 @@ set_text(json_t *body, const char *field, const char *value)
         json_object_set_new(body, field, json_string(value));
 }
 
-static int
-show(const struct cli *cli, enum plex_status status, json_t *answer,
-     const char *field, const struct print_column *columns,
-     const struct plex_err *err)
+int
+cli_process_show(const struct cli *cli, enum plex_status status, json_t *answer,
+                 const char *field, const struct print_column *columns,
+                 const struct plex_err *err)
 {
     const json_t *part =
         field == NULL ? answer : json_object_get(answer, field);
@@ -201,13 +191,14 @@ int
 cli_process_list(const struct cli *cli, const struct cli_args *args,
                  const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
     json_t *processes = NULL;
     struct plex_err err;
     enum plex_status status = list(cli, where->ns, false, &processes, &err);
 
     (void)args;
-    return show(cli, status, processes, NULL, process_columns, &err);
+    return cli_process_show(cli, status, processes, NULL, process_columns,
+                            &err);
 }
 
 void
@@ -229,20 +220,21 @@ int
 cli_supervisor_list(const struct cli *cli, const struct cli_args *args,
                     const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
     json_t *processes = NULL;
     struct plex_err err;
     enum plex_status status = list(cli, where->ns, true, &processes, &err);
 
     (void)args;
-    return show(cli, status, processes, NULL, process_columns, &err);
+    return cli_process_show(cli, status, processes, NULL, process_columns,
+                            &err);
 }
 
 int
 cli_process_inspect(const struct cli *cli, const struct cli_args *args,
                     const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
     struct rest_path path = {0};
     json_t *answer = NULL;
     struct plex_err err;
@@ -250,11 +242,12 @@ cli_process_inspect(const struct cli *cli, const struct cli_args *args,
 
     path_of(&path, "/api/v1/processes/", args->values[0], "");
     rest_path_param(&path, "namespace", where->ns);
-    status = call(cli, "GET", &path, NULL, &answer, &err);
+    status = cli_process_call(cli, "GET", &path, NULL, &answer, &err);
     /* TYPE/KEY looks like SUPERVISOR/CHILD. */
     if (status == PLEX_NOT_FOUND && strchr(args->values[0], '/') != NULL)
         return cli_actor_status(cli, args, NULL);
-    return show(cli, status, answer, "process", process_detail, &err);
+    return cli_process_show(cli, status, answer, "process", process_detail,
+                            &err);
 }
 
 int
@@ -270,7 +263,7 @@ cli_process_exit(const struct cli *cli, const struct cli_args *args,
     path_of(&path, "/api/v1/processes/", args->values[0], ":exit");
     set_text(body, "namespace", how->ns);
     set_text(body, "reason", how->reason);
-    status = call(cli, "POST", &path, body, &answer, &err);
+    status = cli_process_call(cli, "POST", &path, body, &answer, &err);
     if (status == PLEX_OK && !cli->json) {
         const json_t *process = json_object_get(answer, "process");
 
@@ -280,147 +273,8 @@ cli_process_exit(const struct cli *cli, const struct cli_args *args,
         json_decref(answer);
         return 0;
     }
-    return show(cli, status, answer, "process", process_detail, &err);
-}
-
-/* -- facets ---------------------------------------------------------------- */
-
-struct attach_config {
-    const char *ns;
-    uint32_t priority;
-};
-const struct plex_option cli_facet_attach_options[] = {
-    NAMESPACE(struct attach_config, "default", "of the process"),
-    {"priority", PLEX_OPTION_U32, offsetof(struct attach_config, priority), "0",
-     "higher ones are outside; 0: the facet's own", 0, 10000},
-    {0},
-};
-static const struct print_column facet_columns[] = {
-    {"FACET", "type", PRINT_TEXT, NULL},
-    {"PRIORITY", "priority", PRINT_TEXT, NULL},
-    {0},
-};
-
-/* TYPE/KEY, NAMESPACE/TYPE/KEY or with the tenant: a virtual actor. */
-static bool
-is_virtual(const char *name)
-{
-    return strchr(name, '/') != NULL && strchr(name, '@') == NULL &&
-           name[0] != '<';
-}
-
-static void
-facets_path(struct rest_path *path, const char *name)
-{
-    char full[1100];
-    unsigned slashes = 0;
-
-    for (const char *c = name; *c != '\0'; c++)
-        slashes += *c == '/';
-    (void)snprintf(full, sizeof full, "%s%s",
-                   slashes == 1   ? "default/default/"
-                   : slashes == 2 ? "default/"
-                                  : "",
-                   name);
-    if (is_virtual(name))
-        path_of(path, "/api/v1/actors/", full, "/facets");
-    else
-        path_of(path, "/api/v1/processes/", name, "/facets");
-}
-
-int
-cli_process_facets(const struct cli *cli, const struct cli_args *args,
-                   const void *config)
-{
-    const struct where_config *where = config;
-    struct rest_path path = {0};
-    json_t *answer = NULL;
-    struct plex_err err;
-    enum plex_status status;
-
-    facets_path(&path, args->values[0]);
-    if (!is_virtual(args->values[0]))
-        rest_path_param(&path, "namespace", where->ns);
-    status = call(cli, "GET", &path, NULL, &answer, &err);
-    return show(cli, status, answer, "facets", facet_columns, &err);
-}
-
-int
-cli_process_attach(const struct cli *cli, const struct cli_args *args,
-                   const void *config)
-{
-    const struct attach_config *how = config;
-    struct rest_path path = {0};
-    json_t *body = json_object(), *answer = NULL, *settings = NULL;
-    struct plex_err err;
-    enum plex_status status;
-    json_error_t where;
-
-    facets_path(&path, args->values[0]);
-    if (!is_virtual(args->values[0]))
-        set_text(body, "namespace", how->ns);
-    set_text(body, "type", args->values[1]);
-    json_object_set_new(body, "priority", json_integer(how->priority));
-    if (args->count > 2)
-        settings = json_loads(args->values[2], JSON_REJECT_DUPLICATES, &where);
-    if (args->count > 2 && !json_is_object(settings)) {
-        json_decref(settings);
-        json_decref(body);
-        (void)plex_err_set(&err, PLEX_INVALID,
-                           "the configuration is no JSON object like "
-                           "{\"level\": \"info\"}");
-        return cli_fail(&err);
-    }
-    if (settings != NULL)
-        json_object_set_new(body, "config", settings);
-    status = call(cli, "POST", &path, body, &answer, &err);
-    return show(cli, status, answer, "facets", facet_columns, &err);
-}
-
-int
-cli_process_detach(const struct cli *cli, const struct cli_args *args,
-                   const void *config)
-{
-    const struct where_config *where = config;
-    struct rest_path path = {0};
-    json_t *answer = NULL;
-    struct plex_err err;
-    enum plex_status status;
-
-    facets_path(&path, args->values[0]);
-    rest_path_add(&path, "/");
-    rest_path_segment(&path, args->values[1]);
-    if (!is_virtual(args->values[0]))
-        rest_path_param(&path, "namespace", where->ns);
-    status = call(cli, "DELETE", &path, NULL, &answer, &err);
-    return show(cli, status, answer, "facets", facet_columns, &err);
-}
-
-int
-cli_process_invoke(const struct cli *cli, const struct cli_args *args,
-                   const void *config)
-{
-    const struct where_config *where = config;
-    json_t *body = json_object(), *answer = NULL;
-    struct rest_path path = {0};
-    struct plex_err err;
-
-    facets_path(&path, args->values[0]);
-    rest_path_add(&path, "/");
-    rest_path_segment(&path, args->values[1]);
-    rest_path_add(&path, ":invoke");
-    if (!is_virtual(args->values[0]))
-        set_text(body, "namespace", where->ns);
-    set_text(body, "op", args->values[2]);
-    if (call(cli, "POST", &path, body, &answer, &err) != PLEX_OK)
-        return cli_fail(&err);
-    if (cli->json)
-        print_json(answer);
-    else
-        (void)printf("%s\n",
-                     json_string_value(json_object_get(answer, "result")));
-    json_decref(answer);
-    return 0;
+    return cli_process_show(cli, status, answer, "process", process_detail,
+                            &err);
 }
 
 /* -- the tree -------------------------------------------------------------- */
@@ -546,7 +400,7 @@ int
 cli_process_tree(const struct cli *cli, const struct cli_args *args,
                  const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
     const char *only = args->count > 0 ? args->values[0] : NULL;
     struct tree tree = {.below = json_object()};
     json_t *roots = json_array(), *out = json_array(), *process;
@@ -584,7 +438,7 @@ int
 cli_supervisor_which(const struct cli *cli, const struct cli_args *args,
                      const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
     struct rest_path path = {0};
     json_t *answer = NULL;
     struct plex_err err;
@@ -592,15 +446,16 @@ cli_supervisor_which(const struct cli *cli, const struct cli_args *args,
 
     path_of(&path, "/api/v1/supervisors/", args->values[0], "/children");
     rest_path_param(&path, "namespace", where->ns);
-    status = call(cli, "GET", &path, NULL, &answer, &err);
-    return show(cli, status, answer, "children", child_columns, &err);
+    status = cli_process_call(cli, "GET", &path, NULL, &answer, &err);
+    return cli_process_show(cli, status, answer, "children", child_columns,
+                            &err);
 }
 
 int
 cli_supervisor_count(const struct cli *cli, const struct cli_args *args,
                      const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
     struct rest_path path = {0};
     json_t *answer = NULL;
     struct plex_err err;
@@ -608,8 +463,8 @@ cli_supervisor_count(const struct cli *cli, const struct cli_args *args,
 
     path_of(&path, "/api/v1/supervisors/", args->values[0], ":count");
     rest_path_param(&path, "namespace", where->ns);
-    status = call(cli, "GET", &path, NULL, &answer, &err);
-    return show(cli, status, answer, NULL, count_detail, &err);
+    status = cli_process_call(cli, "GET", &path, NULL, &answer, &err);
+    return cli_process_show(cli, status, answer, NULL, count_detail, &err);
 }
 
 static int
@@ -630,7 +485,7 @@ child_call(const struct cli *cli, const struct cli_args *args, const char *ns,
     } else {
         rest_path_param(&path, "namespace", ns);
     }
-    status = call(cli, method, &path, body, &answer, &err);
+    status = cli_process_call(cli, method, &path, body, &answer, &err);
     if (status == PLEX_OK && !cli->json) {
         (void)printf("%s\n", text_of(answer, "ref")[0] != '\0'
                                  ? text_of(answer, "ref")
@@ -638,14 +493,14 @@ child_call(const struct cli *cli, const struct cli_args *args, const char *ns,
         json_decref(answer);
         return 0;
     }
-    return show(cli, status, answer, NULL, NULL, &err);
+    return cli_process_show(cli, status, answer, NULL, NULL, &err);
 }
 
 int
 cli_child_restart(const struct cli *cli, const struct cli_args *args,
                   const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
 
     return child_call(cli, args, where->ns, "POST", ":restart");
 }
@@ -654,7 +509,7 @@ int
 cli_child_terminate(const struct cli *cli, const struct cli_args *args,
                     const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
 
     return child_call(cli, args, where->ns, "POST", ":terminate");
 }
@@ -663,7 +518,7 @@ int
 cli_child_delete(const struct cli *cli, const struct cli_args *args,
                  const void *config)
 {
-    const struct where_config *where = config;
+    const struct cli_where_config *where = config;
 
     return child_call(cli, args, where->ns, "DELETE", "");
 }
@@ -710,11 +565,11 @@ cli_child_start(const struct cli *cli, const struct cli_args *args,
     if (body == NULL)
         return cli_fail(&err);
     path_of(&path, "/api/v1/supervisors/", args->values[0], "/children");
-    status = call(cli, "POST", &path, body, &answer, &err);
+    status = cli_process_call(cli, "POST", &path, body, &answer, &err);
     if (status == PLEX_OK && !cli->json) {
         (void)printf("%s\n", text_of(answer, "ref"));
         json_decref(answer);
         return 0;
     }
-    return show(cli, status, answer, NULL, NULL, &err);
+    return cli_process_show(cli, status, answer, NULL, NULL, &err);
 }
