@@ -246,6 +246,10 @@ look(struct plex_ctx *ctx, struct site *site)
     if (unkept &&
         (site->keeps || now >= site->keep_at || (hurry && !site->keep_failed)))
         keep(ctx, site);
+    atomic_store(&site->shared->cells,
+                 lattice_replica_cells(site->shared->replica));
+    atomic_store(&site->shared->refused,
+                 lattice_replica_refused(site->shared->replica));
     atomic_store(&site->shared->busy,
                  unkept || !lattice_replica_settled(site->shared->replica));
     due = lattice_replica_due(site->shared->replica, now);

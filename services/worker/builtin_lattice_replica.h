@@ -39,8 +39,9 @@ struct work_lattice_site {
     size_t n_peers, cap_peers;
     struct plex_buf out;
     /* For all: */
-    _Atomic bool busy;  /* there is something to tell or to keep */
-    _Atomic bool hurry; /* the worker goes: keep everything now */
+    _Atomic bool busy;               /* there is something to tell or to keep */
+    _Atomic uint64_t cells, refused; /* as of its last look */
+    _Atomic bool hurry;              /* the worker goes: keep everything now */
 };
 enum { WORK_LATTICE_HURRY = 1, WORK_LATTICE_STOP }; /* casts to it */
 

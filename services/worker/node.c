@@ -425,6 +425,7 @@ work_node_begin(struct work_node *node, struct rt *rt)
 {
     node->rt = rt;
     metrics_make(node);
+    node_lattices_metrics(node);
     work_dist_begin(node->dist, rt);
 }
 

@@ -187,6 +187,59 @@ node_lattices_drained(const struct work_node *node)
     return true;
 }
 
+/* -- metrics --------------------------------------------------------------- */
+
+static uint64_t
+read_cells(void *arg)
+{
+    const struct work_node *node = arg;
+    uint64_t cells = 0;
+
+    for (const struct node_lattice *l = node->lattices; l != NULL; l = l->next)
+        cells += atomic_load(&l->site.cells);
+    return cells;
+}
+
+static uint64_t
+read_refused(void *arg)
+{
+    const struct work_node *node = arg;
+    uint64_t refused = 0;
+
+    for (const struct node_lattice *l = node->lattices; l != NULL; l = l->next)
+        refused += atomic_load(&l->site.refused);
+    return refused;
+}
+
+static uint64_t
+read_busy(void *arg)
+{
+    const struct work_node *node = arg;
+    uint64_t busy = 0;
+
+    for (const struct node_lattice *l = node->lattices; l != NULL; l = l->next)
+        busy += atomic_load(&l->site.busy);
+    return busy;
+}
+
+void
+node_lattices_metrics(struct work_node *node)
+{
+    struct plex_metrics *m = node->config.host->metrics;
+
+    plex_metrics_observe(m, "plexspaces_lattice_cells",
+                         "Cells that replicas here have.", "", read_cells,
+                         node);
+    plex_metrics_observe(m, "plexspaces_lattice_refused",
+                         "Cells from other workers that did not fit, of "
+                         "replicas that run.",
+                         "", read_refused, node);
+    plex_metrics_observe(m, "plexspaces_lattice_busy",
+                         "Types whose replica has something to tell or to "
+                         "have kept.",
+                         "", read_busy, node);
+}
+
 void
 node_lattices_free(struct work_node *node)
 {

@@ -220,6 +220,7 @@ void node_lattices_look(struct work_node *node);
 /* What they know goes to others and to owners now; and: it has. */
 void node_lattices_drain(struct work_node *node);
 bool node_lattices_drained(const struct work_node *node);
+void node_lattices_metrics(struct work_node *node);
 void node_lattices_free(struct work_node *node);
 
 /* node_invoke.c */

@@ -106,6 +106,13 @@ all_kept()
         grep -o '"value":1,' | wc -l | grep -qx 40
 }
 until_true "owners keep many cells" 20 all_kept
+metric() { "$plex" metrics "$1" | awk -v name="$2" '$1 == name { print $2 }'; }
+at_rest()
+{
+    [ "$(metric worker-1 plexspaces_lattice_busy)$(metric worker-2 plexspaces_lattice_busy)" = 00 ] &&
+        [ "$(metric worker-1 plexspaces_lattice_cells)" = 41 ]
+}
+until_true "and then there is nothing left to do" 20 at_rest
 check "while an application is stopped" 0 '' "$plex" application stop shop
 check "its cells do not answer" 0 APPLICATION_STOPPED \
     say likes/post '{"op":"increment"}'
