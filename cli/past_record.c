@@ -25,9 +25,10 @@ input_view(const struct work_message *m)
     json_t *view = json_object(), *headers = json_object();
 
     text_put(view, "kind",
-             m->kind == WORK_EDIT ? "edit"
-             : m->kind > 8        ? "?"
-                                  : kinds[m->kind]);
+             m->kind == WORK_EDIT     ? "edit"
+             : m->kind == WORK_UPDATE ? "update"
+             : m->kind > 8            ? "?"
+                                      : kinds[m->kind]);
     text_put(view, "method", m->method);
     text_put(view, "path", m->path);
     text_put(view, "subpath", m->subpath);

@@ -114,3 +114,16 @@ plex_arena_strndup(struct plex_arena *arena, const char *text, size_t len)
     copy[len] = '\0';
     return copy;
 }
+
+bool
+plex_arena_owns(const struct plex_arena *arena, const void *ptr)
+{
+    const uintptr_t at = (uintptr_t)ptr;
+
+    for (const struct plex_arena_chunk *chunk = arena->chunks; chunk != NULL;
+         chunk = chunk->next)
+        if (at >= (uintptr_t)chunk->data &&
+            at < (uintptr_t)chunk->data + chunk->used)
+            return true;
+    return false;
+}

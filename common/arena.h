@@ -29,4 +29,8 @@ void *plex_arena_alloc(struct plex_arena *arena, size_t size) PLEX_MUST_USE;
 char *plex_arena_strndup(struct plex_arena *arena, const char *text, size_t len)
     PLEX_MUST_USE;
 
+/* Does it lie in what was handed out since the reset? */
+bool plex_arena_owns(const struct plex_arena *arena, const void *ptr)
+    PLEX_MUST_USE;
+
 #endif

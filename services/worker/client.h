@@ -140,6 +140,12 @@ PLEX_MUST_USE enum plex_status work_run_fold(struct plex_bytes packed,
                                              size_t n, struct plex_buf *out,
                                              struct plex_err *err);
 
+/* The message that the run handles, from its packed log. */
+PLEX_MUST_USE enum plex_status work_run_message(struct plex_bytes packed,
+                                                struct plex_arena *arena,
+                                                struct work_message *out,
+                                                struct plex_err *err);
+
 /* -- states of the past ---------------------------------------------------- */
 
 struct journal_record;

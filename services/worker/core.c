@@ -220,6 +220,7 @@ run_action(struct work_core *core, uint64_t token, struct work_action *out)
     out->run.user = actor->type->info.user;
     out->run.message =
         actor->running->activation ? NULL : &actor->running->message;
+    out->run.asked = NULL;
     out->run.request_id = actor->running->request_id;
     out->run.state = (struct plex_bytes){actor->data, actor->data_len};
     out->run.has_state = actor->has_data;

@@ -210,6 +210,7 @@ struct work_action {
             const struct plex_actor_id *actor;
             const void *user;                   /* of the type */
             const struct work_message *message; /* NULL: activated */
+            const struct work_message *asked;   /* REPLAY of a run that ended */
             const char *request_id;
             struct plex_bytes state;
             bool has_state;
@@ -288,8 +289,7 @@ size_t work_core_list(const struct work_core *core, struct work_time t,
 bool work_core_inspect(const struct work_core *core, struct work_time t,
                        const struct plex_actor_id *actor,
                        struct plex_arena *arena, struct work_actor *out);
-/* The activation of an actor that is in memory: what ABANDON will name. 0: it
- * is not. */
+/* Of an actor in memory, as ABANDON will name it; 0: it is not. */
 uint64_t work_core_activation(struct work_core *core,
                               const struct plex_actor_id *actor);
 /* Who owns it: NULL when nobody, "" for ourselves. Epoch in *epoch. */

@@ -280,7 +280,7 @@ work_ask_only_looks(struct work_handler *h, const char *what)
     char text[FAIL_TEXT_MAX];
 
     if (!h->look.on)
-        return false;
+        return h->run != NULL && h->run->run.asked != NULL;
     (void)snprintf(text, sizeof text,
                    "%s: queries and the checks of updates only look", what);
     (void)ask_fail(&h->ctx, text);
@@ -398,6 +398,11 @@ query(struct work_handler *h, const struct work_message *m)
 
     if (of == NULL)
         unknown(h, m->method, false);
+    else if (h->run->run.asked != NULL && of->arg != NULL &&
+             !plex_arena_owns(&h->open.arena, of->arg))
+        work_ask_problem(h, 409, "RUN_ENDED",
+                         "the run has ended, and what the query looks at is "
+                         "gone: it is not from plex_keep()");
     else if (work_ask_call(h, of->fn, of->arg, m) != 0)
         (void)ask_fail(&h->ctx, "the query failed without saying why");
 }
@@ -457,6 +462,37 @@ work_ask_came(struct work_handler *h)
     *h->outcome = (struct work_outcome){
         .phase = WORK_ANSWERS, .holds = h->holds, .reply = reply};
     return true;
+}
+
+int
+work_ask_past_stops(struct work_handler *h, enum work_phase phase,
+                    const char *waits_for)
+{
+    char text[FAIL_TEXT_MAX];
+
+    (void)snprintf(text, sizeof text,
+                   "the run has ended, and cannot be gone through again: %s%s",
+                   phase == WORK_PARKED ? "" : "the code now waits for ",
+                   waits_for);
+    h->open.stopped = true;
+    h->failed = false; /* whatever the code made of it: this is the reason */
+    (void)work_handler_fail(&h->ctx, text);
+    return PLEX_E_FAILED;
+}
+
+void
+work_ask_past(struct work_handler *h)
+{
+    h->n_outputs = 0;
+    if (h->open.stopped)
+        return;
+    look_begin(h, h->run->run.asked);
+    query(h, h->run->run.asked);
+    (void)work_ask_end(h, &h->look);
+    h->failed = false;
+    h->reply = h->look.reply;
+    if (h->look.failed)
+        (void)work_handler_fail(&h->ctx, h->look.error);
 }
 
 void

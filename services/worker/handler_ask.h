@@ -48,6 +48,12 @@ struct plex_bytes work_ask_end(struct work_handler *h,
                                struct work_handler_ask *ask);
 void work_ask_problem(struct work_handler *h, uint32_t http_status,
                       const char *code, const char *text);
+/* run.asked: the code has come to something that is not recorded; it cannot be
+ * gone through. Negative. */
+int work_ask_past_stops(struct work_handler *h, enum work_phase phase,
+                        const char *waits_for);
+/* It has come to its end: it is asked, and the turn's reply is the answer. */
+void work_ask_past(struct work_handler *h);
 /* True, and it fails, while something is on that may only look. */
 bool work_ask_only_looks(struct work_handler *h, const char *what);
 /* A turn begins; another one may have been left in the middle. */

@@ -47,6 +47,7 @@ struct work_handler_run {
     size_t n_asks;
     bool takes;               /* updates, where it waits */
     bool in_update;           /* one is being carried out */
+    bool stopped;             /* run.asked: it could not be gone through */
     struct plex_bytes answer; /* of the update that this stretch ends */
 };
 /* Events of a turn, or of a state that is being rebuilt. */

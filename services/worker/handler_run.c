@@ -408,8 +408,11 @@ work_run_stretch(struct work_handler *h, enum work_phase phase,
 {
     struct work_handler_run *open = &h->open;
     struct work_outcome *out = h->outcome;
-    const char *problem = run_open(h);
+    const char *problem;
 
+    if (h->run->run.asked != NULL)
+        return work_ask_past_stops(h, phase, waits_for);
+    problem = run_open(h);
     if (problem != NULL || h->failed) {
         (void)work_handler_fail(&h->ctx, problem);
         return PLEX_E_FAILED;
@@ -608,6 +611,10 @@ work_run_end(struct work_handler *h)
 {
     if (!h->open.is_open)
         return;
+    if (h->run->run.asked != NULL) {
+        work_ask_past(h);
+        return;
+    }
     for (size_t i = 0; i < h->open.log.n_steps; i++)
         if (h->open.log.steps[i].kind == WORK_STEP_SLEEP &&
             !h->open.log.steps[i].done)

@@ -1,5 +1,6 @@
 /* Ties the core to link, journal, clock and modules. */
 #include "services/worker/shell.h"
+#include "services/worker/shell_past.h"
 
 #include "common/log.h"
 #include "common/mem.h"
@@ -96,7 +97,7 @@ on_ran(void *arg, const struct work_host_ran *ran)
     if (state->core == NULL)
         return; /* stopped meanwhile */
     if (bound->past != NULL) {
-        work_rebuild_ran(bound->past, &ran->outcomes[0]);
+        bound->past->ran(bound->past, &ran->outcomes[0]);
         return;
     }
     for (size_t i = 0; i < ran->n && ran->times != NULL; i++) {

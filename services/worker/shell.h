@@ -51,7 +51,7 @@ struct work_bound {
     struct plex_counter *turns;
     struct work_facet_setup *facets;
     uint64_t facets_digest; /* of what the manifest says; 0: none */
-    struct work_past *past; /* not NULL: no activation's, shell_rebuild.c */
+    struct work_past *past; /* not NULL: no activation's, shell_past.h */
 };
 
 /* A type that cannot run, and that this was said. */
@@ -100,7 +100,7 @@ struct work_state {
     bool catalogued; /* the first catalogue has come */
     enum reg_node_status status;
     char reason[128];
-    size_t n_pasts;     /* being rebuilt */
+    size_t n_pasts;     /* turns of the past under way */
     uint64_t pasts;     /* so far */
     struct mail *mails; /* shell_mail.c: from processes to virtual actors */
     size_t n_mails;
@@ -181,9 +181,8 @@ void work_journals_free(struct work_state *state);
 
 /* shell_rebuild.c: states of the past, made beside the actors */
 void work_rebuild_begin(void *arg, struct plex_call *call);
-/* What the code has made; `past` is gone then. */
-void work_rebuild_ran(struct work_past *past,
-                      const struct work_outcome *outcome);
+/* shell_asked.c: no run of the actor is open. False: the call is no query. */
+bool work_asked_begin(struct work_state *state, struct plex_call *call);
 
 /* shell_inspect.c */
 void work_inspect_journal(struct work_state *state, struct plex_call *call,

@@ -81,6 +81,8 @@ work_answer(struct work_state *state, const struct work_action *action)
         answer_not_owner(state, call, action);
         return;
     }
+    if (action->answer.status == PLEX_CONFLICT && work_asked_begin(state, call))
+        return;
     if (action->answer.status != PLEX_OK) {
         plex_call_fail(call, action->answer.status, action->answer.text,
                        (struct plex_bytes){0});

@@ -157,3 +157,14 @@ work_run_unpack(struct plex_bytes in, struct plex_arena *arena,
     out->signals = (struct work_step *)(uintptr_t)signals;
     return PLEX_OK;
 }
+
+enum plex_status
+work_run_message(struct plex_bytes packed, struct plex_arena *arena,
+                 struct work_message *out, struct plex_err *err)
+{
+    struct work_run run;
+
+    if (work_run_unpack(packed, arena, &run, err) != PLEX_OK)
+        return err->status;
+    return work_message_unpack(run.message, arena, out, err);
+}

@@ -119,6 +119,9 @@ asked_handle(struct plex_ctx *ctx, const struct plex_msg *msg)
 #endif
     if (plex_wait_signal(ctx, "end", 0, &value) != 0)
         return plex_fail(ctx, "cancelled");
+#ifdef LONGER
+    (void)plex_durable_sleep(ctx, 1);
+#endif
     plex_state_put(ctx, &poll->votes, sizeof poll->votes);
     plex_reply_json(ctx, "{\"votes\":%" PRId64 "}", poll->votes);
     return 0;

@@ -88,6 +88,8 @@ START_TEST(an_arena_aligns_and_stops_at_its_ceiling)
     }
     text = plex_arena_strndup(&arena, "abcdef", 3);
     ck_assert_str_eq(text, "abc");
+    ck_assert(plex_arena_owns(&arena, text));
+    ck_assert(!plex_arena_owns(&arena, &arena));
     ck_assert_ptr_null(plex_arena_alloc(&arena, 100000));
     ck_assert_ptr_null(plex_arena_alloc(&arena, SIZE_MAX));
     ck_assert_ptr_null(plex_arena_strndup(&arena, "x", SIZE_MAX));

@@ -14,7 +14,8 @@
  * A query looks: `fn` answers with plex_reply*() from what the callback has
  * left in `arg` and from plex_state(), as they are where the callback waits. It
  * leaves no trace in the journal, so whatever changes something fails it:
- * effects, messages, timers, waits, the state.
+ * effects, messages, timers, waits, the state. The last run of an actor still
+ * answers when it has ended, if `arg` is from plex_keep() or NULL.
  */
 static inline int
 plex_on_query(struct plex_ctx *ctx, const char *name, plex_asked_fn fn,
