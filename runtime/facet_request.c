@@ -115,10 +115,17 @@ static bool
 is_open(const char *type, const char *op)
 {
     static const char *const open[][2] = {
-        {"circuit_breaker", "state"}, {"circuit_breaker", "trip"},
-        {"circuit_breaker", "reset"}, {"circuit_breaker", "disable"},
-        {"http_client", "state"},     {"caching", "clear"},
-        {"caching", "stats"},         {"timer", "list"},
+        {"circuit_breaker", "state"},
+        {"circuit_breaker", "trip"},
+        {"circuit_breaker", "reset"},
+        {"circuit_breaker", "disable"},
+        {"http_client", "state"},
+        {"http_client", "trip"},
+        {"http_client", "reset"},
+        {"http_client", "disable"},
+        {"caching", "clear"},
+        {"caching", "stats"},
+        {"timer", "list"},
     };
 
     for (size_t i = 0; i < sizeof open / sizeof *open; i++)
@@ -140,8 +147,8 @@ ask(struct rt_facets *chain, const struct plex_facet_request *request,
     if (!is_open(request->facet, op))
         return plex_err_set(err, PLEX_UNSUPPORTED,
                             "facet %.64s cannot be asked for \"%.32s\" from "
-                            "outside: circuit_breaker state, trip, reset, "
-                            "disable; http_client state; caching clear, "
+                            "outside: circuit_breaker and http_client "
+                            "state, trip, reset, disable; caching clear, "
                             "stats; timer list",
                             request->facet, op);
     status = chain == NULL ? -PLEX_NOT_FOUND

@@ -62,11 +62,11 @@ check(void *values, char *why, size_t size)
     return 0;
 }
 
-static void
-state_say(struct plex_facet *facet, enum rt_breaker_state before)
+void
+rt_facet_breaker_say(struct plex_facet *facet, enum rt_breaker_state before)
 {
     const struct rt_breaker *breaker = facet->data;
-    const char *was = rt_breaker_name(before);
+    const char *what = facet->type->name, *was = rt_breaker_name(before);
     const char *is = rt_breaker_name(breaker->state);
     struct plex_facet_action told = {.kind = PLEX_FACET_PUBLISH,
                                      .name = "event:circuit_breaker",
@@ -74,19 +74,19 @@ state_say(struct plex_facet *facet, enum rt_breaker_state before)
     const struct plex_facet_action event = {
         .kind = PLEX_FACET_EVENT,
         .labels = facet->actor,
-        .text = rt_facet_text(facet, "circuit_breaker: %s -> %s", was, is)};
+        .text = rt_facet_text(facet, "%s: %s -> %s", what, was, is)};
 
     if (breaker->state == before)
         return;
     rt_facet_log(facet, breaker->state == RT_BREAKER_OPEN ? 1 : 2,
-                 rt_facet_text(facet, "%s: circuit breaker %s -> %s",
-                               facet->actor, was, is));
+                 rt_facet_text(facet, "%s: breaker of %s %s -> %s",
+                               facet->actor, what, was, is));
     plex_facet_act(facet, &event);
     told.payload = rt_facet_text(
         facet,
-        "circuit_breaker\n{\"actor\":\"%s\",\"from\":\"%s\",\"to\":\"%s\","
-        "\"at_ms\":%" PRIu64 "}",
-        rt_facet_json(facet, facet->actor), was, is, facet->wall_ms);
+        "circuit_breaker\n{\"actor\":\"%s\",\"facet\":\"%s\","
+        "\"from\":\"%s\",\"to\":\"%s\",\"at_ms\":%" PRIu64 "}",
+        rt_facet_json(facet, facet->actor), what, was, is, facet->wall_ms);
     told.len = strlen(told.payload);
     plex_facet_act(facet, &told);
 }
@@ -103,7 +103,7 @@ before(struct plex_facet *facet, const struct plex_msg *msg,
     uint64_t left_s;
 
     (void)msg;
-    state_say(facet, was);
+    rt_facet_breaker_say(facet, was);
     if (may)
         return PLEX_FACET_CONTINUE;
     left_s = rt_breaker_left_ms(breaker, &config->is, facet->now_ns) / 1000 + 1;
@@ -122,7 +122,7 @@ done(struct plex_facet *facet, bool failed)
     const enum rt_breaker_state was = breaker->state;
 
     rt_breaker_done(breaker, &config->is, facet->now_ns, facet->token, failed);
-    state_say(facet, was);
+    rt_facet_breaker_say(facet, was);
 }
 
 static enum plex_facet_verdict
@@ -150,10 +150,9 @@ error(struct plex_facet *facet, const struct plex_msg *msg, const char *text,
     return PLEX_FACET_PROPAGATE;
 }
 
-/* "state", "trip", "reset", "disable". */
-static int
-invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
-       struct plex_facet_out *out)
+int
+rt_facet_breaker_invoke(struct plex_facet *facet, const char *op,
+                        struct plex_facet_out *out)
 {
     static const struct {
         const char *op;
@@ -165,8 +164,6 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
     const enum rt_breaker_state was = breaker->state;
     bool known = strcmp(op, "state") == 0;
 
-    (void)in;
-    (void)len;
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         if (strcmp(ops[i].op, op) == 0) {
             rt_breaker_set(breaker, ops[i].state, facet->now_ns);
@@ -174,10 +171,19 @@ invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
         }
     if (!known)
         return -PLEX_UNSUPPORTED;
-    state_say(facet, was);
+    rt_facet_breaker_say(facet, was);
     out->payload = rt_breaker_name(breaker->state);
     out->len = strlen(rt_breaker_name(breaker->state));
     return 0;
+}
+
+static int
+invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
+       struct plex_facet_out *out)
+{
+    (void)in;
+    (void)len;
+    return rt_facet_breaker_invoke(facet, op, out);
 }
 
 const struct plex_facet_type rt_facet_circuit_breaker = {

@@ -3,6 +3,7 @@
 
 #include "common/err.h"
 #include "runtime/facet.h"
+#include "runtime/facets/breaker.h"
 
 /* The built-in facets, a file each, and what they share. */
 
@@ -43,6 +44,13 @@ char *rt_facet_text(struct plex_facet *facet, const char *fmt, ...)
     PLEX_PRINTF(2, 3);
 /* `text` as the inside of a JSON string, in the memory of the call. */
 const char *rt_facet_json(struct plex_facet *facet, const char *text);
+/* circuit_breaker.c: of facets whose data is a struct rt_breaker. Tell what has
+ * become of it since it was `before`; and "state", "trip", "reset", "disable".
+ */
+void rt_facet_breaker_say(struct plex_facet *facet,
+                          enum rt_breaker_state before);
+int rt_facet_breaker_invoke(struct plex_facet *facet, const char *op,
+                            struct plex_facet_out *out);
 void rt_facet_log(struct plex_facet *facet, int level, const char *text);
 /* "a,b*,c": does one of the patterns match? Blanks around commas are ignored,
  * "*" stands for anything; an empty list matches nothing. */

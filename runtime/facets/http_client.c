@@ -107,6 +107,19 @@ is_clean(const char *text)
     return true;
 }
 
+static bool
+breaker_begin(struct plex_facet *facet, uint64_t *ticket)
+{
+    const struct config *config = facet->config;
+    struct rt_breaker *breaker = facet->data;
+    const enum rt_breaker_state was = breaker->state;
+    const bool may =
+        rt_breaker_begin(breaker, &config->breaker, facet->now_ns, ticket);
+
+    rt_facet_breaker_say(facet, was);
+    return may;
+}
+
 static int
 request(struct plex_facet *facet, const unsigned char *in, size_t len,
         struct plex_facet_out *out)
@@ -134,8 +147,7 @@ request(struct plex_facet *facet, const unsigned char *in, size_t len,
         return -PLEX_INVALID;
     if (!rt_facet_glob(config->hosts, host))
         return -PLEX_DENIED;
-    if (config->use_breaker && !rt_breaker_begin(facet->data, &config->breaker,
-                                                 facet->now_ns, &wire.ticket))
+    if (config->use_breaker && !breaker_begin(facet, &wire.ticket))
         return -PLEX_UNAVAILABLE;
     if (wire.timeout_ms == 0 || wire.timeout_ms > config->timeout)
         wire.timeout_ms = config->timeout;
@@ -174,31 +186,20 @@ result(struct plex_facet *facet, const void *in, size_t len)
         return 0;
     rt_breaker_done(breaker, &config->breaker, facet->now_ns, wire.ticket,
                     wire.failed != 0);
-    if (breaker->state != was)
-        rt_facet_log(facet, 1,
-                     rt_facet_text(facet,
-                                   "%s: circuit breaker of HTTP %s -> %s",
-                                   facet->actor, rt_breaker_name(was),
-                                   rt_breaker_name(breaker->state)));
+    rt_facet_breaker_say(facet, was);
     return 0;
 }
 
-/* "request" and "result": http.h; "state": of the circuit breaker. */
+/* "request" and "result": http.h; others: of the circuit breaker. */
 static int
 invoke(struct plex_facet *facet, const char *op, const void *in, size_t len,
        struct plex_facet_out *out)
 {
-    const struct rt_breaker *breaker = facet->data;
-
     if (strcmp(op, "request") == 0)
         return request(facet, in, len, out);
     if (strcmp(op, "result") == 0)
         return result(facet, in, len);
-    if (strcmp(op, "state") != 0)
-        return -PLEX_UNSUPPORTED;
-    out->payload = rt_breaker_name(breaker->state);
-    out->len = strlen(rt_breaker_name(breaker->state));
-    return 0;
+    return rt_facet_breaker_invoke(facet, op, out);
 }
 
 const struct plex_facet_type rt_facet_http_client = {

@@ -462,6 +462,10 @@ START_TEST(an_open_breaker_lets_no_request_out)
     ck_assert_ptr_nonnull(strstr(facet_action(), "closed -> open"));
     later(10000);
     ck_assert_int_eq(http_pass("http://a/", &wire, &rest), 0);
+    ck_assert_int_eq(facet_invoke("trip", "", NULL), 0);
+    ck_assert_int_eq(http_pass("http://a/", &wire, &rest), -PLEX_UNAVAILABLE);
+    later(10000);
+    ck_assert_int_eq(http_pass("http://a/", &wire, &rest), 0);
     ck_assert_int_eq(http_pass("http://a/", &wire, &rest), -PLEX_UNAVAILABLE);
     result.ticket = wire.ticket;
     result.failed = 0;
