@@ -98,4 +98,20 @@ check "there is nothing of a stranger" 0 '"status":404' curl -sS -X DELETE \
     "$journal/default%2Fdefault%2Forder%2F99/truncate?sequence=1"
 check "the chain of the stream holds" 0 '' "$plex" journal verify \
     event-stream/order.17
+
+# -- somebody changes the database ----------------------------------------------
+suite_stop
+check "an event is changed behind the journal's back" 0 '' python3 -c '
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+turn = db.execute("SELECT t.id, t.record FROM journal_turn t JOIN journal_actor"
+                  " a ON a.id = t.actor WHERE a.name LIKE ? ORDER BY t.id"
+                  " LIMIT 1 OFFSET 1", ("%/event-stream/%",)).fetchone()
+db.execute("UPDATE journal_turn SET record = ? WHERE id = ?",
+           (turn[1].replace(b"sku", b"SKU"), turn[0]))
+db.commit()' "$work/data/journal.db"
+suite_start "$work/data" --processes || exit 1
+export PLEXSPACES_SERVER=$suite_url
+check "the chain tells which one" 1 \
+    'broken: .*event-stream/order.17, turn 2: .*checksum' "$plex" journal verify
 check_end
