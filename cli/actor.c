@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "common/name.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ enum { ACTOR_BODY_MAX = 5 << 20 }; /* bytes: the gateway's own default */
 struct list_config {
     const char *ns;
     const char *type;
+    const char *node, *state;
 };
 
 const struct plex_option cli_actor_list_options[] = {
@@ -21,6 +23,10 @@ const struct plex_option cli_actor_list_options[] = {
      "only of this namespace", 0, 0},
     {"type", PLEX_OPTION_STRING, offsetof(struct list_config, type), "",
      "only of this type", 0, 0},
+    {"node", PLEX_OPTION_STRING, offsetof(struct list_config, node), "",
+     "only in the memory of this worker", 0, 0},
+    {"state", PLEX_OPTION_STRING, offsetof(struct list_config, state), "",
+     "only in this one: active, activating, deactivating", 0, 0},
     {0},
 };
 
@@ -116,6 +122,7 @@ cli_actor_list(const struct cli *cli, const struct cli_args *args,
 {
     const struct list_config *list = config;
     struct rest_path path = {0};
+    char state[40];
     struct plex_err err;
     json_t *actors;
 
@@ -123,6 +130,14 @@ cli_actor_list(const struct cli *cli, const struct cli_args *args,
     rest_path_add(&path, "/api/v1/actors");
     rest_path_param(&path, "namespace", list->ns);
     rest_path_param(&path, "type", list->type);
+    rest_path_param(&path, "node_id", list->node);
+    if (list->state[0] != '\0') {
+        int n = snprintf(state, sizeof state, "ACTOR_STATE_%.20s", list->state);
+
+        for (int i = 0; i < n; i++)
+            state[i] = (char)toupper((unsigned char)state[i]);
+        rest_path_param(&path, "state", state);
+    }
     if (rest_list(cli, path.text, "actors", &actors, &err) != PLEX_OK)
         return cli_fail(&err);
     if (cli->json)

@@ -36,6 +36,19 @@ actor_order(const void *a, const void *b)
     return order_of(*x) - order_of(*y);
 }
 
+/* Those of the page that are in the state asked for, in order. */
+static size_t
+of_state(struct gate_rest *rest, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (rest->list.state == 0 ||
+            (uint32_t)rest->actors[i].state == rest->list.state)
+            rest->actors[kept++] = rest->actors[i];
+    return kept;
+}
+
 static void
 list_answer(struct gate_rest *rest)
 {
@@ -58,7 +71,8 @@ list_answer(struct gate_rest *rest)
             (struct plex_bytes){(const uint8_t *)last, strlen(last)},
             &rest->arena);
     }
-    gate_rest_answer(rest, gate_wire_actors(rest->actors, n, next));
+    gate_rest_answer(rest,
+                     gate_wire_actors(rest->actors, of_state(rest, n), next));
 }
 
 static const char *
@@ -132,17 +146,20 @@ local_list(struct gate_rest *rest)
                           "page_token is not one that a list returned");
         return;
     }
-    if (table == NULL || table->n_workers == 0) {
-        list_answer(rest);
-        return;
-    }
     /* Every worker's first page: the merged page is among them. */
-    rest->open = (unsigned)table->n_workers;
-    for (size_t i = 0; i < table->n_workers; i++)
+    rest->open = 1; /* ours, until all are asked */
+    for (size_t i = 0; table != NULL && i < table->n_workers; i++) {
+        if (rest->list.node_id[0] != '\0' &&
+            strcmp(rest->list.node_id, table->workers[i].node_id) != 0)
+            continue;
+        rest->open++;
         work_client_list(rest->gate->host->link, table->workers[i].url,
                          &rest->context, rest->context.tenant, rest->list.ns,
                          rest->list.type, after, rest->list.page_size + 1,
                          list_done, rest);
+    }
+    if (--rest->open == 0)
+        list_answer(rest);
 }
 
 static void

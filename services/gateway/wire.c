@@ -250,8 +250,9 @@ gate_wire_list_request(const ProtobufCMessage *message)
 {
     const Plexspaces__Actor__V1__ListActorsRequest *m = (const void *)message;
 
-    return (struct gate_list_request){m->namespace_, m->type, m->page_token,
-                                      m->page_size};
+    return (struct gate_list_request){m->namespace_, m->type,
+                                      m->page_token, m->node_id,
+                                      m->page_size,  m->state};
 }
 
 /* All of them have the same one field. */

@@ -61,8 +61,8 @@ enum gate_local {
 enum gate_local gate_wire_local(const struct gate_route *route);
 
 struct gate_list_request {
-    const char *ns, *type, *page_token;
-    uint32_t page_size;
+    const char *ns, *type, *page_token, *node_id;
+    uint32_t page_size, state; /* of ActorState; 0: all */
 };
 struct gate_list_request gate_wire_list_request(
     const ProtobufCMessage *message);

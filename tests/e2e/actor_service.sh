@@ -161,6 +161,12 @@ print(*[-60000 < int(actor[field]) - now < 5000
 }
 check "it knows since when it is in memory, and when it was used" 0 \
     '^True True 300000 False 0$' times goa
+check "actors of one state are listed" 0 'box/goa +active' \
+    "$plex" actor list --type box --state active
+check "of another one, and of another worker" 0 '^0 0$' bash -c \
+    "echo \$('$plex' actor list --state activating --output json | grep -c box) \
+        \$('$plex' actor list --node worker-9 --output json | grep -c box)"
+check "states have their names" 1 'state' "$plex" actor list --state asleep
 check "a process is healthy" 0 '"health":"healthy"' api GET processes/far
 # -- deleting ------------------------------------------------------------------------
 lone gone 1
