@@ -68,8 +68,7 @@ node_take(struct reg_objects *objects, const struct reg_node *node,
 }
 
 static void
-app_take(struct reg_objects *objects, const struct reg_app *app,
-         struct reg_when when)
+app_take(struct reg_objects *objects, const struct reg_app *app)
 {
     char revision[NUMBER_MAX];
     const struct reg_pair metadata = {"revision", revision};
@@ -85,7 +84,6 @@ app_take(struct reg_objects *objects, const struct reg_app *app,
     object.metadata = &metadata;
     object.n_metadata = 1;
     object.created_ms = object.updated_ms = app->deployed_ms;
-    object.heartbeat_ms = when.wall_ms;
     reg_objects_managed(objects, &object);
 }
 
@@ -110,6 +108,6 @@ reg_managed_refresh(struct reg_objects *objects, const struct reg_core *core,
     if (!changed)
         return;
     for (size_t i = 0; i < reg_core_apps(core); i++)
-        app_take(objects, &reg_core_app(core, i)->full.app, when);
+        app_take(objects, &reg_core_app(core, i)->full.app);
     reg_objects_managed_end(objects);
 }

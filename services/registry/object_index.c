@@ -356,21 +356,28 @@ text_matches(const char *wanted, const char *text)
     return wanted[0] == '\0' || strcmp(wanted, text) == 0;
 }
 
+/* Was it heard of in time? Applications of the suite say nothing. */
+static bool
+is_fresh(const struct reg_object *info, uint64_t age_max_ms,
+         struct reg_when when)
+{
+    return age_max_ms == 0 || info->heartbeat_ms == 0 ||
+           when.wall_ms <= info->heartbeat_ms ||
+           when.wall_ms - info->heartbeat_ms <= age_max_ms;
+}
+
 static bool
 matches(const struct reg_object *info, const struct reg_object_request *request,
         struct reg_when when)
 {
     const struct reg_object_filter *filter = &request->filter;
-    const uint64_t age_ms = when.wall_ms > info->heartbeat_ms
-                                ? when.wall_ms - info->heartbeat_ms
-                                : 0;
 
     return (strcmp(request->ns, "*") == 0 ||
             strcmp(request->ns, info->ns) == 0) &&
            (filter->types == 0 || (filter->types & 1U << info->type) != 0) &&
            (filter->healths == 0 ||
             (filter->healths & 1U << info->health) != 0) &&
-           (filter->age_max_ms == 0 || age_ms <= filter->age_max_ms) &&
+           is_fresh(info, filter->age_max_ms, when) &&
            text_matches(filter->category, info->category) &&
            text_matches(filter->node_id, info->node_id) &&
            strncmp(filter->id_prefix, info->id, strlen(filter->id_prefix)) ==

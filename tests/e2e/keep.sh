@@ -110,6 +110,14 @@ check "and a filter's, too" 1 'is none of ACTOR, TUPLESPACE' \
     "$plex" registry objects --type table
 check "nobody changes the suite's own" 1 'DENIED|kept by the suite' \
     "$plex" registry heartbeat gateway --namespace system
+"$plex" application deploy examples/counter/app.yaml >/dev/null
+check "an application is an object of its namespace" 0 'health +healthy' \
+    "$plex" registry lookup counter --type application
+check "which nobody registers" 1 'kept by the suite itself' \
+    "$plex" registry register application counter
+"$plex" application undeploy counter >/dev/null
+check "until it is undeployed" 1 'no APPLICATION "counter"' \
+    "$plex" registry lookup counter --type application
 check "what is gone is not found" 1 'no object "billing-1"' \
     "$plex" registry lookup billing-1
 daemons_stop

@@ -275,6 +275,7 @@ manage(uint64_t version, const char *a, const char *b)
 {
     struct reg_object what;
 
+    /* Without a heartbeat, as applications are. */
     reg_objects_managed_begin(world_objects, version);
     for (int i = 0; i < 2; i++) {
         what = world_object(REG_OBJECT_NODE, i == 0 ? a : b);
@@ -289,10 +290,15 @@ manage(uint64_t version, const char *a, const char *b)
 
 START_TEST(managed_objects_come_and_go_and_nobody_changes_them)
 {
+    struct reg_object_request find = world_request(REG_OBJECT_DISCOVER);
+
     manage(7, "w1", "w2");
     ck_assert_uint_eq(reg_objects_managed_version(world_objects), 7);
     ck_assert_int_eq(world_look(0, "w1"), PLEX_OK);
     ck_assert(world_told()->objects[0]->managed);
+    world_later(1000);
+    find.filter.age_max_ms = 10;
+    ck_assert_str_eq(world_found(&find), "w1 w2");
     ck_assert_int_eq(world_add_plain(REG_OBJECT_NODE, "w1", 0), PLEX_CONFLICT);
     ck_assert_int_eq(world_beat(REG_OBJECT_NODE, "w1", 0, ""), PLEX_CONFLICT);
     ck_assert_int_eq(world_by_name(REG_OBJECT_UNREGISTER, 0, "w1"),
