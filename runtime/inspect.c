@@ -122,6 +122,8 @@ rt_list(struct rt *rt, struct rt_where where, uint64_t *cursor,
 void
 rt_stats(const struct rt *rt, struct rt_stats *out)
 {
+    uint64_t waits = 0, resumes = 0;
+
     memset(out, 0, sizeof *out);
     for (uint32_t i = 0; i <= rt->exec_max; i++) {
         const struct rt_exec *exec =
@@ -133,9 +135,12 @@ rt_stats(const struct rt *rt, struct rt_stats *out)
         out->dropped += rt_count_get(&exec->dropped);
         out->steals += rt_count_get(&exec->steals);
         out->parks += rt_count_get(&exec->parks);
+        waits += rt_count_get(&exec->waits);
+        resumes += rt_count_get(&exec->resumes);
         out->timers += rt_count_get(&exec->timers.live);
     }
     out->processes = out->spawned - out->exited;
+    out->waiting = waits < resumes ? 0 : waits - resumes; /* read one by one */
     out->wakes = atomic_load(&rt->wakes);
     out->stuck = atomic_load(&rt->stuck);
     out->bytes = out->processes * sizeof(struct rt_proc);

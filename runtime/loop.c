@@ -102,6 +102,7 @@ rt_suspend(struct rt_turn *turn, enum rt_wait wait, uint64_t deadline_ns)
     }
     ext->fiber = fiber;
     ext->turn = turn;
+    rt_count(&exec->waits);
     exec->after = proc;
     exec->current = next;
     rt_fiber_switch(fiber, next);
@@ -124,6 +125,7 @@ resume(struct rt_fiber *fiber, struct rt_proc *proc)
     proc->ext->turn = NULL;
     proc->wait = RT_WAIT_NONE;
     proc->flags &= (uint8_t)~RT_PROC_DUE;
+    rt_count(&exec->resumes);
     /* Not given back: it is still running, in here. */
     fiber->next = exec->idle;
     exec->idle = fiber;
@@ -140,6 +142,7 @@ abandon(struct rt_exec *exec, struct rt_proc *proc)
     struct rt_fiber *waiting = proc->ext->fiber;
 
     rt_turn_abandon(exec, proc->ext->turn, proc->ext->reason);
+    rt_count(&exec->resumes);
     proc->ext->fiber = NULL;
     proc->ext->turn = NULL;
     proc->wait = RT_WAIT_NONE;

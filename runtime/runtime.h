@@ -224,6 +224,7 @@ size_t rt_list(struct rt *rt, struct rt_where where, uint64_t *cursor,
 struct rt_stats {
     uint64_t processes, spawned, exited, messages, steals, parks, wakes;
     uint64_t timers, dropped, stuck, bytes;
+    uint64_t waiting; /* callbacks: for answers, messages, times */
 };
 void rt_stats(const struct rt *rt, struct rt_stats *out);
 

@@ -59,6 +59,7 @@ struct rt_exec {
     struct rt_timers timers;
     struct rt_proc *moving[RT_RING / 2];
     _Atomic uint64_t spawned, exited, handled, dropped, steals, parks;
+    _Atomic uint64_t waits, resumes; /* callbacks that began to, and ceased */
     pthread_t thread;
 
     /* Others look at these. */

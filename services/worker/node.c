@@ -286,6 +286,7 @@ READ(spawned, stats.spawned)
 READ(exited, stats.exited)
 READ(messages, stats.messages)
 READ(timers, stats.timers)
+READ(waiting, stats.waiting)
 READ(dropped, stats.dropped)
 READ(steals, stats.steals)
 READ(parks, stats.parks)
@@ -330,6 +331,10 @@ metrics_make(struct work_node *node)
         {"plexspaces_processes_messages_total", "Messages handled.",
          read_messages},
         {"plexspaces_processes_timers", "Timers set.", read_timers},
+        {"plexspaces_turns_waiting",
+         "Callbacks of processes and actors that wait in their middle: for an "
+         "answer, a message, a time.",
+         read_waiting},
         {"plexspaces_processes_dropped_total",
          "Messages dropped: full mailboxes, time to live, repetitions.",
          read_dropped},

@@ -83,6 +83,8 @@ check "the list of nodes is JSON when asked" 0 '"nodeId": "journal"' \
 check "the suite is healthy" 0 '^health +healthy' "$plex" health --wait-s 5
 check "metrics are Prometheus text" 0 '^# TYPE .* counter' \
     "$plex" metrics worker-1
+check "of turns that wait, too" 0 '^plexspaces_turns_waiting(\{.*\})? [0-9]' \
+    "$plex" metrics worker-1
 check "metrics of all daemons are named" 0 '^# node gateway' "$plex" metrics
 
 check "the application is listed" 0 '^counter +default +1.0.0 +running +2' \

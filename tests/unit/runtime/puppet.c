@@ -573,6 +573,15 @@ post(const char *name, uint32_t kind, uint64_t tag, const char *payload)
     (void)rt_send(stage.rt, puppet_ref(name), &message);
 }
 
+static void
+waiting(void)
+{
+    struct rt_stats stats;
+
+    rt_stats(stage.rt, &stats);
+    say("%lu wait", (unsigned long)stats.waiting);
+}
+
 void
 puppet_input(char *line)
 {
@@ -596,6 +605,8 @@ puppet_input(char *line)
         stage_after(strtoull(name, NULL, 10));
     else if (strcmp(verb, "run") == 0)
         stage_run();
+    else if (strcmp(verb, "waiting") == 0)
+        waiting();
     else if (strcmp(verb, "events") == 0)
         stage.events = true;
     else {

@@ -11,7 +11,7 @@
  *   call NAME OPS         from outside
  *   send NAME TAG         an info from outside
  *   exit NAME REASON      from outside
- *   after MS | run | events
+ *   after MS | run | events | waiting (says how many callbacks wait)
  * OPS, separated by commas: see the table in puppet.c.
  */
 extern const struct plex_behaviour puppet_behaviour;
