@@ -2,6 +2,7 @@
  * own, postgres: in a schema of its own in the database of PLEX_TEST_PG, redis:
  * in the server of PLEX_TEST_REDIS. */
 #include "services/registry/rows.h"
+#include "services/registry/wire_object.h"
 
 #include <check.h>
 #include <libpq-fe.h>
@@ -221,6 +222,115 @@ START_TEST(names_and_bodies_are_kept_as_they_are)
 }
 END_TEST
 
+/* What was loaded last, and whether there was one. */
+static struct reg_object object_loaded;
+static struct plex_arena object_arena;
+static size_t objects_loaded;
+
+static enum plex_status
+object_one(void *arg, const struct reg_row *row, struct plex_err *err)
+{
+    (void)arg;
+    ck_assert_int_eq(row->kind, REG_ROW_OBJECT);
+    ck_assert_str_eq(row->tenant, "t");
+    ck_assert_str_eq(row->ns, "n");
+    objects_loaded++;
+    return reg_wire_object_row_in(row->body, &object_arena, &object_loaded,
+                                  err);
+}
+
+static void
+object_write(const struct reg_object *object, const char *name, bool gone)
+{
+    struct plex_buf body = {.max = REG_ROW_BODY_MAX};
+    struct reg_row row = {.kind = REG_ROW_OBJECT,
+                          .tenant = "t",
+                          .ns = "n",
+                          .name = name,
+                          .gone = gone};
+    struct plex_err err = {0};
+
+    if (!gone)
+        ck_assert_int_eq(
+            reg_wire_object_row_out(object, &object_arena, &body, &err),
+            PLEX_OK);
+    row.body = (struct plex_bytes){body.data, body.len};
+    ck_assert_int_eq(reg_rows_apply(rows, &row, &err), PLEX_OK);
+    commit();
+    plex_buf_free(&body);
+}
+
+static size_t
+objects_load(void)
+{
+    struct plex_err err = {0};
+
+    rows_reopen();
+    objects_loaded = 0;
+    ck_assert_msg(reg_rows_load(rows, object_one, NULL, &err) == PLEX_OK, "%s",
+                  err.text);
+    return objects_loaded;
+}
+
+START_TEST(registered_objects_come_back_as_they_were)
+{
+    char id[REG_OBJECT_ID_MAX + 1], name[REG_OBJECT_ID_MAX + 3];
+    const char *labels[] = {"zone=east", "gr\xc3\xbcn"}, *gpu[] = {"gpu"};
+    const struct reg_pair pair = {"owner", "ann"};
+    const struct reg_metric metric = {"load", 0.25};
+    struct reg_object object = {.type = 3,
+                                .health = REG_HEALTH_DEGRADED,
+                                .tenant = "t",
+                                .ns = "n",
+                                .id = id,
+                                .category = "c",
+                                .node_id = "w",
+                                .address = "10.0.0.1:1",
+                                .version = "2",
+                                .reason = "slow",
+                                .capabilities = {gpu, 1},
+                                .labels = {labels, 2},
+                                .metadata = &pair,
+                                .n_metadata = 1,
+                                .metrics = &metric,
+                                .n_metrics = 1,
+                                .ttl_ms = 5000,
+                                .created_ms = 1,
+                                .updated_ms = 2,
+                                .heartbeat_ms = 3,
+                                .heartbeats = 4,
+                                .revision = 5};
+
+    memset(id, 'x', REG_OBJECT_ID_MAX);
+    memcpy(id, "t/n/type/", 9);
+    id[REG_OBJECT_ID_MAX] = '\0';
+    snprintf(name, sizeof name, "3/%s", id);
+    plex_arena_init(&object_arena, 1 << 20);
+    object_write(&object, name, false);
+    if (keeps()) {
+        ck_assert_uint_eq(objects_load(), 1);
+        object_loaded.tenant = object_loaded.ns = "";
+        object.tenant = object.ns = "";
+        ck_assert_uint_eq(reg_object_size(&object_loaded),
+                          reg_object_size(&object));
+        ck_assert_str_eq(object_loaded.id, id);
+        ck_assert_str_eq(object_loaded.labels.at[1], labels[1]);
+        ck_assert_str_eq(object_loaded.capabilities.at[0], "gpu");
+        ck_assert_str_eq(object_loaded.metadata[0].value, "ann");
+        ck_assert(object_loaded.metrics[0].value == 0.25);
+        ck_assert_str_eq(object_loaded.reason, "slow");
+        ck_assert_uint_eq(object_loaded.health, REG_HEALTH_DEGRADED);
+        ck_assert_uint_eq(object_loaded.ttl_ms, 5000);
+        ck_assert_uint_eq(object_loaded.created_ms, 1);
+        ck_assert_uint_eq(object_loaded.heartbeats, 4);
+        ck_assert_uint_eq(object_loaded.revision, 5);
+    }
+    object_write(&object, name, true);
+    ck_assert_uint_eq(objects_load(), 0);
+    plex_arena_fini(&object_arena);
+}
+END_TEST
+
 START_TEST(only_the_last_owner_of_an_area_may_write)
 {
     struct reg_rows *first = rows;
@@ -380,6 +490,7 @@ main(void)
     tcase_add_test(tc, what_was_committed_is_loaded_and_nothing_else);
     tcase_add_test(tc, a_rollback_leaves_nothing_and_the_store_usable);
     tcase_add_test(tc, names_and_bodies_are_kept_as_they_are);
+    tcase_add_test(tc, registered_objects_come_back_as_they_were);
     tcase_add_test(tc, only_the_last_owner_of_an_area_may_write);
     tcase_add_test(tc, loading_stops_at_the_first_refusal);
     tcase_add_test(tc, a_kill_loses_nothing_acknowledged_and_halves_nothing);
