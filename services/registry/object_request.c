@@ -142,6 +142,7 @@ object_beat(struct reg_objects *objects, struct reg_object_entry *entry,
     const bool changed =
         beat->health != 0 &&
         (beat->health != info.health || strcmp(beat->reason, info.reason) != 0);
+    struct plex_err err;
 
     if (changed) {
         if (beat->health != info.health)
@@ -155,6 +156,9 @@ object_beat(struct reg_objects *objects, struct reg_object_entry *entry,
         info.metrics = beat->metrics;
         info.n_metrics = beat->n_metrics;
     }
+    /* That it lives matters more than its numbers. */
+    if (room_check(objects, entry, &info, &err) != PLEX_OK)
+        info.n_metrics = 0;
     info.heartbeats++;
     info.heartbeat_ms = when.wall_ms;
     entry->info = reg_object_copy(&info);

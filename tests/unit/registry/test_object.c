@@ -270,6 +270,26 @@ START_TEST(limits_are_kept)
 }
 END_TEST
 
+START_TEST(a_heartbeat_without_room_leaves_its_metrics_out)
+{
+    struct reg_object_config tight = {.objects_max = 2, .bytes_max = 1 << 20};
+
+    reg_objects_free(world_objects);
+    world_objects = reg_objects_create(&tight);
+    ck_assert_int_eq(world_add_plain(3, "a", 5000), PLEX_OK);
+    tight.bytes_max = reg_objects_stats(world_objects).bytes;
+    reg_objects_free(world_objects);
+    world_objects = reg_objects_create(&tight);
+    ck_assert_int_eq(world_add_plain(3, "a", 5000), PLEX_OK);
+    ck_assert_int_eq(world_add_plain(3, "b", 0), PLEX_LIMIT);
+    world_later(4000);
+    ck_assert_int_eq(world_beat(3, "a", 0, ""), PLEX_OK);
+    ck_assert_uint_eq(world_told()->objects[0]->n_metrics, 0);
+    ck_assert_uint_eq(world_told()->objects[0]->left_ms, 5000);
+    ck_assert_uint_le(reg_objects_stats(world_objects).bytes, tight.bytes_max);
+}
+END_TEST
+
 static void
 manage(uint64_t version, const char *a, const char *b)
 {
@@ -362,6 +382,7 @@ main(void)
     tcase_add_test(tcase, nobody_finds_what_is_another_tenants);
     tcase_add_test(tcase, pages_are_in_order_of_making_and_complete);
     tcase_add_test(tcase, limits_are_kept);
+    tcase_add_test(tcase, a_heartbeat_without_room_leaves_its_metrics_out);
     tcase_add_test(tcase, managed_objects_come_and_go_and_nobody_changes_them);
     tcase_add_test(tcase,
                    a_restart_keeps_objects_and_gives_their_whole_ttl_again);
