@@ -1,6 +1,7 @@
 /* Clients that call actors through the gateways, and know what they may
  * believe of each outcome. */
 #include "tests/sim/asked.h"
+#include "tests/sim/edit.h"
 #include "tests/sim/flow.h"
 #include "tests/sim/sim.h"
 
@@ -283,6 +284,8 @@ on_nudge(struct sim *sim, struct sim_node *node, void *arg)
         resolve_send(sim, client->key, "resume");
     if (nudge.number % 23 == 0 && sim_chance(sim, 30))
         resolve_send(sim, client->key, "cancel");
+    if (nudge.number % 5 == 0)
+        sim_edit_send(sim, nudge.number / 5);
     nudge_later(sim, client);
 }
 
