@@ -1,4 +1,4 @@
-/* Several journals that share the shards. */
+/* Several journals that share the shards, and pages of what they keep. */
 #include "services/worker/core_journals.h"
 #include "tests/unit/worker/test_core.h"
 #include "tests/unit/worker/world.h"
@@ -129,6 +129,67 @@ START_TEST(what_waits_when_ranges_change_can_be_thrown_away)
 }
 END_TEST
 
+static void
+steps(struct world *world, int ms)
+{
+    for (; ms > 0; ms -= 10)
+        world_wait(world, 10);
+}
+
+/* Keys that are all in one shard. */
+static void
+keys_of_one_shard(char keys[][16], size_t n)
+{
+    uint32_t shard = 0;
+
+    for (size_t found = 0, i = 0; found < n; i++) {
+        struct plex_actor_id id = {"acme", "default", "counter", keys[found]};
+        uint32_t at;
+
+        (void)snprintf(keys[found], sizeof keys[0], "s%zu", i);
+        at = plex_shard_of(plex_actor_hash(&id), 12);
+        if (found == 0)
+            shard = at;
+        found += at == shard;
+    }
+}
+
+START_TEST(what_is_due_in_one_shard_is_read_in_as_many_pages_as_it_takes)
+{
+    enum { TIMERS = 7 };
+    struct world *world = started(1), *next = world_create(NULL);
+    char keys[TIMERS][16], payload[32];
+
+    keys_of_one_shard(keys, TIMERS);
+    for (int i = 0; i < TIMERS; i++) { /* two of them due at once */
+        (void)snprintf(payload, sizeof payload, "timer %d", 5000 + i / 2);
+        (void)world_call(
+            world, (struct world_send){.key = keys[i], .payload = payload});
+    }
+    next->page_max = 2;
+    memcpy(next->actors, world->actors, sizeof next->actors);
+    next->n_actors = world->n_actors;
+    memcpy(next->pendings, world->pendings, sizeof next->pendings);
+    memset(world->pendings, 0, sizeof world->pendings);
+    next->ranges[0].epoch = 2;
+    next->table.version = 2;
+    world_start(next);
+    steps(next, 4990);
+    for (int i = 0; i < TIMERS; i++)
+        ck_assert_int_eq(world_stored(next, keys[i]), 0);
+    steps(next, 100);
+    for (int i = 0; i < TIMERS; i++)
+        ck_assert_int_eq(world_stored(next, keys[i]), 100);
+    ck_assert_uint_ge(next->n_pages, 4);
+    ck_assert_uint_eq(world_pending(next), 0);
+    steps(next, 100000);
+    for (int i = 0; i < TIMERS; i++)
+        ck_assert_int_eq(world_stored(next, keys[i]), 100);
+    world_free(world);
+    world_free(next);
+}
+END_TEST
+
 TCase *
 core_journals_tests(void)
 {
@@ -137,5 +198,7 @@ core_journals_tests(void)
     tcase_add_test(tests, each_journal_has_batches_of_its_own);
     tcase_add_test(tests, ranges_change_when_all_that_is_out_is_answered);
     tcase_add_test(tests, what_waits_when_ranges_change_can_be_thrown_away);
+    tcase_add_test(
+        tests, what_is_due_in_one_shard_is_read_in_as_many_pages_as_it_takes);
     return tests;
 }

@@ -569,59 +569,6 @@ START_TEST(timers_of_a_shard_that_is_taken_over_are_loaded_page_by_page)
 }
 END_TEST
 
-/* Keys that are all in one shard. */
-static void
-keys_of_one_shard(char keys[][16], size_t n)
-{
-    uint32_t shard = 0;
-
-    for (size_t found = 0, i = 0; found < n; i++) {
-        struct plex_actor_id id = {"acme", "default", "counter", keys[found]};
-        uint32_t at;
-
-        (void)snprintf(keys[found], sizeof keys[0], "s%zu", i);
-        at = plex_shard_of(plex_actor_hash(&id), 12);
-        if (found == 0)
-            shard = at;
-        found += at == shard;
-    }
-}
-
-START_TEST(what_is_due_in_one_shard_is_read_in_as_many_pages_as_it_takes)
-{
-    enum { TIMERS = 7 };
-    struct world *world = started(), *next = world_create(NULL);
-    char keys[TIMERS][16], payload[32];
-
-    keys_of_one_shard(keys, TIMERS);
-    for (int i = 0; i < TIMERS; i++) { /* two of them due at once */
-        (void)snprintf(payload, sizeof payload, "timer %d", 5000 + i / 2);
-        (void)tell(world, NULL, keys[i], payload);
-    }
-    next->page_max = 2;
-    memcpy(next->actors, world->actors, sizeof next->actors);
-    next->n_actors = world->n_actors;
-    memcpy(next->pendings, world->pendings, sizeof next->pendings);
-    memset(world->pendings, 0, sizeof world->pendings);
-    next->ranges[0].epoch = 2;
-    next->table.version = 2;
-    world_start(next);
-    sleep_through(next, 4990);
-    for (int i = 0; i < TIMERS; i++)
-        ck_assert_int_eq(world_stored(next, keys[i]), 0);
-    sleep_through(next, 100);
-    for (int i = 0; i < TIMERS; i++)
-        ck_assert_int_eq(world_stored(next, keys[i]), 100);
-    ck_assert_uint_ge(next->n_pages, 4);
-    ck_assert_uint_eq(world_pending(next), 0);
-    sleep_through(next, 100000);
-    for (int i = 0; i < TIMERS; i++)
-        ck_assert_int_eq(world_stored(next, keys[i]), 100);
-    world_free(world);
-    world_free(next);
-}
-END_TEST
-
 /* What waits for them goes on as they end. */
 START_TEST(timers_that_are_due_at_once_do_not_all_load_their_actors_at_once)
 {
@@ -727,8 +674,6 @@ core_later_tests(void)
     tcase_add_test(tests, what_leaves_memory_during_a_read_is_looked_for_again);
     tcase_add_test(
         tests, timers_of_a_shard_that_is_taken_over_are_loaded_page_by_page);
-    tcase_add_test(
-        tests, what_is_due_in_one_shard_is_read_in_as_many_pages_as_it_takes);
     tcase_add_test(
         tests,
         timers_that_are_due_at_once_do_not_all_load_their_actors_at_once);
