@@ -22,6 +22,12 @@ int cli_process_attach(const struct cli *cli, const struct cli_args *args,
                        const void *config);
 int cli_process_detach(const struct cli *cli, const struct cli_args *args,
                        const void *config);
+int cli_type_facets(const struct cli *cli, const struct cli_args *args,
+                    const void *config);
+int cli_type_attach(const struct cli *cli, const struct cli_args *args,
+                    const void *config);
+int cli_type_detach(const struct cli *cli, const struct cli_args *args,
+                    const void *config);
 int cli_supervisor_list(const struct cli *cli, const struct cli_args *args,
                         const void *config);
 int cli_supervisor_which(const struct cli *cli, const struct cli_args *args,

@@ -196,6 +196,21 @@ check "they end with the activation" 0 '^\[\]$' \
     "$plex" actor facets bare/b --output json
 check "what a type declares can be taken away from an actor" 0 '^\[\]$' \
     "$plex" actor detach-facet limited/z rate_limit --output json
+ask bare/x >/dev/null
+check "all actors of a type get one" 0 'caching +140 +\{"methods":"POST"\}' \
+    "$plex" application attach-facet facets bare caching '{"methods":"POST"}' \
+    --priority 140
+check "also those in memory" 0 'caching +140' \
+    until_says caching "$plex" actor facets bare/x
+check "and those that come" 0 'caching +140' "$plex" actor facets bare/y
+check "twice is refused" 1 'repeats "caching"' \
+    "$plex" application attach-facet facets bare caching
+check "the type says what its actors carry" 0 'caching +140' \
+    "$plex" application facets facets bare
+check "it is taken away from all" 0 '^\[\]$' \
+    "$plex" application detach-facet facets bare caching --output json
+check "once only" 1 'declares no facet caching' \
+    "$plex" application detach-facet facets bare caching
 check "a durable actor gets a timer" 0 'timer +50' \
     "$plex" actor attach-facet kept/a timer '{"timers":"beat=50ms"}'
 check "which fires" 0 '"ticks":[2-9]' until_says '"ticks":[2-9]' ask kept/a
