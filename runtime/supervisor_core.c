@@ -39,6 +39,7 @@ retry_cancel(struct sup_core *core, struct sup_child *child)
         sup_push(core, SUP_CANCEL, child)->run = child->key.id;
     sup_input_drop(core, &child->turn);
     sup_child_set(core, child, SUP_NONE, (struct plex_ref){0});
+    child->pending = 0;
 }
 
 bool
@@ -81,9 +82,9 @@ static bool
 stops(const struct sup_core *core, const struct sup_child *child)
 {
     if (core->op == SUP_OP_END || core->op == SUP_OP_ROLLBACK ||
-        core->flags.strategy == PLEX_ONE_FOR_ALL)
+        core->strategy == PLEX_ONE_FOR_ALL)
         return true;
-    return core->flags.strategy == PLEX_REST_FOR_ONE && child != core->from;
+    return core->strategy == PLEX_REST_FOR_ONE && child != core->from;
 }
 
 static void
@@ -91,7 +92,7 @@ phase_starting(struct sup_core *core)
 {
     core->stopping = false;
     core->cursor = core->from;
-    if (core->flags.strategy == PLEX_ONE_FOR_ALL)
+    if (core->strategy == PLEX_ONE_FOR_ALL)
         core->cursor = TAILQ_FIRST(&core->children);
 }
 
@@ -174,8 +175,8 @@ start_next(struct sup_core *core)
 {
     struct sup_child *child;
     bool alone = core->op == SUP_OP_RESTART &&
-                 (core->flags.strategy == PLEX_ONE_FOR_ONE ||
-                  core->flags.strategy == PLEX_SIMPLE_ONE_FOR_ONE);
+                 (core->strategy == PLEX_ONE_FOR_ONE ||
+                  core->strategy == PLEX_SIMPLE_ONE_FOR_ONE);
 
     while ((child = core->cursor) != NULL) {
         if (alone && child != core->from)
@@ -234,6 +235,18 @@ sup_end(struct sup_core *core, const char *reason)
         advance(core);
 }
 
+/* A restart ends by the strategy by which it began, also when it is tried
+ * again after another plan: siblings that it has stopped are not forgotten. */
+static void
+restart_of(struct sup_core *core, struct sup_child *child)
+{
+    if (child->pending == 0)
+        child->pending = (uint8_t)core->flags.strategy;
+    core->op = SUP_OP_RESTART;
+    core->strategy = (enum plex_strategy)child->pending;
+    core->from = child;
+}
+
 static void
 restart(struct sup_core *core, struct sup_child *child)
 {
@@ -247,11 +260,10 @@ restart(struct sup_core *core, struct sup_child *child)
         sup_end(core, "shutdown");
         return;
     }
-    core->op = SUP_OP_RESTART;
-    core->from = child;
+    restart_of(core, child);
     core->stopping = true;
     core->cursor = TAILQ_LAST(&core->children, sup_children);
-    if (core->flags.strategy == PLEX_ONE_FOR_ONE || core->template != NULL)
+    if (core->strategy == PLEX_ONE_FOR_ONE || core->template != NULL)
         core->cursor = NULL;
     advance(core);
 }
@@ -305,8 +317,7 @@ static void
 child_due(struct sup_core *core, struct sup_child *child)
 {
     sup_child_set(core, child, SUP_NONE, (struct plex_ref){0});
-    core->op = SUP_OP_RESTART;
-    core->from = child;
+    restart_of(core, child);
     phase_starting(core);
     advance(core);
 }
@@ -369,6 +380,8 @@ start_failed(struct sup_core *core, struct sup_child *child, const char *reason)
         sup_request_done(core, PLEX_FAILED, (struct plex_ref){0},
                          child->reason);
     if (again) {
+        child->pending =
+            core->op == SUP_OP_RESTART ? (uint8_t)core->strategy : 0;
         /* Behind what waits already: it counts as one more restart. */
         sup_child_set(core, child, SUP_RESTARTING,
                       (struct plex_ref){.id = ++core->last_run});
@@ -405,6 +418,7 @@ start_done(struct sup_core *core, struct sup_child *child, struct plex_ref ref)
 
     core->cursor = TAILQ_NEXT(child, order);
     sup_child_set(core, child, ref.id == 0 ? SUP_NONE : SUP_RUNNING, ref);
+    child->pending = 0;
     if (ref.id == 0) {
         sup_stopped(core, child);
     } else {

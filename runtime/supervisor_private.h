@@ -57,6 +57,7 @@ struct sup_child {
     struct plex_ref key;
     uint64_t started_ms;
     bool failed;         /* its last start */
+    uint8_t pending;     /* strategy of a restart that is not done; 0: none */
     uint64_t backoff_ms; /* the last one */
     uint32_t restarts;
     UT_hash_handle by_id, by_ref;
@@ -86,13 +87,14 @@ struct sup_core {
     uint64_t last_run;
 
     enum sup_op op;
-    struct sup_child *from;   /* RESTART: who ended; others: of whom */
-    struct sup_child *cursor; /* who is being started or stopped */
-    bool stopping;            /* which of the two */
-    uint32_t ending;          /* that are being stopped */
-    uint64_t kill_run;        /* timer of the one being stopped, 0 */
-    struct sup_input *asked;  /* the request under way */
-    char *text;               /* why it ends or failed */
+    enum plex_strategy strategy; /* RESTART: by which it began */
+    struct sup_child *from;      /* RESTART: who ended; others: of whom */
+    struct sup_child *cursor;    /* who is being started or stopped */
+    bool stopping;               /* which of the two */
+    uint32_t ending;             /* that are being stopped */
+    uint64_t kill_run;           /* timer of the one being stopped, 0 */
+    struct sup_input *asked;     /* the request under way */
+    char *text;                  /* why it ends or failed */
     char *parent_reason;
 
     struct sup_inputs inputs;

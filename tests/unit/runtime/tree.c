@@ -216,8 +216,8 @@ tree_print(const struct tree *tree)
 }
 
 static const char *const step_names[STEP_KINDS] = {
-    "exit",    "kill",   "shutdown", "failing",   "terminate",
-    "restart", "delete", "add",      "node down", "node up"};
+    "exit",   "kill", "shutdown", "failing",   "terminate", "restart",
+    "delete", "add",  "plan",     "node down", "node up"};
 
 void
 tree_step(const struct tree *tree, struct tree_random *random, struct step *out)
@@ -235,8 +235,9 @@ tree_step(const struct tree *tree, struct tree_random *random, struct step *out)
     if (node->sup)
         out->kind = dice < 25   ? STEP_KILL
                     : dice < 40 ? STEP_SHUTDOWN
-                    : dice < 70 ? STEP_TERMINATE
-                                : STEP_RESTART;
+                    : dice < 65 ? STEP_TERMINATE
+                    : dice < 90 ? STEP_RESTART
+                                : STEP_PLAN;
     else if (dice < 8)
         out->kind = STEP_FAILING;
     else if (dice < 14)
@@ -253,6 +254,8 @@ tree_step(const struct tree *tree, struct tree_random *random, struct step *out)
         out->kind = STEP_KILL;
     else
         out->kind = STEP_EXIT;
+    if (out->kind == STEP_PLAN)
+        out->count = (int)tree_below(random, 15);
     if (node->dynamic && dice % 3 == 0)
         out->kind = STEP_ADD;
 }

@@ -50,6 +50,7 @@ enum step_kind {
     STEP_RESTART,
     STEP_DELETE,
     STEP_ADD,
+    STEP_PLAN, /* supervisor: another strategy and intensity, of `count` */
     STEP_NODE_DOWN,
     STEP_NODE_UP,
     STEP_KINDS
@@ -70,6 +71,17 @@ struct tree_line {
     int node;
     char reason[16];
 };
+/* What the count of a STEP_PLAN means. */
+static inline enum plex_strategy
+step_strategy(int count)
+{
+    return (enum plex_strategy)(1 + count % 3);
+}
+static inline uint32_t
+step_intensity(int count)
+{
+    return (uint32_t)count / 3;
+}
 struct tree_log {
     struct tree_line *lines;
     size_t n, max;

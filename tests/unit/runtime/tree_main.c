@@ -229,7 +229,8 @@ seed_dump(struct run *run, unsigned long seed)
     dump_log("starts", &step, &log);
     for (int i = 0; i < run->steps && model_alive(model, 0); i++) {
         tree_step(&tree, &random, &step);
-        if (step.kind == STEP_NODE_DOWN || step.kind == STEP_NODE_UP)
+        if (step.kind == STEP_NODE_DOWN || step.kind == STEP_NODE_UP ||
+            step.kind == STEP_PLAN)
             continue;
         model_step(model, &step, 0, &log);
         dump_log("step", &step, &log);

@@ -23,6 +23,8 @@ struct state {
     int n_order;
     uint64_t times[TIMES_MAX]; /* of restarts */
     int n_times;
+    enum plex_strategy strategy; /* of this life */
+    uint32_t intensity;
 };
 struct model {
     const struct tree *tree;
@@ -169,6 +171,8 @@ start(struct model *m, int c)
     }
     own->said = false;
     own->n_times = own->n_order = 0;
+    own->strategy = spec->strategy;
+    own->intensity = spec->intensity;
     for (int i = 0; i < spec->n_kids; i++)
         own->order[own->n_order++] = spec->kids[i];
     for (int i = 0; i < spec->n_kids; i++) {
@@ -195,7 +199,7 @@ too_many(struct model *m, int s)
             sup->times[kept++] = sup->times[i];
     }
     sup->n_times = kept;
-    return (uint32_t)kept > node(m, s)->intensity;
+    return (uint32_t)kept > sup->intensity;
 }
 
 /* False: one did not start, and *c is it. */
@@ -203,7 +207,7 @@ static bool
 start_again(struct model *m, int s, int *c)
 {
     struct state *sup = &m->states[s];
-    enum plex_strategy strategy = node(m, s)->strategy;
+    enum plex_strategy strategy = sup->strategy;
     int from = strategy == PLEX_ONE_FOR_ALL ? 0 : place(sup, *c);
 
     for (int i = from; i < sup->n_order; i++) {
@@ -226,7 +230,7 @@ static void
 restart(struct model *m, int s, int c)
 {
     struct state *sup = &m->states[s];
-    enum plex_strategy strategy = node(m, s)->strategy;
+    enum plex_strategy strategy = sup->strategy;
 
     for (;;) {
         if (m->endless || ++m->rounds > TREE_ROUNDS_MAX) {
@@ -343,6 +347,19 @@ request(struct model *m, enum step_kind kind, int c)
     answer(m, c, "OK");
 }
 
+/* It counts from the next end on. */
+static void
+plan(struct model *m, int s, int count)
+{
+    if (!m->states[s].alive) {
+        answer(m, s, "NOBODY");
+        return;
+    }
+    m->states[s].strategy = step_strategy(count);
+    m->states[s].intensity = step_intensity(count);
+    answer(m, s, "OK");
+}
+
 static void
 node_down(struct model *m)
 {
@@ -393,6 +410,9 @@ model_step(struct model *m, const struct step *step, uint64_t now_ms,
         break;
     case STEP_NODE_UP:
         m->other_up = true;
+        break;
+    case STEP_PLAN:
+        plan(m, c, step->count);
         break;
     default:
         request(m, step->kind, c);

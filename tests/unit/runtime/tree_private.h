@@ -38,7 +38,8 @@ struct world {
     size_t n_spawns;
     struct plex_ref client;
     int asking;
-    bool asked[TREE_MAX]; /* to be terminated, by request */
+    bool asked[TREE_MAX];   /* to be terminated, by request */
+    bool planned[TREE_MAX]; /* it has had another strategy */
     bool endless;
 };
 

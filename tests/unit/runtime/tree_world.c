@@ -100,27 +100,46 @@ child_make(struct world *w, int i, struct plex_child *out, enum tree_bite bite)
 }
 
 static int
-client_cast(struct plex_ctx *ctx, const struct plex_msg *msg)
+client_plan(struct plex_ctx *ctx, int s, int count)
 {
-    struct plex_supervisor_request request;
+    struct plex_plan plan = {.set = PLEX_PLAN_STRATEGY | PLEX_PLAN_INTENSITY,
+                             .strategy = step_strategy(count),
+                             .intensity = step_intensity(count)};
+
+    return plex_supervisor_plan(ctx, the_world->refs[s], &plan);
+}
+
+static int
+client_call(struct plex_ctx *ctx, enum plex_supervisor_verb verb, int c)
+{
     struct plex_child child;
     struct plex_ref started;
+    const struct plex_supervisor_request request = {.verb = verb,
+                                                    .id = the_world->ids[c],
+                                                    .child = &child,
+                                                    .out = &started,
+                                                    .out_max = 1};
+
+    child_make(the_world, c, &child, BITE_NONE);
+    return plex_supervisor_call(
+        ctx, the_world->refs[the_world->tree->nodes[c].parent], &request);
+}
+
+/* The verb, about whom, and of a plan its count. */
+static int
+client_cast(struct plex_ctx *ctx, const struct plex_msg *msg)
+{
     const char *name;
-    int order[3], c, status;
+    int order[3], status;
 
     memcpy(order, msg->payload, sizeof order);
-    c = order[1];
-    child_make(the_world, c, &child, (enum tree_bite)order[2]);
-    request = (struct plex_supervisor_request){
-        .verb = (enum plex_supervisor_verb)order[0],
-        .id = child.id,
-        .child = &child,
-        .out = &started,
-        .out_max = 1};
-    status = plex_supervisor_call(
-        ctx, the_world->refs[the_world->tree->nodes[c].parent], &request);
+    if (order[0] == PLEX_SUP_PLAN)
+        status = client_plan(ctx, order[1], order[2]);
+    else
+        status =
+            client_call(ctx, (enum plex_supervisor_verb)order[0], order[1]);
     name = status >= 0 ? "OK" : plex_status_name((enum plex_status) - status);
-    tree_log_add(the_world->log, -1, 0, '=', c, name);
+    tree_log_add(the_world->log, -1, 0, '=', order[1], name);
     the_world->asking--;
     return 0;
 }
@@ -447,7 +466,9 @@ asked(struct world *w, int c, int parent)
     const struct tree_node *sup = &w->tree->nodes[parent];
 
     w->asked[c] = true;
-    for (int k = 0; k < sup->n_kids && sup->strategy != PLEX_ONE_FOR_ONE; k++)
+    if (sup->strategy == PLEX_ONE_FOR_ONE && !w->planned[parent])
+        return;
+    for (int k = 0; k < sup->n_kids; k++)
         w->asked[sup->kids[k]] = true;
 }
 
@@ -458,11 +479,13 @@ request(struct world *w, const struct step *step)
         [STEP_TERMINATE] = PLEX_SUP_TERMINATE,
         [STEP_RESTART] = PLEX_SUP_RESTART,
         [STEP_DELETE] = PLEX_SUP_DELETE,
-        [STEP_ADD] = PLEX_SUP_START};
-    const int order[3] = {(int)verbs[step->kind], step->node, BITE_NONE};
+        [STEP_ADD] = PLEX_SUP_START,
+        [STEP_PLAN] = PLEX_SUP_PLAN};
+    const bool plans = step->kind == STEP_PLAN;
+    const int order[3] = {(int)verbs[step->kind], step->node, step->count};
     const struct plex_post post = {
         .kind = PLEX_MSG_CAST, .payload = order, .len = sizeof order};
-    int parent = w->tree->nodes[step->node].parent;
+    int parent = plans ? step->node : w->tree->nodes[step->node].parent;
 
     if (parent < 0 || !world_alive(w, parent)) {
         tree_log_add(w->log, -1, 0, '=', step->node, "NOBODY");
@@ -471,6 +494,8 @@ request(struct world *w, const struct step *step)
     w->asking++;
     if (step->kind == STEP_TERMINATE || step->kind == STEP_DELETE)
         asked(w, step->node, parent);
+    if (plans)
+        w->planned[step->node] = true;
     (void)rt_send(w->here, w->client, &post);
 }
 
