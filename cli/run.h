@@ -35,6 +35,7 @@ extern const struct plex_option cli_workflow_import_options[];
 extern const struct plex_option cli_workflow_start_options[];
 extern const struct plex_option cli_workflow_list_options[];
 extern const struct plex_option cli_workflow_approve_options[];
+extern const struct plex_option cli_workflow_definitions_options[];
 extern const struct plex_option cli_workflow_fork_options[];
 extern const struct plex_option cli_workflow_retention_options[];
 
@@ -68,7 +69,7 @@ extern const struct plex_option cli_workflow_retention_options[];
      "add a state machine of the Amazon States Language", \
      cli_workflow_import_options, cli_workflow_import}, \
     {"workflow", "definitions", "[PREFIX]", 0, 1, "what there is", \
-     cli_workflow_options, cli_workflow_definitions}, \
+     cli_workflow_definitions_options, cli_workflow_definitions}, \
     {"workflow", "delete", "DEFINITION [VERSION]", 1, 2, \
      "one version of a definition, or all; runs keep theirs", \
      cli_workflow_options, cli_workflow_delete}, \

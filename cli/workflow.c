@@ -64,6 +64,12 @@ const struct plex_option cli_workflow_list_options[] = {
         "only with these: NAME=VALUE, several with commas"),
     {0},
 };
+const struct plex_option cli_workflow_definitions_options[] = {
+    NAMESPACE,
+    ROW("labels", PLEX_OPTION_STRING, labels, "",
+        "only with these: NAME=VALUE, several with commas"),
+    {0},
+};
 const struct plex_option cli_workflow_fork_options[] = {
     NAMESPACE,
     ROW("id", PLEX_OPTION_STRING, id, "", "of the new execution"),
@@ -263,6 +269,8 @@ cli_workflow_definitions(const struct cli *cli, const struct cli_args *args,
 
     path_of(&path, "definitions", NULL, "", config);
     rest_path_param(&path, "prefix", args->count > 0 ? args->values[0] : "");
+    rest_path_param(&path, "labels",
+                    ((const struct workflow_config *)config)->labels);
     if (rest_get(cli, path.text, &reply, &err) != PLEX_OK)
         return cli_fail(&err);
     if (cli->json)

@@ -6,10 +6,14 @@
 #include "services/gateway/rest_state.h"
 
 #include "common/mem.h"
+#include "services/gateway/parse.h"
+#include "services/gateway/text.h"
 #include "services/placement/client.h"
 
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "plexspaces/history/v1/history.pb-c.h"
 
@@ -92,6 +96,31 @@ edited(void *arg, enum plex_status status, const char *text,
         journal_client_at(&journal, &rest->context, &want, is_now, rest);
 }
 
+/* What is sent again under its key is not done again. False: it is no key. */
+static bool
+key_take(struct gate_rest *rest, struct work_message *message)
+{
+    const char *value = plex_http_request_header(rest->ex, "Idempotency-Key");
+    const struct plex_bytes body = plex_http_body(rest->ex);
+    struct plex_err err;
+    const char *key;
+
+    if (value == NULL)
+        return true;
+    key = gate_key_parse(value, &rest->arena, &err);
+    if (key == NULL) {
+        gate_rest_problem(rest, 400, "INVALID_HEADER", "gateway", "%s",
+                          err.text);
+        return false;
+    }
+    message->id = gate_id_of_key(&message->to, key, &rest->arena);
+    message->keyed = true;
+    message->ttl_ms = GATE_TTL_KEYED_MS;
+    message->request_hash =
+        XXH3_64bits_withSeed(body.data, body.len, rest->route->number);
+    return true;
+}
+
 static void
 edit(struct gate_rest *rest, const char *what, struct plex_bytes state,
      uint64_t tag)
@@ -113,7 +142,8 @@ edit(struct gate_rest *rest, const char *what, struct plex_bytes state,
         .timer = "",
     };
 
-    if (!gate_rest_actor(rest, target_of(rest), &message.to))
+    if (!gate_rest_actor(rest, target_of(rest), &message.to) ||
+        !key_take(rest, &message))
         return;
     if (table != NULL)
         owner =

@@ -168,9 +168,17 @@ static int
 list(struct plex_ctx *ctx, const json_t *catalog, const json_t *request)
 {
     const char *prefix = json_string_value(json_object_get(request, "prefix"));
-    json_t *out = json_array(), *versions, *entry;
+    const char *labels = json_string_value(json_object_get(request, "labels"));
+    json_t *out, *versions, *entry;
     const char *id, *version;
 
+    labels = labels == NULL ? "" : labels;
+    if (work_labels_match(NULL, labels) < 0) {
+        plex_reply_problem(ctx, 400,
+                           "labels is NAME=VALUE, several with commas");
+        return 0;
+    }
+    out = json_array();
     json_object_foreach((json_t *)(uintptr_t)catalog, id, versions)
     {
         if (strcmp(id, RETENTION) == 0)
@@ -179,8 +187,12 @@ list(struct plex_ctx *ctx, const json_t *catalog, const json_t *request)
             continue;
         json_object_foreach(versions, version, entry)
         {
-            json_t *row = json_copy(entry);
+            json_t *row;
 
+            if (work_labels_match(json_object_get(entry, "labels"), labels) !=
+                1)
+                continue;
+            row = json_copy(entry);
             json_object_del(row, "text");
             json_array_append_new(out, row);
         }

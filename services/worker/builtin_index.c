@@ -256,9 +256,8 @@ rows_move(struct index *x)
 /* -- lists ------------------------------------------------------------------
  */
 
-/* "env=prod,team=a" are all among the row's; -1: that is no such text. */
-static int
-labels_match(const json_t *has, const char *wanted)
+int
+work_labels_match(const json_t *has, const char *wanted)
 {
     char name[256];
     int match = 1;
@@ -297,8 +296,8 @@ is_wanted(const json_t *row, const json_t *request)
            started >= json_integer_value(
                           json_object_get(request, "started_after_ms")) &&
            (before == NULL || started < json_integer_value(before)) &&
-           labels_match(json_object_get(row, "labels"),
-                        text_of(request, "labels")) == 1;
+           work_labels_match(json_object_get(row, "labels"),
+                             text_of(request, "labels")) == 1;
 }
 
 /* Where the list goes on; false: it ends here. A page that does not know yet
@@ -346,7 +345,7 @@ list(struct index *x, const json_t *request)
                            "TIMED_OUT");
         return 0;
     }
-    if (labels_match(NULL, text_of(request, "labels")) < 0) {
+    if (work_labels_match(NULL, text_of(request, "labels")) < 0) {
         plex_reply_problem(x->ctx, 400,
                            "labels is NAME=VALUE, several with commas");
         return 0;

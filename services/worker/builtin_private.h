@@ -89,6 +89,10 @@ int work_schedule_index_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 int work_stream_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 int work_stream_apply(struct plex_ctx *ctx, const struct plex_event *event);
 
+/* builtin_index.c: 1 when "env=prod,team=a" are all among the labels, "" always
+ * is; -1: that is no such text. */
+int work_labels_match(const json_t *has, const char *wanted);
+
 /* builtin_timer.c: proto/public/plexspaces/timer/v1/timer.proto */
 int work_timers_call(struct plex_ctx *ctx, const struct plex_msg *msg);
 int work_timers_timer(struct plex_ctx *ctx, const char *timer,

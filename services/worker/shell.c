@@ -558,6 +558,7 @@ stop(void *arg)
     work_core_free(state->core);
     state->core = NULL;
     work_journals_free(state);
+    work_asked_free(state);
     plex_loop_flush(state->host->loop);
     work_host_free(state->turns);
     work_facet_sink_free(state->facets);

@@ -100,9 +100,10 @@ struct work_state {
     bool catalogued; /* the first catalogue has come */
     enum reg_node_status status;
     char reason[128];
-    size_t n_pasts;     /* turns of the past under way */
-    uint64_t pasts;     /* so far */
-    struct mail *mails; /* shell_mail.c: from processes to virtual actors */
+    size_t n_pasts;        /* turns of the past under way */
+    struct work_ask *asks; /* shell_asked.c: queries that the core has */
+    uint64_t pasts;        /* so far */
+    struct mail *mails;    /* shell_mail.c: from processes to virtual actors */
     size_t n_mails;
     uint64_t mail_ids;
 };
@@ -181,8 +182,13 @@ void work_journals_free(struct work_state *state);
 
 /* shell_rebuild.c: states of the past, made beside the actors */
 void work_rebuild_begin(void *arg, struct plex_call *call);
-/* shell_asked.c: no run of the actor is open. False: the call is no query. */
-bool work_asked_begin(struct work_state *state, struct plex_call *call);
+/* shell_asked.c: a query goes to the core. */
+void work_asked_keep(struct work_state *state, struct plex_call *call);
+/* The core answers that call. True: it is a query, no run is open, and it will
+ * be answered by one that has ended. */
+bool work_asked_answers(struct work_state *state, struct plex_call *call,
+                        enum plex_status status);
+void work_asked_free(struct work_state *state);
 
 /* shell_inspect.c */
 void work_inspect_journal(struct work_state *state, struct plex_call *call,

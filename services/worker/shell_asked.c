@@ -95,7 +95,7 @@ static void on_page(void *arg, enum plex_status status, const char *text,
                     const struct journal_past *past);
 
 static void
-ask(struct asked *asked, uint64_t from)
+ask_page(struct asked *asked, uint64_t from)
 {
     struct work_state *state = asked->past.state;
     struct journal_client client = work_journal_client(state, asked->shard);
@@ -133,18 +133,18 @@ look(struct asked *asked, const struct journal_past *past)
         asked->message.tag = found; /* the newest so far */
     if (past->next_seq != 0 &&
         (asked->last == 0 || past->next_seq <= asked->last)) {
-        ask(asked, past->next_seq);
+        ask_page(asked, past->next_seq);
     } else if (asked->message.tag != 0) {
         asked->found = asked->message.tag;
         asked->last = 0;
-        ask(asked, asked->found);
+        ask_page(asked, asked->found);
     } else if (asked->first > past->oldest_seq && asked->first > 1 &&
                asked->looked < LOOK_BACK) {
         asked->last = asked->first - 1;
         asked->first = asked->last > JOURNAL_HISTORY_MAX
                            ? asked->last - JOURNAL_HISTORY_MAX
                            : 1;
-        ask(asked, asked->first);
+        ask_page(asked, asked->first);
     } else {
         fail(asked, PLEX_CONFLICT, no_run);
     }
@@ -172,7 +172,7 @@ collect(struct asked *asked, const struct journal_past *past)
     if (asked->closed && asked->has_whole)
         run(asked);
     else if (past->next_seq != 0)
-        ask(asked, past->next_seq);
+        ask_page(asked, past->next_seq);
     else
         fail(asked, PLEX_CONFLICT, no_run);
 }
@@ -191,22 +191,78 @@ on_page(void *arg, enum plex_status status, const char *text,
         collect(asked, past);
 }
 
-bool
-work_asked_begin(struct work_state *state, struct plex_call *call)
+/* -- queries that the core has ----------------------------------------------
+ */
+
+/* Its request is gone by the time that the core says that no run is open. */
+struct work_ask {
+    struct work_ask *next;
+    struct plex_call *call;
+    size_t len;
+    uint8_t packed[];
+};
+
+void
+work_asked_keep(struct work_state *state, struct plex_call *call)
 {
-    struct asked *asked = (void *)work_past_make(state, call, sizeof *asked);
-    struct work_past *past = &asked->past;
+    const struct plex_bytes packed = plex_call_payload(call);
+    struct work_ask *ask = plex_calloc(1, sizeof *ask + packed.len);
+
+    ask->call = call;
+    ask->len = packed.len;
+    memcpy(ask->packed, packed.data, packed.len);
+    ask->next = state->asks;
+    state->asks = ask;
+}
+
+static void
+begin(struct work_state *state, const struct work_ask *ask)
+{
+    struct asked *asked =
+        (void *)work_past_make(state, ask->call, sizeof *asked);
+    struct plex_arena *arena = &asked->past.arena;
+    uint8_t *packed = plex_arena_alloc(arena, ask->len + 1);
     struct plex_err err;
     uint64_t epoch;
 
-    if (work_message_unpack(plex_call_payload(call), &past->arena,
-                            &asked->query, &err) != PLEX_OK ||
-        asked->query.kind != WORK_QUERY) {
-        work_past_end(past);
-        return false;
+    if (packed != NULL)
+        memcpy(packed, ask->packed, ask->len);
+    if (packed == NULL ||
+        work_message_unpack((struct plex_bytes){packed, ask->len}, arena,
+                            &asked->query, &err) != PLEX_OK) {
+        fail(asked, PLEX_CONFLICT, no_run);
+        return;
     }
     asked->actor = asked->query.to;
     (void)work_core_owner(state->core, &asked->actor, &asked->shard, &epoch);
-    ask(asked, 0);
-    return true;
+    ask_page(asked, 0);
+}
+
+bool
+work_asked_answers(struct work_state *state, struct plex_call *call,
+                   enum plex_status status)
+{
+    struct work_ask **at = &state->asks, *ask;
+
+    while (*at != NULL && (*at)->call != call)
+        at = &(*at)->next;
+    ask = *at;
+    if (ask == NULL)
+        return false;
+    *at = ask->next;
+    if (status == PLEX_CONFLICT)
+        begin(state, ask);
+    free(ask);
+    return status == PLEX_CONFLICT;
+}
+
+void
+work_asked_free(struct work_state *state)
+{
+    struct work_ask *ask;
+
+    while ((ask = state->asks) != NULL) {
+        state->asks = ask->next;
+        free(ask);
+    }
 }

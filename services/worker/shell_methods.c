@@ -37,6 +37,8 @@ on_invoke(void *arg, struct plex_call *call)
     }
     if (work_node_invoke(state->node, call, &message))
         return;
+    if (message.kind == WORK_QUERY)
+        work_asked_keep(state, call);
     if (message.kind == WORK_FIND)
         work_mail_find(state, call, &message);
     else
@@ -77,12 +79,13 @@ work_answer(struct work_state *state, const struct work_action *action)
         work_errand_answer(state, action);
         return;
     }
+    if (state->asks != NULL &&
+        work_asked_answers(state, call, action->answer.status))
+        return;
     if (action->answer.status == PLEX_NOT_OWNER) {
         answer_not_owner(state, call, action);
         return;
     }
-    if (action->answer.status == PLEX_CONFLICT && work_asked_begin(state, call))
-        return;
     if (action->answer.status != PLEX_OK) {
         plex_call_fail(call, action->answer.status, action->answer.text,
                        (struct plex_bytes){0});

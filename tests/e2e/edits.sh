@@ -85,6 +85,20 @@ check "one of a newer schema is refused" 0 'code of an older schema' \
 check "none is refused" 0 'one of state' \
     http PUT "actors/$(full account/carol)/state" '{}'
 
+keyed() # STATE: put under one key
+{
+    curl -s -m 20 -X PUT -H 'Content-Type: application/json' \
+        -H 'Idempotency-Key: "once"' -d "{\"stateText\":\"$1\"}" \
+        -w '\n%{http_code}\n' \
+        "$suite_url/api/v1/actors/$(full account/dora)/state"
+}
+check "a state is put under a key" 0 '"stateText":"AAAAAAAA"' keyed AAAAAAAA
+check "then another one" 0 '"stateText":"BBBBBBBB"' \
+    http PUT "actors/$(full account/dora)/state" '{"stateText":"BBBBBBBB"}'
+check "what is sent again is not done again" 0 '"stateText":"BBBBBBBB"' \
+    keyed AAAAAAAA
+check "and another state under its key is refused" 0 '^422$' keyed CCCCCCCC
+
 for sku in pen ink pen; do
     actor call cart/ann "{\"action\":\"add\",\"sku\":\"$sku\"}" >/dev/null
 done

@@ -139,6 +139,14 @@ check "a run is terminated" 0 'TERMINATED' flow terminate w4 enough
 until_true "runs are listed by labels" 20 says 'w4' flow list --labels team=a
 check "only those" 0 '^[^o]*$' bash -c \
     "'$plex' workflow list --labels team=a | tail -n +2 | cut -d' ' -f1"
+printf 'id: labelled\nlabels: {team: z}\nsteps: [{id: a, type: pass}]\n' \
+    >"$work/labelled.yaml"
+check "a definition has labels" 0 labelled \
+    "$plex" workflow deploy "$work/labelled.yaml"
+check "definitions are listed by them" 0 '^labelled$' bash -c \
+    "'$plex' workflow definitions --labels team=z | tail -n +2 | cut -d' ' -f1"
+check "and by none that is not one" 1 'NAME=VALUE' \
+    "$plex" workflow definitions --labels team
 until_true "and by status" 20 says 'o6' flow list --status CANCELLED
 check "a status that there is not is refused" 1 'status is PENDING' \
     flow list --status BANANA
