@@ -32,7 +32,7 @@ export PLEXSPACES_SERVER=$suite_url
 suite_deploy tests/e2e/modules/asked.yaml
 url=$suite_url/api/v1/runs/default%2Fdefault%2Fasked%2Fa
 
-check "nobody is asked before it runs" 1 'nothing of this actor waits' \
+check "nobody is asked before it runs" 1 'journal has none' \
     "$plex" run query asked/a votes
 "$plex" actor cast asked/a "{\"file\":\"$work/votes\"}" >/dev/null
 until_true "a run waits" 20 why_is asked/a waitsFor '^signal end'
