@@ -223,12 +223,12 @@ ends_both() # which who watches hears, if it has begun to by then
 until_true "the end of one is the end of the other" 20 ends_both
 check "how it ended is known afterwards" 0 '"down":true,"reason":"crash".* 200$' \
     watch "$eve" 0
-lone eve 1
-"$plex" actor monitor "$(ref_of eve)" >"$work/down" &
+lone ada 1
+"$plex" actor monitor "$(ref_of ada)" >"$work/down" &
 watching=$!
 check "the command unlinks nobody" 1 'PROCESS_NOT_FOUND' \
-    "$plex" actor unlink eve nobody
-"$plex" actor exit eve --reason shutdown >"$work/out"
+    "$plex" actor unlink ada nobody
+"$plex" actor exit ada --reason shutdown >"$work/out"
 wait "$watching"
 check "the command tells the end" 0 '^shutdown$' cat "$work/down"
 check "who is not there is linked to nobody" 0 'PROCESS_NOT_FOUND.* 404$' api \

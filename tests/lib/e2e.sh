@@ -61,7 +61,12 @@ says() { ask "$1" "$2" | grep -qE "$3"; } # says WHO JSON REGEX
 # Processes: the ref of one, whether it is another than that, and whether
 # "$work/events" has a line like that (e2e_events begins it).
 ref_of() { "$plex" actor inspect "$1" | awk '$1 == "process" { print $2 }'; }
-moved() { [ -n "$(ref_of "$1")" ] && [ "$(ref_of "$1")" != "$2" ]; }
+moved() # moved WHO REF: it runs, and is another one
+{
+    local now
+    now=$(ref_of "$1")
+    [ -n "$now" ] && [ "$now" != "$2" ]
+}
 seen() { grep -qE "$1" "$work/events"; }
 e2e_events()
 {
