@@ -73,26 +73,57 @@ ck_as_one_by_one(struct loading_of *l, size_t n)
     }
 }
 
-static void
-turn_commit(size_t actor, uint64_t seq, struct plex_bytes state,
-            struct plex_bytes reply)
-{
+struct made_turn {
     char key[8], id[32];
-    struct journal_entry turn;
+    struct journal_entry entry;
+};
 
-    (void)snprintf(key, sizeof key, "k%02zu", actor);
-    (void)snprintf(id, sizeof id, "m%llu", (unsigned long long)seq);
-    turn = turn_of(key, seq, seq % 3 == 0 ? "" : id);
-    turn.request_hash = seq * 7;
+static void
+turn_make(struct made_turn *t, size_t actor, uint64_t seq)
+{
+    (void)snprintf(t->key, sizeof t->key, "k%02zu", actor);
+    (void)snprintf(t->id, sizeof t->id, "m%llu", (unsigned long long)seq);
+    t->entry = turn_of(t->key, seq, seq % 3 == 0 ? "" : t->id);
+    t->entry.request_hash = seq * 7;
     if (seq % 5 == 0)
-        turn.expires_ms = NOW; /* not to be seen any more */
+        t->entry.expires_ms = NOW; /* not to be seen any more */
     if (seq % 4 == 2)
-        turn.has_state = false;
-    if (state.len > 0)
-        turn.state = state;
-    if (reply.len > 0)
-        turn.reply = reply;
-    ck_assert_int_eq(commit_one(&turn), PLEX_OK);
+        t->entry.has_state = false;
+}
+
+static void
+turn_commit(size_t actor, uint64_t seq)
+{
+    struct made_turn turn;
+
+    turn_make(&turn, actor, seq);
+    ck_assert_int_eq(commit_one(&turn.entry), PLEX_OK);
+}
+
+/* The turns of that number of all actors that have so many: the i-th of them
+ * has i % 13. One has a large state, one large replies. */
+static void
+turns_commit(uint64_t seq, struct plex_bytes big)
+{
+    static struct made_turn turns[MANY];
+    struct journal_entry entries[MANY];
+    struct journal_result results[MANY];
+    size_t n = 0;
+
+    for (size_t i = 0; i < MANY; i++) {
+        if (i % 13 < seq)
+            continue;
+        turn_make(&turns[n], i, seq);
+        entries[n] = turns[n].entry;
+        if (i == 5)
+            entries[n].state = big;
+        if (i == 7)
+            entries[n].reply = big;
+        n++;
+    }
+    commit_entries(entries, n, results);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_int_eq(results[i].status, PLEX_OK);
 }
 
 static void
@@ -113,12 +144,11 @@ START_TEST(loads_give_each_what_it_has_by_itself)
 {
     struct loading_of l = {0};
     uint8_t *large = calloc(1, LARGE);
-    const struct plex_bytes none = {0}, big = {large, LARGE};
+    const struct plex_bytes big = {large, LARGE};
 
     fence(SHARD, SHARD, 1);
-    for (size_t i = 1; i < MANY; i++) /* the first was never seen */
-        for (uint64_t seq = 1; seq <= i % 13; seq++)
-            turn_commit(i, seq, i == 5 ? big : none, i == 7 ? big : none);
+    for (uint64_t seq = 1; seq < 13; seq++) /* the first was never seen */
+        turns_commit(seq, big);
     snapshot_commit(8, 8);
     snapshot_commit(9, 3);
     loads_want(&l, MANY, 5);
@@ -144,13 +174,12 @@ END_TEST
 START_TEST(loads_name_the_actor_whose_row_is_damaged)
 {
     struct loading_of l = {0};
-    const struct plex_bytes none = {0};
 
     if (fixture_is("mem"))
         return; /* there is nothing beside it that could */
     fence(SHARD, SHARD, 1);
     for (size_t i = 0; i < 3; i++)
-        turn_commit(i, 1, none, none);
+        turn_commit(i, 1);
     fixture_sql(fixture_is("postgres")
                     ? "UPDATE journal_turn SET reply = '\\x00' WHERE actor = "
                       "(SELECT id FROM journal_actor WHERE name LIKE '%/k01')"
@@ -169,20 +198,19 @@ START_TEST(a_turn_after_loads_is_written)
 {
     struct loading_of l = {0};
     struct journal_entry stale = turn_of("k01", 1, "");
-    const struct plex_bytes none = {0};
 
     fence(SHARD, SHARD, 1);
     for (size_t i = 0; i < 3; i++)
         for (uint64_t seq = 1; seq <= 2; seq++)
-            turn_commit(i, seq, none, none);
+            turn_commit(i, seq);
     if (!fixture_is("mem"))
         fixture_reopen(); /* it knows nothing but what it reads */
     loads_want(&l, 4, 5);
     ck_as_one_by_one(&l, 4);
     ck_assert_int_eq(commit_one(&stale), PLEX_CONFLICT);
     for (size_t i = 0; i < 3; i++)
-        turn_commit(i, 3, none, none);
-    turn_commit(3, 1, none, none);
+        turn_commit(i, 3);
+    turn_commit(3, 1);
     ck_as_one_by_one(&l, 4);
     ck_assert_uint_eq(l.all[0].out.last_seq, 3);
     ck_assert_uint_eq(l.all[3].out.last_seq, 1);
