@@ -91,12 +91,20 @@ kill $pid
 wait $pid
 
 # -- none ------------------------------------------------------------------------
-kill -STOP "$(suite_daemon journal-1)" "$(suite_daemon journal-2)"
+both() # journals are running, and announced
+{
+    one=$(suite_daemon journal-1)
+    two=$(suite_daemon journal-2)
+    [ -n "$one" ] && [ -n "$two" ] && is journal-1 'status +ready' &&
+        is journal-2 'status +ready'
+}
+until_true "both journals are there again" 10 both
+kill -STOP "$one" "$two"
 ask counter/stuck '{"action":"increment"}' >"$work/stuck" 2>&1 &
 asking=$!
 until_true "why names the journal that it waits for" 10 \
     bash -c "'$plex' why counter/stuck | grep -q 'waits for journal journal-'"
-kill -CONT "$(suite_daemon journal-1)" "$(suite_daemon journal-2)"
+kill -CONT "$one" "$two"
 wait $asking
 check "then it goes on" 0 '"count":1\}' cat "$work/stuck"
 check "the chains hold" 0 '' "$plex" journal verify
