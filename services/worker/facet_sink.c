@@ -265,6 +265,10 @@ work_facet_sink_free(struct work_facet_sink *sink)
         struct item *item = plex_container_of(link, struct item, link);
 
         link = link->next;
+        /* What actors said when they ended. */
+        if (item->kind == PLEX_FACET_LOG ||
+            (item->kind == PLEX_FACET_SPAN && item->name[0] == '\0'))
+            item_do(sink, item);
         free(item);
     }
     HASH_ITER(hh, sink->series, series, next)

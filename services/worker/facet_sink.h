@@ -26,7 +26,7 @@ void work_facet_sink_act(void *sink, const struct plex_facet_action *action);
 /* Executors have ended; the loop runs tasks once more after this. What waits
  * goes out. */
 void work_facet_sink_stop(struct work_facet_sink *sink);
-/* After the loop's tasks have ended. Accepts NULL. */
+/* After the loop's tasks have ended; lines still go out. Accepts NULL. */
 void work_facet_sink_free(struct work_facet_sink *sink);
 
 #endif

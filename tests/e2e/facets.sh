@@ -215,9 +215,13 @@ check "a durable actor gets a timer" 0 'timer +50' \
     "$plex" actor attach-facet kept/a timer '{"timers":"beat=50ms"}'
 check "which fires" 0 '"ticks":[2-9]' until_says '"ticks":[2-9]' ask kept/a
 
+ask pushed/a >/dev/null
 if suite_stop; then
     ok "it ends in good order"
 else
     not_ok "it ends in good order" "$(tail -5 "$work/data/dev.log")"
 fi
+check "metrics of an actor that ends are not lost" 0 \
+    '"metrics":"shop","type":"pushed","actor":"default/default/pushed/a","ok":1' \
+    cat "$work/data/dev.out"
 check_end
