@@ -17,6 +17,7 @@ enum {
     RETRY_MAX_MS = 60000,
     RETRY_JITTER_PCT = 20,
     KEEP_MAX = 1 << 20,
+    LOST_MAX = 10, /* attempts, some of which were lost with their workers */
 };
 #define SLEEP_MAX_MS (UINT64_C(3650) * 24 * 3600 * 1000)
 
@@ -244,10 +245,11 @@ enum tried { TRIED_DONE, TRIED_FATAL, TRIED_AGAIN, TRIED_USED_UP };
 
 /* One more attempt has come to nothing. */
 static enum tried
-try_counted(const struct work_handler *h, struct trying *t)
+try_counted(const struct work_handler *h, struct trying *t, uint32_t least)
 {
-    const uint32_t max = or_default(t->retry->attempts, RETRY_ATTEMPTS);
+    uint32_t max = or_default(t->retry->attempts, RETRY_ATTEMPTS);
 
+    max = max < least ? least : max;
     t->n++;
     if (t->n >= max && max != UINT32_MAX)
         return TRIED_USED_UP;
@@ -255,14 +257,15 @@ try_counted(const struct work_handler *h, struct trying *t)
     return TRIED_AGAIN;
 }
 
-/* The run was lost where this effect was next: an attempt was under way, and it
- * may be what the worker has died of. */
+/* The run was lost where this effect was next: perhaps an attempt was under
+ * way, and it may be what the worker has died of. Others die for other reasons,
+ * so it takes more than a few to give up. */
 static enum tried
 try_lost(const struct work_handler *h, struct trying *t)
 {
     (void)snprintf(t->why, sizeof t->why,
                    "its worker was lost while it was carried out");
-    return try_counted(h, t);
+    return try_counted(h, t, LOST_MAX);
 }
 
 static enum tried
@@ -284,7 +287,7 @@ try_once(struct work_handler *h, struct trying *t)
     (void)snprintf(t->why, sizeof t->why, "code %d: %s", code,
                    h->open.effect_error == NULL ? "no reason given"
                                                 : h->open.effect_error);
-    return is_fatal(t->retry, code) ? TRIED_FATAL : try_counted(h, t);
+    return is_fatal(t->retry, code) ? TRIED_FATAL : try_counted(h, t, 0);
 }
 
 /* What the turn that is run again has of it; nothing is carried out. */

@@ -143,7 +143,7 @@ START_TEST(the_last_attempt_that_is_lost_parks_the_run)
     struct world w;
 
     setup(&w);
-    replay(&w, 2);
+    replay(&w, 9);
     ck_assert(w.waited);
     ck_assert_uint_eq(carried_out, 0);
     ck_assert_int_eq(w.outcome.phase, WORK_PARKED);
