@@ -73,15 +73,12 @@ moved(struct journal_call *call, enum plex_status status)
 
 static void
 call_keep(struct journal_call *call, const struct journal_client *client,
-          const struct plex_context *context, uint32_t method,
-          struct plex_buf *payload)
+          const struct plex_context *context, uint32_t method)
 {
     call->calls = client->calls;
     call->link = client->link;
     call->deadline = context->deadline;
     call->method = method;
-    call->payload = *payload;
-    *payload = (struct plex_buf){0};
     call->url = plex_strdup(client->url);
     TAILQ_INSERT_TAIL(&call->calls->under_way, call, under_way);
 }
@@ -91,10 +88,10 @@ call_free(struct journal_call *call)
 {
     if (call->calls != NULL) {
         TAILQ_REMOVE(&call->calls->under_way, call, under_way);
-        plex_buf_free(&call->payload);
         free(call->url);
         free(call->next);
     }
+    plex_buf_free(&call->payload);
     free(call);
 }
 
@@ -127,24 +124,28 @@ call_done(void *arg, const struct plex_link_result *result)
 void
 journal_call_send(struct journal_client *client,
                   const struct plex_context *context, uint32_t method,
-                  struct plex_buf *payload, struct journal_call *call)
+                  struct journal_call *call)
 {
     if (call->err.status == PLEX_OK && client->url == NULL)
         (void)plex_err_set(&call->err, PLEX_UNAVAILABLE,
                            "no journal is known to the registry");
-    call->id = send_to(
-        call, client->link, call->err.status == PLEX_OK ? client->url : "",
-        context, method, (struct plex_bytes){payload->data, payload->len});
+    call->id =
+        send_to(call, client->link,
+                call->err.status == PLEX_OK ? client->url : "", context, method,
+                (struct plex_bytes){call->payload.data, call->payload.len});
     if (client->calls != NULL && call->err.status == PLEX_OK)
-        call_keep(call, client, context, method, payload);
-    plex_buf_free(payload);
+        call_keep(call, client, context, method);
+    else
+        plex_buf_free(&call->payload);
 }
 
 struct journal_call *
-journal_call_make(void *arg)
+journal_call_make(journal_finish_fn finish, void *arg)
 {
     struct journal_call *call = plex_calloc(1, sizeof *call);
 
+    call->finish = finish;
+    call->payload.max = JOURNAL_CALL_BYTES_MAX;
     call->arg = arg;
     return call;
 }
@@ -177,15 +178,14 @@ journal_client_append(struct journal_client *client,
                       const struct journal_entry *entries, size_t n,
                       journal_append_fn done, void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(append_finish, arg);
 
     call->n = n;
     call->changes = true;
-    call->finish = append_finish;
     call->done.append = done;
-    call->err.status = journal_pack_append(entries, n, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_APPEND, &payload, call);
+    call->err.status =
+        journal_pack_append(entries, n, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_APPEND, call);
 }
 
 /* -- load ------------------------------------------------------------------ */
@@ -213,13 +213,11 @@ journal_client_load(struct journal_client *client,
                     const struct journal_load *load, journal_load_fn done,
                     void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(load_finish, arg);
 
-    call->finish = load_finish;
     call->done.load = done;
-    call->err.status = journal_pack_load(load, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_LOAD, &payload, call);
+    call->err.status = journal_pack_load(load, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_LOAD, call);
 }
 
 /* -- fence ----------------------------------------------------------------- */
@@ -244,14 +242,13 @@ journal_client_fence(struct journal_client *client,
                      const struct journal_fence *ranges, size_t n,
                      journal_fence_fn done, void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(fence_finish, arg);
 
     call->changes = true;
-    call->finish = fence_finish;
     call->done.fence = done;
-    call->err.status = journal_pack_fence(ranges, n, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_FENCE, &payload, call);
+    call->err.status =
+        journal_pack_fence(ranges, n, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_FENCE, call);
 }
 
 /* -- lookup ---------------------------------------------------------------- */
@@ -279,14 +276,12 @@ journal_client_lookup(struct journal_client *client,
                       struct plex_bytes message_id, journal_lookup_fn done,
                       void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(lookup_finish, arg);
 
-    call->finish = lookup_finish;
     call->done.lookup = done;
     call->err.status =
-        journal_pack_lookup(tenant, message_id, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_LOOKUP, &payload, call);
+        journal_pack_lookup(tenant, message_id, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_LOOKUP, call);
 }
 
 /* -- answers --------------------------------------------------------------- */
@@ -315,14 +310,13 @@ journal_client_answers(struct journal_client *client,
                        const struct journal_asked *asked, size_t n,
                        journal_append_fn done, void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(answers_finish, arg);
 
     call->n = n;
-    call->finish = answers_finish;
     call->done.append = done;
-    call->err.status = journal_pack_answers(asked, n, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_ANSWERS, &payload, call);
+    call->err.status =
+        journal_pack_answers(asked, n, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_ANSWERS, call);
 }
 
 /* -- pending --------------------------------------------------------------- */
@@ -350,12 +344,10 @@ journal_client_pending(struct journal_client *client,
                        uint32_t last, struct plex_bytes after, uint32_t limit,
                        journal_pending_fn done, void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(pending_finish, arg);
 
-    call->finish = pending_finish;
     call->done.pending = done;
-    call->err.status =
-        journal_pack_pending(first, last, after, limit, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_PENDING, &payload, call);
+    call->err.status = journal_pack_pending(first, last, after, limit,
+                                            &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_PENDING, call);
 }

@@ -7,13 +7,17 @@
 /* What the calls of client.h have in common. Private to client*.c. */
 enum { JOURNAL_CALL_BYTES_MAX = 16 << 20 };
 
+struct journal_call;
+typedef void (*journal_finish_fn)(struct journal_call *call,
+                                  enum plex_status status, const char *text,
+                                  struct plex_bytes payload,
+                                  struct plex_arena *arena);
 struct journal_call {
     struct plex_err err; /* why nothing was sent; PLEX_OK when it was */
     size_t n;            /* entries of an append */
     bool changes;        /* an unknown outcome matters */
-    void (*finish)(struct journal_call *call, enum plex_status status,
-                   const char *text, struct plex_bytes payload,
-                   struct plex_arena *arena);
+    journal_finish_fn finish;
+    struct plex_buf payload; /* kept as long as the call can be moved */
     union {
         journal_append_fn append;
         journal_load_fn load;
@@ -36,15 +40,14 @@ struct journal_call {
     struct plex_link *link;
     uint64_t id, deadline;
     uint32_t method;
-    struct plex_buf payload;
     char *url, *next; /* next: it is being moved there */
 };
 
-struct journal_call *journal_call_make(void *arg);
-/* Frees `payload`. What cannot be sent fails as everything else: later, on
- * the loop. */
+/* The request is packed into its payload; what was not packed, which is said in
+ * its err, fails as everything else: later, on the loop. */
+struct journal_call *journal_call_make(journal_finish_fn finish, void *arg);
 void journal_call_send(struct journal_client *client,
                        const struct plex_context *context, uint32_t method,
-                       struct plex_buf *payload, struct journal_call *call);
+                       struct journal_call *call);
 
 #endif

@@ -27,13 +27,11 @@ journal_client_history(struct journal_client *client,
                        const struct journal_history *want,
                        journal_history_fn done, void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(history_finish, arg);
 
-    call->finish = history_finish;
     call->done.history = done;
-    call->err.status = journal_pack_history(want, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_HISTORY, &payload, call);
+    call->err.status = journal_pack_history(want, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_HISTORY, call);
 }
 
 static void
@@ -56,13 +54,11 @@ journal_client_at(struct journal_client *client,
                   const struct plex_context *context,
                   const struct journal_at *want, journal_at_fn done, void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(at_finish, arg);
 
-    call->finish = at_finish;
     call->done.at = done;
-    call->err.status = journal_pack_at(want, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_AT, &payload, call);
+    call->err.status = journal_pack_at(want, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_AT, call);
 }
 
 static void
@@ -88,13 +84,11 @@ journal_client_verify(struct journal_client *client,
                       const struct journal_verify *want, journal_verify_fn done,
                       void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(verify_finish, arg);
 
-    call->finish = verify_finish;
     call->done.verify = done;
-    call->err.status = journal_pack_verify(want, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_VERIFY, &payload, call);
+    call->err.status = journal_pack_verify(want, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_VERIFY, call);
 }
 
 static void
@@ -120,13 +114,11 @@ journal_client_truncate(struct journal_client *client,
                         const struct journal_truncate *want,
                         journal_truncate_fn done, void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(truncate_finish, arg);
 
-    call->finish = truncate_finish;
     call->done.truncate = done;
-    call->err.status = journal_pack_truncate(want, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_TRUNCATE, &payload, call);
+    call->err.status = journal_pack_truncate(want, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_TRUNCATE, call);
 }
 
 static void
@@ -150,14 +142,12 @@ journal_client_shred(struct journal_client *client,
                      const struct plex_context *context, const char *tenant,
                      journal_shred_fn done, void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(shred_finish, arg);
 
     call->changes = true;
-    call->finish = shred_finish;
     call->done.shred = done;
-    call->err.status = journal_pack_shred(tenant, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_SHRED, &payload, call);
+    call->err.status = journal_pack_shred(tenant, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_SHRED, call);
 }
 
 /* -- due ------------------------------------------------------------------- */
@@ -185,13 +175,11 @@ journal_client_due(struct journal_client *client,
                    const struct journal_due *want, journal_due_fn done,
                    void *arg)
 {
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(due_finish, arg);
 
-    call->finish = due_finish;
     call->done.due = done;
-    call->err.status = journal_pack_due(want, &payload, &call->err);
-    journal_call_send(client, context, JOURNAL_METHOD_PENDING, &payload, call);
+    call->err.status = journal_pack_due(want, &call->payload, &call->err);
+    journal_call_send(client, context, JOURNAL_METHOD_PENDING, call);
 }
 
 /* -- backups --------------------------------------------------------------- */
@@ -223,12 +211,10 @@ journal_client_backup(struct journal_client *client,
         [JOURNAL_BACKUP_CREATE] = JOURNAL_METHOD_BACKUP_CREATE,
         [JOURNAL_BACKUP_LIST] = JOURNAL_METHOD_BACKUP_LIST,
         [JOURNAL_BACKUP_RESTORE] = JOURNAL_METHOD_BACKUP_RESTORE};
-    struct journal_call *call = journal_call_make(arg);
-    struct plex_buf payload = {.max = JOURNAL_CALL_BYTES_MAX};
+    struct journal_call *call = journal_call_make(backup_finish, arg);
 
     call->changes = op != JOURNAL_BACKUP_LIST;
-    call->finish = backup_finish;
     call->done.backup = done;
-    call->err.status = journal_pack_backup(name, &payload, &call->err);
-    journal_call_send(client, context, methods[op], &payload, call);
+    call->err.status = journal_pack_backup(name, &call->payload, &call->err);
+    journal_call_send(client, context, methods[op], call);
 }
