@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 enum {
     UPDATES_MAX = 4096,
@@ -33,6 +34,7 @@ struct run {
     uint32_t carried_out; /* when its code came to the end */
 };
 struct sim_asked {
+    LIST_HEAD(, ask) asks;
     struct update updates[UPDATES_MAX]; /* by number, from 1 */
     uint32_t n;
     struct run *runs[RUNS_MAX]; /* by number */
@@ -40,6 +42,7 @@ struct sim_asked {
 };
 /* A question that is out. */
 struct ask {
+    LIST_ENTRY(ask) link;
     int key;
     uint32_t number; /* 0: a query */
     struct {
@@ -56,6 +59,12 @@ sim_asked_create(void)
 void
 sim_asked_free(struct sim_asked *asked)
 {
+    struct ask *ask;
+
+    while ((ask = LIST_FIRST(&asked->asks)) != NULL) { /* never answered */
+        LIST_REMOVE(ask, link);
+        free(ask);
+    }
     for (size_t i = 0; i < RUNS_MAX; i++)
         free(asked->runs[i]);
     free(asked);
@@ -236,6 +245,7 @@ answered(struct sim *sim, struct sim_node *node, void *arg, uint64_t token,
         else
             update_answered(sim, ask, reply->reply);
     }
+    LIST_REMOVE(ask, link);
     free(ask);
 }
 
@@ -249,6 +259,7 @@ ask_make(struct sim *sim, int key)
     struct ask *ask = plex_calloc(1, sizeof *ask);
     uint32_t old = 0;
 
+    LIST_INSERT_HEAD(&asked->asks, ask, link);
     ask->key = key;
     if (sim_chance(sim, 30)) { /* a query */
         for (uint32_t i = 0; i < KNOWN_MAX && i < asked->n; i++) {
