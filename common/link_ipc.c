@@ -28,6 +28,7 @@ enum {
     BACKLOG = 512,
     REDIAL_MIN_MS = 10,
     REDIAL_MAX_MS = 100,
+    SEND_BYTES = 2 << 20, /* of a socket, as far as the kernel lets */
     LAST_FRAME_MS = 100, /* a frame under way is waited for when closing */
 };
 
@@ -462,9 +463,12 @@ on_connected(uv_connect_t *request, int status)
 {
     struct ipc_dial *dial = request->data;
     struct ipc_outbox *outbox = dial->outbox;
+    int bytes = SEND_BYTES;
 
     if (outbox == NULL)
         return; /* let go, and closing */
+    /* A large frame leaves at once, however busy this loop is then. */
+    (void)uv_send_buffer_size((uv_handle_t *)&dial->pipe, &bytes);
     if (status == 0)
         status =
             uv_read_start((uv_stream_t *)&dial->pipe, dial_alloc, dial_read);

@@ -573,16 +573,21 @@ retry_one(struct work_core *core, struct heap_node *node)
     }
 }
 
+/* Of very many that are due, the rest waits for the next tick: meanwhile the
+ * loop sends what the first have written. */
+enum { DUE_AT_ONCE = 512 };
+
 void
 work_pends_due(struct work_core *core)
 {
     struct heap_node *node;
+    size_t n = 0;
 
     while ((node = work_heap_top(&core->retry)) != NULL &&
            node->key <= core->t.now_ns)
         retry_one(core, node);
     while ((node = work_heap_top(&core->due)) != NULL &&
-           core->loading < core->config.loading_max &&
+           core->loading < core->config.loading_max && n++ < DUE_AT_ONCE &&
            node->key <=
                core->t.wall_ms + (core->config.unsafe_timer_early ? 50 : 0)) {
         work_heap_take(node);
