@@ -29,7 +29,7 @@ enum {
     REDIAL_MIN_MS = 10,
     REDIAL_MAX_MS = 100,
     SEND_BYTES = 2 << 20, /* of a socket, as far as the kernel lets */
-    LAST_FRAME_MS = 100, /* a frame under way is waited for when closing */
+    LAST_FRAME_MS = 100,  /* a frame under way is waited for when closing */
 };
 
 static const char scheme[] = "ipc://";
